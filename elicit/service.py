@@ -1,0 +1,180 @@
+"""What a voting screen may ask of a study, and what it may see.
+
+A screen (terminal, page, script) is a thin client of `StudyService`. Everything it is shown before a vote is in
+`Ballot`: texts and a position, never item ids, model names or the engine's belief.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from elicit.types import Choice, Goal, Outcome
+
+
+class Ballot(msgspec.Struct, frozen=True):
+    """One blind comparison. `query` names it to the service; `number` is its place in the judge's session, from 1."""
+
+    query: int
+    number: int
+    left: str
+    right: str
+    context: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person said about a ballot, in the screen's own terms: `left`/`right` become `a`/`b` behind the service."""
+
+    query: int
+    choice: str
+    """left, right, tie, both_bad or skip."""
+    strength: int | None = None
+    seconds: float | None = None
+    """Active seconds: idle time taken off."""
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+
+class StudyCard(msgspec.Struct, frozen=True):
+    """What a voter is told about the study before the first ballot."""
+
+    title: str
+    goal: Goal
+    question: str
+    """The sentence above the panes: "Which response is better?"."""
+    guidelines: str
+    """Markdown behind the g key."""
+    reasons: tuple[str, ...]
+    """Reason tags a voter may attach."""
+    items: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What the header shows: the voter's own work and how much is left. Never a belief about items."""
+
+    votes: int
+    """Live votes in the study."""
+    mine: int
+    """Live votes of this judge."""
+    target: int
+    """Votes at which the study ends at the latest (its budget)."""
+    left: tuple[int, int, int] | None
+    """Votes left until the stop rule is met: low, middle and high end of an 80 % interval; None: not known yet."""
+    stop: bool
+    why: str
+    """Why the study should stop, or why it goes on."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The next ballot with the progress; `ballot` is None when there is nothing left to ask."""
+
+    ballot: Ballot | None
+    progress: Progress
+
+
+class PastVote(msgspec.Struct, frozen=True):
+    """A vote already given, with why its pair was asked (visible only after the vote)."""
+
+    query: int
+    number: int
+    left: str
+    right: str
+    context: str
+    choice: str
+    """left, right, tie, both_bad or skip."""
+    strength: int | None
+    judge: str
+    seconds: float | None
+    reasons: tuple[str, ...]
+    note: str
+    time: str
+    why: str
+    """One sentence in words and numbers: why this pair was asked."""
+    undone: bool = False
+
+
+class LeaderRow(msgspec.Struct, frozen=True):
+    """One item on the leaderboard; utilities in logits, the interval holds 90 %."""
+
+    rank: int
+    item: str
+    text: str
+    utility: float
+    low: float
+    high: float
+    p_best: float
+    votes: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """What the overview screen draws; the curves have one value per live vote, from vote 0 on."""
+
+    progress: Progress
+    leaders: tuple[LeaderRow, ...]
+    regret: tuple[float, ...]
+    """Posterior expected simple regret of the recommendation, as a share of best minus mean."""
+    p_best: tuple[float, ...]
+    """P(best) of the item recommended at that time."""
+    left_share: float
+    """Share of decided votes that went to the left pane."""
+    seconds_median: float | None
+    counts: dict[str, int]
+    """Votes by choice."""
+
+
+class StudyService(Protocol):
+    """What screens talk to; local (an engine process) or remote (HTTP), with one judge per client.
+
+    Every method may raise `BadInputError` with a sentence for the person at the screen, and `ConnectionError`
+    when the engine is gone.
+    """
+
+    async def card(self) -> StudyCard: ...
+
+    async def turn(self) -> Turn:
+        """The open ballot, or a fresh one. Asking twice gives the same ballot."""
+        ...
+
+    async def vote(self, answer: Answer) -> Turn:
+        """Record the answer (on disk before this returns) and give the next turn."""
+        ...
+
+    async def undo(self) -> Turn | None:
+        """Take back this judge's newest live vote; its ballot is open again. None: nothing to take back."""
+        ...
+
+    async def upcoming(self) -> tuple[Ballot, ...]:
+        """The ballots that may follow the open one, once they are known, so that they can be rendered ahead."""
+        ...
+
+    async def note(self, query: int, text: str) -> None:
+        """Attach a note to a past ballot."""
+        ...
+
+    async def history(self, limit: int = 200) -> tuple[PastVote, ...]:
+        """This judge's votes, newest first."""
+        ...
+
+    async def overview(self) -> Overview: ...
+
+    async def close(self) -> None: ...
+
+
+def outcome_of(answer: Answer, shown: str) -> Outcome:
+    """The stored outcome of an answer given on screen.
+
+    Raises ValueError for a choice or strength that does not exist.
+    """
+    sides: dict[str, Choice] = {"left": "a", "right": "b"} if shown == "ab" else {"left": "b", "right": "a"}
+    return msgspec.convert(
+        {"type": "choice", "choice": sides.get(answer.choice, answer.choice), "strength": answer.strength},
+        Outcome,
+    )
+
+
+def side_of(choice: Choice, shown: str) -> str:
+    """The inverse of `outcome_of` for the choice: a and b become left and right."""
+    if choice not in ("a", "b"):
+        return choice
+    return "left" if (choice == "a") == (shown == "ab") else "right"

@@ -1,0 +1,134 @@
+"""The nouns: items, outcomes, votes, queries, and the errors a person may see.
+
+Everything here is an immutable `msgspec.Struct`, so that the log, the wire and the code share one shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+Choice = Literal["a", "b", "tie", "both_bad", "skip"]
+Side = Literal["a", "b"]
+Shown = Literal["ab", "ba"]
+Goal = Literal["best", "rank", "label"]
+
+CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "both_bad", "skip")
+STRENGTHS: dict[int, str] = {1: "slightly", 2: "clearly", 3: "far"}
+
+
+class BadInputError(Exception):
+    """Something a person gave cannot be used; the message is one sentence: what, where, what to do."""
+
+
+class UnknownNameError(BadInputError):
+    """A plug-in, judge or format was asked for by a name nobody has."""
+
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        super().__init__(f"there is no {kind} called {name!r}; known are: {', '.join(sorted(known))}")
+
+
+class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A candidate: what is compared.
+
+    `text` is what the engine embeds and, unless `display` is given, what a voter reads (Markdown). `payload`
+    is any JSON value for items that are not text. `context` is the prompt above both panes. `features` are
+    named numbers; `embedding` replaces the text embedding. `meta` travels along and is never shown to a voter.
+    """
+
+    id: str
+    text: str = ""
+    display: str = ""
+    payload: Any = None
+    context: str = ""
+    features: dict[str, float] = {}
+    embedding: tuple[float, ...] | None = None
+    meta: dict[str, Any] = {}
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of everything but the id: two items with equal content are the same candidate (32 hex digits)."""
+        content = {k: v for k, v in msgspec.to_builtins(self).items() if k != "id"}
+        return hash_of(content)
+
+    @property
+    def shown_text(self) -> str:
+        """The Markdown a voter reads."""
+        if self.display or self.text:
+            return self.display or self.text
+        return (
+            "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
+        )
+
+
+class ChoiceOutcome(msgspec.Struct, frozen=True, omit_defaults=True, tag="choice", tag_field="type"):
+    """One of two was chosen, or neither, or the question was passed over.
+
+    `strength` is how much better the chosen one is: 1 slightly, 2 clearly, 3 far; None when not stated.
+    """
+
+    choice: Choice
+    strength: Literal[1, 2, 3] | None = None
+
+    def __post_init__(self) -> None:
+        if self.strength is not None and self.choice not in ("a", "b"):
+            raise ValueError(f"strength goes with choice a or b, not with {self.choice}")
+
+
+# One tag per kind of outcome; rankings and ratings join this union with their first user.
+Outcome = ChoiceOutcome
+
+
+class Query(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A comparison the engine wants answered.
+
+    `a`, `b`: row numbers of the items. `shown`: which of them stands on the left. `decision`: how many live
+    votes the engine had folded in when it chose, which also numbers its random stream. `score`: the selector's
+    value of the query, in the selector's own unit. `propensity`: the probability with which it was chosen.
+    """
+
+    a: int
+    b: int
+    decision: int = 0
+    score: float = 0.0
+    propensity: float = 1.0
+    shown: Shown = "ab"
+    selector: str = ""
+    why: dict[str, float] = {}
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The two rows, smaller first."""
+        return (self.a, self.b) if self.a < self.b else (self.b, self.a)
+
+
+class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A judgment that was given. `seconds` is active time, idle time taken off."""
+
+    a: int
+    b: int
+    outcome: Outcome
+    judge: str = ""
+    seconds: float | None = None
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The two rows, smaller first."""
+        return (self.a, self.b) if self.a < self.b else (self.b, self.a)
+
+
+class JudgeFailure(msgspec.Struct, frozen=True):
+    """A judge could not answer; never a vote."""
+
+    judge: str
+    why: str
+
+
+def hash_of(value: Any) -> str:
+    """Hash of any JSON value by its canonical encoding (32 hex digits)."""
+    data = msgspec.json.encode(value, order="deterministic")
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
