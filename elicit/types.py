@@ -58,9 +58,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         """The Markdown a voter reads."""
         if self.display or self.text:
             return self.display or self.text
-        return (
-            "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
-        )
+        return "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
 
 
 class ChoiceOutcome(msgspec.Struct, frozen=True, omit_defaults=True, tag="choice", tag_field="type"):
