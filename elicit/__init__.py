@@ -1,1 +1,29 @@
-"""elicit"""
+"""elicit: active preference elicitation and prompt optimization.
+
+The one public face; importing it is light, and torch loads with the first engine or study.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elicit.engine import Engine
+    from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
+    from studies.study import Study
+
+__version__ = "0.1.0"
+__all__ = ["BadInputError", "ChoiceOutcome", "Engine", "Item", "Query", "Study", "Vote", "__version__"]
+
+_HOMES = {
+    "Engine": "elicit.engine",
+    "Study": "studies.study",
+    **dict.fromkeys(("BadInputError", "ChoiceOutcome", "Item", "Query", "Vote"), "elicit.types"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'elicit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

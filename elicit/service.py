@@ -24,7 +24,7 @@ class Ballot(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person said about a ballot, in the screen's own terms: `left`/`right` become `a`/`b` behind the service."""
+    """What a person said about a ballot, in the screen's terms: left and right become a and b behind the service."""
 
     query: int
     choice: str

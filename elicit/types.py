@@ -19,7 +19,7 @@ CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "both_bad", "skip")
 STRENGTHS: dict[int, str] = {1: "slightly", 2: "clearly", 3: "far"}
 
 
-class BadInputError(Exception):
+class BadInputError(ValueError):
     """Something a person gave cannot be used; the message is one sentence: what, where, what to do."""
 
 
@@ -84,7 +84,9 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `a`, `b`: row numbers of the items. `shown`: which of them stands on the left. `decision`: how many live
     votes the engine had folded in when it chose, which also numbers its random stream. `score`: the selector's
-    value of the query, in the selector's own unit. `propensity`: the probability with which it was chosen.
+    value of the query, in the selector's own unit. `propensity`: the probability with which it was chosen. `why`:
+    the belief at that time: `p_a`, the probability that a is preferred, and `sd`, the uncertainty of the difference
+    in logits. `id`: the place of the query in its study's log, 0 outside a study.
     """
 
     a: int
@@ -95,6 +97,7 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     shown: Shown = "ab"
     selector: str = ""
     why: dict[str, float] = {}
+    id: int = 0
 
     @property
     def pair(self) -> tuple[int, int]:

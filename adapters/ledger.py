@@ -1,0 +1,183 @@
+"""The ledger: a study's append-only event log in SQLite, through sqlite-utils.
+
+Write-ahead logging with full synchronisation: an event is on disk when `append` returns, and a process killed at
+any instant leaves a whole log. One process writes; others may read at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock, Timeout
+from sqlite_utils import Database
+
+from elicit.events import SCHEMA, AnyBody, Event, Forgotten
+from elicit.types import BadInputError
+
+FILE = "study.db"
+LOCK = "study.lock"
+
+
+class SqliteLedger:
+    """The event log of the study in `folder`.
+
+    writable: become the study's only writer until `close`; else read what is there.
+    Raises BadInputError where another process writes, the file is no study log, or a newer release wrote it.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self._path = folder / FILE
+        self._lock: FileLock | None = None
+        if writable:
+            self._lock = _locked(folder)
+        elif not self._path.exists():
+            raise BadInputError(f"{folder} has no {FILE}; make a study with 'elicit init'")
+        try:
+            self._connection = self._connect(writable)
+            self._db = Database(self._connection, use_counts_table=False)
+            self._prepare(writable)
+        except sqlite3.DatabaseError as error:
+            self._release()
+            raise BadInputError(f"{self._path} cannot be opened ({error}); restore it from a backup") from None
+        except BadInputError:
+            self._release()
+            raise
+
+    def _connect(self, writable: bool) -> sqlite3.Connection:
+        mode = "rwc" if writable else "ro"
+        uri = f"{self._path.resolve().as_uri()}?mode={mode}"
+        # Autocommit: transactions are opened explicitly, in one place.
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+
+    def _prepare(self, writable: bool) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA:
+            raise BadInputError(
+                f"{self._path} was written by a newer release (format {version}, this one reads up to {SCHEMA}); "
+                "upgrade elicit to open it"
+            )
+        if not writable:
+            return
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA secure_delete = ON")
+        if "events" not in self._db.table_names():
+            self._db["events"].create({"seq": int, "time": str, "type": str, "body": str}, pk="seq")
+            self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def append(self, bodies: Sequence[AnyBody]) -> list[Event]:
+        """Append events in one transaction; they are on disk when this returns.
+
+        Raises BadInputError where the disk is full or gone; nothing is half-written then.
+        """
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            last = self._connection.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()[0]
+            events = [Event(last + 1 + i, time, body) for i, body in enumerate(bodies)]
+            self._connection.executemany(
+                "INSERT INTO events (seq, time, type, body) VALUES (?, ?, ?, ?)",
+                [(e.seq, e.time, _tag(e.body), msgspec.json.encode(e.body).decode()) for e in events],
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise BadInputError(
+                f"{self._path} could not be written ({error}); make room or mend the disk, nothing was lost"
+            ) from error
+        return events
+
+    def read(self, since: int = 0) -> Iterator[Event]:
+        """The events after seq `since`, in order.
+
+        Raises BadInputError for an event this release cannot read.
+        """
+        rows = self._db.execute("SELECT seq, time, body FROM events WHERE seq > ? ORDER BY seq", [since])
+        for seq, time, body in rows:
+            try:
+                yield Event(seq, time, _decoder.decode(body))
+            except msgspec.DecodeError as error:
+                raise BadInputError(f"{self._path}, event {seq}: {error}; restore it from a backup") from None
+
+    def backup(self, folder: Path) -> None:
+        """Copy the log into another folder while it may be in use (SQLite's online backup)."""
+        target = sqlite3.connect(folder / FILE)
+        try:
+            self._connection.backup(target)
+        finally:
+            target.close()
+
+    def forget(self, judge: str) -> str:
+        """Replace a judge's name by a pseudonym and remove its notes, everywhere in the log and on disk.
+
+        The one exception to append-only. Returns the pseudonym, which cannot be computed from the name.
+        """
+        pseudonym = f"forgotten-{secrets.token_hex(4)}"
+        changed: list[tuple[str, int]] = []
+        for seq, body in self._db.execute("SELECT seq, body FROM events").fetchall():
+            values: dict[str, Any] = msgspec.json.decode(body)
+            if values.get("judge") != judge:
+                continue
+            values["judge"] = pseudonym
+            for field in ("note", "text"):
+                if values.get(field):
+                    values[field] = ""
+            changed.append((msgspec.json.encode(values).decode(), seq))
+        if not changed:
+            raise BadInputError(f"no judge called {judge!r} has voted in {self._path.parent}; nothing was changed")
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("UPDATE events SET body = ? WHERE seq = ?", changed)
+        self._connection.execute("COMMIT")
+        self.append([Forgotten(pseudonym)])
+        # Freed pages and the write-ahead log still hold the old text until both are rewritten.
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return pseudonym
+
+    def close(self) -> None:
+        """Close the file and let another process write."""
+        self._connection.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInputError(
+            f"{folder} is open in another process{_owner(folder)}; close that one first "
+            "(reading commands such as 'elicit status' work beside it)"
+        ) from None
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be written ({error.strerror}); check its permissions") from None
+    (folder / f"{LOCK}.owner").write_text(str(os.getpid()))
+    return lock
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return f" (process {(folder / f'{LOCK}.owner').read_text()})"
+    except OSError:
+        return ""
+
+
+def _tag(body: AnyBody) -> str:
+    tag = body.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+_decoder: msgspec.json.Decoder[AnyBody] = msgspec.json.Decoder(AnyBody)

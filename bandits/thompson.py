@@ -1,0 +1,47 @@
+"""Thompson sampling for duels: two draws from the posterior, each names its best item; they meet.
+
+Thompson (1933); for duels, Gonzalez et al. (2017) and the double Thompson sampling of Wu and Liu (2016), here with
+both arms from the joint posterior and redrawn until they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from elicit.posterior import Posterior
+from elicit.selection import Candidates, Pick
+from elicit.types import Vote
+
+
+class ThompsonSampling:
+    """Draws pairs in proportion to the product of the items' probabilities of being best.
+
+    The probabilities come from `draws` joint samples, so the propensity of every pair is known exactly.
+    """
+
+    def __init__(self, draws: int = 512, size: int = 400) -> None:
+        self.draws, self.size = draws, size
+
+    def select(
+        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
+    ) -> list[Pick]:
+        rows = posterior.shortlist(self.size, 2.0)
+        pairs = candidates.within(rows)
+        if not len(pairs):
+            pairs = candidates.within(torch.arange(posterior.n))
+        if not len(pairs):
+            return []
+        present = torch.zeros(posterior.n, dtype=torch.bool)
+        present[pairs.flatten()] = True
+        rows = torch.nonzero(present)[:, 0]
+        best = posterior.sample(self.draws, rng, rows).argmax(1)
+        # Half a draw for everyone: an item never drawn still has some chance, and a pair always exists.
+        share = torch.full((posterior.n,), 0.0, dtype=torch.float64)
+        share[rows] = torch.bincount(best, minlength=len(rows)).double() + 0.5 / len(rows)
+        weight = (share[pairs[:, 0]] * share[pairs[:, 1]]).numpy()
+        weight = weight / weight.sum()
+        chosen = rng.choice(len(pairs), size=min(k, len(pairs)), replace=False, p=weight)
+        return [Pick(int(pairs[r, 0]), int(pairs[r, 1]), float(weight[r]), float(weight[r])) for r in chosen]

@@ -1,0 +1,255 @@
+"""The engine in memory: ask for a comparison, tell its outcome, read the belief. No I/O, no clock."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from elicit import registry, stopping
+from elicit.posterior import Posterior
+from elicit.randomness import stream
+from elicit.selection import Candidates
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, Vote
+
+VERSION = "1"
+"""Version of the algorithm: a study decided under another one cannot be verified bit by bit."""
+
+REMEMBERED = 48
+DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "rank": "eig", "label": "eig"}
+
+Pairs = Iterable[tuple[int, int]]
+
+
+class Engine:
+    """Asks the comparison that teaches most and learns from every answer.
+
+    features: (N, d) numbers per item; or n_items for items that are ids only. pairs: (P, 2) rows, to ask about
+    nothing else (goal "label"). device: "auto" takes CUDA where there is one. Decision n is a pure function of these
+    and of the votes before n.
+
+    Raises BadInputError for fewer than two items, features that are not a finite matrix, unknown names.
+    """
+
+    def __init__(
+        self,
+        features: ArrayLike | None = None,
+        *,
+        n_items: int | None = None,
+        model: str = "default",
+        selector: str = "default",
+        seed: int = 0,
+        device: str = "auto",
+        goal: Goal = "best",
+        pairs: ArrayLike | None = None,
+        model_options: dict[str, object] | None = None,
+        selector_options: dict[str, object] | None = None,
+    ) -> None:
+        self._features = None if features is None else _matrix(features)
+        rows = n_items if self._features is None else len(self._features)
+        if rows is None:
+            raise BadInputError("an engine needs features or n_items; give one of them")
+        if self._features is not None and n_items not in (None, rows):
+            raise BadInputError(f"features have {rows} rows but n_items is {n_items}; give one of them")
+        if rows < 2:
+            raise BadInputError(f"there is nothing to compare among {rows} items; give at least 2")
+        self.goal, self.seed = goal, seed
+        self.device = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = registry.model(model, model_options)
+        self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
+        self._selector = registry.selector(self.selector, selector_options)
+        self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
+        self._prior = self._model.init(rows, self._features, self.device)
+        self.posterior: Posterior = self._prior
+        self.votes: tuple[Vote, ...] = ()
+        self._past: tuple[Posterior, ...] = ()  # the posteriors before the newest votes, newest last
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return self.posterior.n
+
+    # -- ask and tell -----------------------------------------------------------------------------------------
+
+    @overload
+    def ask(self, k: None = None, *, pending: Pairs = (), avoid: Pairs = ()) -> Query: ...
+    @overload
+    def ask(self, k: int, *, pending: Pairs = (), avoid: Pairs = ()) -> list[Query]: ...
+    def ask(self, k: int | None = None, *, pending: Pairs = (), avoid: Pairs = ()) -> Query | list[Query]:
+        """The next query, or a list of k, none repeated; asking again without a vote gives the same.
+
+        pending: pairs that are with somebody already; they are counted as coming and not asked again. avoid: pairs
+        not to ask while there are others.
+
+        Raises BadInputError when no pair is left to ask.
+        """
+        pending = [_ordered(p) for p in pending]
+        decision = len(self.votes) + len(pending)
+        posterior = self.posterior
+        for a, b in pending:
+            posterior = posterior.anticipate(a, b)
+        taken = frozenset(pending)
+        rng = stream(self.seed, "select", decision)
+        wanted = 1 if k is None else k
+        candidates = Candidates(self.n, self._pairs, taken | {_ordered(p) for p in avoid})
+        picks = self._selector.select(posterior, self.votes, candidates, wanted, rng)
+        if len(picks) < wanted:
+            left = Candidates(self.n, self._pairs, taken).without(picks)
+            picks += self._selector.select(posterior, self.votes, left, wanted - len(picks), rng)
+        if not picks or (k is not None and len(picks) < k):
+            raise BadInputError(f"only {len(picks)} pairs are left to ask; ask for fewer")
+        pairs = [_ordered((pick.a, pick.b)) for pick in picks]
+        belief = posterior.difference(torch.tensor(pairs))
+        queries = []
+        for i, ((a, b), pick) in enumerate(zip(pairs, picks, strict=True)):
+            shown: Shown = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
+            why = {"p_a": round(float(belief.probability[i]), 6), "sd": round(float(belief.variance[i].sqrt()), 6)}
+            queries.append(Query(a, b, decision + i, pick.score, pick.propensity, shown, self.selector, why))
+        return queries[0] if k is None else queries
+
+    def tell(
+        self,
+        a: int,
+        b: int,
+        outcome: str | Outcome,
+        strength: int | None = None,
+        judge: str | None = None,
+    ) -> None:
+        """Learn one vote: outcome "a", "b", "tie", "both_bad" or "skip"; strength 1 slightly, 2 clearly, 3 far better.
+
+        Raises BadInputError for rows, outcomes or strengths that do not exist.
+        """
+        if isinstance(outcome, str):
+            if outcome not in CHOICES:
+                raise BadInputError(f"{outcome!r} is not an outcome; say one of: {', '.join(CHOICES)}")
+            if strength not in (None, 1, 2, 3):
+                raise BadInputError(f"strength {strength!r} does not exist; say 1, 2, 3 or nothing")
+            try:
+                outcome = ChoiceOutcome(outcome, strength)  # type: ignore[arg-type]
+            except ValueError as error:
+                raise BadInputError(str(error)) from None
+        self.learn([Vote(int(a), int(b), outcome, judge or "")])
+
+    def learn(self, votes: Sequence[Vote]) -> None:
+        """Learn several votes in their order.
+
+        Raises BadInputError for rows that do not exist, before anything is learnt.
+        """
+        for vote in votes:
+            if vote.a == vote.b or not (0 <= vote.a < self.n and 0 <= vote.b < self.n):
+                raise BadInputError(
+                    f"a vote on rows {vote.a} and {vote.b} is not possible: "
+                    f"rows go from 0 to {self.n - 1} and must differ"
+                )
+        past = [*self._past]
+        for vote in votes:
+            past.append(self.posterior)
+            rng = stream(self.seed, "update", len(self.votes))
+            self.posterior = self._model.update(self.posterior, [vote], rng)
+            self.votes = (*self.votes, vote)
+        self._past = tuple(past[-REMEMBERED:])
+
+    def retract(self, index: int = -1) -> Vote:
+        """Take back one vote, by its position among the votes; the belief is as if it had never come."""
+        index = range(len(self.votes))[index]
+        vote, later = self.votes[index], self.votes[index + 1 :]
+        back = len(self.votes) - index
+        if back <= len(self._past):
+            self.posterior, self._past = self._past[-back], self._past[:-back]
+            self.votes = self.votes[:index]
+        else:
+            later = self.votes[:index] + later
+            self.posterior, self._past, self.votes = self._prior, (), ()
+        self.learn(later)
+        return vote
+
+    def fork(self) -> Engine:
+        """A second engine in the same state; what one learns the other does not. Cheap: beliefs are immutable."""
+        return copy.copy(self)
+
+    def extend(self, features: ArrayLike | None = None, *, n_items: int = 0) -> None:
+        """Add candidates mid-study: features (n, d), or n_items ids. Votes are learnt again over the larger pool.
+
+        Raises BadInputError where the features do not fit those of the pool.
+        """
+        if self._features is None:
+            rows = self.n + n_items
+        else:
+            if features is None:
+                raise BadInputError("the pool has features, so new items need them too")
+            more = _matrix(features)
+            if more.shape[1] != self._features.shape[1]:
+                raise BadInputError(f"new items have {more.shape[1]} features, the pool has {self._features.shape[1]}")
+            self._features = np.concatenate([self._features, more])
+            rows = len(self._features)
+        votes = self.votes
+        self._prior = self._model.init(rows, self._features, self.device)
+        self.posterior, self._past, self.votes = self._prior, (), ()
+        self.learn(votes)
+
+    # -- belief -----------------------------------------------------------------------------------------------
+
+    def best(self) -> int:
+        """The row of the recommended item: the highest posterior mean utility."""
+        return int(self.posterior.mean().argmax())
+
+    def p_best(self) -> NDArray[np.float64]:
+        """(N,) probabilities of being the best item."""
+        return np.asarray(self.posterior.p_best().numpy(), dtype=np.float64)
+
+    def utilities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Posterior means (N,), centred on the pool, and standard deviations (N,), in logits."""
+        mean = self.posterior.mean().numpy()
+        return np.asarray(mean - mean.mean()), np.asarray(self.posterior.sd().numpy())
+
+    def p_prefer(self, pairs: ArrayLike) -> NDArray[np.float64]:
+        """(M,) P(first preferred to second, ties aside) for pairs (M, 2) of rows.
+
+        Raises BadInputError for rows that do not exist.
+        """
+        checked = self._checked_pairs(pairs, self.n, distinct=False)
+        return np.asarray(self.posterior.difference(checked).probability.numpy())
+
+    def should_stop(self, regret: float = 0.05, confidence: float = 0.95) -> stopping.Stop:
+        """Whether more votes are worth asking for, why, and an 80 % interval of how many.
+
+        Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goals rank
+        and label: at most a share `regret` of the pairs is expected to be in the wrong order.
+        """
+        if self.goal == "best":
+            return stopping.best_item(self.posterior, len(self.votes), regret, confidence)
+        return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)
+
+    @staticmethod
+    def _checked_pairs(pairs: ArrayLike, n: int, distinct: bool = True) -> torch.Tensor:
+        array = np.asarray(pairs)
+        if array.ndim != 2 or array.shape[1] != 2 or not np.issubdtype(array.dtype, np.integer):
+            raise BadInputError(f"pairs must be whole numbers of shape (M, 2), not {array.dtype} of {array.shape}")
+        if array.size and (array.min() < 0 or array.max() >= n):
+            raise BadInputError(f"pairs name row {int(array.max())} but rows go from 0 to {n - 1}")
+        if distinct and (array[:, 0] == array[:, 1]).any():
+            row = int(np.flatnonzero(array[:, 0] == array[:, 1])[0])
+            raise BadInputError(f"pair {row} compares row {int(array[row, 0])} with itself")
+        return torch.as_tensor(array.astype(np.int64))
+
+
+def _matrix(features: ArrayLike) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(features, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BadInputError("features must be numbers of shape (N, d)") from None
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise BadInputError(f"features must have shape (N, d), not {array.shape}")
+    if not np.isfinite(array).all():
+        row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
+        raise BadInputError(f"features[{row}, {column}] is {array[row, column]}; every feature must be a finite number")
+    return array
+
+
+def _ordered(pair: tuple[int, int]) -> tuple[int, int]:
+    a, b = pair
+    return (a, b) if a < b else (b, a)

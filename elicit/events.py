@@ -1,0 +1,199 @@
+"""The log's events and their fold: the append-only log is the truth, everything else is computed from it.
+
+An event is an envelope (`seq`, `time`) around a body; the bodies are a tagged union. `fold` turns events into the
+study's state and is the only place that knows what an event means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from elicit.types import BadInputError, Item, Outcome, Query, Vote
+
+SCHEMA = 1
+"""Version of the log's format; a newer one is refused."""
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
+    """What happened."""
+
+
+class Created(Body, frozen=True, tag="created"):
+    """The study began. `engine` is the version of the algorithm, `spec` the study's specification."""
+
+    schema: int
+    engine: str
+    spec: dict[str, Any]
+
+
+class ItemsAdded(Body, frozen=True, tag="items_added"):
+    """Candidates joined; their rows follow those already there."""
+
+    items: tuple[Item, ...]
+
+
+class PairsAdded(Body, frozen=True, tag="pairs_added"):
+    """Pairs to be labelled: id and the two rows."""
+
+    pairs: tuple[tuple[str, int, int], ...]
+
+
+class SpecChanged(Body, frozen=True, tag="spec_changed"):
+    """The specification was edited; from here on decisions follow the new one."""
+
+    spec: dict[str, Any]
+    changed: tuple[str, ...]
+
+
+class EngineChanged(Body, frozen=True, tag="engine_changed"):
+    """The study went on under another version of the algorithm."""
+
+    engine: str
+
+
+class Asked(Body, frozen=True, tag="asked"):
+    """A query was chosen for a judge. `folded`: seq of the last vote or undo the deciding posterior had seen."""
+
+    query: Query
+    judge: str
+    folded: int
+
+
+class Voted(Body, frozen=True, tag="voted"):
+    """A judge answered the query with that seq. `seconds` is active time. `raw` is a machine judge's reply."""
+
+    query: int
+    outcome: Outcome
+    judge: str
+    seconds: float | None = None
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+    raw: dict[str, Any] | None = None
+
+
+class Undone(Body, frozen=True, tag="undone"):
+    """The vote with that seq was taken back by its judge; its query is open again."""
+
+    vote: int
+    judge: str
+
+
+class Noted(Body, frozen=True, tag="noted"):
+    """A note on a query."""
+
+    query: int
+    judge: str
+    text: str
+
+
+class Forgotten(Body, frozen=True, tag="forgotten"):
+    """A judge's name and notes were removed; the votes stay under `pseudonym`."""
+
+    pseudonym: str
+
+
+AnyBody = Created | ItemsAdded | PairsAdded | SpecChanged | EngineChanged | Asked | Voted | Undone | Noted | Forgotten
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One line of the log. `seq` counts from 1 without gaps; `time` is ISO 8601 in UTC."""
+
+    seq: int
+    time: str
+    body: AnyBody
+
+
+@dataclass(frozen=True)
+class LiveVote:
+    """A vote that counts, with its places in the log."""
+
+    seq: int
+    query: int
+    time: str
+    vote: Vote
+
+
+@dataclass
+class State:
+    """What the log says now.
+
+    `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
+    back; `folded` is the seq of the last vote or undo.
+    """
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    engine: str = ""
+    items: list[Item] = field(default_factory=list)
+    pairs: list[tuple[str, int, int]] = field(default_factory=list)
+    asked: dict[int, Asked] = field(default_factory=dict)
+    votes: list[LiveVote] = field(default_factory=list)
+    undone: list[LiveVote] = field(default_factory=list)
+    open: dict[str, int] = field(default_factory=dict)
+    notes: dict[int, list[str]] = field(default_factory=dict)
+    folded: int = 0
+    seq: int = 0
+    created: str = ""
+
+    def fold(self, event: Event) -> State:
+        """Take in the next event, and return self.
+
+        Raises BadInputError where the log has a gap or refers to what is not in it.
+        """
+        if event.seq != self.seq + 1:
+            raise BadInputError(f"the log jumps from event {self.seq} to {event.seq}; restore study.db from a backup")
+        self.seq = event.seq
+        match event.body:
+            case Created(schema=schema, engine=engine, spec=spec):
+                if schema > SCHEMA:
+                    raise BadInputError(
+                        f"this study was written by a newer release (format {schema}, this one reads up to {SCHEMA}); "
+                        "upgrade elicit to open it"
+                    )
+                self.spec, self.engine, self.created = spec, engine, event.time
+            case ItemsAdded(items=items):
+                self.items.extend(items)
+            case PairsAdded(pairs=pairs):
+                self.pairs.extend(pairs)
+            case SpecChanged(spec=spec):
+                self.spec = spec
+            case EngineChanged(engine=engine):
+                self.engine = engine
+            case Asked() as asked:
+                self.asked[event.seq] = asked
+                self.open[asked.judge] = event.seq
+            case Voted() as voted:
+                self._voted(event, voted)
+            case Undone(vote=seq, judge=judge):
+                index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
+                if index is None:
+                    raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
+                taken = self.votes.pop(index)
+                self.undone.append(taken)
+                self.open[judge] = taken.query
+                self.folded = event.seq
+            case Noted(query=query, text=text):
+                self.notes.setdefault(query, []).append(text)
+            case Forgotten():
+                pass
+        return self
+
+    def _voted(self, event: Event, voted: Voted) -> None:
+        if voted.query not in self.asked:
+            raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
+        query = self.asked[voted.query].query
+        vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
+        self.votes.append(LiveVote(event.seq, voted.query, event.time, vote))
+        if self.open.get(voted.judge) == voted.query:
+            del self.open[voted.judge]
+        self.folded = event.seq
+
+    def pending(self, judge: str) -> list[tuple[int, int]]:
+        """Pairs that are with other judges than this one."""
+        return [self.asked[q].query.pair for j, q in self.open.items() if j != judge]
+
+    def answered(self, judge: str) -> set[tuple[int, int]]:
+        """Pairs this judge has a live vote on."""
+        return {v.vote.pair for v in self.votes if v.vote.judge == judge}

@@ -1,0 +1,347 @@
+"""Gaussian utilities in function space under a grid of priors, updated by one-dimensional moment matching.
+
+A vote only speaks of x = f_a - f_b, which is Gaussian under each model of the grid. The exact mean and variance of
+x after the vote come from one-dimensional quadrature, and are carried to all items along c = cov(f, x): assumed
+density filtering (Minka 2001; for pairwise comparisons, Herbrich et al. 2006). The running predictive probability
+of the votes is each model's evidence, which weights the grid.
+
+The covariance is base - sum_t beta_t^2 c_t c_t'. A column c depends on the pair alone and not on the answer, so all
+answers to one question share it: looking ahead over every possible answer costs one column.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elicit.kernels import Covariance, DenseCovariance
+from elicit.outcomes import SLIP, likelihood
+from elicit.posterior import Difference, Mixture
+from elicit.randomness import stream
+from elicit.types import ChoiceOutcome, Vote
+
+CHUNK = 32
+DENSE_BYTES = 1 << 30
+MIN_WEIGHT = 1e-7
+SAMPLES = 2048
+SAMPLED_MODELS = 8
+P_BEST_ROWS = 256
+
+_WRITING = threading.Lock()
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
+NODES = torch.tensor(_NODES, dtype=torch.float64)
+NODE_WEIGHTS = torch.tensor(_WEIGHTS / _WEIGHTS.sum(), dtype=torch.float64)
+
+
+class Columns:
+    """The columns c_t (M, N), in chunks shared by every posterior that descends from the same votes.
+
+    A slot is named by what determines its content (the votes before it and the pair), so two answers to one
+    question share the slot, and a different history gets a copy of the last chunk instead of a wrong column.
+    """
+
+    def __init__(self, chunks: tuple[Tensor, ...] = (), names: tuple[list[bytes], ...] = ()) -> None:
+        self._chunks, self._names = chunks, names
+
+    def find(self, t: int, name: bytes) -> Tensor | None:
+        """Column t (M, N) if it is already there under this name."""
+        k, i = divmod(t, CHUNK)
+        if k < len(self._chunks) and i < len(self._names[k]) and self._names[k][i] == name:
+            return self._chunks[k][:, i]
+        return None
+
+    def put(self, t: int, name: bytes, column: Tensor) -> Columns:
+        """The columns with slot t filled."""
+        k, i = divmod(t, CHUNK)
+        with _WRITING:  # looking ahead runs beside the votes, in a thread of its own
+            chunks, names = self._chunks[: k + 1], self._names[: k + 1]
+            if k == len(chunks):
+                fresh = column.new_empty(len(column), CHUNK, column.shape[1])
+                chunks, names = (*chunks, fresh), (*names, [])
+            elif i < len(names[k]) and names[k][i] == name:
+                return self
+            elif i < len(names[k]):
+                chunks = (*chunks[:k], chunks[k].clone())
+                names = (*names[:k], names[k][:i])
+            chunks[k][:, i] = column
+            names[k].append(name)
+            return Columns(chunks, names)
+
+    def combine(self, weights: Tensor) -> Tensor | float:
+        """sum_t weights[:, t] c_t: (M, N)."""
+        total: Tensor | float = 0.0
+        for k, part in enumerate(torch.split(weights, CHUNK, 1)):
+            total = total + torch.bmm(part[:, None], self._chunks[k][:, : part.shape[1]])[:, 0]
+        return total
+
+    def at(self, rows: Tensor, count: int, models: Tensor) -> Tensor:
+        """The first `count` columns at `rows` (S,) under `models` (m,): (m, count, S)."""
+        parts = []
+        for k in range(0, count, CHUNK):
+            chunk = self._chunks[k // CHUNK][:, : min(CHUNK, count - k)]
+            parts.append(chunk[models][:, :, rows])
+        return torch.cat(parts, 1)
+
+
+@dataclass(frozen=True)
+class GridPosterior:
+    """Belief under M weighted models. mu, v: (M, N) means and variances; beta2: (M, T) squared column weights;
+    evidence: (M,) log weights; ties, decided: counts so far, from which the tie parameter comes."""
+
+    base: Covariance
+    columns: Columns
+    beta2: Tensor
+    mu: Tensor
+    v: Tensor
+    evidence: Tensor
+    ties: int = 0
+    decided: int = 0
+    lineage: bytes = b""
+
+    @staticmethod
+    def prior(base: Covariance, log_weights: Sequence[float]) -> GridPosterior:
+        """The belief before any vote."""
+        v = base.diagonal()
+        evidence = torch.tensor(log_weights, dtype=torch.float64)
+        return GridPosterior(base, Columns(), v.new_zeros(base.models, 0), torch.zeros_like(v), v, evidence)
+
+    @property
+    def n(self) -> int:
+        return self.mu.shape[1]
+
+    @property
+    def weights(self) -> Tensor:
+        """(M,) float64 on CPU, sums to 1."""
+        return torch.softmax(self.evidence, 0)
+
+    @property
+    def nu(self) -> float:
+        """Davidson's tie parameter from the running share of ties, shrunk towards few.
+
+        At x = 0 the tie share is nu / (2 + nu); most pairs are less even than that, hence the factor 1.5.
+        """
+        share = min(0.9, 1.5 * (self.ties + 0.5) / (self.ties + self.decided + 10.0))
+        return 2 * share / (1 - share)
+
+    # -- learning ---------------------------------------------------------------------------------------------
+
+    def update(self, votes: Iterable[Vote]) -> GridPosterior:
+        """The belief after `votes`, one at a time in their order; skips say nothing."""
+        posterior = self
+        for vote in votes:
+            posterior = posterior._after(vote)
+        return posterior
+
+    def anticipate(self, a: int, b: int) -> GridPosterior:
+        """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
+        parent, c = self._column(a, b)
+        d, s2 = parent._moments(c, a, b)
+        left = torch.zeros_like(s2)
+        for choice in ("a", "b"):
+            z, _, variance = parent._site(ChoiceOutcome("a" if choice == "a" else "b"), d, s2)
+            left += z * variance
+        shrink = ((1 - left / s2) / s2).clamp_min(0)
+        return parent._narrowed(c, shrink, f"?{a},{b}".encode())
+
+    def _after(self, vote: Vote) -> GridPosterior:
+        choice = vote.outcome.choice
+        if choice == "skip":
+            return self
+        parent, c = self._column(vote.a, vote.b)
+        d, s2 = parent._moments(c, vote.a, vote.b)
+        z, expected, variance = parent._site(vote.outcome, d, s2)
+        shrink = ((1 - variance / s2) / s2).clamp_min(0)
+        name = f"{vote.a},{vote.b},{choice},{vote.outcome.strength}".encode()
+        child = parent._narrowed(c, shrink, name)
+        step = ((expected - d) / s2).to(c)
+        tie = choice in ("tie", "both_bad")
+        child = replace(
+            child,
+            mu=parent.mu + c * step[:, None],
+            evidence=parent.evidence + z.log(),
+            ties=parent.ties + tie,
+            decided=parent.decided + (not tie),
+        )
+        return child._compacted()
+
+    def _column(self, a: int, b: int) -> tuple[GridPosterior, Tensor]:
+        """This posterior with the column of (a, b) in its store, and that column (M, N)."""
+        t = self.beta2.shape[1]
+        # The column is stored with the smaller row first, so that (b, a) shares it but for the sign.
+        low, high = min(a, b), max(a, b)
+        name = self.lineage + f"|{low},{high}".encode()
+        c = self.columns.find(t, name)
+        parent = self
+        if c is None:
+            c = self.base.column(low, high)
+            if t:
+                ends = torch.tensor([low, high], device=c.device)
+                past = self.columns.at(ends, t, torch.arange(self.base.models, device=c.device))
+                c = c - self.columns.combine(self.beta2 * (past[:, :, 0] - past[:, :, 1]))
+            parent = replace(self, columns=self.columns.put(t, name, c))
+        return parent, c if a == low else -c
+
+    def _moments(self, c: Tensor, a: int, b: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of f_a - f_b, (M,) float64 on CPU."""
+        d = (self.mu[:, a] - self.mu[:, b]).double().cpu()
+        s2 = (c[:, a] - c[:, b]).double().cpu()
+        return d, s2.clamp_min(1e-10)
+
+    def _site(self, outcome: ChoiceOutcome, d: Tensor, s2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """P(outcome), and mean and variance of x after it, where x ~ N(d, s2) before; each (M,)."""
+        x = d[:, None] + s2.sqrt()[:, None] * NODES
+        value = likelihood(outcome, x, self.nu)
+        assert value is not None
+        weighted = value * NODE_WEIGHTS
+        z = weighted.sum(1)
+        mean = (weighted * x).sum(1) / z
+        variance = (weighted * (x - mean[:, None]) ** 2).sum(1) / z
+        return z, mean, variance
+
+    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> GridPosterior:
+        beta2 = shrink.to(c)
+        v = (self.v - beta2[:, None] * c * c).clamp_min(0)
+        lineage = hashlib.blake2b(self.lineage + b"/" + name, digest_size=12).digest()
+        return replace(self, v=v, beta2=torch.cat([self.beta2, beta2[:, None]], 1), lineage=lineage)
+
+    def _compacted(self) -> GridPosterior:
+        """Columns folded into a dense covariance once they outnumber the items, light models dropped with it."""
+        t = self.beta2.shape[1]
+        if t < max(self.n, 2 * CHUNK):
+            return self
+        models = torch.nonzero(self.weights > MIN_WEIGHT)[:, 0]
+        if len(models) * self.n**2 * self.mu.element_size() > DENSE_BYTES:
+            return self
+        models = models.to(self.mu.device)
+        rows = torch.arange(self.n, device=self.mu.device)
+        matrix = self._block(rows, models)
+        matrix = (matrix + matrix.mT) / 2
+        return replace(
+            self,
+            base=DenseCovariance(matrix),
+            columns=Columns(),
+            beta2=self.beta2.new_zeros(len(models), 0),
+            mu=self.mu[models],
+            v=matrix.diagonal(dim1=1, dim2=2).clamp_min(0).clone(),
+            evidence=self.evidence[models.cpu()],
+        )
+
+    def _block(self, rows: Tensor, models: Tensor) -> Tensor:
+        """(m, S, S) posterior covariance."""
+        block = self.base.block(rows, models)
+        t = self.beta2.shape[1]
+        if t:
+            r = self.columns.at(rows, t, models) * self.beta2[models].sqrt()[:, :, None]
+            block = block - r.mT @ r
+        return block
+
+    # -- beliefs ----------------------------------------------------------------------------------------------
+
+    def mean(self) -> Tensor:
+        return (self.weights.to(self.mu) @ self.mu).double().cpu()
+
+    def sd(self) -> Tensor:
+        w = self.weights.to(self.mu)
+        mean = w @ self.mu
+        return (w @ (self.v + (self.mu - mean) ** 2)).clamp_min(0).sqrt().double().cpu()
+
+    def shortlist(self, size: int, breadth: float) -> Tensor:
+        if size >= self.n:
+            return torch.arange(self.n)
+        bound = self.mean() + breadth * self.sd()
+        # A stable sort, not topk: equal bounds must give the same rows on every machine.
+        return torch.sort(bound, descending=True, stable=True).indices[:size].sort().values
+
+    def heavy(self, most: int, share: float = 0.95) -> Tensor:
+        """(m,) the fewest models that hold `share` of the weight, at most `most`."""
+        w, order = torch.sort(self.weights, descending=True, stable=True)
+        m = int((w.cumsum(0) < share).sum()) + 1
+        return order[: min(m, most)]
+
+    def mixture(self, pairs: Tensor) -> Mixture:
+        t = self.beta2.shape[1]
+        return self._mixture(pairs, self.heavy(max(3, min(8, 400 // (t + 1)))))
+
+    def _mixture(self, pairs: Tensor, heavy: Tensor) -> Mixture:
+        models = heavy.to(self.mu.device)
+        pairs = pairs.to(self.mu.device)
+        weights = self.weights[heavy]
+        mu = self.mu[models]
+        mean = mu[:, pairs[:, 0]] - mu[:, pairs[:, 1]]
+        present = torch.zeros(self.n, dtype=torch.bool, device=pairs.device)
+        present[pairs.flatten()] = True
+        rows = torch.nonzero(present)[:, 0]
+        if len(rows) ** 2 <= 8 * len(pairs):
+            place = torch.zeros(self.n, dtype=torch.long, device=pairs.device)
+            place[rows] = torch.arange(len(rows), device=pairs.device)
+            block = self._block(rows, models)
+            own = block.diagonal(dim1=1, dim2=2)
+            a, b = place[pairs[:, 0]], place[pairs[:, 1]]
+            variance = own[:, a] + own[:, b] - 2 * block[:, a, b]
+        else:
+            variance = self.base.pair_variance(pairs, models)
+            t = self.beta2.shape[1]
+            if t:
+                r = self.columns.at(rows, t, models) * self.beta2[models].sqrt()[:, :, None]
+                place = torch.zeros(self.n, dtype=torch.long, device=pairs.device)
+                place[rows] = torch.arange(len(rows), device=pairs.device)
+                for part in torch.split(torch.arange(len(pairs), device=pairs.device), 4096):
+                    a, b = place[pairs[part, 0]], place[pairs[part, 1]]
+                    variance[:, part] -= (r[:, :, a] - r[:, :, b]).square().sum(1)
+        return Mixture(
+            (weights / weights.sum()).double(), mean.double().cpu(), variance.double().cpu().clamp_min(1e-12)
+        )
+
+    def difference(self, pairs: Tensor) -> Difference:
+        pairs = pairs.reshape(-1, 2)
+        w, mean, variance = self._mixture(pairs, self.heavy(self.base.models, 0.999))
+        first = w @ mean
+        second = w @ (variance + mean**2) - first**2
+        probability = torch.zeros_like(first)
+        for weight, m, s2 in zip(w, mean, variance, strict=True):
+            x = m[:, None] + s2.sqrt()[:, None] * NODES
+            probability += weight * (torch.sigmoid(x) @ NODE_WEIGHTS)
+        return Difference(first, second, (1 - SLIP) * probability + SLIP / 2)
+
+    def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        rows = torch.arange(self.n) if rows is None else rows
+        w = self.weights
+        heavy = self.heavy(SAMPLED_MODELS, 0.99)
+        share = torch.zeros_like(w)
+        share[heavy] = w[heavy]
+        counts = rng.multinomial(n, (share / share.sum()).numpy())
+        noise = torch.as_tensor(rng.standard_normal((n, len(rows))))
+        draws = torch.empty(n, len(rows), dtype=torch.float64)
+        start = 0
+        for m in np.flatnonzero(counts):
+            part = slice(start, start + int(counts[m]))
+            start = part.stop
+            model = torch.tensor([int(m)], device=self.mu.device)
+            block = self._block(rows.to(self.mu.device), model)[0].double().cpu()
+            draws[part] = noise[part] @ root(block).T + self.mu[m, rows.to(self.mu.device)].double().cpu()
+        return draws[torch.as_tensor(rng.permutation(n))]
+
+    def p_best(self) -> Tensor:
+        rows = self.shortlist(P_BEST_ROWS, 2.5)
+        draws = self.sample(SAMPLES, stream(0, "p_best", self.beta2.shape[1]), rows)
+        out = torch.zeros(self.n, dtype=torch.float64)
+        out[rows] = torch.bincount(draws.argmax(1), minlength=len(rows)).double() / len(draws)
+        return out
+
+
+def root(block: Tensor) -> Tensor:
+    """A square root L with L L' = block (S, S), also where rounding has left it slightly indefinite."""
+    scale = block.diagonal().mean().clamp_min(1e-12)
+    jitter = 1e-9 * scale * torch.eye(len(block), dtype=block.dtype)
+    factor, info = torch.linalg.cholesky_ex(block + jitter)
+    if int(info) == 0:
+        return factor
+    values, vectors = torch.linalg.eigh(block)
+    return vectors * values.clamp_min(0).sqrt()

@@ -1,0 +1,230 @@
+"""Prior covariances of the grid of models: which items are alike, and by how much utilities vary.
+
+Every kernel is centred on a set of anchor items and scaled so that utilities have unit variance across the pool;
+an amplitude then is a prior standard deviation in logits. Columns and blocks are computed from feature maps when
+they are asked for, so no N x N matrix is ever formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ANCHORS = 1024
+
+
+class Covariance(Protocol):
+    """Prior covariance of M models over N items."""
+
+    @property
+    def models(self) -> int: ...
+
+    @property
+    def n(self) -> int: ...
+
+    def column(self, a: int, b: int) -> Tensor:
+        """(M, N) cov(f_i, f_a - f_b)."""
+        ...
+
+    def block(self, rows: Tensor, models: Tensor) -> Tensor:
+        """(m, S, S) covariance of the items in `rows` (S,) under the chosen `models` (m,)."""
+        ...
+
+    def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
+        """(m, P) variance of f_a - f_b for pairs (P, 2)."""
+        ...
+
+    def diagonal(self) -> Tensor:
+        """(M, N) variances."""
+        ...
+
+
+class Prior(NamedTuple):
+    """One model of the grid: utilities ~ N(0, amplitude^2 ((1 - own) K + own I)).
+
+    kernel: row of the kernel library, or -1 for none (own must be 1); own: share of the variance that belongs to
+    the item alone, which no feature sees; log_weight: its prior log weight.
+    """
+
+    kernel: int
+    amplitude: float
+    own: float
+    log_weight: float
+
+
+class Kernel(NamedTuple):
+    """`linear` is the dot product of the features, `rbf` the squared exponential at `scale` x their typical distance.
+
+    map: which feature map it is on, 0 the centred features, 1 the whitened ones.
+    """
+
+    form: str
+    map: int
+    scale: float = 1.0
+
+
+class FeatureCovariance:
+    """Covariances over items with features.
+
+    maps: feature maps, each (N, d); kernels: the library; priors: the grid of models over it.
+    """
+
+    def __init__(self, maps: Sequence[Tensor], kernels: Sequence[Kernel], priors: Sequence[Prior]) -> None:
+        self.n, self.models = len(maps[0]), len(priors)
+        self._maps, self._kernels, self._priors = list(maps), list(kernels), list(priors)
+        like = maps[0]
+        self._which = torch.tensor([p.kernel for p in priors], device=like.device)
+        total = torch.tensor([p.amplitude**2 for p in priors], dtype=like.dtype, device=like.device)
+        own = torch.tensor([p.own for p in priors], dtype=like.dtype, device=like.device)
+        self._shared, self._own = (total * (1 - own))[:, None], (total * own)[:, None]
+        self._norms = [(m * m).sum(1) for m in maps]
+        step = max(1, self.n // ANCHORS)
+        self._anchors = torch.arange(0, self.n, step, device=like.device)
+        self._unit = [self._distance_unit(i) for i in range(len(maps))]
+        self._offsets: list[Tensor] = []  # per kernel (N,): mean_j k(i, j) - half the overall mean
+        self._scales: list[Tensor] = []
+        for kernel in self._kernels:
+            mean = torch.cat(
+                [self._raw(kernel, part, self._anchors).mean(1) for part in torch.split(torch.arange(self.n), 4096)]
+            )
+            overall = mean[self._anchors].mean()
+            self._offsets.append(mean - overall / 2)
+            spread = (self._raw_diagonal(kernel)[self._anchors] - overall).mean()
+            self._scales.append(1.0 / spread.clamp_min(1e-12) * (spread > 1e-9))
+
+    def _distance_unit(self, which: int) -> Tensor:
+        rows = self._anchors
+        x, norms = self._maps[which][rows], self._norms[which][rows]
+        squared = (norms[:, None] + norms - 2 * x @ x.T).clamp_min(0)
+        return squared.mean().clamp_min(1e-12)
+
+    def _raw(self, kernel: Kernel, rows: Tensor, others: Tensor) -> Tensor:
+        x = self._maps[kernel.map]
+        dot = x[rows] @ x[others].T
+        if kernel.form == "linear":
+            return dot
+        norms = self._norms[kernel.map]
+        squared = (norms[rows][:, None] + norms[others] - 2 * dot).clamp_min(0)
+        return torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
+
+    def _raw_diagonal(self, kernel: Kernel) -> Tensor:
+        return self._norms[kernel.map] if kernel.form == "linear" else torch.ones_like(self._norms[kernel.map])
+
+    def column(self, a: int, b: int) -> Tensor:
+        pair = torch.tensor([a, b], device=self._which.device)
+        dots = [x @ x[pair].T for x in self._maps]
+        columns = []
+        for k, kernel in enumerate(self._kernels):
+            dot, norms = dots[kernel.map], self._norms[kernel.map]
+            if kernel.form == "rbf":
+                squared = (norms[:, None] + norms[pair] - 2 * dot).clamp_min(0)
+                dot = torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
+            offset = self._offsets[k]
+            columns.append((dot[:, 0] - dot[:, 1] - (offset[a] - offset[b])) * self._scales[k])
+        out = torch.stack(columns)[self._which] * self._shared
+        out[:, a] += self._own[:, 0]
+        out[:, b] -= self._own[:, 0]
+        return out
+
+    def block(self, rows: Tensor, models: Tensor) -> Tensor:
+        out = torch.empty(len(models), len(rows), len(rows), dtype=self._shared.dtype, device=self._shared.device)
+        blocks: dict[int, Tensor] = {}
+        for i, m in enumerate(models.tolist()):
+            k = self._priors[m].kernel
+            if k not in blocks:
+                offset = self._offsets[k][rows]
+                raw = self._raw(self._kernels[k], rows, rows)
+                blocks[k] = (raw - offset[:, None] - offset) * self._scales[k]
+            out[i] = blocks[k] * self._shared[m] + torch.diag(self._own[m].expand(len(rows)))
+        return out
+
+    def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
+        parts = torch.split(pairs, 65536)
+        squared = [torch.cat([(x[p[:, 0]] - x[p[:, 1]]).square().sum(1) for p in parts]) for x in self._maps]
+        out = []
+        for m in models.tolist():
+            kernel, k = self._kernels[self._priors[m].kernel], self._priors[m].kernel
+            value = squared[kernel.map]
+            if kernel.form == "rbf":
+                value = 2 - 2 * torch.exp(-value / (2 * kernel.scale**2 * self._unit[kernel.map]))
+            out.append(value * self._scales[k] * self._shared[m] + 2 * self._own[m])
+        return torch.stack(out)
+
+    def diagonal(self) -> Tensor:
+        rows = [
+            (self._raw_diagonal(kernel) - 2 * self._offsets[k]).clamp_min(0) * self._scales[k]
+            for k, kernel in enumerate(self._kernels)
+        ]
+        return torch.stack(rows)[self._which] * self._shared + self._own
+
+
+@dataclass(frozen=True)
+class DenseCovariance:
+    """Covariances held as they are: matrix (M, N, N)."""
+
+    matrix: Tensor
+
+    @property
+    def models(self) -> int:
+        return len(self.matrix)
+
+    @property
+    def n(self) -> int:
+        return self.matrix.shape[-1]
+
+    def column(self, a: int, b: int) -> Tensor:
+        return self.matrix[:, :, a] - self.matrix[:, :, b]
+
+    def block(self, rows: Tensor, models: Tensor) -> Tensor:
+        return self.matrix[models][:, rows[:, None], rows]
+
+    def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
+        a, b = pairs[:, 0], pairs[:, 1]
+        chosen = self.matrix[models]
+        return chosen[:, a, a] + chosen[:, b, b] - 2 * chosen[:, a, b]
+
+    def diagonal(self) -> Tensor:
+        return self.matrix.diagonal(dim1=1, dim2=2).clone()
+
+
+@dataclass(frozen=True)
+class OwnCovariance:
+    """Independent items: variance (M,) for each of n."""
+
+    variance: Tensor
+    n: int
+
+    @property
+    def models(self) -> int:
+        return len(self.variance)
+
+    def column(self, a: int, b: int) -> Tensor:
+        out = self.variance.new_zeros(self.models, self.n)
+        out[:, a] = self.variance
+        out[:, b] = -self.variance
+        return out
+
+    def block(self, rows: Tensor, models: Tensor) -> Tensor:
+        return self.variance[models][:, None, None] * torch.eye(len(rows)).to(self.variance)
+
+    def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
+        return 2 * self.variance[models][:, None].expand(-1, len(pairs))
+
+    def diagonal(self) -> Tensor:
+        return self.variance[:, None].repeat(1, self.n)
+
+
+def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[Tensor]:
+    """The centred features, and the same whitened with a ridge of one mean eigenvalue; each (N, d')."""
+    x = torch.as_tensor(features, dtype=torch.float64, device=device)
+    x = x - x.mean(0)
+    covariance = x.T @ x / max(1, len(x) - 1)
+    values, vectors = torch.linalg.eigh(covariance)
+    mean = values.clamp_min(0).mean()
+    whitened = x @ (vectors * (values.clamp_min(0) + mean + 1e-12).rsqrt())
+    return [x.to(dtype), whitened.to(dtype)]

@@ -1,0 +1,29 @@
+"""Bradley-Terry over ids: each item has a utility of its own, and nothing is known of it but its votes.
+
+Bradley and Terry (1952); ties as in Davidson (1970). The prior is N(0, amplitude^2) with the amplitude weighted by
+evidence, so the posterior is proper from the first vote on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from elicit.gaussian import GridPosterior
+from elicit.kernels import OwnCovariance
+from elicit.types import Vote
+
+AMPLITUDES = (0.5, 1.0, 2.0, 4.0)
+
+
+class BradleyTerry:
+    """Utilities of ids; features are not looked at."""
+
+    def init(self, n_items: int, features: np.ndarray | None, device: str) -> GridPosterior:
+        variance = torch.tensor([a * a for a in AMPLITUDES], dtype=torch.float64, device=device)
+        return GridPosterior.prior(OwnCovariance(variance, n_items), [0.0] * len(AMPLITUDES))
+
+    def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
+        return posterior.update(votes)

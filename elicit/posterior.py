@@ -1,0 +1,84 @@
+"""The protocols of utility models and of what they believe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+import numpy as np
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from elicit.types import Vote
+
+
+class Difference(NamedTuple):
+    """Beliefs about u_a - u_b for P pairs: mean and variance in logits, and P(a beats b in a vote without tie)."""
+
+    mean: Tensor
+    variance: Tensor
+    probability: Tensor
+
+
+class Mixture(NamedTuple):
+    """The same as M weighted Gaussians: weights (M,), mean (M, P) and variance (M, P) of u_a - u_b."""
+
+    weights: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+class Posterior(Protocol):
+    """A belief about the utilities of n items. Immutable: every change gives a new one."""
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        ...
+
+    def mean(self) -> Tensor:
+        """(N,) posterior mean utilities in logits, on CPU."""
+        ...
+
+    def sd(self) -> Tensor:
+        """(N,) posterior standard deviations in logits, on CPU."""
+        ...
+
+    def difference(self, pairs: Tensor) -> Difference:
+        """Beliefs about pairs (P, 2) of rows."""
+        ...
+
+    def mixture(self, pairs: Tensor) -> Mixture:
+        """What selectors integrate over: beliefs about pairs (P, 2), one Gaussian per heavy model."""
+        ...
+
+    def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        """(n, S) joint draws of the utilities of `rows` (S,), or of all items (n, N)."""
+        ...
+
+    def shortlist(self, size: int, breadth: float) -> Tensor:
+        """(S,) rows of the `size` items with the highest mean + breadth x sd, in row order."""
+        ...
+
+    def p_best(self) -> Tensor:
+        """(N,) probabilities of being the best item; they sum to 1."""
+        ...
+
+    def anticipate(self, a: int, b: int) -> Self:
+        """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
+        ...
+
+
+class UtilityModel(Protocol):
+    """Turns items and votes into a posterior. One file in `elicit/models/`; its name is the file's name."""
+
+    def init(self, n_items: int, features: np.ndarray | None, device: str) -> Posterior:
+        """The prior over n_items; features: (N, d) or None where items are ids only.
+
+        Raises BadInputError where the model needs features and there are none.
+        """
+        ...
+
+    def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
+        """The posterior after `votes`, in their order."""
+        ...

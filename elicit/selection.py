@@ -1,0 +1,84 @@
+"""What a selector sees and gives: candidate pairs in, picks out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from elicit.posterior import Posterior
+    from elicit.types import Vote
+
+
+class Pick(NamedTuple):
+    """A chosen pair of rows, the selector's value of it, and the probability with which it was chosen."""
+
+    a: int
+    b: int
+    score: float
+    propensity: float
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The pairs that may be asked: all pairs of `n` items, or the listed `pairs` (P, 2), less those in `avoid`.
+
+    `avoid` holds pairs with the smaller row first.
+    """
+
+    n: int
+    pairs: Tensor | None = None
+    avoid: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+
+    def within(self, rows: Tensor) -> Tensor:
+        """(P, 2) admissible pairs of rows: the listed ones, or else all whose two rows are both in `rows` (S,)."""
+        pairs = self.pairs
+        if pairs is None:
+            i, j = torch.triu_indices(len(rows), len(rows), 1)
+            pairs = torch.stack([rows[i], rows[j]], 1)
+        if not self.avoid:
+            return pairs
+        codes = torch.tensor([a * self.n + b for a, b in sorted(self.avoid)])
+        return pairs[~torch.isin(pairs.min(1).values * self.n + pairs.max(1).values, codes)]
+
+    def without(self, picks: Sequence[Pick]) -> Candidates:
+        """The same candidates less what was picked."""
+        return replace(self, avoid=self.avoid | {(min(p.a, p.b), max(p.a, p.b)) for p in picks})
+
+
+class Selector(Protocol):
+    """Chooses the next queries. One file in `bandits/`; its name is the file's name."""
+
+    def select(
+        self,
+        posterior: Posterior,
+        votes: Sequence[Vote],
+        candidates: Candidates,
+        k: int,
+        rng: np.random.Generator,
+    ) -> list[Pick]:
+        """Up to k picks, none repeated; fewer only where fewer pairs are admissible."""
+        ...
+
+
+def one_by_one(
+    choose: Callable[[Posterior, Candidates], Pick | None],
+    posterior: Posterior,
+    candidates: Candidates,
+    k: int,
+) -> list[Pick]:
+    """Picks k pairs greedily: after each one the posterior is narrowed as if the vote had come, its mean unmoved."""
+    picks: list[Pick] = []
+    while len(picks) < k:
+        pick = choose(posterior, candidates.without(picks))
+        if pick is None:
+            break
+        picks.append(pick)
+        if len(picks) < k:
+            posterior = posterior.anticipate(pick.a, pick.b)
+    return picks

@@ -1,0 +1,157 @@
+"""A study's specification: what `study.toml` says, checked, and which of it may change after the first vote."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import tomlkit
+
+from elicit import registry
+from elicit.types import BadInputError, Goal
+
+FILE = "study.toml"
+
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class StopRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Stop when the recommended item's simple regret is at most `regret` with probability `confidence`."""
+
+    regret: Share = 0.05
+    confidence: Share = 0.95
+
+
+class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A configured judge: its name in the log, the plug-in that answers, and the plug-in's options."""
+
+    name: str
+    kind: str
+    options: dict[str, Any] = {}
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a study's decisions and screens depend on; one table of `study.toml`."""
+
+    title: str
+    goal: Goal = "best"
+    seed: int = 0
+    votes: Annotated[int, msgspec.Meta(ge=1)] = 200
+    question: str = "Which one is better?"
+    guidelines: str = ""
+    reasons: tuple[str, ...] = ("more correct", "clearer", "better style", "more complete", "safer")
+    model: str = "default"
+    selector: str = "default"
+    embedder: str = "wordllama"
+    model_options: dict[str, Any] = {}
+    selector_options: dict[str, Any] = {}
+    stop: StopRule = StopRule()
+    judges: tuple[JudgeSpec, ...] = ()
+
+
+# Fields that no recorded decision can survive a change of, with the reason a person is told.
+FIXED = {
+    "seed": "every recorded decision was drawn from its random streams",
+    "embedder": "every recorded decision was made on its features",
+    "goal": "the votes so far were asked for the other goal",
+}
+WHY = {
+    "title": "shown on screens and in the report",
+    "goal": "best: find the best item; rank: order all; label: label a list of pairs (fixed after the first vote)",
+    "seed": "same seed, same answers: same queries (fixed after the first vote)",
+    "votes": "the budget: the study ends here at the latest",
+    "question": "asked above the two panes",
+    "guidelines": "Markdown, shown on the g key",
+    "reasons": "tags a voter may attach to a vote",
+    "model": "utility model: default, gp, bradley_terry, or path/to/file.py:Class",
+    "selector": "what is asked next: default, eubo, eig, thompson, random, or path/to/file.py:Class",
+    "embedder": "how texts become features: wordllama, or none (fixed after the first vote)",
+}
+
+
+def read(path: Path) -> Spec:
+    """The specification in a `study.toml`.
+
+    Raises BadInputError with the file and the line or field at fault.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInputError(f"{path.parent} is not a study: it has no {FILE}; make one with 'elicit init'") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} cannot be read ({error}); mend it or restore it from a backup") from None
+    try:
+        return convert(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}; mend that line") from None
+    except msgspec.ValidationError as error:
+        raise BadInputError(f"{path}: {_readable(error)}") from None
+
+
+def convert(values: dict[str, Any]) -> Spec:
+    """A specification from plain values; checks that its plug-ins exist.
+
+    Raises msgspec.ValidationError for a wrong field, BadInputError for an unknown plug-in.
+    """
+    spec = msgspec.convert(values, Spec)
+    if ":" not in spec.model:
+        registry.known("model", spec.model)
+    if ":" not in spec.selector and spec.selector != "default":
+        registry.known("selector", spec.selector)
+    for judge in spec.judges:
+        if ":" not in judge.kind:
+            registry.known("judge", judge.kind)
+    names = [judge.name for judge in spec.judges]
+    if len(set(names)) < len(names):
+        raise BadInputError("two judges in study.toml have the same name; give each its own")
+    return spec
+
+
+def write(path: Path, spec: Spec) -> None:
+    """Write the specification with a comment on each field a person may want to edit."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("An elicit study. Edit it any time; what changes decisions is noted in the log."))
+    tables = {}
+    for name, value in msgspec.to_builtins(spec).items():
+        if isinstance(value, dict) or name == "judges":
+            tables[name] = value
+            continue
+        document.add(name, tomlkit.item(list(value) if isinstance(value, tuple) else value))
+        if name in WHY:
+            document[name].comment(WHY[name])
+    document.add("stop", tomlkit.item(tables["stop"]))
+    document["stop"].comment("stop once the regret of the recommended item is this small with this confidence")
+    for name in ("model_options", "selector_options"):
+        if tables[name]:
+            document.add(name, tomlkit.item(tables[name]))
+    if tables["judges"]:
+        array = tomlkit.aot()
+        for judge in tables["judges"]:
+            array.append(tomlkit.item(judge))
+        document.add("judges", array)
+    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
+def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:
+    """The fields that differ.
+
+    Raises BadInputError where one of them is fixed because there are votes.
+    """
+    names = tuple(f for f in Spec.__struct_fields__ if getattr(old, f) != getattr(new, f))
+    for name in names:
+        if votes and name in FIXED:
+            raise BadInputError(
+                f"{FILE}: {name} cannot change from {getattr(old, name)!r} to {getattr(new, name)!r} after the first "
+                f"vote, because {FIXED[name]}; set it back, or start a new study"
+            )
+    return names
+
+
+def _readable(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    what, _, where = text.partition(" - at `$.")
+    field = where.rstrip("`")
+    what = what[0].lower() + what[1:]
+    return f"field {field!r}: {what}" if field else what
