@@ -41,6 +41,9 @@ class ExpectedInformationGain:
         return one_by_one(choose, posterior, candidates, k)
 
 
+BITS = 1.4426950408889634
+
+
 def information(weights: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     """(P,) mutual information in bits between a vote and the utilities; weights (M,), mean and variance (M, P)."""
     p_mean = torch.zeros(mean.shape[1], dtype=mean.dtype)
@@ -53,4 +56,5 @@ def information(weights: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
 
 
 def _binary_entropy(p: Tensor) -> Tensor:
-    return -(torch.special.xlogy(p, p) + torch.special.xlogy(1 - p, 1 - p)) / np.log(2)
+    nats: Tensor = -torch.special.xlogy(p, p) - torch.special.xlogy(1 - p, 1 - p)
+    return nats * BITS

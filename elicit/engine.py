@@ -16,9 +16,6 @@ from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, Vote
 
-VERSION = "1"
-"""Version of the algorithm: a study decided under another one cannot be verified bit by bit."""
-
 REMEMBERED = 48
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "rank": "eig", "label": "eig"}
 

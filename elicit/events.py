@@ -16,6 +16,9 @@ from elicit.types import BadInputError, Item, Outcome, Query, Vote
 SCHEMA = 1
 """Version of the log's format; a newer one is refused."""
 
+ENGINE = "1"
+"""Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
+
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
     """What happened."""
@@ -193,7 +196,3 @@ class State:
     def pending(self, judge: str) -> list[tuple[int, int]]:
         """Pairs that are with other judges than this one."""
         return [self.asked[q].query.pair for j, q in self.open.items() if j != judge]
-
-    def answered(self, judge: str) -> set[tuple[int, int]]:
-        """Pairs this judge has a live vote on."""
-        return {v.vote.pair for v in self.votes if v.vote.judge == judge}

@@ -239,7 +239,7 @@ class GridPosterior:
         t = self.beta2.shape[1]
         if t:
             r = self.columns.at(rows, t, models) * self.beta2[models].sqrt()[:, :, None]
-            block = block - r.mT @ r
+            block -= r.mT @ r
         return block
 
     # -- beliefs ----------------------------------------------------------------------------------------------
@@ -341,7 +341,8 @@ def root(block: Tensor) -> Tensor:
     scale = block.diagonal().mean().clamp_min(1e-12)
     jitter = 1e-9 * scale * torch.eye(len(block), dtype=block.dtype)
     factor, info = torch.linalg.cholesky_ex(block + jitter)
-    if int(info) == 0:
-        return factor
-    values, vectors = torch.linalg.eigh(block)
-    return vectors * values.clamp_min(0).sqrt()
+    if int(info):
+        values, vectors = torch.linalg.eigh(block)
+        factor = vectors * values.clamp_min(0).sqrt()
+    whole: Tensor = factor
+    return whole

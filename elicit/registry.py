@@ -27,6 +27,11 @@ KINDS = {
 }
 
 
+def above(module: str) -> ModuleType:
+    """A module of the packages above the core, which the core knows by name only."""
+    return importlib.import_module(module)
+
+
 def names(kind: str) -> list[str]:
     """The built-in plug-ins of a kind, by name."""
     package = importlib.import_module(KINDS[kind][0])

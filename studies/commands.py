@@ -1,0 +1,308 @@
+"""The commands that need no screen; each is a thin skin on a method of `Study` or a function beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elicit.types import BadInputError
+
+STUDY = click.argument("study", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else.")
+
+
+def example(text: str) -> str:
+    """An epilog that shows how the command is used."""
+    return f"Example: {text}"
+
+
+def say(text: str) -> None:
+    """A line for the person, on stderr so that stdout stays machine-readable."""
+    click.echo(text, err=True)
+
+
+@click.command(epilog=example("elicit init jokes --items jokes.jsonl --goal best"))
+@STUDY
+@click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
+@click.option("--pairs", type=str, help="Pairs of responses to label.")
+@click.option("--judgments", type=str, help="Recorded judgments of the pairs, replayed by 'elicit run'.")
+@click.option("--goal", type=click.Choice(["best", "rank", "label"]), help="Default: best for items, label for pairs.")
+@click.option("--title", help="Default: the folder's name.")
+@click.option("--question", help="Asked above the two panes.")
+@click.option("--guidelines", type=click.Path(path_type=Path), help="A Markdown file, shown on the g key.")
+@click.option("--votes", type=click.IntRange(1), help="The budget; default 200.")
+@click.option("--seed", type=int, help="Same seed, same answers: same queries. Default 0.")
+@click.option("--selector", help="What is asked next; default by goal.")
+@click.option("--model", help="Utility model.")
+@click.option("--embedder", type=click.Choice(["wordllama", "none"]), help="How texts become features.")
+@click.option("--simulate", metavar="FIELD", help="A simulated judge for 'elicit run', e.g. meta.score.")
+@JSON
+def init(
+    study: Path,
+    items: str | None,
+    pairs: str | None,
+    judgments: str | None,
+    as_json: bool,
+    simulate: str | None,
+    **spec: Any,
+) -> None:
+    """Make STUDY, a folder, from a file of items (to find the best, or rank them) or of pairs (to label them)."""
+    from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
+    from studies.study import Study
+
+    if (items is None) == (pairs is None):
+        raise BadInputError("a study is made of --items or of --pairs; give one of them")
+    if judgments and pairs is None:
+        raise BadInputError("--judgments goes with --pairs; items have no pairs to judge yet")
+    given = {name: value for name, value in spec.items() if value is not None}
+    if guidelines := given.get("guidelines"):
+        given["guidelines"] = _text(guidelines)
+    judges = []
+    listed = read_pairs(pairs) if pairs is not None else None
+    if judgments and listed is not None:
+        check_judgments(listed, read_judgments(judgments))
+        name = f"judgments{Path(judgments).suffix}"
+        judges.append({"name": "recorded", "kind": "replayed", "options": {"file": name}})
+    if simulate:
+        judges.append({"name": "simulated", "kind": "simulated", "options": {"utility": simulate}})
+    rows = read_items(items) if items is not None else None
+    with Study.create(study, items=rows, pairs=listed, judges=judges, **given) as made:
+        if judgments:
+            shutil.copyfile(judgments, study / name)
+        count = {"study": str(study), "goal": made.spec.goal, "items": len(made.state.items)}
+        if made.state.pairs:
+            count["pairs"] = len(made.state.pairs)
+    if as_json:
+        click.echo(json.dumps(count))
+    else:
+        what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
+        say(f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
+
+
+@click.command(epilog=example("elicit run jokes --votes 50"))
+@STUDY
+@click.option("--votes", type=click.IntRange(1), help="Stop after so many votes; default: when the stop rule is met.")
+@JSON
+def run(study: Path, votes: int | None, as_json: bool) -> None:
+    """Let the judges configured in study.toml answer what the engine asks. Interrupt and run again to go on."""
+    from studies.run import run as run_study
+    from studies.study import Study
+
+    with Study.open(study) as opened:
+        total = votes or opened.spec.votes - len(opened.state.votes)
+        with progress(max(1, total), "votes") as step:
+            why = run_study(opened, votes, step)
+        summary = {"study": str(study), "votes": len(opened.state.votes), "why": why}
+        if as_json:
+            click.echo(json.dumps(summary | opened.status()))
+        else:
+            say(f"{len(opened.state.votes)} votes; {why}. Next: elicit status {study}")
+
+
+@click.command(epilog=example("elicit status jokes"))
+@STUDY
+@JSON
+def status(study: Path, as_json: bool) -> None:
+    """Say where STUDY stands: the recommendation, how sure it is, and how many votes are left."""
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened:
+        values = opened.status()
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    left = values["votes_left"]
+    undone = f", {values['undone']} taken back" if values["undone"] else ""
+    click.echo(
+        f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {values['items']} items"
+    )
+    if best := values.get("best"):
+        from elicit.safe_text import one_line
+
+        low, high = best["interval"]
+        click.echo(f"recommended: {best['id']}  {one_line(best['text'])[:100]}")
+        click.echo(
+            f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
+        )
+    else:
+        click.echo(
+            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, the rest by the model"
+        )
+    click.echo(f"{'stop' if values['stop'] else 'go on'}: {values['why']}")
+    if left and not values["stop"]:
+        click.echo(f"votes left until then: {left[0]} to {left[1]} (80 % interval)")
+
+
+@click.command(epilog=example("elicit report jokes -o jokes.html"))
+@STUDY
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The HTML file to write.")
+def report(study: Path, output: Path) -> None:
+    """Write one self-contained HTML file about STUDY."""
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened:
+        opened.report(output)
+    say(f"wrote {output}")
+
+
+@click.command(epilog=example("elicit export jokes -o votes.csv"))
+@STUDY
+@click.option("-o", "--output", required=True, help="The file to write; - is stdout.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: by the file's ending.")
+@click.option("--table", type=click.Choice(["votes", "items", "labels"]), default="votes", show_default=True)
+def export(study: Path, output: str, form: str | None, table: str) -> None:
+    """Write the votes, the items with their utilities, or the labels of the pairs."""
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened:
+        rows = opened.export(output, form, table)
+    say(f"wrote {rows} rows to {'stdout' if output == '-' else output}")
+
+
+@click.command(epilog=example("elicit replay jokes --verify"))
+@STUDY
+@click.option(
+    "--verify", is_flag=True, help="Recompute every decision and report the first that differs (the default)."
+)
+@JSON
+def replay(study: Path, verify: bool, as_json: bool) -> None:
+    """Recompute every decision of STUDY from its log. Never asks anybody anything."""
+    from studies.replay import verify as verify_study
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened, progress(opened.state.seq, "events") as step:
+        found = verify_study(opened, step)
+    values = {"status": found.status, "checked": found.checked, "event": found.event, "why": found.why}
+    if as_json:
+        click.echo(json.dumps(values))
+    elif found.status == "same":
+        click.echo(f"same: all {found.checked} decisions come out as recorded")
+    else:
+        click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
+    sys.exit(1 if found.status == "divergence" else 0)
+
+
+@click.command(epilog=example("elicit backup jokes jokes-backup"))
+@STUDY
+@click.argument("target", type=click.Path(path_type=Path))
+def backup(study: Path, target: Path) -> None:
+    """Copy STUDY to the new folder TARGET, also while somebody votes in it."""
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened:
+        opened.backup(target)
+    say(f"copied {study} to {target}")
+
+
+@click.command(epilog=example("elicit forget jokes --judge maya"))
+@STUDY
+@click.option("--judge", required=True, help="The name to remove.")
+def forget(study: Path, judge: str) -> None:
+    """Remove a judge's name and notes from STUDY for good; the votes stay, under a pseudonym."""
+    from studies.study import Study
+
+    with Study.open(study) as opened:
+        pseudonym = opened.forget(judge)
+    say(f"{judge} is now {pseudonym}; reports and exports made before still hold the name")
+
+
+@click.command(epilog=example("elicit doctor"))
+@JSON
+def doctor(as_json: bool) -> None:
+    """Check versions, device and installation, and say what to do about each problem."""
+    from studies.doctor import examine
+
+    checks = examine()
+    if as_json:
+        click.echo(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}))
+    else:
+        for check in checks:
+            click.echo(f"{'ok ' if check['ok'] else 'BAD'}  {check['name']}: {check['found']}")
+            if not check["ok"]:
+                click.echo(f"     {check['do']}")
+    if not all(c["ok"] for c in checks):
+        sys.exit(2)
+
+
+@click.group(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60"))
+def bench() -> None:
+    """Measure methods side by side on known truth."""
+
+
+@bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
+@click.option("--pool", type=click.Path(path_type=Path), required=True, help="Parquet: task, prompt, model, score.")
+@click.option("--tasks", help="Comma-separated; default all.")
+@click.option("--models", help="Comma-separated; default the three with the widest spread per task.")
+@click.option("--methods", default="default,random", show_default=True, help="Comma-separated.")
+@click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--utility-sd", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True)
+@click.option("--workers", type=click.IntRange(1), help="Processes; default one per core.")
+@JSON
+def tuning(
+    pool: Path,
+    tasks: str | None,
+    models: str | None,
+    methods: str,
+    votes: int,
+    seeds: int,
+    utility_sd: float,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Prompt tuning with a simulated person whose logits are the pool's scores."""
+    from studies.bench import read_pools
+    from studies.bench import tuning as measure
+
+    if not pool.is_file():
+        raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
+    pools = read_pools(pool, _names(tasks), _names(models))
+    chosen = _names(methods) or []
+    with progress(len(pools) * len(chosen) * seeds, "runs") as step:
+        result = measure(pools, chosen, votes, seeds, utility_sd, workers or 0, lambda done, _: step(done))
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for row in result["summary"]:
+        curve = "  ".join(f"{v}: {r:.3f}" for v, r in row["simple_regret_by_votes"].items())
+        click.echo(
+            f"{row['method']:10}  simple regret at {curve} (se {row['simple_regret_se']:.3f})  "
+            f"votes to 95 % {row['votes_to_95_median']:.0f}  {row['cpu_ms_per_vote']:.1f} CPU ms a vote"
+        )
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} cannot be read ({error}); give a Markdown file") from None
+
+
+class progress:  # noqa: N801  (reads as a verb where it is used)
+    """A progress bar on stderr, where there is somebody to see it: `with progress(10, "votes") as step: step(3)`."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self._task = self._bar.add_task(unit, total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bar.start()
+        return lambda done: self._bar.update(self._task, completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

@@ -1,0 +1,145 @@
+"""The engine process: hosts one study for one judge behind a pipe, as the log's only writer.
+
+`python -m studies.host STUDY JUDGE` reads one JSON request a line from stdin and answers each on stdout. Screens
+talk to it through `studies.client`, so that they start at once and never wait for torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from elicit.service import Answer, Ballot, Overview, PastVote, StudyCard, Turn, outcome_of
+from elicit.types import BadInputError, Query
+from studies import status
+from studies.study import Study
+from studies.trace import trace_of
+
+
+class Host:
+    """`StudyService` over an open study, for one judge."""
+
+    def __init__(self, study: Study, judge: str) -> None:
+        self._study, self._judge = study, judge
+
+    async def card(self) -> StudyCard:
+        spec = self._study.spec
+        return StudyCard(
+            spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons, len(self._study.state.items)
+        )
+
+    async def turn(self) -> Turn:
+        query = self._study.ask(self._judge)
+        progress = status.progress(self._study, self._judge)
+        self._study.look_ahead(self._judge)
+        return Turn(self._ballot(query, progress.mine + 1) if query else None, progress)
+
+    async def vote(self, answer: Answer) -> Turn:
+        asked = self._study.state.asked.get(answer.query)
+        if asked is None:
+            raise BadInputError(f"query {answer.query} was never asked in this study")
+        outcome = outcome_of(answer, asked.query.shown)
+        self._study.tell(
+            answer.query, outcome, self._judge, seconds=answer.seconds, reasons=answer.reasons, note=answer.note
+        )
+        return await self.turn()
+
+    async def undo(self) -> Turn | None:
+        return await self.turn() if self._study.undo(self._judge) else None
+
+    async def upcoming(self) -> tuple[Ballot, ...]:
+        queries = await asyncio.to_thread(self._study.upcoming, self._judge)
+        return tuple(self._ballot(query, 0) for query in queries)
+
+    async def note(self, query: int, text: str) -> None:
+        self._study.note(query, self._judge, text)
+
+    async def history(self, limit: int = 200) -> tuple[PastVote, ...]:
+        return tuple(status.past_votes(self._study, self._judge)[::-1][:limit])
+
+    async def overview(self) -> Overview:
+        study = self._study
+        trace = await asyncio.to_thread(trace_of, study.spec, study.state, points=30, lessons=False)
+        best = study.engine.best()
+        choices = status.counts(study)
+        decided = choices.get("left", 0) + choices.get("right", 0)
+        return Overview(
+            progress=status.progress(study, self._judge),
+            leaders=status.leaders(study)[:200],
+            regret=trace.every(trace.expected),
+            p_best=trace.every([float(p[best]) for p in trace.p_best]),
+            left_share=choices.get("left", 0) / decided if decided else 0.5,
+            seconds_median=status.seconds_median(study),
+            counts=choices,
+        )
+
+    async def close(self) -> None:
+        self._study.close()
+
+    def _ballot(self, query: Query, number: int) -> Ballot:
+        items = self._study.state.items
+        left, right = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
+        return Ballot(query.id, number, items[left].shown_text, items[right].shown_text, items[left].context)
+
+
+async def _serve(host: Host) -> None:
+    """Answer requests until stdin ends. Slow reads (overview, upcoming) do not hold up votes."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 28)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    tasks: set[asyncio.Task[None]] = set()
+    while line := await reader.readline():
+        request = msgspec.json.decode(line)
+        task = asyncio.create_task(_answer(host, request))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    for task in tasks:
+        task.cancel()
+    await host.close()
+
+
+async def _answer(host: Host, request: dict[str, Any]) -> None:
+    reply: dict[str, Any] = {"id": request["id"]}
+    try:
+        arguments = request["arguments"]
+        if request["method"] == "vote":
+            arguments = [msgspec.convert(arguments[0], Answer)]
+        reply["result"] = await getattr(host, request["method"])(*arguments)
+    except (BadInputError, msgspec.ValidationError) as error:
+        reply["error"] = str(error)
+    except Exception as error:
+        reply["error"] = f"the engine could not do this ({type(error).__name__}: {error}); your votes are saved"
+    _send(reply)
+
+
+def _send(reply: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(reply) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def main() -> None:
+    """Host the study named on the command line."""
+    folder, judge = sys.argv[1:3]
+    # A vote must not wait for the thread that looks ahead; the default interval is 5 ms.
+    sys.setswitchinterval(0.0005)
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    try:
+        host = Host(Study.open(Path(folder)), judge)
+    except BadInputError as error:
+        _send({"id": 0, "error": str(error)})
+        return
+    _send({"id": 0, "result": None})
+    asyncio.run(_serve(host))
+    assert threading.active_count() >= 1
+
+
+if __name__ == "__main__":
+    main()

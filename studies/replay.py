@@ -1,0 +1,92 @@
+"""Replay: every decision of a study computed again from its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from elicit.engine import Engine
+from elicit.events import ENGINE, Asked, EngineChanged, Event, SpecChanged, State
+from elicit.types import Query
+from studies import spec as specs
+from studies.study import Study, choose, engine_for
+
+DRIFT = 1e-6
+"""Relative difference of scores up to which another machine's rounding is the likely reason."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of recomputing a study's decisions.
+
+    status: "same", "drift" (same pairs, scores differ by rounding), "divergence", or "different engine". event: the
+    seq of the first decision that is not the same, or None. checked: decisions recomputed.
+    """
+
+    status: str
+    checked: int
+    event: int | None = None
+    why: str = ""
+
+
+def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Verification:
+    """Recompute every decision of the log, in order, and compare. report: called with each event's seq."""
+    state, engine, checked = State(), None, 0
+    learnt: list[int] = []  # the votes the engine holds, by seq
+    drift: Verification | None = None
+    for event in study.events():
+        report(event.seq)
+        body = event.body
+        if isinstance(body, Asked):
+            if state.engine != ENGINE:
+                return Verification(
+                    "different engine",
+                    checked,
+                    event.seq,
+                    f"decided by version {state.engine} of the algorithm, this release has {ENGINE}",
+                )
+            if engine is None:
+                engine, learnt = engine_for(specs.convert(state.spec), state), []
+            _bring(engine, learnt, state)
+            again = choose(engine, state, body.judge)
+            checked += 1
+            if (found := _compare(event, body.query, again)) is not None:
+                if found.status == "divergence":
+                    return Verification(found.status, checked, found.event, found.why)
+                drift = drift or found
+        state.fold(event)
+        if isinstance(body, SpecChanged | EngineChanged):
+            engine = None
+    if drift:
+        return Verification(drift.status, checked, drift.event, drift.why)
+    return Verification("same", checked)
+
+
+def _bring(engine: Engine, learnt: list[int], state: State) -> None:
+    """Let the engine hold the live votes of the state, taking back what was undone since."""
+    live = [vote.seq for vote in state.votes]
+    for seq in [s for s in learnt if s not in set(live)]:
+        engine.retract(learnt.index(seq))
+        learnt.remove(seq)
+    engine.learn([vote.vote for vote in state.votes[len(learnt) :]])
+    learnt[:] = live
+
+
+def _compare(event: Event, recorded: Query, again: Query | None) -> Verification | None:
+    if again is None:
+        return Verification("divergence", 0, event.seq, "a query was asked where now none is left")
+    told = (recorded.a, recorded.b, recorded.shown, recorded.decision)
+    if told != (again.a, again.b, again.shown, again.decision):
+        return Verification(
+            "divergence",
+            0,
+            event.seq,
+            f"decision {recorded.decision} asked rows {recorded.a} and {recorded.b} (shown {recorded.shown}), "
+            f"now it is {again.a} and {again.b} (shown {again.shown})",
+        )
+    if recorded.score == again.score and recorded.propensity == again.propensity:
+        return None
+    off = abs(recorded.score - again.score) / max(abs(recorded.score), 1e-9)
+    status = "drift" if off < DRIFT else "divergence"
+    why = f"decision {recorded.decision} had score {recorded.score!r}, now {again.score!r}"
+    return Verification(status, 0, event.seq, why)

@@ -1,0 +1,58 @@
+"""Headless work: configured judges answer what the study asks, until it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from elicit import registry
+from elicit.judging import Judge
+from elicit.types import BadInputError, Query, Vote
+from studies.study import Study
+
+
+def run(study: Study, votes: int | None, report: Callable[[int], None], *, until_stop: bool = True) -> str:
+    """Collect up to `votes` votes more (None: until the stop rule or the budget); returns why it ended.
+
+    report: called after each vote with how many there are. Interrupting loses nothing: every vote is in the log.
+    Raises BadInputError where no judge is configured or none can answer.
+    """
+    judges: dict[str, Judge] = {}
+    for spec in study.spec.judges:
+        made: Judge = registry.plugin("judge", spec.kind, dict(spec.options))
+        made.begin(spec.name, study.state.items, study.state.pairs, study.folder)
+        judges[spec.name] = made
+    if not judges:
+        raise BadInputError(
+            f"{study.folder / 'study.toml'} configures no judge; add a [[judges]] table (README, 'Judges'), "
+            "or vote yourself with 'elicit vote'"
+        )
+    return asyncio.run(_run(study, judges, votes, report, until_stop))
+
+
+async def _run(
+    study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
+) -> str:
+    done = 0
+    name = next(iter(judges))
+    while votes is None or done < votes:
+        if until_stop and votes is None and (stop := study.stop()).stop:
+            return stop.why
+        query = study.ask(name)
+        if query is None:
+            return study.exhausted(name) or "no pair is left to ask"
+        answer = await _first_answer(judges.values(), query)
+        study.tell(query, answer.outcome, name, seconds=answer.seconds, raw={"answered_by": answer.judge})
+        done += 1
+        report(done)
+    return f"{done} votes were asked for"
+
+
+async def _first_answer(judges: Iterable[Judge], query: Query) -> Vote:
+    failures = []
+    for judge in judges:
+        answer = await judge.judge(query)
+        if isinstance(answer, Vote):
+            return answer
+        failures.append(f"{answer.judge}: {answer.why}")
+    raise BadInputError(f"no judge could answer query {query.id} ({'; '.join(failures)}); mend that and run again")

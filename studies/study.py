@@ -1,0 +1,405 @@
+"""A study: a folder with a specification and a log, and the engine that both determine.
+
+Record comes before update: a vote is in the log before the engine learns it, so a crash in between loses nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from adapters.formats import PairRow, items_of
+from adapters.ledger import SqliteLedger
+from elicit.events import (
+    ENGINE,
+    SCHEMA,
+    AnyBody,
+    Asked,
+    Created,
+    EngineChanged,
+    ItemsAdded,
+    LiveVote,
+    Noted,
+    PairsAdded,
+    SpecChanged,
+    State,
+    Undone,
+    Voted,
+)
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Vote
+from studies import spec as specs
+from studies.features import features_of
+from studies.lookahead import Branch, Lookahead
+from studies.spec import Spec
+
+if TYPE_CHECKING:
+    from elicit.engine import Engine
+    from elicit.stopping import Stop
+
+
+class Study:
+    """An open study. Methods may be called from several threads; one process writes at a time."""
+
+    def __init__(self, folder: Path, ledger: SqliteLedger, state: State, spec: Spec) -> None:
+        self.folder, self.spec, self.state = folder, spec, state
+        self._ledger = ledger
+        self._turn = threading.RLock()
+        self._ahead = Lookahead(self._branch)
+        self._stop: tuple[int, Stop] | None = None
+
+    # -- beginning and end ------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        items: Iterable[Item | str | Mapping[str, Any]] | None = None,
+        pairs: Sequence[PairRow] | None = None,
+        **spec: Any,
+    ) -> Study:
+        """Make a study in a new folder and open it for writing.
+
+        items: candidates, as `Item`, text or mapping with an item's fields; or pairs: pairs of responses to label.
+        spec: any field of `studies.spec.Spec` (goal, seed, votes, title, selector, ...).
+
+        Raises BadInputError where the folder exists or the input cannot be used; nothing is left behind then.
+        """
+        folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BadInputError(f"{folder} already exists; choose another name, or vote in it with 'elicit vote'")
+        rows, listed = _candidates(items, pairs)
+        spec.setdefault("goal", "label" if listed else "best")
+        if (spec["goal"] == "label") != bool(listed):
+            raise BadInputError("goal 'label' goes with pairs, goals 'best' and 'rank' go with items")
+        try:
+            checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)})
+        except msgspec.ValidationError as error:
+            raise BadInputError(f"a study cannot be made with this: {error}") from None
+        features_of(rows, checked.embedder)
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            part.mkdir(parents=True)
+            specs.write(part / specs.FILE, checked)
+            ledger = SqliteLedger(part, writable=True)
+            bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
+            ledger.append([*bodies, PairsAdded(tuple(listed))] if listed else bodies)
+            ledger.close()
+            if folder.exists():
+                folder.rmdir()
+            part.rename(folder)
+        except OSError as error:
+            raise BadInputError(f"{folder} cannot be written ({error.strerror}); choose another place") from None
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, path: str | Path, *, writable: bool = True) -> Study:
+        """Open a study; an edited `study.toml` takes effect now.
+
+        Raises BadInputError where there is no study, another process writes, or the edit is not possible.
+        """
+        folder = Path(path)
+        spec = specs.read(folder / specs.FILE)
+        ledger = SqliteLedger(folder, writable=writable)
+        try:
+            state = State()
+            for event in ledger.read():
+                state.fold(event)
+            if not state.items:
+                raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
+            before = specs.convert(state.spec)
+            changed = specs.changes(before, spec, len(state.votes))
+            study = cls(folder, ledger, state, spec if writable else before)
+            if writable and changed:
+                study._append(SpecChanged(msgspec.to_builtins(spec), changed))
+            if writable and state.engine != ENGINE:
+                study._append(EngineChanged(ENGINE))
+        except BaseException:
+            ledger.close()
+            raise
+        return study
+
+    def close(self) -> None:
+        """Stop looking ahead and let go of the log."""
+        self._ahead.close()
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, with every live vote learnt; made when it is first needed."""
+        made = engine_for(self.spec, self.state)
+        made.learn([live.vote for live in self.state.votes])
+        return made
+
+    # -- the loop ---------------------------------------------------------------------------------------------
+
+    def ask(self, judge: str = "") -> Query | None:
+        """The query this judge has to answer: the open one, or a new one; None where nothing is left to ask.
+
+        Asking again without answering gives the same query, also after a restart.
+        """
+        with self._turn:
+            if judge in self.state.open:
+                return self._query(self.state.open[judge])
+            if self.exhausted(judge):
+                return None
+            branch = self._ahead.current(self._key(judge))
+            query = branch.query if branch else choose(self.engine, self.state, judge)
+            if query is None:
+                return None
+            self._append(Asked(query, judge, self.state.folded))
+            return self._query(self.state.seq)
+
+    def tell(
+        self,
+        query: Query | int,
+        outcome: str | Outcome,
+        judge: str = "",
+        *,
+        strength: int | None = None,
+        seconds: float | None = None,
+        reasons: Sequence[str] = (),
+        note: str = "",
+        raw: dict[str, Any] | None = None,
+    ) -> None:
+        """Record a judge's answer, on disk before this returns, and learn it.
+
+        Raises BadInputError for an unknown query or outcome, or a query this judge has answered already.
+        """
+        with self._turn:
+            number = query if isinstance(query, int) else query.id
+            if number not in self.state.asked:
+                raise BadInputError(f"query {number} was never asked in this study; ask for one first")
+            if any(live.query == number and live.vote.judge == judge for live in self.state.votes):
+                raise BadInputError(
+                    f"query {number} has been answered by {judge or 'this judge'}; undo that vote first"
+                )
+            said = _outcome(outcome, strength)
+            branch = self._ahead.take(self._key(judge), number, said)
+            engine = self.engine
+            self._append(Voted(number, said, judge, seconds, tuple(reasons), note, raw))
+            vote = self.state.votes[-1].vote
+            if branch:
+                engine = branch.engine
+                engine.votes = (*engine.votes[:-1], vote)
+                self.__dict__["engine"] = engine
+                self._stop = (self.state.folded, branch.stop)
+                self._ahead.arrived(self._key(judge), branch)
+            else:
+                engine.learn([vote])
+
+    def undo(self, judge: str = "") -> LiveVote | None:
+        """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
+        with self._turn:
+            index = next(
+                (i for i in reversed(range(len(self.state.votes))) if self.state.votes[i].vote.judge == judge), None
+            )
+            if index is None:
+                return None
+            live, engine = self.state.votes[index], self.engine
+            self._append(Undone(live.seq, judge))
+            engine.retract(index)
+            return live
+
+    def note(self, query: int, judge: str, text: str) -> None:
+        """Attach a note to a query that was asked."""
+        with self._turn:
+            if query not in self.state.asked:
+                raise BadInputError(f"query {query} was never asked in this study")
+            self._append(Noted(query, judge, text))
+
+    def look_ahead(self, judge: str = "") -> None:
+        """Start computing, beside everything else, what follows each answer this judge could give now."""
+        with self._turn:
+            if judge in self.state.open:
+                number = self.state.open[judge]
+                self._ahead.start(self._key(judge), number, self.engine.fork(), judge)
+
+    def upcoming(self, judge: str, timeout: float = 5.0) -> list[Query]:
+        """The distinct queries that may follow the open one, as far as they are known within `timeout` seconds."""
+        branches = self._ahead.known(self._key(judge), timeout)
+        return list({(*b.query.pair, b.query.shown): b.query for b in branches if b.query}.values())
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def best(self) -> Item:
+        """The recommended item."""
+        return self.state.items[self.engine.best()]
+
+    def stop(self) -> Stop:
+        """Whether the stop rule is met now."""
+        with self._turn:
+            if self._stop is None or self._stop[0] != self.state.folded:
+                self._stop = (self.state.folded, stop_of(self.engine, self.spec))
+            return self._stop[1]
+
+    def exhausted(self, judge: str) -> str:
+        """Why this judge is asked nothing more, or an empty string."""
+        votes = len(self.state.votes)
+        if votes >= self.spec.votes:
+            return f"the budget of {self.spec.votes} votes is spent; raise `votes` in study.toml to go on"
+        if self.spec.goal == "label":
+            taken = {live.vote.pair for live in self.state.votes} | set(self.state.pending(judge))
+            if taken.issuperset((min(a, b), max(a, b)) for _, a, b in self.state.pairs):
+                return "every pair has a label or is with another judge"
+        return ""
+
+    def status(self) -> dict[str, Any]:
+        """What `elicit status` tells, as plain values."""
+        from studies.status import status_of
+
+        return status_of(self)
+
+    def report(self, path: str | Path) -> None:
+        """Write the study's HTML report."""
+        from studies.summary import write_report
+
+        write_report(self, Path(path))
+
+    def export(self, path: str | Path, format: str | None = None, table: str = "votes") -> int:  # noqa: A002
+        """Write the votes, items or labels as csv, jsonl or parquet; returns how many rows.
+
+        format: by the file's ending where it is not given.
+        """
+        from studies.exports import export
+
+        return export(self, str(path), table, format)
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the study, also while it is in use, into a new folder.
+
+        Raises BadInputError where that folder exists.
+        """
+        target = Path(path)
+        if target.exists():
+            raise BadInputError(f"{target} already exists; choose another name for the backup")
+        target.mkdir(parents=True)
+        self._ledger.backup(target)
+        for file in self.folder.iterdir():
+            if file.is_file() and not file.name.startswith(("study.db", "study.lock")):
+                shutil.copy2(file, target / file.name)
+
+    def forget(self, judge: str) -> str:
+        """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
+        with self._turn:
+            pseudonym = self._ledger.forget(judge)
+            self.state = State()
+            for event in self._ledger.read():
+                self.state.fold(event)
+            return pseudonym
+
+    def events(self) -> Iterable[Any]:
+        """The whole log, in order."""
+        return self._ledger.read()
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _append(self, body: AnyBody) -> None:
+        for event in self._ledger.append([body]):
+            self.state.fold(event)
+
+    def _query(self, number: int) -> Query:
+        return msgspec.structs.replace(self.state.asked[number].query, id=number)
+
+    def _key(self, judge: str) -> tuple[object, ...]:
+        """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""
+        others = tuple(sorted((j, q) for j, q in self.state.open.items() if j != judge))
+        return (judge, self.state.folded, others)
+
+    def _branch(self, engine: Engine, judge: str, number: int, outcome: Outcome) -> Branch:
+        """What the study would be after this answer. Runs in the thread that looks ahead."""
+        query = self.state.asked[number].query
+        engine.learn([Vote(query.a, query.b, outcome, judge)])
+        following = choose(engine, self.state, judge, query.pair)
+        return Branch(engine, following, stop_of(engine, self.spec))
+
+
+def choose(engine: Engine, state: State, judge: str, *more: tuple[int, int]) -> Query | None:
+    """The next query for a judge, as a function of the log alone: live asks, looking ahead and replays share it.
+
+    A judge is not asked a pair again while there are others, and a listed pair not after anybody's vote. more: pairs
+    counted as answered besides those of the log. None: no pair is left.
+    """
+    votes = state.votes if state.pairs else [v for v in state.votes if v.vote.judge == judge]
+    try:
+        return engine.ask(pending=state.pending(judge), avoid={*more, *(v.vote.pair for v in votes)})
+    except BadInputError:
+        return None
+
+
+def engine_for(spec: Spec, state: State) -> Engine:
+    """The engine of a study before any vote."""
+    from elicit.engine import Engine
+
+    features = features_of(state.items, spec.embedder)
+    return Engine(
+        features,
+        n_items=len(state.items),
+        model=spec.model,
+        selector=spec.selector,
+        seed=spec.seed,
+        device="auto",
+        goal=spec.goal,
+        pairs=[(a, b) for _, a, b in state.pairs] or None,
+        model_options=dict(spec.model_options),
+        selector_options=dict(spec.selector_options),
+    )
+
+
+def stop_of(engine: Engine, spec: Spec) -> Stop:
+    return engine.should_stop(spec.stop.regret, spec.stop.confidence)
+
+
+def _outcome(outcome: str | Outcome, strength: int | None) -> Outcome:
+    if not isinstance(outcome, str):
+        return outcome
+    try:
+        return msgspec.convert({"type": "choice", "choice": outcome, "strength": strength}, ChoiceOutcome)
+    except msgspec.ValidationError:
+        raise BadInputError(
+            f"({outcome!r}, strength {strength!r}) is not an outcome; say one of {', '.join(CHOICES)}, "
+            "and strength 1, 2 or 3 only with a or b"
+        ) from None
+
+
+def _candidates(
+    items: Iterable[Item | str | Mapping[str, Any]] | None, pairs: Sequence[PairRow] | None
+) -> tuple[list[Item], list[tuple[str, int, int]]]:
+    """The items of a study and its listed pairs (id, row of a, row of b)."""
+    if (items is None) == (pairs is None):
+        raise BadInputError("a study is made of items or of pairs; give one of them")
+    if pairs is None:
+        rows = items_of(items or ())
+        contexts = {item.context for item in rows}
+        if len(contexts) > 1:
+            raise BadInputError(
+                f"the items have {len(contexts)} different contexts, but all are compared with each other; "
+                "give them one context, or give pairs"
+            )
+        return rows, []
+    rows, places, listed = [], {}, []
+    for pair in pairs:
+        ends = []
+        for side, text in (("a", pair.response_a), ("b", pair.response_b)):
+            content = (pair.prompt, text, pair.same_text and (pair.pair_id, side))
+            if content not in places:
+                places[content] = len(rows)
+                rows.append(Item(f"{pair.pair_id}/{side}", text, context=pair.prompt))
+            ends.append(places[content])
+        listed.append((pair.pair_id, ends[0], ends[1]))
+    return rows, listed

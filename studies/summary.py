@@ -1,0 +1,121 @@
+"""Fills the report of a study from its log."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from elicit.types import BadInputError
+from studies import status
+from studies.report import CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
+from studies.spec import FILE
+from studies.trace import Trace, sentence, trace_of
+
+if TYPE_CHECKING:
+    from studies.study import Study
+
+CURVES = 6
+DECISIVE = 8
+BINS = 10
+PACKAGES = ("elicit-engine", "torch", "numpy", "textual", "sqlite-utils")
+
+
+def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
+    """Write the study's report to `path`, whole or not at all. notes: more sentences for the answer.
+
+    Raises BadInputError where the file cannot be written.
+    """
+    page = render(report_data(study, notes))
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+        os.chmod(name, 0o644)  # noqa: PTH101
+        Path(name).replace(path)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written ({error.strerror}); choose another place") from None
+
+
+def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
+    """Everything the report shows of a study."""
+    state, spec, stop = study.state, study.spec, study.stop()
+    trace = trace_of(spec, state)
+    rows = status.leaders(study)
+    past = status.past_votes(study)
+    progress = status.progress(study, "")
+    choices = status.counts(study)
+    place = {item.id: row for row, item in enumerate(state.items)}
+    order = sorted(range(len(past)), key=lambda i: -trace.bits[i])[:DECISIVE]
+    judges: dict[str, int] = {}
+    for live in state.votes:
+        name = live.vote.judge or "(no name)"
+        judges[name] = judges.get(name, 0) + 1
+    best = state.items[place[rows[0].item]]
+    return ReportData(
+        title=spec.title,
+        goal=spec.goal,
+        question=spec.question,
+        created=state.created,
+        finished=state.votes[-1].time if stop.stop and state.votes else "",
+        items=len(state.items),
+        votes=len(state.votes),
+        judges=judges,
+        recommendation=None if spec.goal == "label" else Recommendation(rows[0], best.shown_text),
+        leaders=rows,
+        expected_regret=trace.every(trace.expected),
+        p_best_curves={
+            row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best])
+            for row in sorted(rows, key=lambda r: -r.p_best)[:CURVES]
+        },
+        vote_times=tuple(live.time for live in state.votes),
+        decisive=tuple(
+            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]))
+            for i in order
+        ),
+        left_votes=choices.get("left", 0),
+        decided_votes=choices.get("left", 0) + choices.get("right", 0),
+        counts=choices,
+        seconds_median=status.seconds_median(study),
+        votes_left=progress.left,
+        stop=progress.stop,
+        why=progress.why,
+        stop_regret=spec.stop.regret,
+        calibration=_calibration(study, trace),
+        labels=_labels(study) if spec.goal == "label" else None,
+        notes=notes,
+        replay_command=f"elicit replay {study.folder} --verify",
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        seed=spec.seed,
+        spec=(study.folder / FILE).read_text(encoding="utf-8"),
+    )
+
+
+def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:
+    """The engine's predictions one vote ahead against what was voted, in bins of equal width."""
+    pairs = [
+        (p, float(live.vote.outcome.choice == "a"))
+        for p, live in zip(trace.before, study.state.votes, strict=True)
+        if live.vote.outcome.choice in ("a", "b")
+    ]
+    bins: list[CalibrationBin] = []
+    for k in range(BINS):
+        inside = [(p, y) for p, y in pairs if int(min(p, 1 - 1e-9) * BINS) == k]
+        if inside:
+            predicted, observed = np.mean(inside, axis=0)
+            bins.append(CalibrationBin(float(predicted), float(observed), len(inside)))
+    return tuple(bins)
+
+
+def _labels(study: Study) -> LabelSummary:
+    rows = status.pair_labels(study)
+    model = [row["probability"] for row in rows if row["source"] == "model"]
+    histogram, _ = np.histogram(model, bins=BINS, range=(0, 1))
+    return LabelSummary(
+        by_people=len(rows) - len(model), by_model=len(model), histogram=tuple(int(n) for n in histogram)
+    )
