@@ -150,7 +150,7 @@ class GridPosterior:
         shrink = ((1 - left / s2) / s2).clamp_min(0)
         return parent._narrowed(c, shrink, f"?{a},{b}".encode())
 
-    def _after(self, vote: Vote) -> GridPosterior:
+    def _after(self, vote: Vote, compact: bool = True) -> GridPosterior:
         choice = vote.outcome.choice
         if choice == "skip":
             return self
@@ -169,7 +169,7 @@ class GridPosterior:
             ties=parent.ties + tie,
             decided=parent.decided + (not tie),
         )
-        return child._compacted()
+        return child._compacted() if compact else child
 
     def _column(self, a: int, b: int) -> tuple[GridPosterior, Tensor]:
         """This posterior with the column of (a, b) in its store, and that column (M, N)."""

@@ -329,7 +329,7 @@ def _fit(text: str, pixels: float) -> str:
             used += 12.5
         else:
             used += (
-                10.5 if char in "mwMW@%—…" else 3.8 if char in "fijltI.,;:!|'()[] " else 8.6 if char.isupper() else 6.9
+                12.0 if char in "mwMW@%—…" else 3.8 if char in "fijltI.,;:!|'()[] " else 8.6 if char.isupper() else 6.9
             )
         if used > pixels:
             return text[: max(i - 1, 0)].rstrip() + "…"

@@ -27,7 +27,7 @@ IDLE, MOST_SITTINGS = timedelta(minutes=10), 40
 """A longer time without a vote ends a sitting; where that makes too many to draw, the time is doubled."""
 DRAWN_ITEMS, DRAWN_CURVES, OPEN_ROWS, ORDER_ROWS, DRAWN_PAIRS = 20, 6, 30, 10, 12
 PEEK, ROW_PEEK, ANSWER_PEEK = 320, 100, 1200
-"""Characters of a text that stay visible when it is folded: in a pair, in a table row, in the answer."""
+"""Characters of a text (one line for 25) that stay visible when it is folded: in a pair, a table row, the answer."""
 TABLE_BYTES = 700_000
 """What the texts of the leaderboard may take of the file; they are cut evenly to keep to it."""
 LONGEST = 20_000
@@ -134,7 +134,8 @@ class Section(NamedTuple):
     title: str
     summary: str
     chart: Chart | None = None
-    legend: tuple[tuple[str, str], ...] = ()
+    legend: tuple[tuple[str, str, str], ...] = ()
+    """Of each line: its name in the drawing, the item's text, its dashes."""
 
 
 def render(data: ReportData) -> str:
@@ -158,8 +159,7 @@ def _page(data: ReportData) -> dict[str, Any]:
     cap = _cap([row.text for row in data.leaders])
     rows = [(row, _text(row.text or row.item, cap, ROW_PEEK)) for row in data.leaders]
     best, text = data.recommendation or (None, "")
-    labels = _labels(data)
-    top = [labels if labels and labels.chart else None, _utilities(data), _p_best(data), _regret(data), _times(data)]
+    top = [_labels(data), _utilities(data), _p_best(data), _regret(data), _times(data)]
     after = [_balance(data), _calibration(data)]
     return {
         "data": data,
@@ -167,7 +167,6 @@ def _page(data: ReportData) -> dict[str, Any]:
         "recommended": best,
         "regret": data.expected_regret[-1] if data.expected_regret else None,
         "counts": {choice.replace("_", " "): votes for choice, votes in data.counts.items()},
-        "labels": labels,
         "order": rows[:ORDER_ROWS] if data.goal == "rank" else [],
         "top": [section for section in top if section],
         "after": [section for section in after if section],
@@ -234,10 +233,10 @@ def _utc(time: str) -> datetime:
 
 def _text(text: str, cap: int | None = LONGEST, peek: int = PEEK) -> Text:
     shown = harmless(text[:cap]).strip("\n") if text.strip() else ""
-    folded = len(shown) > peek or shown.count("\n") > 5
+    head = "\n".join(shown.split("\n")[: peek // 25])[:peek]
     # Cut at a word's end, where there is one near.
-    head = re.sub(r"\s\S{0,20}$", "", one_line(shown[: 2 * peek], "")[:peek]) + "…"
-    return Text(head if folded else "", shown, max(0, len(text) - (cap or len(text))))
+    head = re.sub(r"\s\S{0,20}$", "", head) + "…" if head != shown else ""
+    return Text(head, shown, max(0, len(text) - (cap or len(text))))
 
 
 def _cap(texts: Sequence[str]) -> int:
@@ -297,7 +296,8 @@ def _p_best(data: ReportData) -> Section | None:
     if max((len(values) for _, values in curves), default=0) < 2:
         return Section("pbest", title, summary)
     drawn = charts.p_best([(f"#{row.rank}", values) for row, values in curves], title, summary)
-    legend = zip((_name(row)[:160] for row, _ in curves), charts.DASHES, strict=False)
+    texts = [(f"#{row.rank}", _text(one_line(row.text or row.item))) for row, _ in curves]
+    legend = [(name, text.peek or text.full, charts.DASHES[i]) for i, (name, text) in enumerate(texts)]
     return Section("pbest", title, summary, drawn, tuple(legend))
 
 
@@ -385,15 +385,12 @@ def _calibration(data: ReportData) -> Section | None:
 
 
 def _labels(data: ReportData) -> Section | None:
-    if data.labels is None:
+    bins = data.labels.histogram if data.labels else ()
+    if not sum(bins):
         return None
     from studies import charts
 
-    some = data.labels
-    total = some.by_people + some.by_model + some.open
-    summary = (
-        f"Of {count(total, 'pair')}, {some.by_people:,} got a label from people and {some.by_model:,} from the "
-        f"model; {some.open:,} {'has' if some.open == 1 else 'have'} none yet."
-    )
-    chart = charts.histogram(some.histogram, "Labels", summary) if some.histogram else None
-    return Section("labels", "Labels", summary, chart)
+    title = "Certainty of the labels"
+    sure = sum(n for i, n in enumerate(bins) if abs((i + 0.5) / len(bins) - 0.5) > 0.3)
+    summary = f"The model is about 80\u00a0% sure or more of {sure:,} of its {count(sum(bins), 'label')}."
+    return Section("labels", title, summary, charts.histogram(bins, title, summary))

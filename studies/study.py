@@ -5,6 +5,7 @@ Record comes before update: a vote is in the log before the engine learns it, so
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,10 @@ from studies.spec import Spec
 if TYPE_CHECKING:
     from elicit.engine import Engine
     from elicit.stopping import Stop
+
+
+MANY_ITEMS = 20_000
+"""From so many items on, the engine computes on all cores."""
 
 
 class Study:
@@ -344,8 +349,13 @@ def choose(engine: Engine, state: State, judge: str, *more: tuple[int, int]) -> 
 
 def engine_for(spec: Spec, state: State) -> Engine:
     """The engine of a study before any vote."""
+    import torch
+
     from elicit.engine import Engine
 
+    # Small matrices lose more to threads that wait for each other than they gain, and one thread always adds up in
+    # the same order: a study decides the same way whatever the machine's core count.
+    torch.set_num_threads(1 if len(state.items) < MANY_ITEMS else os.cpu_count() or 1)
     features = features_of(state.items, spec.embedder)
     return Engine(
         features,

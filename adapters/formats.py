@@ -1,0 +1,230 @@
+"""Items, pairs and judgments out of files: `.jsonl`, `.csv` and `.parquet` by ending, `-` for jsonl on standard input.
+
+Whatever is wrong with a file is a `BadInputError` in one sentence: where (file, line or row, field), what, and
+what to do. A file is read whole or not at all.
+
+In csv and parquet the columns `features.NAME` and `meta.NAME` stand beside (or instead of) a JSON object in
+`features` and `meta`, and a column of any other name goes into `meta`, from csv as text. In jsonl an item has
+the known fields only, so that a slip of the pen is caught. Null and an empty csv cell mean: not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import msgspec
+
+from adapters import fields
+from adapters.tables import Row, quoted, read_table
+from elicit.types import BadInputError, Item
+
+JudgeKind = Literal["human", "llm"]
+Preference = Literal["a", "b", "tie"]
+Order = Literal["ab", "ba", "both", "unknown"]
+
+ITEM_FIELDS = ("id", "text", "payload", "context", "display", "features", "embedding", "meta")
+ID_DIGITS = 10
+"""Hex digits of the content hash that become the id of an item without one."""
+
+_PAIR_FIELDS = ("pair_id", "prompt", "response_a", "response_b")
+_JUDGMENT_FIELDS = ("pair_id", "judge_id", "judge_kind", "preference", "order")
+
+
+class PairRow(msgspec.Struct, frozen=True):
+    """Two responses to one prompt. `meta` holds every other column (category, model_a, prev_prompt, ...), if filled."""
+
+    pair_id: str
+    prompt: str
+    response_a: str
+    response_b: str
+    meta: dict[str, Any] = {}
+
+    @property
+    def same_text(self) -> bool:
+        """Whether the responses read the same, so that a vote can say nothing about the texts."""
+        return self.response_a == self.response_b
+
+
+class JudgmentRow(msgspec.Struct, frozen=True):
+    """One verdict. `preference` is about the pair's a and b, whatever order was shown; `order` says who came first.
+
+    `both` is a verdict merged over the two orders. `meta` holds every other column, if filled.
+    """
+
+    pair_id: str
+    judge_id: str
+    judge_kind: JudgeKind
+    preference: Preference
+    order: Order = "unknown"
+    meta: dict[str, Any] = {}
+
+
+def read_items(path: str | Path) -> list[Item]:
+    """The items of a file, two or more, in the file's order.
+
+    An item without an id gets the first `ID_DIGITS` digits of its content hash. All items have the same features and
+    embeddings of one length, ids differ, and so do contents. Raises `BadInputError`.
+    """
+    return _items(read_table(path).rows)
+
+
+def items_of(values: Iterable[Item | str | Mapping[str, Any]]) -> list[Item]:
+    """The same checks for items that are in memory: `Item`s, texts, or mappings with an item's fields."""
+    plain: list[dict[str, Any]] = []
+    for value in values:
+        if isinstance(value, Item):
+            plain.append(msgspec.to_builtins(value))
+        else:
+            plain.append({"text": value} if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=_plain))
+    if not plain:
+        raise BadInputError("there are no items; give two or more")
+    return _items([Row("the items", "jsonl", number, value) for number, value in enumerate(plain, start=1)])
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy as Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise BadInputError(f"an item holds a {type(value).__name__}, which is not plain data; give text, numbers, lists")
+
+
+def _items(rows: Sequence[Row]) -> list[Item]:
+    items = [_item(row) for row in rows]
+    _check_same_shape(rows, items)
+    hashes = [item.content_hash for item in items]
+    items = [
+        item if item.id else msgspec.structs.replace(item, id=content[:ID_DIGITS])
+        for item, content in zip(items, hashes, strict=True)
+    ]
+    _check_all_differ(rows, items, hashes)
+    if len(items) < 2:
+        raise BadInputError(f"{rows[0].table}: there is only one item, and a comparison needs two; add another")
+    return items
+
+
+def read_pairs(path: str | Path) -> list[PairRow]:
+    """The pairs of a file, in the file's order; `pair_id` is unique.
+
+    A response may be empty, and two may read the same if something else tells the sides apart, such as `model_a` and
+    `model_b` or `prev_response_a` and `prev_response_b`. Raises `BadInputError`.
+    """
+    seen: dict[str, Row] = {}
+    pairs = []
+    for row in read_table(path).rows:
+        pair = PairRow(
+            pair_id=fields.needed_name(row, "pair_id"),
+            prompt=fields.needed_text(row, "prompt"),
+            response_a=fields.needed_text(row, "response_a"),
+            response_b=fields.needed_text(row, "response_b"),
+            meta=fields.others(row, _PAIR_FIELDS),
+        )
+        if pair.pair_id in seen:
+            raise _id_twice(row, "pair_id", pair.pair_id, seen[pair.pair_id])
+        if pair.same_text and _sides_equal(pair.meta):
+            raise row.error("the two responses are equal; leave the pair out, or name what differs", "response_b")
+        seen[pair.pair_id] = row
+        pairs.append(pair)
+    return pairs
+
+
+def read_judgments(path: str | Path) -> list[JudgmentRow]:
+    """The judgments of a file, in the file's order; a judge may have judged a pair more than once.
+
+    Whether the pairs exist is checked by `check_judgments`. Raises `BadInputError`.
+    """
+    return [
+        JudgmentRow(
+            pair_id=fields.needed_name(row, "pair_id"),
+            judge_id=fields.needed_name(row, "judge_id"),
+            judge_kind=cast(JudgeKind, fields.one_of(row, "judge_kind", ("human", "llm"))),
+            preference=cast(Preference, fields.one_of(row, "preference", ("a", "b", "tie"))),
+            order=cast(Order, fields.one_of(row, "order", ("ab", "ba", "both", "unknown"), default="unknown")),
+            meta=fields.others(row, _JUDGMENT_FIELDS),
+        )
+        for row in read_table(path).rows
+    ]
+
+
+def check_judgments(
+    pairs: Iterable[PairRow], judgments: Sequence[JudgmentRow], file: str | Path = "the judgments"
+) -> None:
+    """Raise `BadInputError` at the first judgment, counted from 1, of a pair that is not there."""
+    known = {pair.pair_id for pair in pairs}
+    for count, judgment in enumerate(judgments, 1):
+        if judgment.pair_id not in known:
+            # Looking for a near name takes 50 µs for each pair: worth it until a person would notice the wait.
+            close = fields.close_to(judgment.pair_id, known) if len(known) <= 10_000 else ""
+            raise BadInputError(
+                f"{file}, judgment {count} by {quoted(judgment.judge_id)}: there is no pair"
+                f" {quoted(judgment.pair_id)}{close}; correct the pair_id or add the pair"
+            )
+
+
+def _item(row: Row) -> Item:
+    if row.kind == "jsonl":
+        for field in row.values:
+            if field not in ITEM_FIELDS:
+                close = fields.close_to(field, ITEM_FIELDS)
+                raise row.error(f"this field is not known{close}; use {', '.join(ITEM_FIELDS)}", field)
+    text, payload = fields.text(row, "text"), fields.json_value(row, "payload")
+    if not text and payload is None:
+        if row.kind != "jsonl" and not {"text", "payload"} & row.values.keys():
+            raise fields.missing(row, "text")
+        said = "is empty" if row.values.get("text") == "" else "is missing, and so is payload"
+        raise row.error(f"it {said}; give the item a text or a payload", "text")
+    if text and payload is not None:
+        raise row.error("there is a text as well; keep one of the two", "payload")
+    named = fields.with_prefix(row, "features")
+    known = (*ITEM_FIELDS, *(column for column in row.values if column.startswith("features.")))
+    return Item(
+        id=fields.name(row, "id"),
+        text=text,
+        display=fields.text(row, "display"),
+        payload=payload,
+        context=fields.text(row, "context"),
+        features={
+            key: fields.number(row, f"features.{key}", value) for key, value in named.items() if value is not None
+        },
+        embedding=fields.numbers(row, "embedding"),
+        meta=fields.others(row, known),
+    )
+
+
+def _check_same_shape(rows: Sequence[Row], items: Sequence[Item]) -> None:
+    names = items[0].features.keys()
+    size = len(items[0].embedding or ())
+    for row, item in zip(rows, items, strict=True):
+        for name in sorted(names ^ item.features.keys()):
+            first, here = ("has", "has not") if name in names else ("has not", "has")
+            told = f"{rows[0].where} {first} the feature {quoted(name)}, and this one {here}"
+            raise row.error(f"{told}; give every item the same features", "features")
+        length = len(item.embedding or ())
+        if length != size:
+            told = f"{length or 'no'} numbers here, but {size or 'none'} in {rows[0].where}"
+            raise row.error(f"{told}; give every item an embedding of the same length", "embedding")
+
+
+def _check_all_differ(rows: Sequence[Row], items: Sequence[Item], hashes: Sequence[str]) -> None:
+    by_id: dict[str, Row] = {}
+    by_content: dict[str, tuple[Row, Item]] = {}
+    for row, item, content in zip(rows, items, hashes, strict=True):
+        if content in by_content:
+            first, twin = by_content[content]
+            ids = "" if twin.id == item.id else f" (ids {quoted(twin.id)} and {quoted(item.id)})"
+            raise row.error(f"this is the same item as in {first.where}{ids}; keep one of the two")
+        if item.id in by_id:
+            raise _id_twice(row, "id", item.id, by_id[item.id])
+        by_id[item.id] = row
+        by_content[content] = (row, item)
+
+
+def _id_twice(row: Row, field: str, name: str, first: Row) -> BadInputError:
+    return row.error(f"{quoted(name)} is the {field} of {first.where} already; give each its own", field)
+
+
+def _sides_equal(meta: Mapping[str, Any]) -> bool:
+    """Whether nothing beside the responses tells side a from side b."""
+    starts = {key[:-2] for key in meta if key.endswith(("_a", "_b"))}
+    return all(meta.get(f"{start}_a") == meta.get(f"{start}_b") for start in starts)

@@ -1,0 +1,260 @@
+"""Rows of a file with the place each one stands at, whatever the file's kind: `.jsonl`, `.csv` or `.parquet`.
+
+A file is read whole or not at all, and everything wrong with it is a `BadInputError`: one sentence that says
+where, what and what to do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from elicit.safe_text import one_line
+from elicit.types import BadInputError
+
+Kind = Literal["jsonl", "csv", "parquet"]
+
+KINDS: tuple[Kind, ...] = ("jsonl", "csv", "parquet")
+ENDINGS = ".jsonl, .csv or .parquet"
+
+# What makes a spreadsheet run a cell as a formula, after the apostrophes that keep it from doing so.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r\n]")
+_BYTE = re.compile(r" \(byte (\d+)\)")
+_NOT_FINITE = re.compile(r"-?(NaN|Infinity)")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row: its values by name, and where it stands, so that a complaint can say so.
+
+    `number` counts lines of text files from 1 (the header's included) and rows of parquet files from 1. A csv row has a
+    (maybe empty) text for every column, a parquet row a value or None for every column, a jsonl row its own fields.
+    """
+
+    table: str
+    kind: Kind
+    number: int
+    values: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        """The place inside the file: `line 7` or `row 7`."""
+        return f"{'row' if self.kind == 'parquet' else 'line'} {self.number}"
+
+    def error(self, what: str, field: str | None = None) -> BadInputError:
+        """The complaint about this row, ready to be raised; it starts with the file, the place and the field."""
+        inside = "" if field is None else f", field {quoted(field)}"
+        return BadInputError(f"{self.table}, {self.where}{inside}: {what}")
+
+
+class Table(msgspec.Struct, frozen=True):
+    """All rows of one file, at least one; `name` is what messages call the file."""
+
+    name: str
+    kind: Kind
+    rows: tuple[Row, ...]
+
+
+def read_table(path: str | Path) -> Table:
+    """All rows of a file; the kind goes by the ending, and `-` is standard input with jsonl.
+
+    Blank lines, and csv rows without a single filled cell, are passed over. Raises `BadInputError` when there is no
+    such file, it cannot be read as what its ending says, or it holds no rows.
+    """
+    name = "standard input" if str(path) == "-" else one_line(str(path))
+    kind, data = _load(path, name)
+    if not data:
+        raise BadInputError(f"{name}: the file is empty; give it at least one row")
+    if kind == "parquet":
+        rows = tuple(Row(name, kind, n, values) for n, values in enumerate(_parquet_rows(data, name), 1))
+    else:
+        text = _decoded(data, name)
+        lines = _csv_rows(text, name) if kind == "csv" else _jsonl_rows(text, name)
+        rows = tuple(Row(name, kind, n, values) for n, values in lines)
+    if not rows:
+        raise BadInputError(f"{name}: there are no rows in this file; give it at least one")
+    return Table(name, kind, rows)
+
+
+def kind_of(path: str | Path) -> Kind:
+    """The kind of file by its ending, in either case; `-` is jsonl. Raises `BadInputError` for any other ending."""
+    if str(path) == "-":
+        return "jsonl"
+    ending = Path(path).suffix.lower().removeprefix(".")
+    for kind in KINDS:
+        if kind == ending:
+            return kind
+    said = f"the ending {quoted('.' + ending)} is not known" if ending else "the name has no ending"
+    raise BadInputError(f"{one_line(str(path))}: {said}; use {ENDINGS}")
+
+
+def decode_json(text: str, place: str) -> Any:
+    """The JSON value in a text; `place` is what the message starts with. Raises `BadInputError` with the column."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise BadInputError(f"{place}: the JSON is nested too deeply; flatten it") from None
+    except UnicodeError:
+        raise BadInputError(f"{place}: invalid JSON (half a character); write whole characters") from None
+    except msgspec.DecodeError as error:
+        why = str(error).removeprefix("JSON is malformed: ")
+        if isinstance(error, msgspec.ValidationError):
+            raise BadInputError(f"{place}: a number is out of range; write one that a 64-bit float holds") from None
+        found = _BYTE.search(why)
+        before = text if found is None else text.encode()[: int(found[1])].decode(errors="ignore")
+        column = len(before) + 1
+        if constant := _NOT_FINITE.match(text, max(column - 2, 0)) or _NOT_FINITE.match(text, column - 1):
+            column = constant.start() + 1
+            what = f"{constant[0]} is not a number in JSON; leave it out or write a finite number"
+        elif found is None:
+            what = "invalid JSON (it ends too early); close what is open, each object on one line"
+        else:
+            what = f"invalid JSON ({_BYTE.sub('', why)}); each line needs one whole JSON value"
+        raise BadInputError(f"{place}, column {column}: {what}") from None
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """A text for use inside a message: one line, harmless to a terminal, in quotes, at most `most` characters long."""
+    short = one_line(text[: most + 1], empty="")
+    return f'"{short if len(short) <= most else short[: most - 1] + "…"}"'
+
+
+def guarded(text: str) -> str:
+    """The text so that no spreadsheet runs it as a formula: with a leading apostrophe where one is called for."""
+    return "'" + text if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """What `guarded` was given: the apostrophe before a formula's first character goes away."""
+    return text[1:] if _GUARDED.match(text) else text
+
+
+def _load(path: str | Path, name: str) -> tuple[Kind, bytes]:
+    if str(path) == "-":
+        return "jsonl", b"" if sys.stdin is None else sys.stdin.buffer.read()
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise BadInputError(f"{name}: this is a folder; name a file in it that ends in {ENDINGS}")
+        if not file.exists():
+            raise BadInputError(f"{name}: there is no such file; check the path")
+        return kind_of(file), file.read_bytes()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise BadInputError(f"{name}: the file cannot be read ({why}); check the path and its permissions") from error
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        bad = data[error.start]
+        raise BadInputError(f"{name}, line {line}: byte 0x{bad:02x} is not UTF-8; save the file as UTF-8") from None
+    return text.removeprefix("\ufeff")  # the mark that Windows programs put first; it is not part of the content
+
+
+def _jsonl_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip(" \t\r"):
+            continue
+        place = f"{name}, line {number}"
+        value = decode_json(line, place)
+        if not isinstance(value, dict):
+            raise BadInputError(f"{place}: expected a JSON object, got {article(value)}; write one object on each line")
+        yield number, value
+
+
+def article(value: Any) -> str:
+    """What kind of JSON value this is, in words: `a number`, `a list`, ..."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "an object" if isinstance(value, dict) else "a list"
+
+
+def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    records = _csv_records(text, name)
+    number, header = next(records, (1, []))
+    names = _csv_names(f"{name}, line {number}", header) if header else []
+    for number, cells in records:
+        if len(cells) != len(names):
+            found = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
+            more = "quote cells that hold commas" if len(cells) > len(names) else "fill up with commas"
+            raise BadInputError(f"{name}, line {number}: {found} under a header of {len(names)}; {more}")
+        if any(cells):
+            yield number, dict(zip(names, map(unguarded, cells), strict=True))
+
+
+def _csv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The line each record starts on, with its cells; blank lines are passed over."""
+    # The limit guards programs that stream; here the text is in memory already, and long answers are real.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    start = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
+        if "end of data" in str(error):
+            what = "a quoted cell in the row that starts here never ends; close it, and double any quote inside it"
+        else:
+            what = f"the quotes are wrong ({one_line(str(error))}); double every quote inside a quoted cell"
+        raise BadInputError(f"{name}, line {start}: {what}") from None
+
+
+def _csv_names(place: str, header: Iterable[str]) -> list[str]:
+    names = [unguarded(cell.strip(" ")) for cell in header]
+    for wrong, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and wrong in names[0]:
+            raise BadInputError(f"{place}: the columns are separated by {called}; save the file with commas")
+    for column, column_name in enumerate(names):
+        if not column_name:
+            raise BadInputError(f"{place}: column {column + 1} has no name; name it or take it out")
+        if column_name in names[:column]:
+            raise BadInputError(f"{place}: two columns are called {quoted(column_name)}; rename one of them")
+    return names
+
+
+def _parquet_rows(data: bytes, name: str) -> Iterator[dict[str, Any]]:
+    # Imported here: a study of text files should not wait for it.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(pa.BufferReader(data)).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        why = one_line(str(error))[:100]
+        raise BadInputError(f"{name}: this is not a readable parquet file ({why}); write it again") from None
+    columns: dict[str, list[Any]] = {}
+    for column, values in zip(table.column_names, table.columns, strict=True):
+        if column in columns:
+            raise BadInputError(f"{name}: two columns are called {quoted(column)}; rename one of them")
+        if re.fullmatch(r"__index_level_\d+__", column):
+            continue  # the row numbers that pandas saves along are no content
+        try:
+            if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+                values = values.cast(pa.large_string())  # some writers leave the mark for text away
+            elif pa.types.is_decimal(values.type):
+                values = values.cast(pa.float64())
+            columns[column] = msgspec.to_builtins(values.to_pylist(), str_keys=True)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            why = one_line(str(error))[:100]
+            what = f"the type {one_line(str(values.type))[:60]} cannot be used ({why}); make it text or numbers"
+            raise BadInputError(f"{name}, column {quoted(column)}: {what}") from None
+    for row in range(table.num_rows if columns else 0):
+        yield {column: values[row] for column, values in columns.items()}
