@@ -1,4 +1,4 @@
-"""Rows into files: `.csv`, `.jsonl` and `.parquet` by ending, `-` for jsonl on standard output.
+"""Rows into files: `.csv`, `.jsonl` and `.parquet` by ending, `-` for standard output.
 
 A file appears whole or not at all: rows go into a temporary file beside it, which takes its name once everything
 is on the disk. What is written here reads back the same through `adapters.tables`.
@@ -25,8 +25,8 @@ from elicit.types import BadInputError
 _SCALARS = (str, bool, int, float, type(None))
 
 
-def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Struct]) -> None:
-    """Write rows, replacing a file that is there only on success; its permissions stay.
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Struct], kind: Kind | None = None) -> None:
+    """Write rows as `kind`, or as the ending says; a file that is there is replaced on success, keeping permissions.
 
     A row is a mapping or a struct of JSON values, structs, times and NumPy numbers; the columns of csv and parquet are
     the union of the rows' keys, in the order of first appearance. Numbers that are not finite are written as nothing.
@@ -35,12 +35,12 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Stru
 
     Raises `BadInputError` when the ending is unknown or the place cannot be written.
     """
-    kind = kind_of(path)
+    kind = kind or kind_of(path)
     plain: list[dict[str, Any]] = [_finite(msgspec.to_builtins(row, str_keys=True, enc_hook=_plain)) for row in rows]
     if str(path) == "-":
-        _write_standard_output(plain)
+        _write_standard_output(kind, plain)
         return
-    with _replacing(Path(path)) as file:
+    with replacing(Path(path)) as file:
         _WRITERS[kind](file, plain)
 
 
@@ -133,17 +133,17 @@ _WRITERS: dict[Kind, Callable[[BinaryIO, Sequence[Mapping[str, Any]]], None]] = 
 }
 
 
-def _write_standard_output(rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_standard_output(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> None:
     try:
         sys.stdout.flush()
-        _write_jsonl(sys.stdout.buffer, rows)
+        _WRITERS[kind](sys.stdout.buffer, rows)
         sys.stdout.buffer.flush()
     except OSError as error:
         raise _unwritable("standard output", error) from error
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that takes the path's name when the block ends well, and vanishes when it does not."""
     name = one_line(str(path))
     try:

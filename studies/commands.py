@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from adapters.tables import Kind
 from elicit.types import BadInputError
 
 STUDY = click.argument("study", type=click.Path(path_type=Path))
@@ -156,7 +157,7 @@ def report(study: Path, output: Path) -> None:
 @click.option("-o", "--output", required=True, help="The file to write; - is stdout.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: by the file's ending.")
 @click.option("--table", type=click.Choice(["votes", "items", "labels"]), default="votes", show_default=True)
-def export(study: Path, output: str, form: str | None, table: str) -> None:
+def export(study: Path, output: str, form: Kind | None, table: str) -> None:
     """Write the votes, the items with their utilities, or the labels of the pairs."""
     from studies.study import Study
 

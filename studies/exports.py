@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.export import write_rows
+from adapters.tables import Kind
 from elicit.types import BadInputError
 from studies.status import leaders, pair_labels
 
@@ -12,10 +13,9 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 TABLES = ("votes", "items", "labels")
-FORMATS = ("csv", "jsonl", "parquet")
 
 
-def export(study: Study, path: str, table: str = "votes", format: str | None = None) -> int:  # noqa: A002
+def export(study: Study, path: str, table: str = "votes", format: Kind | None = None) -> int:  # noqa: A002
     """Write one table of the study to `path` ("-" is stdout); returns how many rows.
 
     Raises BadInputError for a format that does not fit the file's ending, or labels of a study without pairs.

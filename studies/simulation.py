@@ -61,11 +61,11 @@ def simple_regret(utilities: NDArray[np.float64], row: int) -> float:
     return float((best - utilities[row]) / max(best - utilities.mean(), 1e-12))
 
 
-def votes_to_95(utilities: NDArray[np.float64], recommended: list[int]) -> int:
-    """Votes until the recommendation stays within 5 % of best minus mean; one more than were cast if it never does."""
+def votes_to_95(utilities: NDArray[np.float64], recommended: list[int], regret: float = 0.05) -> int:
+    """Votes until the recommendation's regret stays within `regret`; one more than were cast if it never does."""
     settled = len(recommended) + 1
     for t in range(len(recommended), 0, -1):
-        if simple_regret(utilities, recommended[t - 1]) > 0.05:
+        if simple_regret(utilities, recommended[t - 1]) > regret:
             break
         settled = t
     return settled

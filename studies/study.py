@@ -17,6 +17,7 @@ import msgspec
 
 from adapters.formats import PairRow, items_of
 from adapters.ledger import SqliteLedger
+from adapters.tables import Kind
 from elicit.events import (
     ENGINE,
     SCHEMA,
@@ -276,7 +277,7 @@ class Study:
 
         write_report(self, Path(path))
 
-    def export(self, path: str | Path, format: str | None = None, table: str = "votes") -> int:  # noqa: A002
+    def export(self, path: str | Path, format: Kind | None = None, table: str = "votes") -> int:  # noqa: A002
         """Write the votes, items or labels as csv, jsonl or parquet; returns how many rows.
 
         format: by the file's ending where it is not given.

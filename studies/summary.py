@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elicit.types import BadInputError
+from adapters.export import replacing
 from studies import status
 from studies.report import CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
 from studies.spec import FILE
@@ -32,14 +30,8 @@ def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
     Raises BadInputError where the file cannot be written.
     """
     page = render(report_data(study, notes))
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(name, 0o644)  # noqa: PTH101
-        Path(name).replace(path)
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be written ({error.strerror}); choose another place") from None
+    with replacing(path) as file:
+        file.write(page.encode())
 
 
 def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:

@@ -1,0 +1,151 @@
+"""The demo: prompt tuning on the built-in pool, whose prompts were measured with a small language model.
+
+The pool's accuracies are known, so the demo can say afterwards how good the recommendation really is. They are never
+shown before or while voting.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.judges.simulated import scaled
+from elicit.engine import Engine
+from elicit.types import BadInputError, Item
+from studies.features import features_of
+from studies.run import run
+from studies.simulation import luck_of, simple_regret, simulate, votes_to_95
+from studies.study import Study
+from studies.summary import write_report
+
+REPORT = "report.html"
+JUDGE = "simulated"
+VOTES = 60
+SD = 2.0
+PERSONS = 3
+"""Simulated persons who vote on random pairs, for comparison."""
+HORIZON = 8
+"""Random pairs are given up after so many times the votes the engine used."""
+
+GUIDELINES = """\
+Each side is a **prompt** for a small language model, with what the model answered to six sentences.
+The task: say whether a sentence is about *food*, *travel*, *sport* or *money*, in one word.
+
+Choose the prompt you would rather use. More right answers are better; a clean single word is better than a
+right word in a crowd of others.
+"""
+
+
+def demo_items() -> list[Item]:
+    """The built-in pool; `meta.accuracy` is the measured share of right answers on held-out inputs."""
+    items = []
+    for line in files("studies.demo").joinpath("pool.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        meta = {"accuracy": row["accuracy"], "measured": row["measured"], **row["slots"]}
+        items.append(Item(row["id"], row["prompt"], display=_display(row), meta=meta))
+    return items
+
+
+def _display(row: dict[str, Any]) -> str:
+    quoted = "\n".join(f"> {line}  " for line in row["prompt"].replace("{text}", "⟨sentence⟩").splitlines())
+    answers = "\n".join(f"- {answer['input']}  \n  → **{_inline(answer['answer'])}**" for answer in row["answers"])
+    return f"{quoted}\n\n{answers}\n"
+
+
+def _inline(answer: str) -> str:
+    text = " ⏎ ".join(line.strip() for line in answer.splitlines() if line.strip())
+    return "".join(f"\\{c}" if c in "\\`*_[]<>#|" else c for c in text) or "(nothing)"
+
+
+def open_demo(folder: Path, *, auto: bool, votes: int | None, seed: int) -> Study:
+    """The demo's study in `folder`: a new one, or the one that is there.
+
+    auto: begin again where only the simulated person has voted. Raises BadInputError where the folder holds
+    something else.
+    """
+    if (folder / "study.toml").exists():
+        study = Study.open(folder)
+        if not auto:
+            return study
+        voters = {live.vote.judge for live in study.state.votes}
+        study.close()
+        if not voters <= {JUDGE}:
+            raise BadInputError(f"{folder} holds votes of a person; give the demo another --folder")
+        shutil.rmtree(folder)
+    judge = {"name": JUDGE, "kind": "simulated", "options": {"utility": "meta.accuracy", "sd": SD, "seed": seed}}
+    return Study.create(
+        folder,
+        items=demo_items(),
+        title="Demo: which prompt sorts sentences by topic best?",
+        question="Which prompt would you rather use?",
+        guidelines=GUIDELINES,
+        reasons=("more right answers", "cleaner answers", "clearer prompt"),
+        votes=votes or (VOTES if auto else 200),
+        seed=seed,
+        judges=[judge],
+    )
+
+
+def vote_automatically(study: Study, report: Callable[[int], None]) -> None:
+    """The simulated person votes until the stop rule is met or the budget is spent."""
+    run(study, None, report)
+
+
+def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """What the demo ends with; writes the HTML report into the study's folder.
+
+    report: called with the votes random pairs have used, for a progress bar; None leaves the comparison out.
+    """
+    accuracy = np.array([item.meta["accuracy"] for item in study.state.items])
+    row, used = study.engine.best(), len(study.state.votes)
+    found: dict[str, Any] = {
+        "recommended": study.state.items[row].id,
+        "prompt": study.state.items[row].text,
+        "p_best": float(study.engine.p_best()[row]),
+        "votes": used,
+        "accuracy": float(accuracy[row]),
+        "rank_by_accuracy": int((accuracy > accuracy[row]).sum()) + 1,
+        "best_accuracy": float(accuracy.max()),
+        "median_accuracy": float(np.median(accuracy)),
+        "items": len(accuracy),
+        "stop": study.stop().why,
+        "report": str(study.folder / REPORT),
+    }
+    notes: tuple[str, ...] = (
+        f"Measured on held-out sentences the recommended prompt is right {accuracy[row]:.0%} of the time; the best of "
+        f"the pool is at {accuracy.max():.0%}, the median at {np.median(accuracy):.0%}.",
+    )
+    if report is not None and used:
+        found |= random_votes(study, accuracy, row, used, report)
+        notes = (*notes, random_sentence(found))
+    write_report(study, study.folder / REPORT, notes)
+    return found
+
+
+def random_votes(
+    study: Study, accuracy: np.ndarray, row: int, used: int, report: Callable[[int], None]
+) -> dict[str, Any]:
+    """How many votes on random pairs, learnt by the same model, it takes to recommend an item as good for good."""
+    u = scaled(accuracy, SD)
+    features, horizon = features_of(study.state.items, study.spec.embedder), HORIZON * used
+    target = max(0.05, simple_regret(u, row))
+    needed = []
+    for person in range(PERSONS):
+        engine = Engine(features, selector="random", seed=person)
+        done = person * horizon
+        ran = simulate(engine, u, horizon, luck_of(1000 + person), lambda t, done=done: report(done + t))  # type: ignore[misc]
+        needed.append(votes_to_95(u, ran.recommended, target))
+    middle = int(np.median(needed))
+    return {"random_votes": min(middle, horizon), "random_votes_censored": middle > horizon}
+
+
+def random_sentence(found: dict[str, Any]) -> str:
+    """The comparison with random pairs in words."""
+    count = f"{'more than ' if found['random_votes_censored'] else ''}{found['random_votes']}"
+    return f"Random pairs would have needed {count} votes to settle on a prompt as good (median of {PERSONS} runs)."

@@ -1,0 +1,104 @@
+"""The commands that open a screen: vote and demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elicit.types import BadInputError
+from studies.commands import JSON, STUDY, example, progress, say
+
+
+@click.command(epilog=example("elicit vote jokes --judge maya"))
+@STUDY
+@click.option("--judge", default="me", show_default=True, help="The name your votes go under.")
+@click.option("--plain", is_flag=True, help="Line prompts instead of a screen, for screen readers and pipes.")
+def vote(study: Path, judge: str, plain: bool) -> int:
+    """Vote in the terminal. Every vote is saved at once; come back any time and go on at the same pair."""
+    if not (study / "study.toml").is_file():
+        raise BadInputError(f"{study} is not a study: it has no study.toml; make one with 'elicit init'")
+    if not plain and os.environ.get("TERM") == "dumb":
+        plain = True
+    if not plain and not _terminal():
+        raise BadInputError("voting needs a terminal; use --plain to vote through a pipe")
+    return _vote(study, judge, plain)
+
+
+@click.command(epilog=example("elicit demo --auto --votes 40"))
+@click.option("--auto", is_flag=True, help="A simulated person votes (the default without a terminal).")
+@click.option("--votes", type=click.IntRange(1), help="The budget; default 60 with --auto, else 200.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another simulated person, other queries.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the study goes; default elicit-demo here.")
+@JSON
+def demo(auto: bool, votes: int | None, seed: int, folder: Path | None, as_json: bool) -> int:
+    """Tune a prompt on the built-in pool: vote between pairs of prompts until the best one is found."""
+    auto = auto or as_json or not _terminal()
+    folder = folder or Path("elicit-demo-auto" if auto else "elicit-demo")
+    if not auto:
+        return _demo_by_hand(folder, votes, seed)
+    from studies.demo import session
+
+    with session.open_demo(folder, auto=True, votes=votes, seed=seed) as study:
+        with progress(study.spec.votes, "votes") as step:
+            session.vote_automatically(study, step)
+        total = session.PERSONS * session.HORIZON * len(study.state.votes)
+        with progress(total, "votes on random pairs, for comparison") as step:
+            found = session.conclude(study, step)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _tell(found)
+        click.echo(session.random_sentence(found))
+    return 0
+
+
+def _demo_by_hand(folder: Path, votes: int | None, seed: int) -> int:
+    from studies.demo import session
+
+    if not (folder / "study.toml").exists():
+        say("Making the demo study …")
+    session.open_demo(folder, auto=False, votes=votes, seed=seed).close()
+    code = _vote(folder, "me", plain=os.environ.get("TERM") == "dumb")
+    if code == 2:
+        return code
+    with session.open_demo(folder, auto=False, votes=votes, seed=seed) as study:
+        if study.state.votes:
+            _tell(session.conclude(study))
+    say(f"Go on any time with: elicit vote {folder}")
+    return code
+
+
+def _vote(study: Path, judge: str, plain: bool) -> int:
+    from studies.client import LocalService
+
+    async def start() -> LocalService:
+        return await LocalService.start(study, judge)
+
+    if plain:
+        from tui.plain import run
+    else:
+        from tui.app import run
+    return run(start)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    from elicit.safe_text import harmless
+
+    prompt = "\n".join(f"    {line}" for line in harmless(found["prompt"]).splitlines())
+    click.echo(f"Recommended after {found['votes']} votes: {found['recommended']}\n\n{prompt}\n")
+    click.echo(f"P(best) {found['p_best']:.0%}; {found['stop']}.")
+    click.echo(
+        f"Measured, and never shown to the voter: it is right {found['accuracy']:.0%} of the time, "
+        f"number {found['rank_by_accuracy']} of {found['items']} "
+        f"(best {found['best_accuracy']:.0%}, median {found['median_accuracy']:.0%})."
+    )
+    click.echo(f"The report: {found['report']}")
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
