@@ -90,9 +90,7 @@ def test_beliefs_that_branch_do_not_disturb_each_other(name: str, given_votes: l
     parent = learn(name, given_votes)
     first = [Vote(0, 1, ChoiceOutcome(answer)) for answer in answers]  # type: ignore[arg-type]
     children = [model.update(parent, [vote], rng) for vote in first]
-    grown = [
-        model.update(child, [Vote(2, 3 + i % 3, ChoiceOutcome("a"))], rng) for i, child in enumerate(children)
-    ]
+    grown = [model.update(child, [Vote(2, 3 + i % 3, ChoiceOutcome("a"))], rng) for i, child in enumerate(children)]
     for i, (vote, posterior) in enumerate(zip(first, grown, strict=True)):
         alone = learn(name, [*given_votes, vote, Vote(2, 3 + i % 3, ChoiceOutcome("a"))])
         assert torch.equal(alone.mean(), posterior.mean())

@@ -26,14 +26,14 @@ def _vote_until_killed(folder: Path, acknowledged: int) -> None:
     # Checkpoints after every few pages, so that many kills fall inside one.
     study._ledger._connection.execute("PRAGMA wal_autocheckpoint = 3")
     while True:
-        if len(study.state.votes) % 7 == 6 and study.state.seq % 3 == 0:
-            study.undo("me")
-            os.write(acknowledged, b"undo %d\n" % study.state.seq)
         query = study.ask("me")
         assert query is not None
         os.write(acknowledged, b"asked %d %d %d\n" % (query.id, query.a, query.b))
         study.tell(query, "a" if query.id % 2 else "b", "me")
         os.write(acknowledged, b"voted %d\n" % study.state.seq)
+        if len(study.state.votes) % 7 == 6 and study.state.seq % 3 == 0:
+            study.undo("me")
+            os.write(acknowledged, b"undo %d\n" % study.state.seq)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
