@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +54,13 @@ def init(
 ) -> None:
     """Make STUDY, a folder, from a file of items (to find the best, or rank them) or of pairs (to label them)."""
     from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
+    from adapters.judges.simulated import Simulated
     from studies.study import Study
 
     if (items is None) == (pairs is None):
         raise BadInputError("a study is made of --items or of --pairs; give one of them")
+    if simulate and items is None:
+        raise BadInputError("--simulate goes with --items; replay recorded --judgments of the pairs instead")
     if judgments and pairs is None:
         raise BadInputError("--judgments goes with --pairs; items have no pairs to judge yet")
     given = {name: value for name, value in spec.items() if value is not None}
@@ -73,6 +75,8 @@ def init(
     if simulate:
         judges.append({"name": "simulated", "kind": "simulated", "options": {"utility": simulate}})
     rows = read_items(items) if items is not None else None
+    if simulate:
+        Simulated(simulate).begin("simulated", rows or [], [], study)
     with Study.create(study, items=rows, pairs=listed, judges=judges, **given) as made:
         if judgments:
             shutil.copyfile(judgments, study / name)
@@ -172,8 +176,8 @@ def export(study: Path, output: str, form: Kind | None, table: str) -> None:
     "--verify", is_flag=True, help="Recompute every decision and report the first that differs (the default)."
 )
 @JSON
-def replay(study: Path, verify: bool, as_json: bool) -> None:
-    """Recompute every decision of STUDY from its log. Never asks anybody anything."""
+def replay(study: Path, verify: bool, as_json: bool) -> int:
+    """Recompute every decision of STUDY from its log. Never asks anybody anything. Exit code 1: divergence."""
     from studies.replay import verify as verify_study
     from studies.study import Study
 
@@ -186,7 +190,7 @@ def replay(study: Path, verify: bool, as_json: bool) -> None:
         click.echo(f"same: all {found.checked} decisions come out as recorded")
     else:
         click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
-    sys.exit(1 if found.status == "divergence" else 0)
+    return 1 if found.status == "divergence" else 0
 
 
 @click.command(epilog=example("elicit backup jokes jokes-backup"))
@@ -215,7 +219,7 @@ def forget(study: Path, judge: str) -> None:
 
 @click.command(epilog=example("elicit doctor"))
 @JSON
-def doctor(as_json: bool) -> None:
+def doctor(as_json: bool) -> int:
     """Check versions, device and installation, and say what to do about each problem."""
     from studies.doctor import examine
 
@@ -227,8 +231,7 @@ def doctor(as_json: bool) -> None:
             click.echo(f"{'ok ' if check['ok'] else 'BAD'}  {check['name']}: {check['found']}")
             if not check["ok"]:
                 click.echo(f"     {check['do']}")
-    if not all(c["ok"] for c in checks):
-        sys.exit(2)
+    return 0 if all(c["ok"] for c in checks) else 2
 
 
 @click.group(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60"))
