@@ -1,0 +1,78 @@
+"""The contract of judges: every file in `adapters/judges/` is held to it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from elicit import registry
+from elicit.judging import Judge
+from elicit.types import BadInputError, Item, Query, Vote
+
+ITEMS = [Item(f"i{k}", f"text {k}", meta={"score": float(k)}) for k in range(6)]
+PAIRS = [("p0", 0, 1), ("p1", 3, 2), ("p2", 4, 5)]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "simulated": {"utility": "meta.score"},
+    "replayed": {"file": "judgments.jsonl"},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A study's folder with recorded judgments: a wins p0 and p1."""
+    rows = [{"pair_id": p, "judge_id": "j", "judge_kind": "human", "preference": "a"} for p in ("p0", "p1")]
+    (tmp_path / "judgments.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def make(kind: str, folder: Path, **options: Any) -> Judge:
+    made: Judge = registry.plugin("judge", kind, OPTIONS[kind] | options)
+    made.begin("judge", ITEMS, PAIRS, folder)
+    return made
+
+
+@pytest.mark.parametrize("kind", registry.names("judge"))
+async def test_a_judge_answers_the_pair_it_was_given_the_same_each_time(kind: str, folder: Path) -> None:
+    judge = make(kind, folder)
+    for a, b in ((0, 1), (2, 3), (3, 2), (4, 5)):
+        vote = await judge.judge(Query(a, b, decision=7))
+        assert isinstance(vote, Vote)
+        assert (vote.a, vote.b, vote.judge) == (a, b, "judge")
+        assert vote == await judge.judge(Query(a, b, decision=7))
+
+
+@pytest.mark.parametrize("kind", registry.names("judge"))
+def test_options_it_does_not_take_are_refused(kind: str) -> None:
+    with pytest.raises(BadInputError, match="options it does not take"):
+        registry.plugin("judge", kind, OPTIONS[kind] | {"colour": "red"})
+
+
+async def test_a_simulated_person_votes_with_the_probability_of_bradley_terry(folder: Path) -> None:
+    judge = make("simulated", folder, sd=1.0)
+    votes = [await judge.judge(Query(4, 2, decision=n)) for n in range(4000)]
+    share = np.mean([isinstance(v, Vote) and v.outcome.choice == "a" for v in votes])
+    gap = 2 / np.std(range(6))
+    p = 1 / (1 + np.exp(-gap))
+    assert abs(share - p) < 5 * np.sqrt(p * (1 - p) / 4000)
+
+
+async def test_a_recorded_verdict_follows_the_pair_whichever_way_round(folder: Path) -> None:
+    judge = make("replayed", folder)
+    said = [await judge.judge(Query(*rows)) for rows in ((0, 1), (1, 0), (2, 3), (3, 2), (4, 5))]
+    assert [v.outcome.choice for v in said if isinstance(v, Vote)] == ["a", "b", "b", "a", "skip"]
+
+
+def test_what_cannot_be_simulated_or_replayed_is_said(folder: Path) -> None:
+    with pytest.raises(BadInputError, match=r"'i0' has no number in meta.none"):
+        make("simulated", folder, utility="meta.none")
+    with pytest.raises(BadInputError, match="is no place"):
+        make("simulated", folder, utility="score")
+    with pytest.raises(BadInputError, match="no judgment by the judges asked for"):
+        make("replayed", folder, judge_id="nobody")
+    (folder / "judgments.jsonl").write_text(
+        '{"pair_id": "p9", "judge_id": "j", "judge_kind": "human", "preference": "a"}\n'
+    )
+    with pytest.raises(BadInputError, match="'p9'"):
+        make("replayed", folder)
