@@ -85,8 +85,8 @@ class Columns:
         """The first `count` columns at `rows` (S,) under `models` (m,): (m, count, S)."""
         parts = []
         for k in range(0, count, CHUNK):
-            chunk = self._chunks[k // CHUNK][:, : min(CHUNK, count - k)]
-            parts.append(chunk[models][:, :, rows])
+            times = torch.arange(min(CHUNK, count - k), device=rows.device)
+            parts.append(self._chunks[k // CHUNK][models[:, None, None], times[:, None], rows])
         return torch.cat(parts, 1)
 
 

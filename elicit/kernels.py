@@ -1,8 +1,8 @@
 """Prior covariances of the grid of models: which items are alike, and by how much utilities vary.
 
 Every kernel is centred on a set of anchor items and scaled so that utilities have unit variance across the pool;
-an amplitude then is a prior standard deviation in logits. Columns and blocks are computed from feature maps when
-they are asked for, so no N x N matrix is ever formed.
+an amplitude then is a prior standard deviation in logits. For small pools the kernels are tabled; above that, columns
+and blocks are computed from feature maps when they are asked for, and no N x N matrix is ever formed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 ANCHORS = 1024
+TABLE = 1024
 
 
 class Covariance(Protocol):
@@ -96,6 +97,10 @@ class FeatureCovariance:
             self._offsets.append(mean - overall / 2)
             spread = (self._raw_diagonal(kernel)[self._anchors] - overall).mean()
             self._scales.append(1.0 / spread.clamp_min(1e-12) * (spread > 1e-9))
+        self._table: Tensor | None = None
+        if self.n <= TABLE:
+            rows = torch.arange(self.n, device=like.device)
+            self._table = torch.stack([self._kernel_block(k, rows) for k in range(len(kernels))])
 
     def _distance_unit(self, which: int) -> Tensor:
         rows = self._anchors
@@ -115,7 +120,14 @@ class FeatureCovariance:
     def _raw_diagonal(self, kernel: Kernel) -> Tensor:
         return self._norms[kernel.map] if kernel.form == "linear" else torch.ones_like(self._norms[kernel.map])
 
-    def column(self, a: int, b: int) -> Tensor:
+    def _kernel_block(self, k: int, rows: Tensor) -> Tensor:
+        offset = self._offsets[k][rows]
+        return (self._raw(self._kernels[k], rows, rows) - offset[:, None] - offset) * self._scales[k]
+
+    def _kernel_columns(self, a: int, b: int) -> Tensor:
+        """(K, N) k(i, a) - k(i, b) of each kernel."""
+        if self._table is not None:
+            return self._table[:, :, a] - self._table[:, :, b]
         pair = torch.tensor([a, b], device=self._which.device)
         dots = [x @ x[pair].T for x in self._maps]
         columns = []
@@ -126,34 +138,36 @@ class FeatureCovariance:
                 dot = torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
             offset = self._offsets[k]
             columns.append((dot[:, 0] - dot[:, 1] - (offset[a] - offset[b])) * self._scales[k])
-        out = torch.stack(columns)[self._which] * self._shared
+        return torch.stack(columns)
+
+    def column(self, a: int, b: int) -> Tensor:
+        out = self._kernel_columns(a, b)[self._which] * self._shared
         out[:, a] += self._own[:, 0]
         out[:, b] -= self._own[:, 0]
         return out
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        out = torch.empty(len(models), len(rows), len(rows), dtype=self._shared.dtype, device=self._shared.device)
-        blocks: dict[int, Tensor] = {}
-        for i, m in enumerate(models.tolist()):
-            k = self._priors[m].kernel
-            if k not in blocks:
-                offset = self._offsets[k][rows]
-                raw = self._raw(self._kernels[k], rows, rows)
-                blocks[k] = (raw - offset[:, None] - offset) * self._scales[k]
-            out[i] = blocks[k] * self._shared[m] + torch.diag(self._own[m].expand(len(rows)))
+        kernels, place = torch.unique(self._which[models], return_inverse=True)
+        if self._table is not None:
+            blocks = self._table[kernels[:, None, None], rows[:, None], rows]
+        else:
+            blocks = torch.stack([self._kernel_block(k, rows) for k in kernels.tolist()])
+        out = blocks[place] * self._shared[models][:, :, None]
+        out.diagonal(dim1=1, dim2=2).add_(self._own[models])
         return out
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
+        kernels, place = torch.unique(self._which[models], return_inverse=True)
         parts = torch.split(pairs, 65536)
         squared = [torch.cat([(x[p[:, 0]] - x[p[:, 1]]).square().sum(1) for p in parts]) for x in self._maps]
-        out = []
-        for m in models.tolist():
-            kernel, k = self._kernels[self._priors[m].kernel], self._priors[m].kernel
+        found = []
+        for k in kernels.tolist():
+            kernel = self._kernels[k]
             value = squared[kernel.map]
             if kernel.form == "rbf":
                 value = 2 - 2 * torch.exp(-value / (2 * kernel.scale**2 * self._unit[kernel.map]))
-            out.append(value * self._scales[k] * self._shared[m] + 2 * self._own[m])
-        return torch.stack(out)
+            found.append(value * self._scales[k])
+        return torch.stack(found)[place] * self._shared[models] + 2 * self._own[models]
 
     def diagonal(self) -> Tensor:
         rows = [
