@@ -255,7 +255,9 @@ class GridPosterior:
     def shortlist(self, size: int, breadth: float) -> Tensor:
         if size >= self.n:
             return torch.arange(self.n)
-        bound = self.mean() + breadth * self.sd()
+        mean = self.mean()
+        bound = mean + breadth * self.sd()
+        bound[mean.argmax()] = torch.inf  # the recommended item is always among them
         # A stable sort, not topk: equal bounds must give the same rows on every machine.
         return torch.sort(bound, descending=True, stable=True).indices[:size].sort().values
 

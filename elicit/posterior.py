@@ -57,7 +57,7 @@ class Posterior(Protocol):
         ...
 
     def shortlist(self, size: int, breadth: float) -> Tensor:
-        """(S,) rows of the `size` items with the highest mean + breadth x sd, in row order."""
+        """(S,) rows of the recommended item and of those with the highest mean + breadth x sd, in row order."""
         ...
 
     def p_best(self) -> Tensor:

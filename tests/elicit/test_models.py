@@ -182,6 +182,17 @@ def test_features_that_say_nothing_are_survived(name: str, features: np.ndarray)
     assert int(posterior.mean().argmax()) in (0, 2, 3)
 
 
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [1, 3, N])
+def test_a_shortlist_holds_the_recommended_item(name: str, size: int) -> None:
+    cast = [Vote(0, b, ChoiceOutcome("a")) for b in range(1, N)] * 8
+    posterior = learn(name, cast)
+    rows = posterior.shortlist(size, 50.0)
+    assert len(rows) == size
+    assert int(posterior.mean().argmax()) in rows
+    assert rows.tolist() == sorted(rows.tolist())
+
+
 def test_folding_columns_into_a_dense_covariance_changes_no_belief() -> None:
     rng = np.random.default_rng(3)
     model = registry.model("gp")
