@@ -1,0 +1,162 @@
+"""The overview, the history and the help."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from elicit.service import LeaderRow
+from elicit.types import BadInputError
+from tests.tui.driving import SMALL, Voter, voting
+from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, FakeService
+from tui.difference import plain_text
+from tui.header import keys_line, scale_line, top_line
+from tui.keys import HELP, VOTES
+from tui.overview import interval, ranking
+from tui.pace import Pace
+from tui.pane import Pane
+from tui.vote import VoteScreen
+
+
+async def voted(voter: Voter) -> None:
+    await voter.press("l", "2", "=", "0", "s", after=6)
+
+
+async def test_overview_shows_ranking_balance_and_plots() -> None:
+    async with voting(FakeService(left=(9, 16, 25))) as voter:
+        await voted(voter)
+        await voter.press("f2")
+        await voter.until(lambda: "90 %" in voter.pane("#leaders"))
+        ranks = voter.pane("#leaders")
+        assert "The cat sat on the mat" in ranks
+        assert "+2.40" in ranks
+        assert "71 %" in ranks
+        assert "●" in ranks
+        balance = voter.text("#balance")
+        assert "left 50 %" in balance
+        assert "both bad 1" in balance
+        assert "5 of 60 votes" in voter.text("#state")
+        regret = voter.app.screen.query_one("#regret")
+        assert regret.display
+        assert "14–30 votes" in str(regret.border_subtitle)
+
+
+async def test_overview_flips_between_ranking_and_plots_on_a_small_screen() -> None:
+    async with voting(FakeService(), SMALL) as voter:
+        await voter.press("f2")
+        assert voter.app.screen.query_one("#leaders").display
+        assert not voter.app.screen.query_one("#plots").display
+        await voter.press("tab")
+        assert not voter.app.screen.query_one("#leaders").display
+        assert voter.app.screen.query_one("#plots").display
+        assert "ranking" in voter.text("#keys")
+
+
+async def test_overview_scrolls_and_says_when_it_fails() -> None:
+    service = FakeService()
+    async with voting(service, SMALL) as voter:
+        await voter.press("f2", "j", "k", "pagedown", "pageup")
+
+        async def broken() -> None:
+            raise BadInputError("out of numbers")
+
+        service.overview = broken  # type: ignore[assignment, method-assign]
+        await voter.press("f3", "f2")
+        await voter.until(lambda: "out of numbers" in voter.text("#state"))
+
+
+async def test_history_shows_a_vote_in_full() -> None:
+    service = FakeService([(ANSWER_A, ANSWER_B)] * 9, context=PROMPT)
+    async with voting(service) as voter:
+        await voter.press("r", "1", "enter", "n", *"ok", "enter", "6", after=6)
+        await voter.press("l", "f3")
+        await voter.until(lambda: "expected to raise" in voter.pane("#past"))
+        assert "Vote 2" in str(voter.app.screen.query_one("#past").border_title)
+        await voter.press("j")
+        await voter.until(lambda: "clearer" in voter.pane("#past"))
+        past = voter.pane("#past")
+        for words in ("RIGHT, clearly better", "Note       ok", "12 GB", "─ LEFT ─", "─ RIGHT ✔ chosen", "return sum("):
+            assert words in past
+        pane = voter.app.screen.query_one("#past", Pane)
+        await voter.press("J")
+        assert pane.scroll_y > 0
+        await voter.press("K", "k")
+        await voter.until(lambda: "clearer" not in voter.pane("#past"))
+
+
+async def test_history_takes_notes() -> None:
+    service = FakeService()
+    async with voting(service, SMALL) as voter:
+        await voter.press("l", "h", "f3")
+        await voter.until(lambda: "LEFT" in voter.pane("#past"))
+        await voter.press("j", "n", *"odd", "enter")
+        await voter.until(lambda: "odd" in voter.pane("#past"))
+        assert service.notes == {100: "odd"}
+        service.fail = BadInputError("no room")
+        await voter.press("n", "x", "enter")
+        await voter.until(lambda: "no room" in str(voter.app.screen.query_one("#past").border_subtitle))
+
+
+async def test_history_without_votes() -> None:
+    async with voting(FakeService()) as voter:
+        await voter.press("f3")
+        await voter.until(lambda: "No votes yet" in voter.pane("#past"))
+        await voter.press("n", "j", "q")
+
+
+@pytest.mark.parametrize("size", [SMALL, (120, 40)])
+async def test_help_names_every_key(size: tuple[int, int]) -> None:
+    async with voting(FakeService(), size) as voter:
+        await voter.press("f1", "j", "pagedown", "pageup")
+        page = voter.pane("#help")
+        for _, keys in HELP:
+            for key, words in keys:
+                assert key in page
+                assert words in page
+
+
+def test_every_voting_key_is_in_the_help() -> None:
+    written = " ".join(key for _, keys in HELP for key, _ in keys)
+    for key in VOTES:
+        assert {"left": "←", "right": "→", "equals_sign": "="}.get(key, key) in written
+
+
+def test_keys_are_bound_once() -> None:
+    bound = [key for binding in VoteScreen.BINDINGS for key in binding.key.split(",")]  # type: ignore[union-attr]
+    assert len(bound) == len(set(bound))
+
+
+NUMBERS = st.floats(-50, 50)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.text()), min_size=1, max_size=20), st.integers(75, 200))
+def test_ranking_lines_are_aligned(values: list[tuple[float, float, float, str]], width: int) -> None:
+    rows = []
+    for rank, (a, b, c, text) in enumerate(values, 1):
+        low, middle, high = sorted((a, b, c))
+        rows.append(LeaderRow(rank, f"i{rank}", text, middle, low, high, 0.2, 3))
+    widths = {cell_len(plain_text([line])) for line in ranking(rows, width)}
+    assert len(widths) == 1
+    assert widths.pop() <= width
+
+
+@given(NUMBERS, NUMBERS, NUMBERS, st.integers(3, 40))
+def test_intervals_fill_their_cells(a: float, b: float, c: float, cells: int) -> None:
+    low, middle, high = sorted((a, b, c))
+    drawn = interval(low, middle, high, low, high, cells)
+    assert len(drawn) == cells
+    assert drawn.count("●") == 1
+
+
+@pytest.mark.parametrize("width", [78, 98, 118, 200])
+def test_the_lines_around_fit(width: int) -> None:
+    service = FakeService(left=(100, 160, 250), target=400)
+    pace = Pace(lambda: 0.0, known=[8.0] * 5)
+    line = top_line("A study with a rather long title that goes on and on and on", service._progress(), pace, width)
+    assert cell_len(line.plain) <= width
+    assert "100–250 votes, 13–33 min to go" in line.plain
+    assert cell_len(scale_line(width).plain) <= width
+    assert "far ▶" in scale_line(width).plain.replace("   right", "")
+    assert cell_len(keys_line((("a", "first"), ("b", "second " * 40)), (("q", "quit"),), width).plain) == width

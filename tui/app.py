@@ -1,0 +1,173 @@
+"""The terminal app: starts the engine elsewhere, then moves between voting, overview, history and help."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Center, Middle
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.widgets import Static
+
+from elicit.safe_text import one_line
+from elicit.service import StudyService
+from elicit.types import BadInputError
+from tui.header import LEFT, QUIET, RIGHT, STRONG
+from tui.help import HelpScreen
+from tui.history import HistoryScreen
+from tui.keys import farewell
+from tui.overview import OverviewScreen
+from tui.pace import Pace
+from tui.vote import VoteScreen
+
+Start = Callable[[], Awaitable[StudyService]]
+Place = Literal["vote", "overview", "history", "help"]
+
+_THEME = Theme(
+    name="elicit",
+    primary="#7fb2f5",
+    secondary="#e8b562",
+    accent="#7fb2f5",
+    foreground="#d5dbe3",
+    background="#14181e",
+    surface="#14181e",
+    panel="#1b2129",
+    variables={
+        "side-left": LEFT,
+        "side-right": RIGHT,
+        "quiet": QUIET,
+        "line": "#3a4451",
+        "scrollbar": "#3a4451",
+        "scrollbar-background": "#14181e",
+        "scrollbar-hover": "#566374",
+        "scrollbar-active": "#566374",
+        "border": "#3a4451",
+    },
+)
+
+
+class Starting(Screen[None]):
+    """What shows until the engine answers."""
+
+    def compose(self) -> ComposeResult:
+        """One quiet sentence."""
+        with Middle(), Center():
+            text = Text("Starting the engine …\n", style=STRONG, justify="center")
+            yield Static(text.append("The first pair comes in a few seconds.", style=f"not bold {QUIET}"))
+
+
+class VoteApp(App[None]):
+    """A thin client of a `StudyService`, which `start` brings up while the app already shows.
+
+    `now` is a clock in seconds. After it ran, `return_code` is 2 and `failure` a sentence if the service could
+    not start; else `votes` tells how many votes were given.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "elicit"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1,question_mark", "go('help')", show=False),
+        Binding("f2", "go('overview')", show=False),
+        Binding("f3", "go('history')", show=False),
+        Binding("f4,escape", "go('vote')", show=False),
+        Binding("q", "quit", show=False),
+        Binding("ctrl+c", "leave", show=False, priority=True),
+    ]
+
+    def __init__(self, start: Start, *, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._start = start
+        self._service: StudyService | None = None
+        self._warned = False
+        self.pace = Pace(now)
+        self.failure = ""
+        self.register_theme(_THEME)
+        self.theme = "elicit"
+
+    @property
+    def votes(self) -> int:
+        """Votes given since the app started, those taken back aside."""
+        return self.pace.count
+
+    async def on_mount(self) -> None:
+        """Show something at once, and start the engine."""
+        await self.push_screen(Starting())
+        self.run_worker(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            self._service = service = await self._start()
+            card, turn = await service.card(), await service.turn()
+            past = await service.history()
+        except (BadInputError, ConnectionError) as error:
+            self.failure = one_line(str(error), empty="the engine did not start")
+            self.exit(return_code=2)
+            return
+        self.pace.remember(vote.seconds for vote in past if vote.seconds is not None and not vote.undone)
+        await self.switch_screen(VoteScreen(service, card, turn, self.pace))
+        # What is loaded by now stays: looking through it for garbage again and again would only cost pauses.
+        gc.collect()
+        gc.freeze()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Every key and turn of the wheel is a sign of life, wherever it goes."""
+        if isinstance(event, events.Key | events.MouseScrollDown | events.MouseScrollUp):
+            self.pace.touch()
+        await super().on_event(event)
+
+    async def action_go(self, place: Place) -> None:
+        """Move to a screen; voting stays underneath the others."""
+        if self._service is None or isinstance(self.screen, Starting):
+            return
+        if isinstance(self.screen, VoteScreen):
+            if place != "vote":
+                await self.push_screen(self._screen(place, self._service))
+        elif place == "vote":
+            await self.pop_screen()
+        else:
+            await self.switch_screen(self._screen(place, self._service))
+
+    def _screen(self, place: Place, service: StudyService) -> Screen[None]:
+        if place == "overview":
+            return OverviewScreen(service)
+        return HistoryScreen(service) if place == "history" else HelpScreen()
+
+    async def action_quit(self) -> None:
+        """Leave. Only what was written for a vote not given yet is worth a second question."""
+        screen = self.screen
+        if isinstance(screen, VoteScreen) and screen.unsaved and not self._warned:
+            self._warned = True
+            screen.say("is lost if you quit before you vote. q again quits.", warn=True)
+            return
+        self.exit()
+
+    def action_leave(self) -> None:
+        """Leave at once, from anywhere."""
+        self.exit(return_code=3)
+
+    async def on_unmount(self) -> None:
+        """Let go of the engine."""
+        if self._service is not None:
+            with suppress(BadInputError, ConnectionError):
+                await self._service.close()
+
+
+def run(start: Start) -> int:
+    """Let a person vote; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence on stderr)."""
+    app = VoteApp(start)
+    app.run()
+    if app.failure:
+        print(app.failure, file=sys.stderr)
+        return app.return_code or 2
+    print(farewell(app.votes))
+    return app.return_code or 0

@@ -1,0 +1,143 @@
+"""One ballot on the screen: the prompt above, both texts side by side, or one at a time where there is no room."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from elicit.service import Ballot
+from tui.pane import CHROME, Pane
+from tui.render import Job, Renderer
+
+NARROW = 100
+"""Columns below which one text shows at a time."""
+
+Side = Literal["left", "right"]
+Zoom = Literal["both", "left", "right"]
+_NEXT_ZOOM: dict[Zoom, Zoom] = {"both": "left", "left": "right", "right": "both"}
+
+
+class BallotView(Vertical):
+    """Shows ballots and knows how: difference on or off, zoomed or not, flipped or not."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        super().__init__(id="ballot")
+        self._renderer = renderer
+        self.ballot: Ballot | None = None
+        self.diff = True
+        self.alike: bool | None = None
+        """Whether the texts have enough in common for marks; None while marks are off."""
+        self.zoom: Zoom = "both"
+        self._front: Side = "left"
+
+    def compose(self) -> ComposeResult:
+        """The prompt and the two panes."""
+        yield Pane(id="prompt")
+        with Horizontal(id="pair"):
+            yield Pane(id="left", classes="text")
+            yield Pane(id="right", classes="text")
+
+    def on_mount(self) -> None:
+        """Title what stays the same."""
+        self.query_one("#prompt", Pane).border_title = "Prompt"
+        self.query_one("#right", Pane).styles.border_title_align = "right"
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether only one text shows."""
+        return self.app.size.width < NARROW or self.zoom != "both"
+
+    @property
+    def front(self) -> Side:
+        """The text that shows when only one does."""
+        return self._front if self.zoom == "both" else self.zoom
+
+    def job(self, ballot: Ballot) -> Job:
+        """What has to be laid out to show a ballot the way things stand."""
+        width = self.app.size.width
+        share = width if self.one_at_a_time else width // 2
+        return Job(ballot.left, ballot.right, max(10, share - CHROME), self.diff)
+
+    async def prepare(self, ballot: Ballot) -> None:
+        """Lay out a ballot that may be shown soon."""
+        await self._renderer.spread(self.job(ballot))
+        if ballot.context:
+            await self._renderer.text(ballot.context, self._prompt_width)
+
+    async def show(self, ballot: Ballot, *, top: bool = True) -> None:
+        """Put a ballot on the screen; `top=False` keeps the place the reader is at."""
+        if top:
+            self._front = "left"
+        self.ballot = ballot
+        job = self.job(ballot)
+        done = self._renderer.ready(job) or await self._renderer.spread(job)
+        prompt = await self._renderer.text(ballot.context, self._prompt_width) if ballot.context else ()
+        if self.ballot is not ballot or self.job(ballot) != job:
+            return  # something newer is on its way
+        self.alike = done.alike
+        panel = self.query_one("#prompt", Pane)
+        panel.display = bool(prompt)
+        panel.styles.height = min(len(prompt), 3 if self.app.size.height < 30 else 7) + 2
+        panel.show(prompt)
+        for side, page in (("left", done.left), ("right", done.right)):
+            self.query_one(f"#{side}", Pane).show(page, top=top)
+        self._arrange()
+
+    async def again(self) -> None:
+        """Show the same ballot anew, after a change of size or mode."""
+        if self.ballot is not None:
+            await self.show(self.ballot, top=False)
+
+    async def toggle_diff(self) -> None:
+        """Mark the differing words, or stop marking them."""
+        self.diff = not self.diff
+        await self.again()
+
+    async def next_zoom(self) -> None:
+        """Both, left alone, right alone; where only one fits, the other one."""
+        if self.app.size.width < NARROW:
+            self.flip()
+            return
+        self.zoom = _NEXT_ZOOM[self.zoom]
+        await self.again()
+
+    def flip(self) -> bool:
+        """Show the other text, at the same place. False: both show already."""
+        if not self.one_at_a_time:
+            return False
+        before = self.query_one(f"#{self.front}", Pane).scroll_y
+        self._front = "right" if self.front == "left" else "left"
+        if self.zoom != "both":
+            self.zoom = self._front
+        self._arrange()
+        self.query_one(f"#{self.front}", Pane).move_to(before)
+        return True
+
+    def scroll(self, lines: int = 0, pages: int = 0, *, right_only: bool = False) -> None:
+        """Scroll both texts, or the right one alone."""
+        for pane in self.query(".text").results(Pane):
+            if right_only and pane.id != "right":
+                continue
+            if pages:
+                pane.move_page(pages)
+            else:
+                pane.move(lines)
+
+    def ends(self, *, bottom: bool) -> None:
+        """Scroll both texts to their first or last line."""
+        for pane in self.query(".text").results(Pane):
+            pane.move(len(pane.page) if bottom else -len(pane.page))
+
+    @property
+    def _prompt_width(self) -> int:
+        return max(10, self.app.size.width - CHROME)
+
+    def _arrange(self) -> None:
+        single = self.one_at_a_time
+        for side, title in (("left", "◀ LEFT"), ("right", "RIGHT ▶")):
+            pane = self.query_one(f"#{side}", Pane)
+            pane.display = not single or self.front == side
+            other = "RIGHT" if side == "left" else "LEFT"
+            pane.border_title = f"{title} · Tab shows {other}" if single else title

@@ -1,0 +1,85 @@
+"""The lines around the ballot: progress above, the strength scale and the keys below."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from elicit.safe_text import one_line
+from elicit.service import Progress
+from tui.pace import Pace
+
+QUIET = "#8d97a5"
+STRONG = "bold #e6edf3"
+LEFT = "#7fb2f5"
+RIGHT = "#e8b562"
+
+
+def bar(done: int, total: int, width: int) -> str:
+    """Progress as a bar that reads without colour: heavy is done, light is to come."""
+    filled = 0 if total <= 0 else min(width, round(width * done / total))
+    return "━" * filled + "─" * (width - filled)
+
+
+def top_line(title: str, progress: Progress, pace: Pace, width: int) -> Text:
+    """Votes, target, pace and what is left; the title where there is room. Nothing about the items."""
+    wide = width >= 100
+    cells = 24 if wide else 12
+    drawn = bar(progress.votes, progress.target, cells)
+    done = len(drawn.rstrip("─"))
+    votes = Text.assemble(
+        (f"{progress.votes}", STRONG),
+        (f" of {progress.target} votes " if progress.target else " votes ", QUIET),
+        (drawn[:done], LEFT),
+        (drawn[done:], "#4a5563"),
+    )
+    speed = pace.per_minute
+    per_minute = "" if speed is None else f"{speed:.0f} a minute" if speed >= 10 else f"{speed:.1f} a minute"
+    end = Text("   ".join(part for part in (per_minute, pace.to_go(progress)) if part), style=QUIET)
+    if not wide:
+        return _ends(votes, end, width)
+    room = width - cell_len(votes.plain) - cell_len(end.plain) - 6
+    name = one_line(title, empty="")
+    if cell_len(name) > room:
+        name = set_cell_size(name, max(0, room - 1)).rstrip() + "…"
+    middle = Text.assemble((name, STRONG), "   ", votes) if name else votes
+    return _ends(middle, end, width)
+
+
+def scale_line(width: int) -> Text:
+    """The seven strengths, laid out like the panes they speak of."""
+    wide = width >= 95
+    dot = ("  ·  " if wide else " · ", "#4a5563")
+    left = _keys((("1", "far"), ("2", "clearly"), ("3", "slightly")))
+    right = _keys((("5", "slightly"), ("6", "clearly"), ("7", "far")))
+    line = Text.assemble(("◀ left   " if wide else "◀ ", f"bold {LEFT}"), left, dot)
+    line.append_text(_keys((("4", "tie"),))).append(*dot).append_text(right)
+    line.append("   right ▶" if wide else " ▶", style=f"bold {RIGHT}")
+    line.pad_left(max(0, (width - cell_len(line.plain)) // 2))
+    return line
+
+
+def keys_line(pairs: tuple[tuple[str, str], ...], ends: tuple[tuple[str, str], ...], width: int) -> Text:
+    """Keys with what they do; `ends` stand at the right. What does not fit is left out, from the middle on."""
+    right = _keys(ends)
+    left = Text()
+    for pair in pairs:
+        longer = left.copy().append("  " if left else "").append_text(_keys((pair,)))
+        if cell_len(longer.plain) + cell_len(right.plain) + 2 > width:
+            break
+        left = longer
+    return _ends(left, right, width)
+
+
+def _keys(pairs: tuple[tuple[str, str], ...]) -> Text:
+    line = Text()
+    for key, word in pairs:
+        line.append("  " if line else "").append(key, style=STRONG).append(f" {word}", style=QUIET)
+    return line
+
+
+def _ends(left: Text, right: Text, width: int) -> Text:
+    gap = width - cell_len(left.plain) - cell_len(right.plain)
+    line = Text(no_wrap=True, overflow="ellipsis").append_text(left).append(" " * max(1, gap)).append_text(right)
+    line.truncate(width, overflow="ellipsis")
+    return line

@@ -1,0 +1,87 @@
+"""The help screen: every key, and how a session works."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui.header import LEFT, QUIET, STRONG, keys_line
+from tui.keys import HELP
+from tui.pane import CHROME, Pane, lines_of
+
+_KEY_CELLS = 11
+_WORDS = (
+    "Two texts, blind: nothing tells where they come from, and sides are drawn by lot.",
+    "Every vote is on disk before the next pair shows. Pauses do not count as time.",
+    "A vote in the first quarter second of a pair is taken for a slip and not counted.",
+)
+
+
+class HelpScreen(Screen[None]):
+    """Every key on one page, in two columns where they fit."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", show=False),
+        Binding("k,up", "move(-1)", show=False),
+        Binding("pagedown,space", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("f1,question_mark,enter", "app.go('vote')", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The page and how to leave it."""
+        yield Pane(id="help", classes="page")
+        yield Static(id="keys")
+
+    def on_mount(self) -> None:
+        """Name the page."""
+        self.query_one(Pane).border_title = "Keys"
+
+    def on_resize(self) -> None:
+        """Lay the keys out for the width."""
+        width = self.app.size.width
+        self.query_one(Pane).show(lines_of(_rows(width - CHROME)))
+        places = (("F2", "overview"), ("F3", "history"), ("q", "quit"))
+        self.query_one("#keys", Static).update(
+            keys_line((("Esc", "back to voting"), ("j k", "scroll")), places, width - 2)
+        )
+
+    def action_move(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.query_one(Pane).move(lines)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by pages."""
+        self.query_one(Pane).move_page(pages)
+
+
+def _rows(width: int) -> list[list[Segment]]:
+    """The help as lines: two columns of sections, or one where two do not fit."""
+    sections = [_section(title, keys) for title, keys in HELP]
+    words = [[Segment(sentence, Style.parse(QUIET))] for sentence in _WORDS]
+    if width < 90:
+        rows = [row for section in sections for row in [*section, []]]
+        return rows + [[Segment(s, Style.parse(QUIET))] for s in _WORDS if cell_len(s) <= width]
+    half = width // 2
+    first, second = sections[0] + [[]] + sections[1], sections[2] + [[]] + sections[3]
+    rows = []
+    for place in range(max(len(first), len(second))):
+        left = first[place] if place < len(first) else []
+        right = second[place] if place < len(second) else []
+        used = sum(cell_len(segment.text) for segment in left)
+        rows.append([*left, Segment(" " * max(1, half - used)), *right])
+    return [[], *rows, [], *words]
+
+
+def _section(title: str, keys: tuple[tuple[str, str], ...]) -> list[list[Segment]]:
+    rows = [[Segment(title, Style.parse(f"bold {LEFT}"))]]
+    for key, words in keys:
+        rows.append([Segment(set_cell_size(key, _KEY_CELLS), Style.parse(STRONG)), Segment(words)])
+    return rows

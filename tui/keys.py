@@ -1,0 +1,103 @@
+"""The keys and the words for them: what the screens, the help and the plain mode share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from elicit.safe_text import one_line
+
+
+class Ballot(NamedTuple):
+    """What a voting key says: which side, and how strongly."""
+
+    choice: str
+    strength: int | None = None
+
+
+VOTES: dict[str, Ballot] = {
+    "left": Ballot("left"),
+    "h": Ballot("left"),
+    "right": Ballot("right"),
+    "l": Ballot("right"),
+    "1": Ballot("left", 3),
+    "2": Ballot("left", 2),
+    "3": Ballot("left", 1),
+    "4": Ballot("tie"),
+    "5": Ballot("right", 1),
+    "6": Ballot("right", 2),
+    "7": Ballot("right", 3),
+    "equals_sign": Ballot("tie"),
+    "0": Ballot("both_bad"),
+    "s": Ballot("skip"),
+}
+"""Key name -> vote."""
+
+_STRENGTH = {1: "slightly better", 2: "clearly better", 3: "far better"}
+_CHOICE = {"left": "LEFT", "right": "RIGHT", "tie": "tie", "both_bad": "both bad", "skip": "skipped"}
+
+HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Vote",
+        (
+            ("← or h", "left is better"),
+            ("→ or l", "right is better"),
+            ("1  2  3", "left far, clearly, slightly better"),
+            ("4 or =", "a tie: equally good"),
+            ("5  6  7", "right slightly, clearly, far better"),
+            ("0", "both are bad"),
+            ("s", "skip this pair"),
+            ("u", "undo the last vote, as often as you like"),
+        ),
+    ),
+    (
+        "Say more",
+        (
+            ("r", "reasons for the vote you are about to give"),
+            ("n", "a note on this pair"),
+            ("g", "the guidelines of this study"),
+        ),
+    ),
+    (
+        "Read",
+        (
+            ("j  k", "scroll both texts down, up (↓ ↑ too)"),
+            ("J  K", "scroll the right text alone"),
+            ("PgDn PgUp", "scroll both by a page"),
+            ("d", "mark the differing words, or not"),
+            ("z", "zoom: both, left alone, right alone"),
+            ("Tab Space", "flip to the other text when one shows"),
+            ("p", "the whole prompt"),
+        ),
+    ),
+    (
+        "Go to",
+        (
+            ("F1 or ?", "this help"),
+            ("F2", "overview: ranking and progress"),
+            ("F3", "history: your votes, and why each pair"),
+            ("F4 or Esc", "back to voting"),
+            ("q", "quit; every vote is saved already"),
+        ),
+    ),
+)
+"""Sections of (key, what it does)."""
+
+
+def spoken(choice: str, strength: int | None = None) -> str:
+    """A vote in words: "LEFT, clearly better"."""
+    words = _CHOICE.get(choice, choice)
+    return f"{words}, {_STRENGTH[strength]}" if strength in _STRENGTH else words
+
+
+def sentence(text: str) -> str:
+    """Words from elsewhere as one harmless sentence: a capital first, a full stop last; nothing stays nothing."""
+    line = one_line(text, empty="")
+    if not line:
+        return ""
+    return line[0].upper() + line[1:] + ("" if line[-1] in ".!?…" else ".")
+
+
+def farewell(votes: int) -> str:
+    """What is said on leaving."""
+    given = "1 vote" if votes == 1 else f"{votes} votes"
+    return f"Everything is saved: {given} in this session. The same command goes on from here."

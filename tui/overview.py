@@ -1,0 +1,219 @@
+"""The overview: how the items stand, how sure that is, and how far the study has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Static
+from textual_plotext import PlotextPlot
+
+from elicit.safe_text import one_line
+from elicit.service import LeaderRow, Overview, Progress, StudyService
+from elicit.types import BadInputError
+from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
+from tui.keys import sentence, spoken
+from tui.pane import CHROME, Pane, lines_of
+
+_QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
+_PLOT = (127, 178, 245)
+_FORECAST = (232, 181, 98)
+# Rows from which ranking and plots fit on one screen.
+_TALL = 32
+# Where a curve's scale may end.
+_TOPS = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class OverviewScreen(Screen[None]):
+    """Ranking, plots and balance. Only what a voter may know after voting shows here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", show=False),
+        Binding("k,up", "move(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("tab,space,shift+tab", "flip", show=False),
+    ]
+
+    def __init__(self, service: StudyService) -> None:
+        super().__init__()
+        self._service = service
+        self._overview: Overview | None = None
+        self._plots = False
+
+    def compose(self) -> ComposeResult:
+        """State in words, ranking, plots, keys."""
+        yield Static(Text("Counting …", style=QUIET), id="state")
+        yield Static(id="balance")
+        yield Pane(id="leaders", classes="page")
+        with Horizontal(id="plots"):
+            yield PlotextPlot(id="regret", classes="plot")
+            yield PlotextPlot(id="p_best", classes="plot")
+        yield Static(id="keys")
+
+    async def on_mount(self) -> None:
+        """Ask for the numbers."""
+        self.query_one("#leaders").border_title = "Ranking"
+        self.query_one("#regret").border_title = "Expected regret after each vote"
+        self.query_one("#p_best").border_title = "Chance that the leader is the best"
+        self.run_worker(self._load())
+
+    def on_resize(self) -> None:
+        """Fit the new size."""
+        self._draw()
+
+    async def _load(self) -> None:
+        try:
+            self._overview = await self._service.overview()
+        except (BadInputError, ConnectionError) as error:
+            self.query_one("#state", Static).update(Text(f"▲ No overview now: {one_line(str(error))}", style="bold"))
+            return
+        self._draw()
+
+    def action_move(self, lines: int) -> None:
+        """Scroll the ranking."""
+        self.query_one(Pane).move(lines)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll the ranking by pages."""
+        self.query_one(Pane).move_page(pages)
+
+    def action_flip(self) -> None:
+        """Ranking or plots, where both do not fit."""
+        self._plots = not self._plots
+        self._draw()
+
+    def _draw(self) -> None:
+        width, height = self.app.size
+        both = height >= _TALL
+        self.query_one("#leaders").display = both or not self._plots
+        plots = self.query_one("#plots")
+        plots.display = both or self._plots
+        rows = len(self._overview.leaders) + 3 if self._overview is not None else height
+        plots.styles.height = max(12, min(18, height - 4 - rows)) if both else "1fr"
+        flip = () if both else (("Tab", "ranking" if self._plots else "plots"),)
+        here = (("Esc", "back to voting"), *flip, ("j k", "scroll"))
+        places = (("F1", "help"), ("F3", "history"), ("q", "quit"))
+        self.query_one("#keys", Static).update(keys_line(here, places, width - 2))
+        if self._overview is None:
+            return
+        self.query_one("#state", Static).update(state_line(self._overview.progress))
+        self.query_one("#balance", Static).update(balance_line(self._overview, width - 2))
+        self.query_one(Pane).show(lines_of(ranking(self._overview.leaders, width - CHROME)), top=False)
+        self._plot("#regret", self._overview.regret)
+        self._plot("#p_best", self._overview.p_best, top=1.0)
+
+    def _plot(self, name: str, values: Sequence[float], top: float | None = None) -> None:
+        """One curve over votes; the votes at which the stop rule is expected to be met stand as lines."""
+        widget = self.query_one(name, PlotextPlot)
+        plt = widget.plt
+        plt.clear_figure()
+        progress = self._overview.progress if self._overview else None
+        last = max(1, len(values) - 1)
+        end = last
+        if progress is not None and progress.left is not None and not progress.stop:
+            low, _, high = progress.left
+            end = last + high
+            for votes in sorted({last + low, last + high}):
+                plt.vertical_line(votes, _FORECAST)
+            widget.border_subtitle = f"│ enough at {last + low}–{last + high} votes"
+        if values:
+            plt.plot(list(range(len(values))), list(values), marker="hd", color=_PLOT)
+        high_end = top or next((end for end in _TOPS if max([*values, 0.0]) <= end), max([*values, 1.0]))
+        plt.ylim(0, high_end)
+        plt.yticks([0, high_end / 2, high_end], ["0 %", f"{50 * high_end:.0f} %", f"{100 * high_end:.0f} %"])
+        ticks: list[float] = sorted({round(end * i / 4) for i in range(5)})
+        plt.xlim(0, end)
+        plt.xticks(ticks, [str(tick) for tick in ticks])
+        plt.frame(False)
+        widget.refresh()
+
+
+def state_line(progress: Progress) -> Text:
+    """Where the study stands, in a sentence."""
+    mark = "✔ You can stop here: " if progress.stop else f"{progress.votes} of {progress.target} votes: "
+    return Text(mark, style=STRONG).append(sentence(progress.why), style="not bold")
+
+
+def balance_line(overview: Overview, width: int) -> Text:
+    """Left against right, votes by choice and the pace, as far as they fit."""
+    cells = 20 if width >= 100 else 10
+    left = round(100 * overview.left_share)
+    drawn = bar(left, 100, cells)
+    done = len(drawn.rstrip("─"))
+    line = Text.assemble(
+        ("left ", QUIET),
+        f"{left} % ",
+        (drawn[:done], LEFT),
+        (drawn[done:], RIGHT),
+        f" {100 - left} % ",
+        ("right", QUIET),
+    )
+    counts = [
+        f"{spoken(choice).lower()} {count}" for choice, count in overview.counts.items() if count or choice == "tie"
+    ]
+    if overview.seconds_median is not None:
+        counts.append(f"{overview.seconds_median:.1f} s a vote")
+    for part in counts:
+        if cell_len(line.plain) + cell_len(part) + 3 <= width:
+            line.append("   " if part is counts[0] else " · ", style=QUIET).append(part, style=QUIET)
+    return line
+
+
+def ranking(leaders: Sequence[LeaderRow], width: int) -> list[list[Segment]]:
+    """The leaderboard as lines: rank, item, 90 % interval on one scale for all, chance to be best, votes."""
+    if not leaders:
+        return [[Segment("There is nothing to rank yet.", _QUIET)]]
+    scale = 30 if width >= 95 else 16
+    low = min(row.low for row in leaders)
+    high = max(row.high for row in leaders)
+    text = max(8, width - 5 - 2 - 7 - 2 - scale - 2 - 7 - 7)
+    head = f"{'#':>3}  {'item':<{text}}  {'utility':>7}  {'90 % interval':<{scale}}  {'best?':>6} {'votes':>6}"
+    rows = [[Segment(head, _QUIET)]]
+    for row in leaders:
+        name = one_line(row.text)
+        if cell_len(name) > text:
+            name = set_cell_size(name, text - 1) + "…"
+        rows.append(
+            [
+                Segment(f"{row.rank:>3}  ", _QUIET),
+                Segment(set_cell_size(name, text), _STRONG if row.rank == 1 else None),
+                Segment(f"  {row.utility:>+7.2f}  "),
+                Segment(interval(row.low, row.utility, row.high, low, high, scale), _BAR),
+                Segment(f"  {_percent(row.p_best):>6}", _STRONG if row.rank == 1 else None),
+                Segment(f" {row.votes:>6}", _QUIET),
+            ]
+        )
+    return rows
+
+
+def interval(low: float, middle: float, high: float, least: float, most: float, cells: int) -> str:
+    """An interval as text: ├──●──┤ on a scale from `least` to `most`."""
+    span = (most - least) or 1.0
+
+    def place(value: float) -> int:
+        return max(0, min(cells - 1, round((value - least) / span * (cells - 1))))
+
+    drawn = [" "] * cells
+    for cell in range(place(low), place(high) + 1):
+        drawn[cell] = "─"
+    drawn[place(low)] = "├"
+    drawn[place(high)] = "┤"
+    drawn[place(middle)] = "●"
+    return "".join(drawn)
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.01:
+        return "<1 %"
+    if 0.99 < share < 1:
+        return ">99 %"
+    return f"{100 * share:.0f} %"

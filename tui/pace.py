@@ -1,0 +1,112 @@
+"""A voter's time: active seconds, pace and what is left, from a clock that stops when nobody is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from statistics import median
+
+from elicit.service import Progress
+
+LONGEST_GAP = 60.0
+"""Seconds: a longer pause between two keys counts as this much."""
+GUARD = 0.25
+"""Seconds after a pair is painted in which a vote is taken for a slip of the finger."""
+
+
+class Pace:
+    """Counts active seconds, for the ballot on the screen and for the session.
+
+    `now` is the clock, in seconds. `known` are the seconds of this person's earlier votes.
+    """
+
+    def __init__(self, now: Callable[[], float], known: Iterable[float] = ()) -> None:
+        self._now = now
+        self._last = now()
+        self._painted = self._last
+        self._ballot = 0.0
+        self._active = 0.0
+        self._votes: list[float] = []
+        self._known = list(known)
+
+    def touch(self) -> None:
+        """A sign of life: the time since the last one counts, up to the longest gap."""
+        now = self._now()
+        gap = min(max(now - self._last, 0.0), LONGEST_GAP)
+        self._last = now
+        self._ballot += gap
+        self._active += gap
+
+    def painted(self, again: bool = False) -> None:
+        """A pair has come on the screen; `again`: the same one, from behind something else."""
+        self._painted = self._now()
+        if not again:
+            # The wait for the pair was not the voter's.
+            self._last = self._painted
+            self._ballot = 0.0
+
+    @property
+    def too_soon(self) -> bool:
+        """Whether the pair has only just come on the screen."""
+        return self._now() - self._painted < GUARD
+
+    @property
+    def seconds(self) -> float:
+        """Active seconds spent on this ballot up to the last sign of life."""
+        return self._ballot
+
+    @property
+    def count(self) -> int:
+        """Votes in this session, those taken back aside."""
+        return len(self._votes)
+
+    def voted(self, seconds: float) -> None:
+        """A vote was given."""
+        self._votes.append(seconds)
+
+    def took_back(self) -> None:
+        """The last vote was taken back."""
+        if self._votes:
+            self._votes.pop()
+
+    def remember(self, seconds: Iterable[float]) -> None:
+        """Seconds of earlier sessions' votes, for the estimate alone."""
+        self._known = list(seconds)
+
+    @property
+    def per_minute(self) -> float | None:
+        """Votes a minute in this session; None before the second vote."""
+        if len(self._votes) < 2 or not self._active:
+            return None
+        return 60 * len(self._votes) / self._active
+
+    @property
+    def median(self) -> float | None:
+        """This person's median seconds for a vote; None before the third."""
+        times = self._known + self._votes
+        return median(times) if len(times) >= 3 else None
+
+    def to_go(self, progress: Progress) -> str:
+        """How much more there is, in words: "9–25 votes, 3–9 min to go"."""
+        if progress.stop:
+            return "enough votes"
+        if progress.left is None:
+            return "learning how long this takes"
+        low, _, high = progress.left
+        votes = f"{_range(low, high)} {'vote' if high == 1 else 'votes'}"
+        each = self.median
+        if each is None:
+            return f"{votes} to go"
+        return f"{votes}, {_duration(low * each, high * each)} to go"
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _duration(low: float, high: float) -> str:
+    """A range of seconds in words, in the unit that fits its upper end."""
+    if high < 45:
+        return "under 1 min"
+    if high < 90 * 60:
+        return f"{_range(round(low / 60), max(1, round(high / 60)))} min"
+    return f"{_range(round(low / 3600), max(1, round(high / 3600)))} h"

@@ -1,0 +1,268 @@
+"""Voting line by line: for screen readers, dumb terminals and pipes. No colours, no boxes, one answer a line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+from elicit.safe_text import harmless, one_line
+from elicit.service import Answer, Ballot, StudyCard, StudyService, Turn
+from elicit.types import BadInputError
+from tui.difference import difference
+from tui.keys import HELP, VOTES, farewell, sentence, spoken
+from tui.pace import Pace
+
+Read = Callable[[], Awaitable[str | None]]
+"""Gives the next line, or None at the end of the input."""
+Write = Callable[[str], None]
+
+_VOTE_WORDS = {"tie": "4", "equal": "4", "=": "4", "both bad": "0", "both_bad": "0", "bad": "0", "skip": "s"}
+_WORDS = {
+    "u": "undo",
+    "r": "reasons",
+    "n": "note",
+    "d": "diff",
+    "g": "guidelines",
+    "p": "prompt",
+    "a": "again",
+    "f2": "overview",
+    "f3": "history",
+    "f1": "help",
+    "?": "help",
+    "q": "quit",
+    "quit": "quit",
+}
+_ASK = "Your vote: left, right, tie, bad, skip, or 1 to 7. ? lists everything."
+
+
+class PlainVoting:
+    """A session over lines; `run` is all of it. The letters are those of the full screen, and each has a word."""
+
+    def __init__(
+        self, service: StudyService, read: Read, write: Write, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._service = service
+        self._read = read
+        self._write = write
+        self.pace = Pace(now)
+        self._reasons: tuple[str, ...] = ()
+        self._note = ""
+        self._told_enough = False
+        self._turn: Turn
+        self._card: StudyCard
+
+    async def run(self) -> None:
+        """Read answers until the voter or the input ends."""
+        self._card = await self._service.card()
+        past = await self._service.history()
+        self.pace.remember(vote.seconds for vote in past if vote.seconds is not None and not vote.undone)
+        self._write(f"{one_line(self._card.title)}. {one_line(self._card.question)}")
+        self._write("Every vote is saved at once. q quits.")
+        await self._show(await self._service.turn())
+        while True:
+            line = await self._read()
+            self.pace.touch()
+            if line is None:
+                return
+            word, _, rest = line.strip().partition(" ")
+            try:
+                if await self._obey(line.strip().lower(), word.lower(), rest.strip()):
+                    return
+            except (BadInputError, ConnectionError) as error:
+                self._write(f"That did not work: {one_line(str(error)).rstrip('.')}. Saved votes are safe.")
+
+    async def _obey(self, line: str, word: str, rest: str) -> bool:
+        """Do what a line says; True: quit."""
+        key = _VOTE_WORDS.get(line, line)
+        command = _WORDS.get(word, word)
+        if key in VOTES:
+            await self._vote(key)
+        elif command == "quit":
+            return True
+        elif command == "undo":
+            await self._undo()
+        elif command == "reasons":
+            await self._pick_reasons(rest)
+        elif command == "note":
+            await self._write_note(rest)
+        elif command == "diff":
+            self._differences()
+        elif command == "guidelines":
+            self._write(harmless(self._card.guidelines).strip() or "This study has no guidelines.")
+        elif command == "prompt":
+            ballot = self._turn.ballot
+            self._write(harmless(ballot.context).strip() if ballot and ballot.context else "This pair has no prompt.")
+        elif command == "again":
+            await self._show(self._turn)
+        elif command == "overview":
+            await self._overview()
+        elif command == "history":
+            await self._history()
+        elif command == "help":
+            self._help()
+        elif line:
+            self._write(f"There is no {one_line(line)!r}. ? lists what there is.")
+        return False
+
+    async def _show(self, turn: Turn) -> None:
+        self._turn = turn
+        progress, ballot = turn.progress, turn.ballot
+        if progress.stop and not self._told_enough:
+            self._told_enough = True
+            self._write(f"You can stop here: {sentence(progress.why)} You may go on; overview shows the result.")
+        if ballot is None:
+            self._write(f"All done. {sentence(progress.why)} overview shows the result, q quits.")
+            return
+        self._write("")
+        self._write(f"Pair {ballot.number}. {progress.votes} of {progress.target} votes; {self.pace.to_go(progress)}.")
+        if ballot.context:
+            self._write(f"Prompt:\n{harmless(ballot.context).strip()}\n")
+        self._write(f"LEFT:\n{harmless(ballot.left).strip() or '(empty)'}\n")
+        self._write(f"RIGHT:\n{harmless(ballot.right).strip() or '(empty)'}\n")
+        self._write(_ASK)
+        self.pace.painted()
+
+    def _open(self) -> Ballot:
+        if self._turn.ballot is None:
+            raise BadInputError("no pair is open; undo opens the last one again")
+        return self._turn.ballot
+
+    async def _vote(self, key: str) -> None:
+        ballot, vote = self._open(), VOTES[key]
+        seconds = round(self.pace.seconds, 3)
+        answer = Answer(ballot.query, vote.choice, vote.strength, seconds, self._reasons, self._note)
+        turn = await self._service.vote(answer)
+        self.pace.voted(seconds)
+        self._reasons, self._note = (), ""
+        self._write(f"Saved vote {ballot.number}: {spoken(vote.choice, vote.strength)}.")
+        await self._show(turn)
+
+    async def _undo(self) -> None:
+        last = next((vote for vote in await self._service.history() if not vote.undone), None)
+        turn = await self._service.undo()
+        if turn is None:
+            self._write("There is no vote of yours to take back.")
+            return
+        self.pace.took_back()
+        said = f" {last.number}: {spoken(last.choice, last.strength)}" if last else ""
+        self._write(f"Took back vote{said}.")
+        await self._show(turn)
+
+    async def _pick_reasons(self, numbers: str) -> None:
+        known = self._card.reasons
+        self._open()
+        if not known:
+            self._write("This study has no list of reasons; note writes one.")
+            return
+        if not numbers:
+            listed = ", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(known, 1))
+            self._write(f"Reasons: {listed}. Type their numbers with blanks between; an empty line for none.")
+            numbers = await self._read() or ""
+        picked = numbers.replace(",", " ").split()
+        if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= len(known) for word in picked):
+            self._write(f"Reasons are numbers from 1 to {len(known)}; nothing changed.")
+            return
+        self._reasons = tuple(reason for n, reason in enumerate(known, 1) if str(n) in picked)
+        self._write(f"With your next vote: {', '.join(map(one_line, self._reasons)) or 'no reasons'}.")
+
+    async def _write_note(self, text: str) -> None:
+        self._open()
+        if not text:
+            self._write("Type the note on one line; an empty line for none.")
+            text = (await self._read() or "").strip()
+        self._note = harmless(text)
+        self._write("The note goes with your next vote." if text else "No note.")
+
+    def _differences(self) -> None:
+        ballot = self._open()
+        left, right = harmless(ballot.left), harmless(ballot.right)
+        found = difference(left, right)
+        if not found.left and not found.right:
+            self._write("The two texts have the same words.")
+        elif not found.helpful:
+            self._write("The two texts have few words in common.")
+        else:
+            for name, text, spans in (("LEFT", left, found.left), ("RIGHT", right, found.right)):
+                pieces = "; ".join(one_line(text[start:end]) for start, end in spans)
+                self._write(f"Only in {name}: {pieces or 'nothing'}.")
+
+    async def _overview(self) -> None:
+        seen = await self._service.overview()
+        self._write(f"{seen.progress.votes} of {seen.progress.target} votes. {sentence(seen.progress.why)}")
+        for row in seen.leaders[:10]:
+            self._write(
+                f"{row.rank}. {sentence(row.text)} Best with {100 * row.p_best:.0f} %, utility {row.utility:+.2f}, "
+                f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
+            )
+        self._write(f"Left was chosen in {100 * seen.left_share:.0f} % of decided votes.")
+
+    async def _history(self) -> None:
+        votes = await self._service.history(10)
+        for vote in votes:
+            undone = ", taken back" if vote.undone else ""
+            seconds = "" if vote.seconds is None else f", {vote.seconds:.1f} seconds"
+            note = f" Note: {one_line(vote.note)}." if vote.note else ""
+            said = spoken(vote.choice, vote.strength)
+            self._write(f"Vote {vote.number}: {said}{seconds}{undone}.{note} Why asked: {sentence(vote.why)}")
+        if not votes:
+            self._write("No votes yet.")
+
+    def _help(self) -> None:
+        left_out = {"Read"}
+        for title, keys in HELP:
+            if title not in left_out:
+                for key, words in keys:
+                    self._write(f"{key}: {words}")
+        self._write("d: the words only one text has")
+        self._write("a: read the pair again")
+        self._write("Words work too: left, right, tie, bad, skip, undo, reasons, note, overview, history, quit.")
+
+
+def _stdin() -> Read:
+    """Lines of standard input, read by a thread that dies with the process, so that an interrupt ends it all."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def pump() -> None:
+        try:
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(lines.put_nowait, line.rstrip("\n"))
+            loop.call_soon_threadsafe(lines.put_nowait, None)
+        except RuntimeError:
+            pass  # the loop has ended, nobody waits for lines any more
+
+    threading.Thread(target=pump, daemon=True).start()
+    return lines.get
+
+
+def _stdout(text: str) -> None:
+    print(text, flush=True)
+
+
+async def _run(start: Callable[[], Awaitable[StudyService]], told: list[Pace]) -> None:
+    _stdout("Starting the engine. This takes a few seconds.")
+    service = await start()
+    try:
+        session = PlainVoting(service, _stdin(), _stdout)
+        told.append(session.pace)
+        await session.run()
+    finally:
+        await service.close()
+
+
+def run(start: Callable[[], Awaitable[StudyService]]) -> int:
+    """Let a person vote by lines; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence)."""
+    told: list[Pace] = []
+    code = 0
+    try:
+        asyncio.run(_run(start, told))
+    except KeyboardInterrupt:
+        code = 3
+    except (BadInputError, ConnectionError) as error:
+        print(one_line(str(error)), file=sys.stderr)
+        return 2
+    _stdout(farewell(told[0].count if told else 0))
+    return code

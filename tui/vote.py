@@ -1,0 +1,341 @@
+"""The voting screen: one key a vote, and the next pair."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Static
+
+from elicit.safe_text import harmless, one_line
+from elicit.service import Answer, Ballot, StudyCard, StudyService, Turn
+from elicit.types import BadInputError
+from tui.ballot import BallotView
+from tui.dialogs import Enough, Note, Reading, Reasons
+from tui.header import QUIET, STRONG, keys_line, scale_line, top_line
+from tui.keys import VOTES, sentence, spoken
+from tui.pace import Pace
+from tui.render import Renderer
+
+# The engine may still be working out what comes next; ask again after these pauses (seconds).
+_ASK_AGAIN = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 12.0)
+_KEYS = (("← →", "vote"), ("0", "both bad"), ("s", "skip"), ("u", "undo"), ("?", "keys"))
+_MORE_KEYS = (*_KEYS[:-1], ("r", "reasons"), ("n", "note"), ("d", "diff"), ("z", "zoom"), _KEYS[-1])
+_PLACES = (("F2", "overview"), ("F3", "history"), ("q", "quit"))
+
+
+class Painted(Message):
+    """A turn has come on the screen and waits for keys."""
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self.turn = turn
+
+
+class VoteScreen(Screen[None]):
+    """Shows the open ballot and takes votes. Of the study it knows only what `StudyService` tells."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key, f"vote('{key}')", show=False) for key in VOTES),
+        Binding("u", "undo", show=False),
+        Binding("r", "reasons", show=False),
+        Binding("n", "note", show=False),
+        Binding("d", "diff", show=False),
+        Binding("z", "zoom", show=False),
+        Binding("tab,space,shift+tab", "flip", show=False),
+        Binding("g", "guidelines", show=False),
+        Binding("p", "prompt", show=False),
+        Binding("j,down", "scroll_by(1, False)", show=False),
+        Binding("k,up", "scroll_by(-1, False)", show=False),
+        Binding("J,shift+down", "scroll_by(1, True)", show=False),
+        Binding("K,shift+up", "scroll_by(-1, True)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home", "ends(False)", show=False),
+        Binding("end", "ends(True)", show=False),
+    ]
+
+    def __init__(self, service: StudyService, card: StudyCard, first: Turn, pace: Pace) -> None:
+        super().__init__()
+        self._service = service
+        self._card = card
+        self._turn = first
+        self._pace = pace
+        self._busy = True
+        self._said_enough = False
+        self._given: dict[int, Answer] = {}
+        self.reasons: tuple[str, ...] = ()
+        self.note = ""
+        self.renderer = Renderer()
+
+    @property
+    def ballot(self) -> Ballot | None:
+        """The ballot that is open."""
+        return self._turn.ballot
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pair is painted and keys are taken."""
+        return not self._busy
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was written for this ballot that only its vote would save."""
+        return self.ballot is not None and bool(self.note or self.reasons)
+
+    def compose(self) -> ComposeResult:
+        """Header, ballot, scale, what was said last, keys."""
+        yield Static(id="top")
+        yield Static(Text(one_line(self._card.question, empty="Which is better?")), id="question")
+        yield BallotView(self.renderer)
+        yield Static(id="done")
+        yield Static(id="scale")
+        yield Static(id="status")
+        yield Static(id="keys")
+
+    async def on_mount(self) -> None:
+        """Show the first ballot."""
+        self.say("Read both texts, then press ← or →. ? shows all keys.")
+        self.run_worker(self._show(self._turn))
+
+    async def on_resize(self) -> None:
+        """Fit everything to the new size; the same place stays in view."""
+        width = self.app.size.width - 2
+        self.query_one("#scale", Static).update(scale_line(width))
+        self.query_one("#keys", Static).update(keys_line(_MORE_KEYS if width >= 100 else _KEYS, _PLACES, width))
+        self._draw_progress()
+        await self.query_one(BallotView).again()
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen: the pair has just come into view again."""
+        self.call_after_refresh(self._pace.painted, again=True)
+
+    # Voting
+
+    def action_vote(self, key: str) -> None:
+        """Take a vote, unless it comes too soon to be meant."""
+        if self._busy:
+            return
+        if self.ballot is None:
+            self.say("There is nothing left to vote on. u takes your last vote back.", warn=True)
+        elif self._pace.too_soon:
+            self.say("Too quick: this pair had only just appeared. Press again if you meant it.", warn=True)
+        else:
+            self._busy = True
+            self.run_worker(self._vote(self.ballot, key))
+
+    async def _vote(self, ballot: Ballot, key: str) -> None:
+        vote = VOTES[key]
+        seconds = round(self._pace.seconds, 3)
+        answer = Answer(ballot.query, vote.choice, vote.strength, seconds, self.reasons, self.note)
+        slow = self.set_timer(0.3, lambda: self.say("Saving your vote …"))
+        try:
+            turn = await self._service.vote(answer)
+        except BadInputError as error:
+            self._failed("Your vote is not saved", error)
+            return
+        except ConnectionError as error:
+            # It may have reached the disk: on coming back, the pair is open again only if it did not.
+            self._failed("No word that your vote is saved", error)
+            return
+        finally:
+            slow.stop()
+        self._given[ballot.query] = answer
+        self._pace.voted(seconds)
+        extras = ", ".join(name for name, given in (("reasons", self.reasons), ("note", self.note)) if given)
+        said = spoken(vote.choice, vote.strength) + (f" ({extras})" if extras else "")
+        self.reasons, self.note = (), ""
+        self.say(f"Saved vote {ballot.number}: {said}. u takes it back.")
+        await self._show(turn)
+
+    def action_undo(self) -> None:
+        """Take back the newest vote."""
+        if not self._busy:
+            self._busy = True
+            self.run_worker(self._undo())
+
+    async def _undo(self) -> None:
+        try:
+            earlier = None if self._given else await self._newest()
+            turn = await self._service.undo()
+        except (BadInputError, ConnectionError) as error:
+            self._failed("Nothing was taken back", error)
+            return
+        if turn is None or turn.ballot is None:
+            self._busy = False
+            self.say("There is no vote of yours to take back.", warn=True)
+            return
+        taken = self._given.pop(turn.ballot.query, earlier)
+        self._pace.took_back()
+        what = "your last vote"
+        if taken is not None:
+            what = f"vote {turn.ballot.number}: {spoken(taken.choice, taken.strength)}"
+            self.reasons, self.note = taken.reasons, taken.note
+        self.say(f"Took back {what}. The pair is open again.")
+        await self._show(turn)
+
+    async def _newest(self) -> Answer | None:
+        """What was said last in an earlier session."""
+        for past in await self._service.history():
+            if not past.undone:
+                return Answer(past.query, past.choice, past.strength, past.seconds, past.reasons, past.note)
+        return None
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self._busy = False
+        reason = one_line(str(error), empty="the engine does not answer").rstrip(".")
+        self.say(f"{what}: {reason}. Try again, or quit and come back.", warn=True)
+
+    async def _show(self, turn: Turn) -> None:
+        """Paint a turn, then let keys in again."""
+        self._turn = turn
+        view = self.query_one(BallotView)
+        if turn.ballot is not None:
+            await view.show(turn.ballot)
+        view.display = turn.ballot is not None
+        self._draw_progress()
+        self.call_after_refresh(self._painted, turn)
+
+    def _painted(self, turn: Turn) -> None:
+        self._pace.painted()
+        self._busy = False
+        self.post_message(Painted(turn))
+        if turn.ballot is not None:
+            self.run_worker(self._ahead(turn.ballot))
+        if turn.progress.stop and turn.ballot is not None and not self._said_enough:
+            self._said_enough = True
+            self.app.push_screen(Enough(turn.progress.why), self._after_enough)
+
+    async def _ahead(self, ballot: Ballot) -> None:
+        """Lay out the ballots that may come next, while this one is read."""
+        view = self.query_one(BallotView)
+        known = 0
+        for pause in _ASK_AGAIN:
+            await asyncio.sleep(pause)
+            if self.ballot is not ballot:
+                return
+            try:
+                coming = await self._service.upcoming()
+            except (BadInputError, ConnectionError):
+                return  # only a head start is lost; the next vote will tell
+            for next_ballot in coming:
+                if self.ballot is not ballot:
+                    return
+                await view.prepare(next_ballot)
+            if coming and len(coming) == known:
+                return
+            known = len(coming)
+
+    def _after_enough(self, choice: Literal["go on", "overview", "quit"] | None) -> None:
+        if choice == "overview":
+            self.run_worker(self.app.run_action("go('overview')"))
+        elif choice == "quit":
+            self.run_worker(self.app.run_action("quit"))
+
+    # Saying more
+
+    def action_reasons(self) -> None:
+        """Pick reasons for the vote to come."""
+        if self.ballot is None or self._busy:
+            return
+        if not self._card.reasons:
+            self.say("This study has no list of reasons. n writes a note instead.", warn=True)
+            return
+        self.app.push_screen(Reasons(self._card.reasons, self.reasons), self._keep_reasons)
+
+    def _keep_reasons(self, reasons: tuple[str, ...] | None) -> None:
+        if reasons is not None:
+            self.reasons = reasons
+            self.say("")
+
+    def action_note(self) -> None:
+        """Write a note on this ballot."""
+        if self.ballot is not None and not self._busy:
+            about = "Saved together with the vote you give next on this pair."
+            self.app.push_screen(Note(self.note, about), self._keep_note)
+
+    def _keep_note(self, note: str | None) -> None:
+        if note is not None:
+            self.note = note
+            self.say("")
+
+    # Reading
+
+    async def action_diff(self) -> None:
+        """Mark the differing words, or not."""
+        view = self.query_one(BallotView)
+        await view.toggle_diff()
+        if not view.diff:
+            self.say("Differences are not marked. d marks them.")
+        elif view.alike is False:
+            self.say("These two share too few words for marks to help.")
+        else:
+            self.say("Differing words are bold and underlined.")
+
+    async def action_zoom(self) -> None:
+        """Both texts, the left alone, the right alone."""
+        await self.query_one(BallotView).next_zoom()
+
+    def action_flip(self) -> None:
+        """Show the other text."""
+        if not self.query_one(BallotView).flip():
+            self.say("Both texts are on the screen. z shows one alone.")
+
+    def action_guidelines(self) -> None:
+        """The study's guidelines."""
+        if self._card.guidelines.strip():
+            self.app.push_screen(Reading("Guidelines", self._card.guidelines, self.renderer))
+        else:
+            self.say("This study has no guidelines. Vote as you see fit.")
+
+    def action_prompt(self) -> None:
+        """The whole prompt."""
+        if self.ballot is not None and self.ballot.context:
+            self.app.push_screen(Reading("Prompt", self.ballot.context, self.renderer))
+        else:
+            self.say("This pair has no prompt.")
+
+    def action_scroll_by(self, lines: int, right_only: bool) -> None:
+        """Scroll both texts, or the right one."""
+        self.query_one(BallotView).scroll(lines, right_only=right_only)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll both texts by pages."""
+        self.query_one(BallotView).scroll(pages=pages)
+
+    def action_ends(self, bottom: bool) -> None:
+        """Scroll both texts to an end."""
+        self.query_one(BallotView).ends(bottom=bottom)
+
+    # The lines around
+
+    def say(self, sentence: str, *, warn: bool = False) -> None:
+        """Put a sentence below the ballot; what waits for the next vote stays in view."""
+        line = Text()
+        if self.reasons or self.note:
+            parts = [", ".join(one_line(reason) for reason in self.reasons), "a note" if self.note else ""]
+            line.append("✎ With your next vote: ", style=STRONG)
+            line.append("; ".join(part for part in parts if part), style="bold")
+            line.append("   " if sentence else "")
+        line.append("▲ " if warn else "", style="bold")
+        line.append(harmless(sentence), style="bold" if warn else QUIET)
+        self.query_one("#status", Static).update(line)
+
+    def _draw_progress(self) -> None:
+        line = top_line(self._card.title, self._turn.progress, self._pace, self.app.size.width - 2)
+        self.query_one("#top", Static).update(line, layout=False)
+        done = self.query_one("#done", Static)
+        open_ballot = self._turn.ballot is not None
+        done.display = not open_ballot
+        self.query_one("#scale").display = self.query_one("#question").display = open_ballot
+        if not open_ballot:
+            text = Text("All done\n\n", style=STRONG, justify="center")
+            why = sentence(self._turn.progress.why) or "There is nothing left to compare."
+            text.append(f"{why}\n\n", style="not bold")
+            text.append("F2 shows the result, u takes your last vote back, q quits.", style=f"not bold {QUIET}")
+            done.update(text)
