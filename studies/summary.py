@@ -58,7 +58,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         items=len(state.items),
         votes=len(state.votes),
         judges=judges,
-        recommendation=None if spec.goal == "label" else Recommendation(rows[0], best.shown_text),
+        recommendation=None if spec.goal == "label" else Recommendation(rows[0], best.text or best.shown_text),
         leaders=rows,
         expected_regret=trace.every(trace.expected),
         p_best_curves={
@@ -75,7 +75,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         counts=choices,
         seconds_median=status.seconds_median(study),
         votes_left=progress.left,
-        stop=progress.stop,
+        stop=stop.stop,
         why=progress.why,
         stop_regret=spec.stop.regret,
         calibration=_calibration(study, trace),

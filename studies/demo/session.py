@@ -82,7 +82,7 @@ def open_demo(folder: Path, *, auto: bool, votes: int | None, seed: int) -> Stud
     return Study.create(
         folder,
         items=demo_items(),
-        title="Demo: which prompt sorts sentences by topic best?",
+        title="Demo: sorting sentences by topic",
         question="Which prompt would you rather use?",
         guidelines=GUIDELINES,
         reasons=("more right answers", "cleaner answers", "clearer prompt"),
