@@ -303,7 +303,7 @@ class GridPosterior:
 
     def difference(self, pairs: Tensor) -> Difference:
         pairs = pairs.reshape(-1, 2)
-        w, mean, variance = self._mixture(pairs, self.heavy(self.base.models, 0.999))
+        w, mean, variance = self._mixture(pairs, self.heavy(self.base.models, 1 - 1e-6))
         first = w @ mean
         second = w @ (variance + mean**2) - first**2
         probability = torch.zeros_like(first)

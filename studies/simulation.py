@@ -1,53 +1,101 @@
-"""Simulated studies: an engine against utilities that are known, to measure how many votes it needs."""
+"""Simulated studies: a method against a truth that is known, to measure how many votes it needs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit.engine import Engine
 from elicit.randomness import stream
 
 Luck = Callable[[int], float]
 """Vote number -> the uniform that decides it, so that every method sees the same luck."""
 
+Chance = Callable[[int, int], float]
+"""Rows a < b -> the probability that a wins."""
+
+
+class Asked(Protocol):
+    """A pair of rows that a method wants compared."""
+
+    @property
+    def a(self) -> int: ...
+
+    @property
+    def b(self) -> int: ...
+
+
+class Method(Protocol):
+    """What can be measured: it asks for a pair, is told who won, and recommends a row. The engine is one."""
+
+    def ask(self) -> Asked:
+        """The pair worth asking now."""
+        ...
+
+    def tell(self, a: int, b: int, outcome: str) -> None:
+        """Learn one vote on rows a and b: "a" or "b" won."""
+        ...
+
+    def best(self) -> int:
+        """The recommended row."""
+        ...
+
 
 @dataclass
 class Run:
-    """One simulated study.
+    """One simulated study of T votes.
 
-    recommended: row recommended after each vote, (T,); cpu, wall: seconds of tell + ask for each vote, (T,).
+    pairs: rows shown, smaller first, (T, 2); recommended: row recommended after each vote, (T,); cpu, wall: seconds
+    of tell + ask for each vote, (T,).
     """
 
+    pairs: list[tuple[int, int]] = field(default_factory=list)
     recommended: list[int] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
 
 
 def simulate(
-    engine: Engine,
+    method: Method,
     utilities: NDArray[np.float64],
     votes: int,
     luck: Luck,
     report: Callable[[int], None] = lambda _: None,
 ) -> Run:
-    """Let a person with utilities (N,) in logits answer `votes` queries: a wins iff luck < sigmoid(u_a - u_b)."""
+    """Let a person with utilities (N,) in logits answer `votes` queries on rows a < b.
+
+    a wins iff luck < sigmoid(u_a - u_b).
+    """
+    return duel(method, lambda a, b: sigmoid(utilities[a] - utilities[b]), votes, luck, report)
+
+
+def duel(
+    method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None
+) -> Run:
+    """Answer `votes` queries: the smaller row of vote t wins iff luck(t) < chance(smaller, larger)."""
     run = Run()
-    query = engine.ask()
+    query = method.ask()
     for t in range(votes):
-        p = 1 / (1 + np.exp(utilities[query.b] - utilities[query.a]))
+        low, high = min(query.a, query.b), max(query.a, query.b)
+        outcome = "a" if (luck(t) < chance(low, high)) == (query.a == low) else "b"
         cpu, wall = time.process_time(), time.perf_counter()
-        engine.tell(query.a, query.b, "a" if luck(t) < p else "b")
-        query = engine.ask()
+        method.tell(query.a, query.b, outcome)
+        query = method.ask()
         run.cpu.append(time.process_time() - cpu)
         run.wall.append(time.perf_counter() - wall)
-        run.recommended.append(engine.best())
+        run.pairs.append((low, high))
+        run.recommended.append(method.best())
         report(t + 1)
     return run
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow."""
+    return float(0.5 * (1 + np.tanh(0.5 * x)))
 
 
 def luck_of(seed: int) -> Luck:
@@ -55,17 +103,24 @@ def luck_of(seed: int) -> Luck:
     return lambda t: float(stream(seed, "luck", t).random())
 
 
+def regrets(utilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(best - u) / (best - mean) of every item, (N,): 0 is the best item, 1 an average one."""
+    best = utilities.max()
+    scaled: NDArray[np.float64] = (best - utilities) / max(best - utilities.mean(), 1e-12)
+    return scaled
+
+
 def simple_regret(utilities: NDArray[np.float64], row: int) -> float:
     """(best - u[row]) / (best - mean): 0 is the best item, 1 an average one."""
-    best = utilities.max()
-    return float((best - utilities[row]) / max(best - utilities.mean(), 1e-12))
+    return float(regrets(utilities)[row])
 
 
 def votes_to_95(utilities: NDArray[np.float64], recommended: list[int], regret: float = 0.05) -> int:
     """Votes until the recommendation's regret stays within `regret`; one more than were cast if it never does."""
+    of = regrets(utilities)
     settled = len(recommended) + 1
     for t in range(len(recommended), 0, -1):
-        if simple_regret(utilities, recommended[t - 1]) > regret:
+        if of[recommended[t - 1]] > regret:
             break
         settled = t
     return settled

@@ -15,8 +15,9 @@ from elicit.gaussian import GridPosterior
 from elicit.kernels import FeatureCovariance, Kernel, Prior, feature_maps
 from elicit.types import BadInputError, Vote
 
-KERNELS = (Kernel("linear", 0), Kernel("linear", 1), Kernel("rbf", 0, 0.5), Kernel("rbf", 0, 1.0))
-AMPLITUDES = {1.0: 0.2, 2.0: 0.5, 4.0: 0.3}
+KERNELS = (Kernel("linear", 0), Kernel("linear", 1), Kernel("rbf", 0, 0.7), Kernel("rbf", 0, 1.5))
+# People differ by about 2 logits across a pool; much more or less is possible but should take votes to believe.
+AMPLITUDES = {1.4: 0.3, 2.0: 0.4, 2.8: 0.2, 4.0: 0.1}
 OWN_SHARES = {0.1: 0.5, 0.5: 0.5}
 SINGLE_PRECISION_ABOVE = 1000
 
