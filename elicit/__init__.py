@@ -5,7 +5,6 @@ The one public face; importing it is light, and torch loads with the first engin
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,4 +25,6 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'elicit' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    from elicit.registry import above
+
+    return getattr(above(_HOMES[name]), name)

@@ -14,7 +14,7 @@ from elicit import registry, stopping
 from elicit.posterior import Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates
-from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, Vote
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
 
 REMEMBERED = 48
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "rank": "eig", "label": "eig"}
@@ -54,8 +54,10 @@ class Engine:
             raise BadInputError(f"features have {rows} rows but n_items is {n_items}; give one of them")
         if rows < 2:
             raise BadInputError(f"there is nothing to compare among {rows} items; give at least 2")
+        if goal not in DEFAULT_SELECTOR:
+            raise UnknownNameError("goal", goal, list(DEFAULT_SELECTOR))
         self.goal, self.seed = goal, seed
-        self.device = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = _device(device)
         self._model = registry.model(model, model_options)
         self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
         self._selector = registry.selector(self.selector, selector_options)
@@ -129,6 +131,8 @@ class Engine:
                 outcome = ChoiceOutcome(outcome, strength)  # type: ignore[arg-type]
             except ValueError as error:
                 raise BadInputError(str(error)) from None
+        if int(a) != a or int(b) != b:
+            raise BadInputError(f"rows are whole numbers, not {a!r} and {b!r}")
         self.learn([Vote(int(a), int(b), outcome, judge or "")])
 
     def learn(self, votes: Sequence[Vote]) -> None:
@@ -142,16 +146,19 @@ class Engine:
                     f"a vote on rows {vote.a} and {vote.b} is not possible: "
                     f"rows go from 0 to {self.n - 1} and must differ"
                 )
-        past = [*self._past]
         for vote in votes:
-            past.append(self.posterior)
             rng = stream(self.seed, "update", len(self.votes))
-            self.posterior = self._model.update(self.posterior, [vote], rng)
-            self.votes = (*self.votes, vote)
-        self._past = tuple(past[-REMEMBERED:])
+            learnt = self._model.update(self.posterior, [vote], rng)
+            self._past = (*self._past, self.posterior)[-REMEMBERED:]
+            self.posterior, self.votes = learnt, (*self.votes, vote)
 
     def retract(self, index: int = -1) -> Vote:
-        """Take back one vote, by its position among the votes; the belief is as if it had never come."""
+        """Take back one vote, by its position among the votes; the belief is as if it had never come.
+
+        Raises BadInputError where there is no such vote.
+        """
+        if not -len(self.votes) <= index < len(self.votes):
+            raise BadInputError(f"there is no vote {index} to take back among {len(self.votes)} votes")
         index = range(len(self.votes))[index]
         vote, later = self.votes[index], self.votes[index + 1 :]
         back = len(self.votes) - index
@@ -174,10 +181,12 @@ class Engine:
         Raises BadInputError where the features do not fit those of the pool.
         """
         if self._features is None:
+            if features is not None or n_items < 1:
+                raise BadInputError("the pool is ids only, so give n_items, 1 or more, and no features")
             rows = self.n + n_items
         else:
-            if features is None:
-                raise BadInputError("the pool has features, so new items need them too")
+            if features is None or n_items:
+                raise BadInputError("the pool has features, so give the new items' features and nothing else")
             more = _matrix(features)
             if more.shape[1] != self._features.shape[1]:
                 raise BadInputError(f"new items have {more.shape[1]} features, the pool has {self._features.shape[1]}")
@@ -199,9 +208,9 @@ class Engine:
         return np.asarray(self.posterior.p_best().numpy(), dtype=np.float64)
 
     def utilities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Posterior means (N,), centred on the pool, and standard deviations (N,), in logits."""
+        """Posterior means and standard deviations (N,) of the utilities less the pool's mean, in logits."""
         mean = self.posterior.mean().numpy()
-        return np.asarray(mean - mean.mean()), np.asarray(self.posterior.sd().numpy())
+        return np.asarray(mean - mean.mean()), np.asarray(self.posterior.sd(centred=True).numpy())
 
     def p_prefer(self, pairs: ArrayLike) -> NDArray[np.float64]:
         """(M,) P(first preferred to second, ties aside) for pairs (M, 2) of rows.
@@ -231,6 +240,9 @@ class Engine:
         if distinct and (array[:, 0] == array[:, 1]).any():
             row = int(np.flatnonzero(array[:, 0] == array[:, 1])[0])
             raise BadInputError(f"pair {row} compares row {int(array[row, 0])} with itself")
+        if distinct:  # (0, 1) and (1, 0) are one question
+            _, first = np.unique(np.sort(array, axis=1), axis=0, return_index=True)
+            array = array[np.sort(first)]
         return torch.as_tensor(array.astype(np.int64))
 
 
@@ -245,6 +257,16 @@ def _matrix(features: ArrayLike) -> NDArray[np.float64]:
         row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
         raise BadInputError(f"features[{row}, {column}] is {array[row, column]}; every feature must be a finite number")
     return array
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted not in ("cpu", "cuda"):
+        raise UnknownNameError("device", wanted, ["auto", "cpu", "cuda"])
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise BadInputError("there is no CUDA device here; use device 'auto' or 'cpu'")
+    return wanted
 
 
 def _ordered(pair: tuple[int, int]) -> tuple[int, int]:

@@ -85,7 +85,7 @@ class Undone(Body, frozen=True, tag="undone"):
 
 
 class Noted(Body, frozen=True, tag="noted"):
-    """A note on a query."""
+    """A note on a query; a judge's newest one replaces what it wrote before."""
 
     query: int
     judge: str
@@ -135,7 +135,7 @@ class State:
     votes: list[LiveVote] = field(default_factory=list)
     undone: list[LiveVote] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)
-    notes: dict[int, list[str]] = field(default_factory=dict)
+    notes: dict[tuple[int, str], str] = field(default_factory=dict)
     folded: int = 0
     seq: int = 0
     created: str = ""
@@ -177,8 +177,8 @@ class State:
                 self.undone.append(taken)
                 self.open[judge] = taken.query
                 self.folded = event.seq
-            case Noted(query=query, text=text):
-                self.notes.setdefault(query, []).append(text)
+            case Noted(query=query, judge=judge, text=text):
+                self.notes[query, judge] = text
             case Forgotten():
                 pass
         return self
@@ -189,9 +189,13 @@ class State:
         query = self.asked[voted.query].query
         vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
         self.votes.append(LiveVote(event.seq, voted.query, event.time, vote))
-        if self.open.get(voted.judge) == voted.query:
-            del self.open[voted.judge]
+        self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
         self.folded = event.seq
+
+    def note_of(self, live: LiveVote) -> str:
+        """The note on a vote: the newest one written."""
+        later = self.notes.get((live.query, live.vote.judge))
+        return live.vote.note if later is None else later
 
     def pending(self, judge: str) -> list[tuple[int, int]]:
         """Pairs that are with other judges than this one."""

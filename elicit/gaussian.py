@@ -32,6 +32,8 @@ MIN_WEIGHT = 1e-7
 SAMPLES = 2048
 SAMPLED_MODELS = 8
 P_BEST_ROWS = 256
+DECIDED = (ChoiceOutcome("a"), ChoiceOutcome("b"), ChoiceOutcome("tie"))
+"""The outcomes that share all probability."""
 
 _WRITING = threading.Lock()
 
@@ -80,6 +82,11 @@ class Columns:
         for k, part in enumerate(torch.split(weights, CHUNK, 1)):
             total = total + torch.bmm(part[:, None], self._chunks[k][:, : part.shape[1]])[:, 0]
         return total
+
+    def mean(self, count: int) -> Tensor:
+        """(M, count) the mean of each of the first `count` columns over the items."""
+        means = [chunk[:, : min(CHUNK, count - CHUNK * k)].mean(2) for k, chunk in enumerate(self._chunks)]
+        return torch.cat(means, 1)[:, :count]
 
     def at(self, rows: Tensor, count: int, models: Tensor) -> Tensor:
         """The first `count` columns at `rows` (S,) under `models` (m,): (m, count, S)."""
@@ -144,8 +151,8 @@ class GridPosterior:
         parent, c = self._column(a, b)
         d, s2 = parent._moments(c, a, b)
         left = torch.zeros_like(s2)
-        for choice in ("a", "b"):
-            z, _, variance = parent._site(ChoiceOutcome("a" if choice == "a" else "b"), d, s2)
+        for outcome in DECIDED:
+            z, _, variance = parent._site(outcome, d, s2)
             left += z * variance
         shrink = ((1 - left / s2) / s2).clamp_min(0)
         return parent._narrowed(c, shrink, f"?{a},{b}".encode())
@@ -247,10 +254,18 @@ class GridPosterior:
     def mean(self) -> Tensor:
         return (self.weights.to(self.mu) @ self.mu).double().cpu()
 
-    def sd(self) -> Tensor:
+    def sd(self, *, centred: bool = False) -> Tensor:
         w = self.weights.to(self.mu)
-        mean = w @ self.mu
-        return (w @ (self.v + (self.mu - mean) ** 2)).clamp_min(0).sqrt().double().cpu()
+        mu, v = self.mu, self.v
+        if centred:
+            t = self.beta2.shape[1]
+            shared = self.base.row_mean()
+            if t:
+                shared = shared - self.columns.combine(self.beta2 * self.columns.mean(t))
+            mu = mu - mu.mean(1, keepdim=True)
+            v = v - 2 * shared + shared.mean(1, keepdim=True)
+        mean = w @ mu
+        return (w @ (v + (mu - mean) ** 2)).clamp_min(0).sqrt().double().cpu()
 
     def shortlist(self, size: int, breadth: float) -> Tensor:
         if size >= self.n:

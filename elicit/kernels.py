@@ -44,6 +44,10 @@ class Covariance(Protocol):
         """(M, N) variances."""
         ...
 
+    def row_mean(self) -> Tensor:
+        """(M, N) covariance of each item with the pool's mean."""
+        ...
+
 
 class Prior(NamedTuple):
     """One model of the grid: utilities ~ N(0, amplitude^2 ((1 - own) K + own I)).
@@ -176,6 +180,10 @@ class FeatureCovariance:
         ]
         return torch.stack(rows)[self._which] * self._shared + self._own
 
+    def row_mean(self) -> Tensor:
+        # The kernels are centred on the anchors: all items of a small pool, a fair sample of a large one.
+        return (self._own / self.n).expand(-1, self.n)
+
 
 @dataclass(frozen=True)
 class DenseCovariance:
@@ -205,6 +213,9 @@ class DenseCovariance:
     def diagonal(self) -> Tensor:
         return self.matrix.diagonal(dim1=1, dim2=2).clone()
 
+    def row_mean(self) -> Tensor:
+        return self.matrix.mean(2)
+
 
 @dataclass(frozen=True)
 class OwnCovariance:
@@ -231,6 +242,9 @@ class OwnCovariance:
 
     def diagonal(self) -> Tensor:
         return self.variance[:, None].repeat(1, self.n)
+
+    def row_mean(self) -> Tensor:
+        return (self.variance / self.n)[:, None].expand(-1, self.n)
 
 
 def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[Tensor]:

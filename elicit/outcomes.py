@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from elicit.types import ChoiceOutcome, Outcome
+from elicit.types import STRENGTHS, ChoiceOutcome, Outcome
 
 SLIP = 0.02
 # Boundaries between slightly | clearly | far lie at differences of 1 and 3 logits; a person's own differ, so the slope
@@ -41,10 +41,10 @@ def likelihood(outcome: Outcome, x: Tensor, nu: float) -> Tensor | None:
     share = nu / (2 + nu)
     value = tie if weight is None else (1 - tie) * weight
     slip = share if weight is None else (1 - share) / 2
-    value = (1 - SLIP) * value + SLIP * slip
     if outcome.strength is not None:
         value = value * strength_likelihood(outcome.strength, x if choice == "a" else -x)
-    return value
+        slip /= len(STRENGTHS)
+    return (1 - SLIP) * value + SLIP * slip
 
 
 def strength_likelihood(strength: int, x: Tensor) -> Tensor:

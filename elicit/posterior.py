@@ -40,8 +40,11 @@ class Posterior(Protocol):
         """(N,) posterior mean utilities in logits, on CPU."""
         ...
 
-    def sd(self) -> Tensor:
-        """(N,) posterior standard deviations in logits, on CPU."""
+    def sd(self, *, centred: bool = False) -> Tensor:
+        """(N,) posterior standard deviations in logits, on CPU.
+
+        centred: of the utility less the pool's mean utility, which is all that votes can tell of it.
+        """
         ...
 
     def difference(self, pairs: Tensor) -> Difference:

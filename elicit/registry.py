@@ -28,7 +28,7 @@ KINDS = {
 
 
 def above(module: str) -> ModuleType:
-    """A module of the packages above the core, which the core knows by name only."""
+    """A module by name: one of the packages above the core, or one that loads only when it is wanted."""
     return importlib.import_module(module)
 
 

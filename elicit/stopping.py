@@ -76,9 +76,8 @@ def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: f
         rng = stream(0, "pairs", posterior.n)
         a = rng.integers(0, posterior.n, PAIRS)
         pairs = torch.as_tensor(np.stack([a, (a + rng.integers(1, posterior.n, PAIRS)) % posterior.n], 1))
-    _, mean, variance = (t.numpy() for t in (torch.ones(1), *posterior.difference(pairs)[:2]))
-    z = torch.as_tensor(np.abs(mean) / np.sqrt(variance))
-    wrong = float(torch.special.ndtr(-z).mean())
+    mean, variance, _ = posterior.difference(pairs)
+    wrong = float(torch.special.ndtr(-mean.abs() / variance.sqrt().clamp_min(1e-9)).mean())
     say = f"{wrong:.0%} of the pairs are expected to be in the wrong order"
     if wrong <= regret:
         return Stop(True, f"{say}, within the {regret:.0%} asked for", wrong, 1.0, (0, 0))

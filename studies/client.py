@@ -110,15 +110,17 @@ class LocalService:
 
     async def _read(self) -> None:
         assert self._process.stdout
-        while line := await self._process.stdout.readline():
-            reply = msgspec.json.decode(line, type=_Reply)
-            future = self._waiting.pop(reply.id, None)
-            if future is None or future.done():
-                continue
-            if reply.error is not None:
-                future.set_exception(BadInputError(reply.error))
-            else:
-                future.set_result(reply.result)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionError("the engine has stopped; everything you voted is saved"))
+        try:
+            while line := await self._process.stdout.readline():
+                reply = msgspec.json.decode(line, type=_Reply)
+                future = self._waiting.pop(reply.id, None)
+                if future is None or future.done():
+                    continue
+                if reply.error is not None:
+                    future.set_exception(BadInputError(reply.error))
+                else:
+                    future.set_result(reply.result)
+        finally:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(ConnectionError("the engine has stopped; everything you voted is saved"))

@@ -61,6 +61,8 @@ def init(
         raise BadInputError("a study is made of --items or of --pairs; give one of them")
     if simulate and items is None:
         raise BadInputError("--simulate goes with --items; replay recorded --judgments of the pairs instead")
+    if judgments == "-":
+        raise BadInputError("--judgments must be a file, because the study keeps a copy; save standard input to one")
     if judgments and pairs is None:
         raise BadInputError("--judgments goes with --pairs; items have no pairs to judge yet")
     given = {name: value for name, value in spec.items() if value is not None}
@@ -94,8 +96,11 @@ def init(
 @STUDY
 @click.option("--votes", type=click.IntRange(1), help="Stop after so many votes; default: when the stop rule is met.")
 @JSON
-def run(study: Path, votes: int | None, as_json: bool) -> None:
-    """Let the judges configured in study.toml answer what the engine asks. Interrupt and run again to go on."""
+def run(study: Path, votes: int | None, as_json: bool) -> int:
+    """Let the judges configured in study.toml answer what the engine asks. Interrupt and run again to go on.
+
+    Exit code 3: the budget was spent before the stop rule was met.
+    """
     from studies.run import run as run_study
     from studies.study import Study
 
@@ -108,6 +113,8 @@ def run(study: Path, votes: int | None, as_json: bool) -> None:
             click.echo(json.dumps(summary | opened.status()))
         else:
             say(f"{len(opened.state.votes)} votes; {why}. Next: elicit status {study}")
+        spent = len(opened.state.votes) >= opened.spec.votes and not opened.stop().stop
+        return 3 if votes is None and spent else 0
 
 
 @click.command(epilog=example("elicit status jokes"))
@@ -141,7 +148,7 @@ def status(study: Path, as_json: bool) -> None:
         )
     click.echo(f"{'stop' if values['stop'] else 'go on'}: {values['why']}")
     if left and not values["stop"]:
-        click.echo(f"votes left until then: {left[0]} to {left[1]} (80 % interval)")
+        click.echo(f"votes left until then or until the budget is spent: {left[0]} to {left[2]} (80 % interval)")
 
 
 @click.command(epilog=example("elicit report jokes -o jokes.html"))
@@ -232,57 +239,6 @@ def doctor(as_json: bool) -> int:
             if not check["ok"]:
                 click.echo(f"     {check['do']}")
     return 0 if all(c["ok"] for c in checks) else 2
-
-
-@click.group(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60"))
-def bench() -> None:
-    """Measure methods side by side on known truth."""
-
-
-@bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
-@click.option("--pool", type=click.Path(path_type=Path), required=True, help="Parquet: task, prompt, model, score.")
-@click.option("--tasks", help="Comma-separated; default all.")
-@click.option("--models", help="Comma-separated; default the three with the widest spread per task.")
-@click.option("--methods", default="default,random", show_default=True, help="Comma-separated.")
-@click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--utility-sd", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True)
-@click.option("--workers", type=click.IntRange(1), help="Processes; default one per core.")
-@JSON
-def tuning(
-    pool: Path,
-    tasks: str | None,
-    models: str | None,
-    methods: str,
-    votes: int,
-    seeds: int,
-    utility_sd: float,
-    workers: int | None,
-    as_json: bool,
-) -> None:
-    """Prompt tuning with a simulated person whose logits are the pool's scores."""
-    from studies.bench import read_pools
-    from studies.bench import tuning as measure
-
-    if not pool.is_file():
-        raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
-    pools = read_pools(pool, _names(tasks), _names(models))
-    chosen = _names(methods) or []
-    with progress(len(pools) * len(chosen) * seeds, "runs") as step:
-        result = measure(pools, chosen, votes, seeds, utility_sd, workers or 0, lambda done, _: step(done))
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    for row in result["summary"]:
-        curve = "  ".join(f"{v}: {r:.3f}" for v, r in row["simple_regret_by_votes"].items())
-        click.echo(
-            f"{row['method']:10}  simple regret at {curve} (se {row['simple_regret_se']:.3f})  "
-            f"votes to 95 % {row['votes_to_95_median']:.0f}  {row['cpu_ms_per_vote']:.1f} CPU ms a vote"
-        )
-
-
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
 
 
 def _text(path: Path) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.export import write_rows
 from adapters.tables import Kind
-from elicit.types import BadInputError
+from elicit.types import BadInputError, Choice
 from studies.status import leaders, pair_labels
 
 if TYPE_CHECKING:
     from studies.study import Study
 
-TABLES = ("votes", "items", "labels")
+FLIPPED: dict[str, Choice] = {"a": "b", "b": "a"}
 
 
 def export(study: Study, path: str, table: str = "votes", format: Kind | None = None) -> int:  # noqa: A002
@@ -28,34 +28,43 @@ def export(study: Study, path: str, table: str = "votes", format: Kind | None = 
 
 
 def vote_rows(study: Study) -> list[dict[str, Any]]:
-    """One row per live vote, in order. `choice` speaks of a and b, `shown` says which stood left."""
+    """One row per live vote, in order. `choice` speaks of a and b, `shown` says which stood left.
+
+    In a study of pairs a and b are response_a and response_b of the pair.
+    """
     items, rows = study.state.items, []
+    listed = {(min(a, b), max(a, b)): (pair_id, a) for pair_id, a, b in study.state.pairs}
     for number, live in enumerate(study.state.votes, start=1):
         query, vote = study.state.asked[live.query].query, live.vote
+        pair_id, first = listed.get(vote.pair, (None, vote.a))
+        choice, shown, p_a = vote.outcome.choice, query.shown, query.why.get("p_a")
         a, b = items[vote.a], items[vote.b]
-        notes = [vote.note, *study.state.notes.get(live.query, [])]
+        if first != vote.a:  # speak of the pair as it was listed
+            a, b, p_a = b, a, None if p_a is None else round(1 - p_a, 6)
+            choice, shown = FLIPPED.get(choice, choice), "ba" if shown == "ab" else "ab"
         rows.append(
             {
                 "vote": number,
+                **({"pair_id": pair_id} if listed else {}),
                 "seq": live.seq,
                 "time": live.time,
                 "judge": vote.judge,
                 "a": a.id,
                 "b": b.id,
-                "choice": vote.outcome.choice,
+                "choice": choice,
                 "strength": vote.outcome.strength,
-                "preferred": {"a": a.id, "b": b.id}.get(vote.outcome.choice),
-                "shown": query.shown,
+                "preferred": {"a": a.id, "b": b.id}.get(choice),
+                "shown": shown,
                 "seconds": vote.seconds,
                 "reasons": list(vote.reasons),
-                "note": "; ".join(n for n in notes if n),
+                "note": study.state.note_of(live),
                 "context": a.context,
                 "a_text": a.shown_text,
                 "b_text": b.shown_text,
                 "decision": query.decision,
                 "selector": query.selector,
                 "propensity": query.propensity,
-                "p_a_before": query.why.get("p_a"),
+                "p_a_before": p_a,
             }
         )
     return rows

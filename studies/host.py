@@ -7,13 +7,14 @@ talk to it through `studies.client`, so that they start at once and never wait f
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
-from elicit.service import Answer, Ballot, Overview, PastVote, StudyCard, Turn, outcome_of
+from elicit.service import Answer, Ballot, Overview, PastVote, Progress, StudyCard, Turn, outcome_of
 from elicit.types import BadInputError, Query
 from studies import status
 from studies.study import Study
@@ -46,7 +47,12 @@ class Host:
         self._study.tell(
             answer.query, outcome, self._judge, seconds=answer.seconds, reasons=answer.reasons, note=answer.note
         )
-        return await self.turn()
+        try:
+            return await self.turn()
+        except Exception as error:  # the vote is saved, and the voter must hear that and nothing else
+            why = f"your vote is saved, but there is no next pair ({error}); mend that and start again"
+            votes = len(self._study.state.votes)
+            return Turn(None, Progress(votes, votes, self._study.spec.votes, None, True, why))
 
     async def undo(self) -> Turn | None:
         return await self.turn() if self._study.undo(self._judge) else None
@@ -59,19 +65,22 @@ class Host:
         self._study.note(query, self._judge, text)
 
     async def history(self, limit: int = 200) -> tuple[PastVote, ...]:
-        return tuple(status.past_votes(self._study, self._judge)[::-1][:limit])
+        return tuple(status.past_votes(self._study, self._judge, undone=True)[::-1][:limit])
 
     async def overview(self) -> Overview:
         study = self._study
-        trace = await asyncio.to_thread(trace_of, study.spec, study.state, points=30, lessons=False)
-        best = study.engine.best()
+        trace = await asyncio.to_thread(trace_of, study.spec, study.state, points=30, closely=False)
+        shown = study.state.open.get(self._judge)
+        query = study.state.asked[shown].query if shown else None
+        # What is on the voter's screen is judged blind, so the ranking leaves it out until the vote.
+        hidden = {study.state.items[row].id for row in (query.a, query.b)} if query else set()
         choices = status.counts(study)
         decided = choices.get("left", 0) + choices.get("right", 0)
         return Overview(
             progress=status.progress(study, self._judge),
-            leaders=status.leaders(study)[:200],
+            leaders=tuple(row for row in status.leaders(study) if row.item not in hidden)[:200],
             regret=trace.every(trace.expected),
-            p_best=trace.every([float(p[best]) for p in trace.p_best]),
+            p_best=trace.every([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)]),
             left_share=choices.get("left", 0) / decided if decided else 0.5,
             seconds_median=status.seconds_median(study),
             counts=choices,
@@ -117,13 +126,20 @@ async def _answer(host: Host, request: dict[str, Any]) -> None:
 
 
 def _send(reply: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(reply) + b"\n")
-    sys.stdout.buffer.flush()
+    _wire.write(msgspec.json.encode(reply) + b"\n")
+    _wire.flush()
+
+
+_wire: BinaryIO
 
 
 def main() -> None:
     """Host the study named on the command line."""
+    global _wire
     folder, judge = sys.argv[1:3]
+    # Stdout is the wire; what a user's plug-in prints goes to stderr instead.
+    _wire = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     # A vote must not wait for the thread that looks ahead; the default interval is 5 ms.
     sys.setswitchinterval(0.0005)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from elicit.engine import Engine
     from elicit.stopping import Stop
 
-# The likeliest answers first. Both bad teaches what a tie teaches, so the two share a branch.
+# The likeliest answers first.
 ANSWERS: tuple[Outcome, ...] = (
     ChoiceOutcome("a"),
     ChoiceOutcome("b"),
     ChoiceOutcome("tie"),
     *(ChoiceOutcome(side, strength) for strength in (2, 3, 1) for side in ("a", "b")),
     ChoiceOutcome("skip"),
+    ChoiceOutcome("both_bad"),
 )
 
 
@@ -72,12 +73,14 @@ class Lookahead:
         with self._guard:
             if self._key != key or self._number != number:
                 return None
-            wanted = ChoiceOutcome("tie") if outcome.choice == "both_bad" else outcome
-            future = self._running.pop(wanted)
+            future = self._running.pop(outcome)
             self._cancel()
             if future.cancel():
                 return None
-        return future.result()
+        try:
+            return future.result()
+        except Exception:  # whoever computes it again, without hurry, meets the same fault and can say so
+            return None
 
     def arrived(self, key: Hashable, branch: Branch) -> None:
         """The study has become this branch; `key` is what it looks like now."""
@@ -93,15 +96,8 @@ class Lookahead:
             if self._key != key:
                 return []
             running = list(self._running.values())
-        branches = []
-        for future in running:
-            try:
-                branches.append(future.result(timeout))
-            except TimeoutError:
-                break
-            except BaseException:  # cancelled, or it failed: whoever takes it will see
-                continue
-        return branches
+        done = wait(running, timeout).done
+        return [f.result() for f in running if f in done and not f.cancelled() and f.exception() is None]
 
     def close(self) -> None:
         """Drop what is not begun and wait for what is."""

@@ -9,7 +9,7 @@ from elicit.engine import Engine
 from elicit.events import ENGINE, Asked, EngineChanged, Event, SpecChanged, State
 from elicit.types import Query
 from studies import spec as specs
-from studies.study import Study, choose, engine_for
+from studies.study import Study, choose, engine_for, lessons
 
 DRIFT = 1e-6
 """Relative difference of scores up to which another machine's rounding is the likely reason."""
@@ -68,7 +68,7 @@ def _bring(engine: Engine, learnt: list[int], state: State) -> None:
     for seq in [s for s in learnt if s not in set(live)]:
         engine.retract(learnt.index(seq))
         learnt.remove(seq)
-    engine.learn([vote.vote for vote in state.votes[len(learnt) :]])
+    engine.learn(lessons(state)[len(learnt) :])
     learnt[:] = live
 
 

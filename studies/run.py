@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from elicit import registry
 from elicit.judging import Judge
-from elicit.types import BadInputError, Query, Vote
+from elicit.types import BadInputError, JudgeFailure, Query, Vote
 from studies.study import Study
 
 
@@ -15,7 +15,7 @@ def run(study: Study, votes: int | None, report: Callable[[int], None], *, until
     """Collect up to `votes` votes more (None: until the stop rule or the budget); returns why it ended.
 
     report: called after each vote with how many there are. Interrupting loses nothing: every vote is in the log.
-    Raises BadInputError where no judge is configured or none can answer.
+    A query that no judge can answer is passed over. Raises BadInputError where no judge is configured.
     """
     judges: dict[str, Judge] = {}
     for spec in study.spec.judges:
@@ -42,17 +42,21 @@ async def _run(
         if query is None:
             return study.exhausted(name) or "no pair is left to ask"
         answer = await _first_answer(judges.values(), query)
-        study.tell(query, answer.outcome, name, seconds=answer.seconds, raw={"answered_by": answer.judge})
+        if isinstance(answer, Vote):
+            study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds)
+        else:
+            study.tell(query, "skip", name, raw={"failure": answer.why})
         done += 1
         report(done)
     return f"{done} votes were asked for"
 
 
-async def _first_answer(judges: Iterable[Judge], query: Query) -> Vote:
+async def _first_answer(judges: Iterable[Judge], query: Query) -> Vote | JudgeFailure:
+    """The vote of the first judge that can give one, or why none can."""
     failures = []
     for judge in judges:
         answer = await judge.judge(query)
         if isinstance(answer, Vote):
             return answer
         failures.append(f"{answer.judge}: {answer.why}")
-    raise BadInputError(f"no judge could answer query {query.id} ({'; '.join(failures)}); mend that and run again")
+    return JudgeFailure("", "; ".join(failures))

@@ -73,9 +73,7 @@ def simulate(
     return duel(method, lambda a, b: sigmoid(utilities[a] - utilities[b]), votes, luck, report)
 
 
-def duel(
-    method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None
-) -> Run:
+def duel(method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None) -> Run:
     """Answer `votes` queries: the smaller row of vote t wins iff luck(t) < chance(smaller, larger)."""
     run = Run()
     query = method.ask()

@@ -109,8 +109,8 @@ def convert(values: dict[str, Any]) -> Spec:
     return spec
 
 
-def write(path: Path, spec: Spec) -> None:
-    """Write the specification with a comment on each field a person may want to edit."""
+def dumps(spec: Spec) -> str:
+    """The specification as TOML, with a comment on each field a person may want to edit."""
     document = tomlkit.document()
     document.add(tomlkit.comment("An elicit study. Edit it any time; what changes decisions is noted in the log."))
     tables = {}
@@ -131,7 +131,7 @@ def write(path: Path, spec: Spec) -> None:
         for judge in tables["judges"]:
             array.append(tomlkit.item(judge))
         document.add("judges", array)
-    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+    return tomlkit.dumps(document)
 
 
 def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:

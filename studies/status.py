@@ -44,24 +44,34 @@ def progress(study: Study, judge: str) -> Progress:
     """What a voter's header shows."""
     votes = len(study.state.votes)
     stop, spent = study.stop(), study.exhausted(judge)
-    left = None
-    if stop.votes_left is not None:
-        low, high = (min(v, study.spec.votes - votes) for v in stop.votes_left)
-        left = (low, round((low * high) ** 0.5), high)
+    left = votes_left(study)
     mine = sum(live.vote.judge == judge for live in study.state.votes)
     return Progress(votes, mine, study.spec.votes, left, stop.stop or bool(spent), spent or stop.why)
 
 
-def past_votes(study: Study, judge: str | None = None) -> list[PastVote]:
-    """The live votes in order, of one judge or of all, with the reason each pair was asked."""
-    items, found = study.state.items, []
-    for number, live in enumerate(study.state.votes, start=1):
+def votes_left(study: Study) -> tuple[int, int, int] | None:
+    """Low, middle and high end of the forecast, none of them beyond the budget; None where nothing is known yet."""
+    forecast = study.stop().votes_left
+    if forecast is None:
+        return None
+    budget = max(0, study.spec.votes - len(study.state.votes))
+    low, high = (min(v, budget) for v in forecast)
+    return low, round((low * high) ** 0.5), high
+
+
+def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) -> list[PastVote]:
+    """The live votes in order, of one judge or of all, with the reason each pair was asked.
+
+    undone: those taken back as well, in their place; they do not count in the numbering.
+    """
+    items, found, number = study.state.items, [], 0
+    live_seqs = {live.seq for live in study.state.votes}
+    every = sorted([*study.state.votes, *(study.state.undone if undone else [])], key=lambda live: live.seq)
+    for live in (live for live in every if judge is None or live.vote.judge == judge):
         vote = live.vote
-        if judge is not None and vote.judge != judge:
-            continue
+        number += live.seq in live_seqs
         query = study.state.asked[live.query].query
         left, right = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
-        notes = [vote.note, *study.state.notes.get(live.query, [])]
         found.append(
             PastVote(
                 query=live.query,
@@ -74,9 +84,10 @@ def past_votes(study: Study, judge: str | None = None) -> list[PastVote]:
                 judge=vote.judge,
                 seconds=vote.seconds,
                 reasons=vote.reasons,
-                note="; ".join(note for note in notes if note),
+                note=study.state.note_of(live),
                 time=live.time,
                 why=why(study, live.query),
+                undone=live.seq not in live_seqs,
             )
         )
     return found
@@ -127,7 +138,7 @@ def status_of(study: Study) -> dict[str, Any]:
         "stop": stop.stop,
         "why": study.exhausted("") or stop.why,
         "expected_regret": stop.expected,
-        "votes_left": list(stop.votes_left) if stop.votes_left else None,
+        "votes_left": votes_left(study),
     }
     if spec.goal == "label":
         labels = pair_labels(study)
@@ -138,7 +149,7 @@ def status_of(study: Study) -> dict[str, Any]:
     result["best"] = {
         "id": rows[0].item,
         "text": rows[0].text,
-        "p_best": max(row.p_best for row in rows[:1]),
+        "p_best": rows[0].p_best,
         "utility": rows[0].utility,
         "interval": [rows[0].low, rows[0].high],
     }

@@ -9,7 +9,6 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -57,6 +56,7 @@ class Study:
         self._ledger = ledger
         self._turn = threading.RLock()
         self._ahead = Lookahead(self._branch)
+        self._engine: Engine | None = None
         self._stop: tuple[int, Stop] | None = None
 
     # -- beginning and end ------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Study:
         shutil.rmtree(part, ignore_errors=True)
         try:
             part.mkdir(parents=True)
-            specs.write(part / specs.FILE, checked)
+            (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
             ledger = SqliteLedger(part, writable=True)
             bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
             ledger.append([*bodies, PairsAdded(tuple(listed))] if listed else bodies)
@@ -109,12 +109,13 @@ class Study:
 
     @classmethod
     def open(cls, path: str | Path, *, writable: bool = True) -> Study:
-        """Open a study; an edited `study.toml` takes effect now.
+        """Open a study. For writing, an edited `study.toml` takes effect now; for reading, the log's own spec holds.
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
         folder = Path(path)
-        spec = specs.read(folder / specs.FILE)
+        if not (folder / specs.FILE).is_file():
+            raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
         ledger = SqliteLedger(folder, writable=writable)
         try:
             state = State()
@@ -123,11 +124,13 @@ class Study:
             if not state.items:
                 raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
             before = specs.convert(state.spec)
-            changed = specs.changes(before, spec, len(state.votes))
-            study = cls(folder, ledger, state, spec if writable else before)
-            if writable and changed:
+            if not writable:
+                return cls(folder, ledger, state, before)
+            spec = specs.read(folder / specs.FILE)
+            study = cls(folder, ledger, state, spec)
+            if changed := specs.changes(before, spec, len(state.votes)):
                 study._append(SpecChanged(msgspec.to_builtins(spec), changed))
-            if writable and state.engine != ENGINE:
+            if state.engine != ENGINE:
                 study._append(EngineChanged(ENGINE))
         except BaseException:
             ledger.close()
@@ -145,12 +148,15 @@ class Study:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
         """The engine, with every live vote learnt; made when it is first needed."""
-        made = engine_for(self.spec, self.state)
-        made.learn([live.vote for live in self.state.votes])
-        return made
+        with self._turn:
+            if self._engine is None:
+                made = engine_for(self.spec, self.state)
+                made.learn(lessons(self.state))
+                self._engine = made
+            return self._engine
 
     # -- the loop ---------------------------------------------------------------------------------------------
 
@@ -196,18 +202,17 @@ class Study:
                     f"query {number} has been answered by {judge or 'this judge'}; undo that vote first"
                 )
             said = _outcome(outcome, strength)
-            branch = self._ahead.take(self._key(judge), number, said)
-            engine = self.engine
+            key = self._key(judge)
             self._append(Voted(number, said, judge, seconds, tuple(reasons), note, raw))
-            vote = self.state.votes[-1].vote
+            if self._engine is None:
+                return  # whoever asks for the engine next gets it with this vote
+            branch = self._ahead.take(key, number, said)
             if branch:
-                engine = branch.engine
-                engine.votes = (*engine.votes[:-1], vote)
-                self.__dict__["engine"] = engine
+                self._engine = branch.engine
                 self._stop = (self.state.folded, branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
             else:
-                engine.learn([vote])
+                self._engine.learn([_lesson(self.state.votes[-1].vote)])
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -259,11 +264,13 @@ class Study:
         votes = len(self.state.votes)
         if votes >= self.spec.votes:
             return f"the budget of {self.spec.votes} votes is spent; raise `votes` in study.toml to go on"
+        taken = set(self.state.pending(judge))
         if self.spec.goal == "label":
-            taken = {live.vote.pair for live in self.state.votes} | set(self.state.pending(judge))
-            if taken.issuperset((min(a, b), max(a, b)) for _, a, b in self.state.pairs):
-                return "every pair has a label or is with another judge"
-        return ""
+            taken |= set(_answered(self.state, judge))
+            pairs = {(min(a, b), max(a, b)) for _, a, b in self.state.pairs}
+            return "every pair is answered or with another judge" if taken >= pairs else ""
+        n = len(self.state.items)
+        return "every pair is with another judge" if len(taken) >= n * (n - 1) // 2 else ""
 
     def status(self) -> dict[str, Any]:
         """What `elicit status` tells, as plain values."""
@@ -330,22 +337,42 @@ class Study:
     def _branch(self, engine: Engine, judge: str, number: int, outcome: Outcome) -> Branch:
         """What the study would be after this answer. Runs in the thread that looks ahead."""
         query = self.state.asked[number].query
-        engine.learn([Vote(query.a, query.b, outcome, judge)])
-        following = choose(engine, self.state, judge, query.pair)
+        vote = Vote(query.a, query.b, outcome, judge)
+        engine.learn([vote])
+        following = choose(engine, self.state, judge, vote)
         return Branch(engine, following, stop_of(engine, self.spec))
 
 
-def choose(engine: Engine, state: State, judge: str, *more: tuple[int, int]) -> Query | None:
+def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | None:
     """The next query for a judge, as a function of the log alone: live asks, looking ahead and replays share it.
 
-    A judge is not asked a pair again while there are others, and a listed pair not after anybody's vote. more: pairs
-    counted as answered besides those of the log. None: no pair is left.
+    A judge is not asked a pair again while there are others, then not the ones it saw last; a listed pair is not asked
+    after anybody's label. more: votes counted besides those of the log. None: no pair is left.
     """
-    votes = state.votes if state.pairs else [v for v in state.votes if v.vote.judge == judge]
+    pending = state.pending(judge)
+    seen = list(dict.fromkeys(reversed(_answered(state, judge, *more))))  # the newest first
+    pairs = len(state.pairs) or engine.n * (engine.n - 1) // 2
+    if not state.pairs and len({*seen, *pending}) >= pairs:
+        seen = seen[: pairs // 2]
     try:
-        return engine.ask(pending=state.pending(judge), avoid={*more, *(v.vote.pair for v in votes)})
+        return engine.ask(pending=pending, avoid=seen)
     except BadInputError:
         return None
+
+
+def _answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
+    """The pairs that are not for this judge: its own votes, and listed pairs with anybody's label; newest last."""
+    votes = [*(live.vote for live in state.votes), *more]
+    return [v.pair for v in votes if v.judge == judge or (state.pairs and v.outcome.choice != "skip")]
+
+
+def lessons(state: State) -> list[Vote]:
+    """What the engine learns of the live votes: never seconds, reasons or notes, so that they decide nothing."""
+    return [_lesson(live.vote) for live in state.votes]
+
+
+def _lesson(vote: Vote) -> Vote:
+    return Vote(vote.a, vote.b, vote.outcome, vote.judge)
 
 
 def engine_for(spec: Spec, state: State) -> Engine:

@@ -12,7 +12,7 @@ import numpy as np
 from adapters.export import replacing
 from studies import status
 from studies.report import CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
-from studies.spec import FILE
+from studies.spec import dumps
 from studies.trace import Trace, sentence, trace_of
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         replay_command=f"elicit replay {study.folder} --verify",
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         seed=spec.seed,
-        spec=(study.folder / FILE).read_text(encoding="utf-8"),
+        spec=dumps(spec),
     )
 
 

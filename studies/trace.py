@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from elicit.events import State
 from elicit.types import Vote
 from studies.spec import Spec
-from studies.study import engine_for, stop_of
+from studies.study import engine_for, lessons, stop_of
 
 POINTS = 60
 
@@ -22,12 +22,14 @@ class Trace:
     """Curves over the live votes.
 
     at: votes after which the belief was looked at, from 0 on; expected: the stop rule's expected regret there; p_best:
-    (len(at), N); bits: what each vote taught about its pair, (T,); before, after: P(a preferred) around each vote.
+    (len(at), N); best: row recommended there; bits: what each vote taught about its pair, (T,); before, after:
+    P(a preferred) around each vote.
     """
 
     at: list[int] = field(default_factory=list)
     expected: list[float] = field(default_factory=list)
     p_best: list[NDArray[np.float64]] = field(default_factory=list)
+    best: list[int] = field(default_factory=list)
     bits: list[float] = field(default_factory=list)
     before: list[float] = field(default_factory=list)
     after: list[float] = field(default_factory=list)
@@ -37,10 +39,10 @@ class Trace:
         return tuple(float(v) for v in np.interp(range(self.at[-1] + 1), self.at, values))
 
 
-def trace_of(spec: Spec, state: State, *, points: int = POINTS, lessons: bool = True) -> Trace:
-    """Learn the study's votes again; points: about how often to look; lessons: also what each vote taught."""
+def trace_of(spec: Spec, state: State, *, points: int = POINTS, closely: bool = True) -> Trace:
+    """Learn the study's votes again; points: about how often to look; closely: also what each vote taught."""
     engine = engine_for(spec, state)
-    votes = [live.vote for live in state.votes]
+    votes = lessons(state)
     step = max(1, -(-len(votes) // points))
     trace = Trace()
     for i in range(len(votes) + 1):
@@ -48,9 +50,10 @@ def trace_of(spec: Spec, state: State, *, points: int = POINTS, lessons: bool = 
             trace.at.append(i)
             trace.expected.append(stop_of(engine, spec).expected)
             trace.p_best.append(engine.p_best())
+            trace.best.append(engine.best())
         if i == len(votes):
             break
-        if not lessons:
+        if not closely:
             engine.learn([votes[i]])
             continue
         pair = torch.tensor([[votes[i].a, votes[i].b]])

@@ -61,7 +61,7 @@ class OverviewScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Ask for the numbers."""
-        self.query_one("#leaders").border_title = "Ranking"
+        self.query_one("#leaders").border_title = "Ranking (without the pair on your screen)"
         self.query_one("#regret").border_title = "Expected regret after each vote"
         self.query_one("#p_best").border_title = "Chance that the leader is the best"
         self.run_worker(self._load())

@@ -7,7 +7,6 @@ shown before or while voting.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -16,15 +15,14 @@ from typing import Any
 import numpy as np
 
 from adapters.judges.simulated import scaled
-from elicit.engine import Engine
 from elicit.types import BadInputError, Item
 from studies.features import features_of
-from studies.run import run
-from studies.simulation import luck_of, simple_regret, simulate, votes_to_95
 from studies.study import Study
-from studies.summary import write_report
+
+# What loads torch is imported where it is used: the voting screen comes first, and must not wait for it.
 
 REPORT = "report.html"
+OWNER = "study.lock.owner"
 JUDGE = "simulated"
 VOTES = 60
 SD = 2.0
@@ -74,10 +72,13 @@ def open_demo(folder: Path, *, auto: bool, votes: int | None, seed: int) -> Stud
         if not auto:
             return study
         voters = {live.vote.judge for live in study.state.votes}
+        same = study.state.items == demo_items()
         study.close()
-        if not voters <= {JUDGE}:
-            raise BadInputError(f"{folder} holds votes of a person; give the demo another --folder")
-        shutil.rmtree(folder)
+        if not same or not voters <= {JUDGE}:
+            what = "votes of a person" if same else "a study of yours"
+            raise BadInputError(f"{folder} holds {what}; give the demo another --folder")
+        for name in ("study.toml", "study.db", "study.db-wal", "study.db-shm", "study.lock", OWNER, REPORT):
+            (folder / name).unlink(missing_ok=True)
     judge = {"name": JUDGE, "kind": "simulated", "options": {"utility": "meta.accuracy", "sd": SD, "seed": seed}}
     return Study.create(
         folder,
@@ -94,6 +95,8 @@ def open_demo(folder: Path, *, auto: bool, votes: int | None, seed: int) -> Stud
 
 def vote_automatically(study: Study, report: Callable[[int], None]) -> None:
     """The simulated person votes until the stop rule is met or the budget is spent."""
+    from studies.run import run
+
     run(study, None, report)
 
 
@@ -102,6 +105,8 @@ def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[
 
     report: called with the votes random pairs have used, for a progress bar; None leaves the comparison out.
     """
+    from studies.summary import write_report
+
     accuracy = np.array([item.meta["accuracy"] for item in study.state.items])
     row, used = study.engine.best(), len(study.state.votes)
     found: dict[str, Any] = {
@@ -132,6 +137,9 @@ def random_votes(
     study: Study, accuracy: np.ndarray, row: int, used: int, report: Callable[[int], None]
 ) -> dict[str, Any]:
     """How many votes on random pairs, learnt by the same model, it takes to recommend an item as good for good."""
+    from elicit.engine import Engine
+    from studies.simulation import luck_of, simple_regret, simulate, votes_to_95
+
     u = scaled(accuracy, SD)
     features, horizon = features_of(study.state.items, study.spec.embedder), HORIZON * used
     target = max(0.05, simple_regret(u, row))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit import registry
-from elicit.gaussian import CHUNK, GridPosterior
+from elicit.gaussian import CHUNK, DECIDED, GridPosterior
 from elicit.outcomes import likelihood, mirror
 from elicit.posterior import Posterior
 from elicit.randomness import stream
@@ -104,13 +104,20 @@ def test_a_vote_to_come_narrows_and_moves_nothing(name: str, given_votes: list[V
     posterior = learn(name, given_votes)
     narrowed = posterior.anticipate(a, (a + step) % N)
     assert torch.equal(posterior.mean(), narrowed.mean())
+    assert isinstance(posterior, GridPosterior)
+    assert isinstance(narrowed, GridPosterior)
+    b = (a + step) % N
+    after = [posterior._after(Vote(a, b, o), compact=False) for o in DECIDED]  # the law of total expectation, per model
+    z = [(child.evidence - posterior.evidence).exp()[:, None] for child in after]
+    expected = sum(p * child.v for p, child in zip(z, after, strict=True))
+    assert torch.allclose(torch.as_tensor(expected), narrowed.v, atol=1e-6)
     assert (narrowed.difference(pairs).variance <= posterior.difference(pairs).variance + 1e-9).all()
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_planted_order_is_recovered_and_intervals_cover(name: str) -> None:
     """90 % intervals of utilities drawn as the model believes them to be cover 85 to 95 %."""
-    covered, total, agreement = 0, 0, []
+    covered, total, alone, agreement = 0, 0, 0, []
     for seed in range(20):
         rng = np.random.default_rng(seed)
         n, features = 20, rng.standard_normal((20, 5))
@@ -122,12 +129,16 @@ def test_a_planted_order_is_recovered_and_intervals_cover(name: str) -> None:
         win = rng.random(300) < 1 / (1 + np.exp(u[b] - u[a]))
         cast = [Vote(int(i), int(j), ChoiceOutcome("a" if w else "b")) for i, j, w in zip(a, b, win, strict=True)]
         posterior = model.update(prior, cast, rng)
+        centred = posterior.mean().numpy() - posterior.mean().numpy().mean()
+        off = np.abs(u - u.mean() - centred)
+        alone += int((off < 1.6449 * posterior.sd(centred=True).numpy()).sum())
         differences = posterior.difference(torch.tensor([(i, j) for i in range(n) for j in range(i)]))
         truth = np.array([u[i] - u[j] for i in range(n) for j in range(i)])
         inside = np.abs(truth - differences.mean.numpy()) < 1.6449 * differences.variance.sqrt().numpy()
         covered, total = covered + int(inside.sum()), total + len(inside)
         agreement.append(np.corrcoef(posterior.mean().numpy(), u)[0, 1])
     assert 0.85 <= covered / total <= 0.95, covered / total
+    assert 0.85 <= alone / (20 * len(agreement)) <= 0.95, alone / (20 * len(agreement))
     assert np.median(agreement) > 0.9
 
 

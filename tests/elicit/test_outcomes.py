@@ -45,6 +45,19 @@ def test_no_vote_is_impossible(x: torch.Tensor, nu: float) -> None:
     assert p(ChoiceOutcome("a"), x, nu) >= SLIP * (1 - share) / 2 - 1e-12
 
 
+@given(outcomes, st.floats(12, 60), nus)
+def test_one_contrary_vote_of_any_strength_can_only_do_so_much(outcome: ChoiceOutcome, gap: float, nu: float) -> None:
+    """The pull on the difference, d log p / dx, fades where the vote is more likely a slip."""
+    for x in (gap, -gap):
+        at = torch.tensor([x], dtype=torch.float64, requires_grad=True)
+        value = likelihood(outcome, at, nu)
+        assert value is not None
+        (pull,) = torch.autograd.grad(value.log().sum(), at)
+        contrary = (outcome.choice == "a") == (x < 0)
+        if outcome.choice in ("a", "b") and contrary:
+            assert abs(float(pull)) < 0.1
+
+
 def test_without_ties_it_is_bradley_terry_but_for_slips() -> None:
     x = torch.linspace(-5, 5, 11, dtype=torch.float64)
     value = likelihood(ChoiceOutcome("a"), x, 0.0)

@@ -124,7 +124,7 @@ async def test_the_engine_process_serves_a_whole_sitting(tmp_path: Path) -> None
         await service.note(first.ballot.query, "on second thought")
         (past,) = await service.history()
         assert (past.choice, past.strength, past.seconds, past.reasons) == ("right", 2, 3.5, ("clearer",))
-        assert past.note == "well put; on second thought"
+        assert past.note == "on second thought"
         assert "expected to be the best" in past.why
         overview = await service.overview()
         assert len(overview.regret) == len(overview.p_best) == 2

@@ -354,6 +354,95 @@ def test_forgetting_removes_every_byte_of_a_name_and_keeps_the_votes(tmp_path: P
             again.forget(name)
 
 
+def test_a_vote_is_kept_when_what_follows_cannot_be_computed(tmp_path: Path) -> None:
+    """A selector of the user's own that fails after two votes costs no vote, looked ahead or not."""
+    file = tmp_path / "fragile.py"
+    file.write_text(
+        "from bandits.random import RandomPairs\n"
+        "class Fragile(RandomPairs):\n"
+        "    def select(self, posterior, votes, candidates, k, rng):\n"
+        "        if len(votes) >= 2: raise RuntimeError('broken')\n"
+        "        return super().select(posterior, votes, candidates, k, rng)\n"
+    )
+    with making.make(tmp_path, selector=f"{file}:Fragile") as study:
+        for _ in range(2):
+            query = study.ask("me")
+            assert query is not None
+            study.look_ahead("me")
+            study.upcoming("me")
+            study.tell(query, "a", "me")
+        assert len(study.state.votes) == 2
+        with pytest.raises(RuntimeError, match="broken"):
+            study.ask("me")
+    with Study.open(tmp_path / "study", writable=False) as again:
+        assert len(again.state.votes) == 2
+
+
+def test_what_a_vote_carries_besides_its_outcome_decides_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "nosy.py"
+    file.write_text(
+        "from bandits.random import RandomPairs\n"
+        "class Nosy(RandomPairs):\n"
+        "    def select(self, posterior, votes, candidates, k, rng):\n"
+        "        told = repr([(v.outcome, v.seconds, v.reasons, v.note) for v in votes])\n"
+        "        picks = super().select(posterior, votes, candidates, k, rng)\n"
+        "        return [p._replace(score=float(len(told))) for p in picks]\n"
+    )
+    with making.make(tmp_path, selector=f"{file}:Nosy") as study:
+        for outcome in ("both_bad", "a", "skip", "tie"):
+            query = study.ask("me")
+            assert query is not None
+            study.look_ahead("me")
+            study.upcoming("me")
+            study.tell(query, outcome, "me", seconds=3.0, reasons=("clearer",), note="well")
+        study.ask("me")
+        assert verify(study).status == "same"
+
+
+def test_a_small_pool_is_gone_round_before_a_pair_comes_again(tmp_path: Path) -> None:
+    with making.make(tmp_path, n=4) as study:
+        making.vote(study, times=24)
+        pairs = [live.vote.pair for live in study.state.votes]
+        assert len(set(pairs[:6])) == 6
+        assert all(len(set(pairs[i : i + 4])) == 4 for i in range(20))
+
+
+def test_a_skipped_pair_is_left_for_others(tmp_path: Path) -> None:
+    with Study.create(tmp_path / "labels", pairs=PAIRS[:2]) as study:
+        for _ in range(2):
+            query = study.ask("me")
+            assert query is not None
+            study.tell(query, "skip", "me")
+        assert study.ask("me") is None
+        assert "every pair is answered" in study.exhausted("me")
+        assert study.ask("maya") is not None
+
+
+def test_the_newest_note_replaces_the_one_before(tmp_path: Path) -> None:
+    with making.make(tmp_path) as study:
+        query = study.ask("me")
+        assert query is not None
+        study.tell(query, "a", "me", note="first")
+        study.note(query.id, "maya", "not mine")
+        study.note(query.id, "me", "second")
+        assert study.state.note_of(study.state.votes[0]) == "second"
+        study.note(query.id, "me", "")
+        assert study.state.note_of(study.state.votes[0]) == ""
+
+
+@pytest.mark.parametrize("damage", ["empty", "torn"])
+def test_a_damaged_log_is_said_in_a_sentence(tmp_path: Path, damage: str) -> None:
+    with making.make(tmp_path) as study:
+        making.vote(study, times=3)
+    file = tmp_path / "study" / "study.db"
+    data = bytearray(file.read_bytes())
+    data[4096:] = b"\x00" * (len(data) - 4096)
+    file.write_bytes(b"" if damage == "empty" else bytes(data))
+    with pytest.raises(BadInputError, match="restore") as caught:
+        Study.open(tmp_path / "study", writable=False)
+    assert "\n" not in str(caught.value)
+
+
 PAIRS = [
     PairRow(f"p{i}", f"Question {i}?", f"answer {i} short", f"a long answer to {i}, with reasons") for i in range(9)
 ]

@@ -53,7 +53,7 @@ async def test_a_session_and_the_next_one(study: Path) -> None:
         opened = voter.screen.ballot
         assert opened is not None
         await voter.press("f3")
-        await voter.until(lambda: "You said   LEFT" in voter.pane("#past"))
+        await voter.until(lambda: "(taken back)" in voter.pane("#past"))
         await voter.press("f2")
         await voter.until(lambda: "Answer" in voter.pane("#leaders"), seconds=30)
         assert "2 of 20 votes" in voter.text("#state")

@@ -1,0 +1,316 @@
+"""`elicit bench ...`: each command is a thin skin on one bench."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from elicit.types import BadInputError
+from studies.commands import JSON, example, progress, say
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+def _drawable(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """The path, where a plot can be drawn to it: told before hours of runs and not after."""
+    if path and (path.suffix not in (".png", ".svg", ".pdf") or not path.absolute().parent.is_dir()):
+        raise BadInputError(f"{path} cannot be drawn to; give --plot a .png, .svg or .pdf in a folder that exists")
+    return path
+
+
+def _options(plot: str | None, methods: str = "default,random") -> Callable[[F], F]:
+    """The options every bench has; plot: what --plot draws."""
+    options = [
+        click.option("--methods", default=methods, show_default=True, help="Comma-separated: selectors and peers."),
+        click.option("--out", type=PATH, help="Finished runs are kept here (.jsonl) and not made again."),
+        JSON,
+    ]
+    if plot:
+        options.insert(1, click.option("--workers", type=click.IntRange(1), help="Processes; default one per core."))
+        options.insert(
+            2,
+            click.option("--plot", type=PATH, callback=_drawable, help=f"Draw {plot} over votes: .png, .svg or .pdf."),
+        )
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60"))
+def bench() -> None:
+    """Measure methods side by side on known truth."""
+
+
+@bench.command(
+    epilog=example("elicit bench selection --instances instances --seeds odd --methods default,linear_eubo --votes 80")
+)
+@click.option("--instances", type=PATH, required=True, help="A folder of .npz: X (N, d), u (N,), U (T,).")
+@click.option("--votes", type=click.IntRange(1), default=80, show_default=True)
+@click.option("--seeds", default="all", show_default=True, help="even, odd, all, or a list of the instances' seeds.")
+@click.option("--items", help="Only instances of so many items; comma-separated.")
+@click.option("--families", help="Only instances of these families; comma-separated.")
+@click.option(
+    "--noise",
+    default="file",
+    show_default=True,
+    help="file: as they are; sd2: utilities of sd 2 logits; p90: the best beats the median item 90 % of the time.",
+)
+@_options("simple regret")
+def selection(
+    instances: Path,
+    votes: int,
+    seeds: str,
+    items: str | None,
+    families: str | None,
+    noise: str,
+    methods: str,
+    workers: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Find the best item of instances whose utilities are known, every method with the same luck."""
+    from studies.bench import selection as bench_
+    from studies.bench.summaries import difference, number, over_votes
+
+    if not instances.exists():
+        raise BadInputError(f"there is nothing at {instances}; give --instances a folder of .npz files")
+    found = bench_.read_instances(instances, seeds, _numbers("--items", items), _names(families))
+    chosen = _names(methods) or []
+
+    def measure(plan: Any) -> dict[str, Any]:
+        return bench_.selection(found, chosen, votes, plan, noise)
+
+    result = _measured(measure, len(found) * len(set(chosen)), workers, out)
+    if result is None:
+        return 3
+    _show(
+        result,
+        as_json,
+        plot,
+        "simple_regret",
+        lambda s: [
+            *over_votes(s, "simple_regret"),
+            ("± se", number("simple_regret_se")),
+            *difference(s, "simple_regret"),
+            ("top 1 %", number("found_top1pct", ".0%")),
+            ("votes to 95 %", _settled(votes)),
+            ("regret shown", lambda row: f"{row['cumulative_regret'] / votes:.2f}"),
+            ("CPU ms", number("cpu_ms_per_vote", ".1f")),
+        ],
+    )
+    return 0
+
+
+@bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
+@click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score.")
+@click.option("--tasks", help="Comma-separated; default all.")
+@click.option("--models", help="Comma-separated; default the three with the widest spread per task.")
+@click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--utility-sd", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True)
+@_options("simple regret")
+def tuning(
+    pool: Path,
+    tasks: str | None,
+    models: str | None,
+    votes: int,
+    seeds: int,
+    utility_sd: float,
+    methods: str,
+    workers: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Prompt tuning with a simulated person whose logits are the pool's scores."""
+    from studies.bench import tuning as bench_
+    from studies.bench.summaries import difference, number, over_votes
+
+    if not pool.is_file():
+        raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
+    pools = bench_.read_pools(pool, _names(tasks), _names(models))
+    chosen = _names(methods) or []
+
+    def measure(plan: Any) -> dict[str, Any]:
+        return bench_.tuning(pools, chosen, votes, seeds, utility_sd, plan)
+
+    result = _measured(measure, len(pools) * len(set(chosen)) * seeds, workers, out)
+    if result is None:
+        return 3
+    _show(
+        result,
+        as_json,
+        plot,
+        "simple_regret",
+        lambda s: [
+            *over_votes(s, "simple_regret"),
+            ("± se", number("simple_regret_se")),
+            *difference(s, "simple_regret"),
+            ("median", number("simple_regret_median")),
+            ("top 1 %", number("found_top1pct", ".0%")),
+            ("votes to 95 %", _settled(votes)),
+            ("CPU ms", number("cpu_ms_per_vote", ".1f")),
+        ],
+    )
+    return 0
+
+
+@bench.command(epilog=example("elicit bench dueling --matrices matrices.json --methods default,thompson --seeds 5"))
+@click.option("--matrices", type=PATH, required=True, help="JSON: matrices[].name and p_win[i][j] = P(i beats j).")
+@click.option("--names", help="Only these matrices; comma-separated.")
+@click.option("--votes", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
+@_options("cumulative regret", "default,thompson,random")
+def dueling(
+    matrices: Path,
+    names: str | None,
+    votes: int,
+    seeds: int,
+    methods: str,
+    workers: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Find the winner of preference matrices, the items being ids only."""
+    from studies.bench import dueling as bench_
+    from studies.bench.summaries import difference, number, over_votes
+
+    read = bench_.read_matrices(matrices, _names(names))
+    chosen = _names(methods) or []
+
+    def measure(plan: Any) -> dict[str, Any]:
+        return bench_.dueling(read, chosen, votes, seeds, plan)
+
+    result = _measured(measure, len(read) * len(set(chosen)) * seeds, workers, out)
+    if result is None:
+        return 3
+    _show(
+        result,
+        as_json,
+        plot,
+        "cumulative_regret",
+        lambda s: [
+            *over_votes(s, "cumulative_regret", ".1f"),
+            ("± se", number("cumulative_regret_se", ".1f")),
+            *difference(s, "cumulative_regret", ".1f"),
+            ("simple", number("simple_regret")),
+            ("winner found", number("found_winner", ".0%")),
+            ("winner shown", number("winner_share", ".0%")),
+            ("itself", number("self_share", ".0%")),
+            ("CPU ms", number("cpu_ms_per_vote", ".1f")),
+        ],
+    )
+    return 0
+
+
+@bench.command(epilog=example("elicit bench latency --items 200,10000 --dim 384 --votes 100,1000 --device cpu"))
+@click.option("--items", default="200,2000", show_default=True, help="Comma-separated.")
+@click.option("--dim", type=click.IntRange(0), default=384, show_default=True, help="Features an item; 0: ids only.")
+@click.option("--votes", default="20,100,300", show_default=True, help="Where to measure; comma-separated.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--window", type=click.IntRange(1), default=30, show_default=True, help="Votes measured up to each place."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@_options(None, "default")
+def latency(
+    items: str, dim: int, votes: str, device: str, window: int, seed: int, methods: str, out: Path | None, as_json: bool
+) -> int:
+    """How long tell + ask takes and how much memory, each in a fresh process of one thread."""
+    from studies.bench import latency as bench_
+    from studies.bench.summaries import number, table
+
+    sizes, marks, chosen = _numbers("--items", items) or [], _numbers("--votes", votes) or [], _names(methods) or []
+
+    def measure(plan: Any) -> dict[str, Any]:
+        return bench_.latency(sizes, dim, marks, device, chosen, window, seed, plan)
+
+    result = _measured(measure, len(set(sizes)) * len(set(chosen)), 1, out)
+    if result is None:
+        return 3
+    if as_json:
+        click.echo(json.dumps(result))
+        return 0
+    columns = [
+        ("method", number("method", "")),
+        ("items", number("items", "")),
+        ("votes", number("votes", "")),
+        ("p50 ms", number("wall_ms_p50", ".1f")),
+        ("p95 ms", number("wall_ms_p95", ".1f")),
+        ("CPU ms", number("cpu_ms_per_vote", ".1f")),
+        ("start ms", number("start_ms", ".0f")),
+        ("memory MB", number("peak_memory_mb", ".0f")),
+        ("of it before", number("base_memory_mb", ".0f")),
+    ]
+    click.echo(table(result["rows"], columns))
+    return 0
+
+
+def _measured(
+    measure: Callable[[Any], dict[str, Any]], runs: int, workers: int | None, out: Path | None
+) -> dict[str, Any] | None:
+    """What `measure` gives under a progress bar, or None when it was interrupted and that has been said."""
+    from studies.bench.measuring import Plan
+
+    finished = 0
+    try:
+        with progress(max(1, runs), "runs") as step:
+
+            def report(done: int) -> None:
+                nonlocal finished
+                finished = done
+                step(done)
+
+            return measure(Plan(workers or 0, out, report))
+    except KeyboardInterrupt:
+        kept = f"in {out}; the same command goes on from there" if out else "lost; --out FILE would keep them"
+        say(f"\nelicit: stopped; {finished} of {runs} runs are {kept}")
+        return None
+
+
+def _show(
+    result: dict[str, Any],
+    as_json: bool,
+    plot: Path | None,
+    value: str,
+    columns: Callable[[list[dict[str, Any]]], list[tuple[str, Callable[[dict[str, Any]], str]]]],
+) -> None:
+    from studies.bench.summaries import number, table
+    from studies.bench.summaries import plot as draw
+
+    summary = result["summary"]
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        first = [("method", number("method", "")), ("runs", number("runs", ""))]
+        click.echo(table(summary, [*first, *columns(summary)]))
+    if plot:
+        draw(plot, summary, value)
+        say(f"wrote {plot}")
+
+
+def _settled(votes: int) -> Callable[[dict[str, Any]], str]:
+    """Shows the median number of votes until the recommendation stayed; more than were cast is said so."""
+    return lambda row: f"> {votes}" if (median := row["votes_to_95_median"]) > votes else f"{median:.0f}"
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _numbers(option: str, text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise BadInputError(f"{option} {text!r} is not a list of whole numbers; say for instance 200,2000") from None

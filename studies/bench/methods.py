@@ -1,0 +1,67 @@
+"""The methods a bench compares, by name: a selector under the default model, or a peer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elicit import registry
+from elicit.types import BadInputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from studies.simulation import Method
+
+PEERS = ("apohf", "linear_eubo", "pairwise_gp_eubo")
+NEED_FEATURES = ("apohf", "pairwise_gp_eubo")
+
+
+def known() -> list[str]:
+    """Every name `make` takes, but for selectors of one's own (`path/to/file.py:Class`)."""
+    return ["default", *registry.names("selector"), *PEERS]
+
+
+def check(methods: Sequence[str], features: bool) -> list[str]:
+    """The methods, each once, in their order.
+
+    features: whether the items have features.
+    Raises BadInputError for no method, an unknown one, or one that cannot do without features.
+    """
+    chosen = list(dict.fromkeys(methods))
+    if not chosen:
+        raise BadInputError(f"no method is named; give --methods some of: {', '.join(known())}")
+    for name in chosen:
+        if name in NEED_FEATURES and not features:
+            raise BadInputError(f"method {name!r} needs features, and these items are ids only; leave it out")
+        if ":" in name:
+            registry.selector(name)
+        elif name not in known():
+            raise UnknownNameError("method", name, [*known(), "path/to/file.py:Class"])
+    return chosen
+
+
+def make(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int, device: str = "cpu") -> Method:
+    """A fresh method over items with features (N, d), or over `n_items` ids."""
+    if name in PEERS:
+        return _peer(name, features, n_items, seed)
+    from elicit.engine import Engine
+
+    selector = "default" if name == "default" else name
+    return Engine(
+        features, n_items=None if features is not None else n_items, selector=selector, seed=seed, device=device
+    )
+
+
+def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int) -> Method:
+    from studies.bench.peers import LinearEubo, PairwiseGpEubo
+
+    if name == "linear_eubo":
+        return LinearEubo(np.eye(n_items) if features is None else features, seed)
+    assert features is not None
+    if name == "pairwise_gp_eubo":
+        return PairwiseGpEubo(features, seed)
+    from studies.bench.apohf import Apohf
+
+    return Apohf(features, seed)

@@ -1,0 +1,175 @@
+"""`elicit bench selection`: methods side by side on instances with known utilities and shared luck."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elicit.types import BadInputError
+from studies.bench import methods as known
+from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
+from studies.bench.summaries import curve, marks_of, summary
+from studies.simulation import simulate
+
+MARKS = (20, 40, 80, 150, 300, 600, 1000, 2000)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Items with features X (N, d), or None for ids only, utilities u (N,) in logits, and the luck U (T,)."""
+
+    name: str
+    family: str
+    seed: int
+    X: NDArray[np.floating[Any]] | None
+    u: NDArray[np.float64]
+    U: NDArray[np.float64]
+
+    @property
+    def content(self) -> str:
+        """Hash of what is in it."""
+        return fingerprint(self.u, self.U, *([] if self.X is None else [self.X]))
+
+
+def read_instances(
+    path: Path, seeds: str = "all", items: Sequence[int] | None = None, families: Sequence[str] | None = None
+) -> list[Instance]:
+    """The instances of a folder of .npz files, or of one file, in the order of their names.
+
+    seeds: "even", "odd", "all" or a comma-separated list. items, families: only those of so many items, of these
+    families. An instance without a seed or a family takes them from its name (FAMILY_SEED.npz).
+    Raises BadInputError for files that are no instances, and where none is left.
+    """
+    wanted = _seeds(seeds)
+    files = [path] if path.is_file() else sorted(path.glob("*.npz"))
+    if not files:
+        raise BadInputError(f"there are no .npz files in {path}; give --instances a folder of them")
+    found = [_read(file) for file in files]
+    chosen = [
+        i
+        for i in found
+        if wanted(i.seed) and (not items or len(i.u) in items) and (not families or i.family in families)
+    ]
+    if not chosen:
+        sizes = sorted({len(i.u) for i in found})
+        names = ", ".join(sorted({i.family for i in found}))
+        raise BadInputError(
+            f"no instance in {path} has these seeds, items and families; there are seeds "
+            f"{_listed(i.seed for i in found)}, items {_listed(sizes)}, families {names}"
+        )
+    return chosen
+
+
+def _listed(numbers: Any) -> str:
+    return ", ".join(map(str, sorted(set(numbers))))
+
+
+def _seeds(text: str) -> Any:
+    if text == "all":
+        return lambda seed: True
+    if text in ("even", "odd"):
+        return lambda seed: seed % 2 == (text == "odd")
+    try:
+        listed = {int(part) for part in text.split(",") if part.strip()}
+    except ValueError:
+        raise BadInputError(f"--seeds {text!r} is not understood; say even, odd, all or a list such as 1,3,5") from None
+    return lambda seed: seed in listed
+
+
+def _read(file: Path) -> Instance:
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInputError(f"{file} cannot be read ({error}); give .npz files with X, u and U") from None
+    for name, dimensions in (("X", 2), ("u", 1), ("U", 1)):
+        if name not in arrays:
+            raise BadInputError(f"{file} has no array {name!r}; it needs X (N, d), u (N,) and U (T,)")
+        array = arrays[name]
+        if array.ndim != dimensions or not np.issubdtype(array.dtype, np.number):
+            raise BadInputError(f"{file}: {name} must be numbers of {dimensions} dimensions, not {array.shape}")
+        if not np.isfinite(array).all():
+            raise BadInputError(f"{file}: {name} has a number that is not finite; every one must be")
+    X, u, U = arrays["X"], arrays["u"].astype(np.float64), arrays["U"].astype(np.float64)
+    if len(u) < 2 or len(X) != len(u):
+        raise BadInputError(f"{file}: X has {len(X)} rows and u {len(u)}; both need one per item, 2 items or more")
+    if not len(U) or U.min() < 0 or U.max() > 1:
+        raise BadInputError(f"{file}: U must hold uniforms between 0 and 1, at least one")
+    named = re.fullmatch(r"(.+?)[_-]?(\d+)", file.stem)
+    try:
+        seed = int(arrays["seed"]) if "seed" in arrays else int(named[2]) if named else 0
+        family = str(arrays["family"]) if "family" in arrays else named[1] if named else file.stem
+    except (TypeError, ValueError):
+        raise BadInputError(f"{file}: seed must be one whole number") from None
+    return Instance(file.stem, family, seed, X if X.shape[1] else None, u, U)
+
+
+def with_noise(u: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
+    """Utilities (N,) rescaled: "file" as they are; "sd2" to a standard deviation of 2 logits; "p90" so that the best
+    item beats the median one 90 % of the time.
+
+    Raises BadInputError for another word.
+    """
+    if noise == "file":
+        return u
+    read = re.fullmatch(r"(sd|p)(\d+(?:\.\d+)?)", noise)
+    value = float(read[2]) if read else 0.0
+    if read is None or value <= 0 or (read[1] == "p" and not 50 < value < 100):
+        raise BadInputError(f"--noise {noise!r} is not understood; say file, or sd and logits (sd2), or p and % (p90)")
+    if read[1] == "sd":
+        spread, target = u.std(), value
+    else:
+        spread, target = u.max() - np.median(u), float(np.log(value / (100 - value)))
+    scaled: NDArray[np.float64] = u * (target / spread if spread > 0 else 1.0)
+    return scaled
+
+
+def selection(
+    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: Plan, noise: str = "file"
+) -> dict[str, Any]:
+    """Run every method on every instance: vote t on rows a < b is won by a iff U[t mod T] < sigmoid(u_a - u_b).
+
+    Raises BadInputError for unknown methods or noise, or where `plan.out` does not fit.
+    """
+    chosen = known.check(methods, features=all(i.X is not None for i in instances))
+    with_noise(instances[0].u, noise)
+    jobs = [
+        Job(
+            {"method": method, "instance": i.name, "seed": i.seed, "content": i.content},
+            run,
+            (i, method, votes, noise),
+        )
+        for i in instances
+        for method in chosen
+    ]
+    fixed = {"votes": votes, "noise": noise, "device": "cpu", **versions()}
+    rows = measure("selection", fixed, jobs, plan)
+    rows.sort(key=lambda row: chosen.index(row["method"]))
+    setting = {**fixed, "methods": chosen, "instances": len(instances)}
+    means = ("found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
+    found = summary(rows, "simple_regret", means, ("votes_to_95",), "family")
+    return {"bench": "selection", "setting": setting, "rows": rows, "summary": found}
+
+
+def run(instance: Instance, method: str, votes: int, noise: str) -> list[Row]:
+    """One method on one instance: a row per mark. The method's own seed is the instance's."""
+    u, U = with_noise(instance.u, noise), instance.U
+    X = None if instance.X is None else instance.X.astype(np.float64)
+    made = known.make(method, X, len(u), instance.seed)
+    ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]))
+    common = {
+        "method": method,
+        "instance": instance.name,
+        "family": instance.family,
+        "seed": instance.seed,
+        "items": len(u),
+        "dim": 0 if X is None else X.shape[1],
+    }
+    return [common | row for row in curve(ran, u, marks_of(MARKS, votes))]

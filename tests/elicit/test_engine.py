@@ -1,0 +1,135 @@
+"""Laws of the engine in memory, and what it says to wrong use."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elicit import BadInputError, Engine
+
+X = np.random.default_rng(4).standard_normal((10, 3))
+
+
+def grown(votes: int, **options: object) -> Engine:
+    engine = Engine(X, **options)  # type: ignore[arg-type]
+    for t in range(votes):
+        query = engine.ask()
+        engine.tell(query.a, query.b, "a" if (query.a * 7 + t) % 3 else "b")
+    return engine
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 12), st.integers(1, 20))
+def test_a_batch_never_repeats_a_pair_and_asking_changes_nothing(votes: int, k: int) -> None:
+    engine = grown(votes)
+    batch = engine.ask(k)
+    assert len({query.pair for query in batch}) == k
+    assert all(query.a != query.b for query in batch)
+    assert batch == engine.ask(k)
+    assert batch[0] == engine.ask()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 11))
+def test_taking_a_vote_back_is_as_if_it_had_never_come(votes: int, index: int) -> None:
+    engine = grown(votes)
+    fresh = Engine(X)
+    fresh.learn([vote for i, vote in enumerate(engine.votes) if i != index % votes])
+    engine.retract(index % votes)
+    assert np.array_equal(engine.utilities()[0], fresh.utilities()[0])
+    assert engine.votes == fresh.votes
+
+
+def test_more_votes_than_are_remembered_can_be_taken_back() -> None:
+    engine = grown(70)
+    for _ in range(70):
+        engine.retract()
+    assert np.array_equal(engine.utilities()[0], Engine(X).utilities()[0])
+
+
+def test_a_fork_learns_alone() -> None:
+    engine = grown(5)
+    before = engine.utilities()[0]
+    fork = engine.fork()
+    fork.tell(0, 1, "a")
+    assert np.array_equal(engine.utilities()[0], before)
+    assert len(engine.votes) == 5
+
+
+def test_new_candidates_join_with_all_votes_kept() -> None:
+    engine = grown(8)
+    engine.extend(X[:3] + 0.1)
+    assert engine.n == 13
+    assert len(engine.votes) == 8
+    together = Engine(np.concatenate([X, X[:3] + 0.1]))
+    together.learn(engine.votes)
+    assert np.array_equal(engine.utilities()[0], together.utilities()[0])
+
+
+def test_pending_pairs_are_not_asked_and_are_counted_as_coming() -> None:
+    engine = grown(4)
+    first = engine.ask()
+    second = engine.ask(pending=[first.pair])
+    assert second.pair != first.pair
+    assert second.decision == first.decision + 1
+
+
+def test_the_stop_rule_speaks_of_what_was_asked() -> None:
+    engine = Engine(n_items=3)
+    assert not engine.should_stop().stop
+    assert engine.should_stop().votes_left is None
+    for _ in range(60):
+        query = engine.ask()
+        engine.tell(query.a, query.b, "a" if query.a < query.b else "b")
+    stop = engine.should_stop(regret=0.05, confidence=0.9)
+    assert stop.stop
+    assert "90%" in stop.why
+    assert stop.votes_left == (0, 0)
+    assert engine.best() == 0
+    assert engine.p_best()[0] > 0.9
+
+
+def test_probabilities_of_preference_are_coherent() -> None:
+    engine = grown(12)
+    pairs = np.array([(i, j) for i in range(10) for j in range(10)])
+    p = engine.p_prefer(pairs)
+    assert np.allclose(p + engine.p_prefer(pairs[:, ::-1]), 1)
+    assert np.allclose(p[pairs[:, 0] == pairs[:, 1]], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: Engine(), "features or n_items"),
+        (lambda: Engine(n_items=1), "at least 2"),
+        (lambda: Engine([[1.0], [float("nan")]]), r"features\[1, 0\] is nan"),
+        (lambda: Engine([1.0, 2.0]), "shape"),
+        (lambda: Engine([["x"], ["y"]]), "numbers"),
+        (lambda: Engine(X, n_items=3), "10 rows but n_items is 3"),
+        (lambda: Engine(X, selector="best"), "known are"),
+        (lambda: Engine(X, model="gpp"), "known are"),
+        (lambda: Engine(X, goal="win"), "known are"),  # type: ignore[arg-type]
+        (lambda: Engine(X, device="tpu"), "known are"),
+        (lambda: Engine(X, selector_options={"colour": 1}), "options it does not take"),
+        (lambda: Engine(X, pairs=[(0, 0)]), "with itself"),
+        (lambda: Engine(X, pairs=[(0, 10)]), "rows go from 0 to 9"),
+        (lambda: Engine(X).tell(0, 0, "a"), "must differ"),
+        (lambda: Engine(X).tell(0, 10, "a"), "rows go from 0 to 9"),
+        (lambda: Engine(X).tell(0, 1, "left"), "say one of"),
+        (lambda: Engine(X).tell(0, 1, "a", strength=4), "strength 4"),
+        (lambda: Engine(X).tell(0, 1, "tie", strength=2), "strength goes with"),
+        (lambda: Engine(X).tell(0.7, 1, "a"), "whole numbers"),  # type: ignore[arg-type]
+        (lambda: Engine(X).retract(), "no vote"),
+        (lambda: Engine(X).ask(46), "only 45 pairs are left"),
+        (lambda: Engine(X).extend(n_items=2), "pool has features"),
+        (lambda: Engine(X).extend([[1.0]]), "1 features, the pool has 3"),
+        (lambda: Engine(n_items=3).extend([[1.0]]), "ids only"),
+        (lambda: Engine(n_items=3).extend(n_items=-1), "ids only"),
+        (lambda: Engine(X).p_prefer([(0, 11)]), "rows go from 0 to 9"),
+    ],
+)
+def test_wrong_use_is_said_in_one_sentence(make: object, reason: str) -> None:
+    assert callable(make)
+    with pytest.raises(BadInputError, match=reason) as caught:
+        make()
+    assert "\n" not in str(caught.value)

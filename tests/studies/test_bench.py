@@ -1,0 +1,325 @@
+"""The benches: the same luck for all, the same rows from the same seed, interrupted or not, and sums that add up."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elicit.cli import _code
+from elicit.types import BadInputError
+from studies.bench import dueling, methods, selection
+from studies.bench.measuring import Job, Plan, Row, measure
+from studies.bench.peers import Pair
+from studies.simulation import luck_of, regrets, sigmoid
+
+Out = pytest.CaptureFixture[str]
+TIMES = ("cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
+
+
+def write(folder: Path, name: str, **changed: Any) -> Path:
+    """An instance of twelve items in three features; `changed` arrays replace its own, None leaves one out."""
+    rng = np.random.default_rng(int(name[-1]))
+    X = rng.standard_normal((12, 3))
+    arrays = {"X": X, "u": X @ np.array([2.0, 1.0, 0.0]), "U": rng.random(7)} | changed
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / f"{name}.npz", **{k: v for k, v in arrays.items() if v is not None})
+    return folder
+
+
+@pytest.fixture
+def instances(tmp_path: Path) -> Path:
+    """A folder of two instances of family lin, seeds 1 and 2, and one of ids only, family ids, seed 3."""
+    write(tmp_path / "instances", "lin_1")
+    write(tmp_path / "instances", "lin_2", u=np.arange(12.0) / 3)
+    return write(tmp_path / "instances", "ids_3", X=np.zeros((12, 0)))
+
+
+def steady(rows: list[Row]) -> list[Row]:
+    """The rows without what a clock says."""
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
+
+
+def fails(out: Out, *arguments: str) -> str:
+    """The one sentence a bad call ends with."""
+    out.readouterr()
+    assert _code(["bench", *arguments]) == 2
+    said = out.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+class Scripted:
+    """Asks given pairs, hears the outcomes, recommends the last winner."""
+
+    def __init__(self, pairs: list[tuple[int, int]]) -> None:
+        self.pairs: Iterator[tuple[int, int]] = iter([*pairs, (0, 1)])
+        self.winners: list[int] = []
+
+    def ask(self) -> Pair:
+        return Pair(*next(self.pairs))
+
+    def tell(self, a: int, b: int, outcome: str) -> None:
+        self.winners.append(a if outcome == "a" else b)
+
+    def best(self) -> int:
+        return self.winners[-1]
+
+
+def test_every_method_sees_the_same_luck(instances: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = selection.read_instances(instances, "1")[0]
+    pairs = [(int(i), int(j)) for i, j in np.random.default_rng(0).integers(0, 12, (40, 2)) if i != j]
+    heard = []
+    for asked in (pairs, [(j, i) for i, j in pairs]):
+        scripted = Scripted(asked)
+        monkeypatch.setattr(methods, "make", lambda *_, scripted=scripted: scripted)
+        rows = selection.run(instance, "scripted", len(pairs), "file")
+        heard.append(scripted.winners)
+        of = regrets(instance.u)
+        assert rows[-1]["simple_regret"] == of[scripted.winners[-1]]
+        assert rows[-1]["cumulative_regret"] == pytest.approx(sum((of[i] + of[j]) / 2 for i, j in pairs))
+    law = []
+    for t, (i, j) in enumerate(pairs):
+        a, b = min(i, j), max(i, j)
+        law.append(a if instance.U[t % 7] < 1 / (1 + np.exp(instance.u[b] - instance.u[a])) else b)
+    assert heard == [law, law]
+
+
+def test_the_same_seed_gives_the_same_rows_and_resuming_changes_nothing(instances: Path, tmp_path: Path) -> None:
+    found = selection.read_instances(instances, families=["lin"])
+    names = ["random", "linear_eubo", "default"]
+
+    def rows(plan: Plan, votes: int = 24) -> list[Row]:
+        return steady(selection.selection(found, names, votes, plan)["rows"])
+
+    whole = rows(Plan(1))
+    assert [(r["method"], r["seed"], r["votes"]) for r in whole] == [
+        (m, s, v) for m in names for s in (1, 2) for v in (20, 24)
+    ]
+
+    def interrupt(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "runs.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        rows(Plan(1, out, interrupt))
+    assert len(out.read_text().splitlines()) == 1 + 2
+    with out.open("a") as file:
+        file.write('{"run": {"method": "def')  # a crash in the middle of a line
+    steps: list[int] = []
+    assert rows(Plan(2, out, steps.append)) == whole  # the rest in two processes
+    assert steps == [2, 3, 4, 5, 6]
+    before = out.read_bytes()
+    assert rows(Plan(1, out)) == whole
+    with pytest.raises(BadInputError, match=r"votes = 24, and now it is 25"):
+        rows(Plan(1, out), votes=25)
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ['{"votes": 3}\n', "not JSON\n", "no line", '{"bench": "b", "setting": {}}\n[1]\n'])
+def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, text: str) -> None:
+    out = tmp_path / "runs.jsonl"
+    out.write_text(text)
+    with pytest.raises(BadInputError, match="give --out another name"):
+        measure("b", {}, [Job({"n": 1}, list, ())], Plan(1, out))
+    assert out.read_text() == text
+
+
+def test_summaries_are_means_of_rows(instances: Path, tmp_path: Path, capsys: Out) -> None:
+    arguments = ["--instances", str(instances), "--methods", "random,linear_eubo", "--votes", "21", "--workers", "1"]
+    assert _code(["bench", "selection", *arguments, "--plot", str(tmp_path / "curves.svg"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["bench"], result["setting"]["votes"], result["setting"]["instances"]) == ("selection", 21, 3)
+    assert [s["method"] for s in result["summary"]] == ["random", "linear_eubo"]
+    first = [r["simple_regret"] for r in result["rows"] if (r["method"], r["votes"]) == ("random", 21)]
+    for entry in result["summary"]:
+        mine = [r for r in result["rows"] if r["method"] == entry["method"]]
+        last = [r for r in mine if r["votes"] == 21]
+        assert entry["runs"] == len(last) == 3
+        for name in ("simple_regret", "found_top1pct", "cumulative_regret", *TIMES):
+            assert entry[name] == pytest.approx(np.mean([r[name] for r in last]))
+        assert entry["votes_to_95_median"] == np.median([r["votes_to_95"] for r in last])
+        assert all(1 <= r["votes_to_95"] <= 22 for r in mine)
+        over = np.array([r["simple_regret"] for r in last]) - first
+        assert entry["simple_regret_over_first"] == pytest.approx(over.mean())
+        assert entry["simple_regret_over_first_se"] == pytest.approx(over.std(ddof=1) / 3**0.5)
+        spread = np.std([r["simple_regret"] for r in last], ddof=1) / 3**0.5
+        assert entry["simple_regret_se"] == pytest.approx(spread)
+        at_20 = np.mean([r["simple_regret"] for r in mine if r["votes"] == 20])
+        assert entry["simple_regret_by_votes"] == pytest.approx({"20": at_20, "21": entry["simple_regret"]})
+        assert set(entry["simple_regret_by_family"]) == {"ids", "lin"}
+    assert "<svg" in (tmp_path / "curves.svg").read_text()
+    assert _code(["bench", "selection", *arguments, "--seeds", "odd"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [["random", "2"], ["linear_eubo", "2"]]
+
+
+def test_noise_rescales_and_leaves_the_regret(instances: Path) -> None:
+    u = selection.read_instances(instances, "1")[0].u
+    assert selection.with_noise(u, "sd2").std() == pytest.approx(2.0)
+    scaled = selection.with_noise(u, "p90")
+    assert sigmoid(scaled.max() - np.median(scaled)) == pytest.approx(0.9)
+    assert regrets(scaled) == pytest.approx(regrets(u))
+    assert selection.with_noise(np.zeros(3), "sd2").tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"U": None}, "no array 'U'"),
+        ({"X": np.zeros(12)}, "X must be numbers of 2 dimensions"),
+        ({"u": np.full(12, np.nan)}, "u has a number that is not finite"),
+        ({"u": np.zeros(11)}, "X has 12 rows and u 11"),
+        ({"U": np.array([0.5, 1.5])}, "U must hold uniforms"),
+        ({"u": np.array(["a"] * 12)}, "u must be numbers"),
+        ({"seed": np.array([1, 2])}, "seed must be one whole number"),
+    ],
+)
+def test_bad_instances_are_named(tmp_path: Path, changed: dict[str, Any], said: str, capsys: Out) -> None:
+    folder = write(tmp_path / "bad", "one_1", **changed)
+    found = fails(capsys, "selection", "--instances", str(folder))
+    assert said in found
+    assert "one_1.npz" in found
+
+
+def test_bad_calls_are_one_sentence(instances: Path, tmp_path: Path, capsys: Out) -> None:
+    here = ["selection", "--instances", str(instances)]
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.npz").write_text("no archive")
+    assert "cannot be read" in fails(capsys, "selection", "--instances", str(tmp_path / "broken"))
+    assert "there is nothing at" in fails(capsys, "selection", "--instances", str(tmp_path / "none"))
+    assert "no .npz files" in fails(capsys, "selection", "--instances", str(tmp_path))
+    assert "known are: apohf" in fails(capsys, *here, "--methods", "defualt")
+    assert "no method is named" in fails(capsys, *here, "--methods", ",")
+    assert "ids only" in fails(capsys, *here, "--methods", "random,pairwise_gp_eubo")
+    assert "seeds 1, 2, 3" in fails(capsys, *here, "--seeds", "8")
+    assert "not understood" in fails(capsys, *here, "--seeds", "some")
+    assert "not understood" in fails(capsys, *here, "--noise", "p30")
+    assert "whole numbers" in fails(capsys, *here, "--items", "many")
+    assert "cannot be drawn" in fails(capsys, *here, "--plot", str(tmp_path / "x.doc"))
+    assert "cannot be drawn" in fails(capsys, *here, "--plot", str(tmp_path / "none" / "x.png"))
+    assert "2 or more" in fails(capsys, "latency", "--items", "1")
+    assert "1 or more" in fails(capsys, "latency", "--votes", "0")
+    if not torch.cuda.is_available():
+        assert "device 'cuda' is not available" in fails(capsys, "latency", "--device", "cuda")
+
+
+def test_an_interrupted_bench_says_what_is_kept(
+    instances: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    before = selection.run
+
+    def run(instance: selection.Instance, *rest: Any) -> list[Row]:
+        if instance.seed == 3:
+            raise KeyboardInterrupt
+        return before(instance, *rest)
+
+    monkeypatch.setattr(selection, "run", run)
+    arguments = ["--instances", str(instances), "--methods", "random", "--votes", "3", "--workers", "1"]
+    out = tmp_path / "runs.jsonl"
+    assert _code(["bench", "selection", *arguments, "--out", str(out)]) == 3
+    assert "0 of 3 runs are in" in capsys.readouterr().err
+    assert _code(["bench", "selection", *arguments]) == 3
+    assert "--out FILE would keep them" in capsys.readouterr().err
+
+
+ARITHMETIC = [[0.5 + 0.05 * (j - i) for j in range(6)] for i in range(6)]
+CIRCLE = [[0.5, 0.9, 0.1], [0.1, 0.5, 0.8], [0.9, 0.2, 0.5]]  # 0 beats 1 beats 2 beats 0
+HALF = [[0.5, 0.5, 0.7], [0.5, 0.5, 0.6], [0.3, 0.4, 0.5]]  # 0 and 1 are even
+
+
+@pytest.fixture
+def matrices(tmp_path: Path) -> Path:
+    """A file of three matrices."""
+    file = tmp_path / "matrices.json"
+    named = {"arithmetic": ARITHMETIC, "circle": CIRCLE, "half": HALF}
+    file.write_text(json.dumps({"matrices": [{"name": n, "p_win": p} for n, p in named.items()]}))
+    return file
+
+
+def test_the_winner_is_condorcets_or_else_copelands(matrices: Path) -> None:
+    arithmetic, circle, half = dueling.read_matrices(matrices)
+    assert arithmetic.winner == (0, "condorcet")
+    assert arithmetic.deficits == pytest.approx([0, 0.05, 0.1, 0.15, 0.2, 0.25])
+    assert circle.winner == (2, "copeland")  # all beat one other; row 2 wins most often
+    assert circle.deficits.tolist() == [0, 0, 0]
+    assert half.winner == (0, "copeland")
+    assert half.deficits == pytest.approx([0, 0, 0.75])
+
+
+def test_dueling_regret_is_what_the_pairs_shown_lose(matrices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = dueling.read_matrices(matrices, ["arithmetic"])[0]
+    pairs = [(0, 1), (5, 2), (0, 0), (3, 4)]
+    scripted = Scripted(pairs)
+    monkeypatch.setattr(methods, "make", lambda *_: scripted)
+    row = dueling.run(matrix, "scripted", 9, len(pairs))[-1]
+    p, luck = matrix.p, luck_of(9)
+    assert row["cumulative_regret"] == pytest.approx(sum((p[0, i] + p[0, j] - 1) / 2 for i, j in pairs))
+    assert (row["winner_share"], row["self_share"]) == (0.5, 0.25)
+    law = [min(i, j) if luck(t) < p[min(i, j), max(i, j)] else max(i, j) for t, (i, j) in enumerate(pairs)]
+    assert scripted.winners == law
+    assert row["simple_regret"] == pytest.approx(matrix.deficits[law[-1]] / matrix.deficits.mean())
+
+
+def test_the_dueling_bench(matrices: Path, capsys: Out) -> None:
+    arguments = ["--matrices", str(matrices), "--names", "arithmetic,circle", "--votes", "110", "--seeds", "1"]
+    common = ["--methods", "default,linear_eubo", "--workers", "1"]
+    assert _code(["bench", "dueling", *arguments, *common, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["setting"]["winners"]["circle"] == {"row": 2, "kind": "copeland", "least_regret": 0}
+    assert result["setting"]["winners"]["arithmetic"]["least_regret"] == pytest.approx(110 * 0.025)
+    assert all(r["cumulative_regret"] >= 0.025 * r["votes"] for r in result["rows"] if r["matrix"] == "arithmetic")
+    assert {r["self_share"] for r in result["rows"]} == {0}
+    assert len(result["rows"]) == 2 * 2 * 2
+    for entry in result["summary"]:
+        last = [r for r in result["rows"] if r["method"] == entry["method"] and r["votes"] == 110]
+        assert entry["cumulative_regret"] == pytest.approx(np.mean([r["cumulative_regret"] for r in last]))
+    assert "has no matrix 'square'" in fails(capsys, "dueling", "--matrices", str(matrices), "--names", "square")
+    assert "needs features" in fails(capsys, "dueling", "--matrices", str(matrices), "--methods", "apohf")
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        ([[0.5, 0.7], [0.4, 0.5]], r"p_win\[0\]\[1\] is 0.7 and p_win\[1\]\[0\] is 0.4"),
+        ([[0.5, 1.2], [-0.2, 0.5]], "add up to 1"),
+        ([[0.5, None], [0.4, 0.5]], "add up to 1|rows of numbers"),
+        ([[0.5, 0.7]], "square"),
+        ([[0.5, 0.7], [0.4]], "rows of numbers"),
+    ],
+)
+def test_bad_matrices_are_named(tmp_path: Path, p: Any, said: str) -> None:
+    file = tmp_path / "m.json"
+    file.write_text(json.dumps({"matrices": [{"name": "mine", "p_win": p}]}))
+    with pytest.raises(BadInputError, match=said) as error:
+        dueling.read_matrices(file)
+    assert "'mine'" in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "{", '{"matrices": []}', '{"matrices": [{"p": 1}]}'])
+def test_a_file_without_matrices_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "m.json"
+    file.write_text(text)
+    with pytest.raises(BadInputError, match=str(file)):
+        dueling.read_matrices(file)
+
+
+def test_the_latency_bench_carries_its_coordinates(capsys: Out) -> None:
+    arguments = ["--items", "9", "--dim", "2", "--votes", "3,8", "--window", "4", "--json"]
+    assert _code(["bench", "latency", *arguments]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [(r["items"], r["votes"], r["device"]) for r in result["rows"]] == [(9, 3, "cpu"), (9, 8, "cpu")]
+    for row in result["rows"]:
+        assert 0 < row["wall_ms_p50"] <= row["wall_ms_p95"] <= row["wall_ms_max"]
+        assert 20 < row["base_memory_mb"] <= row["peak_memory_mb"] < 5000
+
+
+@pytest.mark.parametrize("name", ["selection", "tuning", "dueling", "latency"])
+def test_every_bench_shows_an_example(name: str, capsys: Out) -> None:
+    assert _code(["bench", name, "--help"]) == 0
+    assert f"Example: elicit bench {name}" in capsys.readouterr().out
