@@ -20,7 +20,7 @@ import msgspec
 
 from adapters.tables import Kind, guarded, kind_of
 from elicit.safe_text import one_line
-from elicit.types import BadInputError
+from elicit.types import BadInputError, UnknownNameError
 
 _SCALARS = (str, bool, int, float, type(None))
 
@@ -36,6 +36,8 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Stru
     Raises `BadInputError` when the ending is unknown or the place cannot be written.
     """
     kind = kind or kind_of(path)
+    if kind not in _WRITERS:
+        raise UnknownNameError("format", kind, list(_WRITERS))
     plain: list[dict[str, Any]] = [_finite(msgspec.to_builtins(row, str_keys=True, enc_hook=_plain)) for row in rows]
     if str(path) == "-":
         _write_standard_output(kind, plain)

@@ -119,8 +119,8 @@ def numbers(row: Row, field: str) -> tuple[float, ...] | None:
     value = json_value(row, field)
     if value is None:
         return None
-    if not isinstance(value, list) or not value:
-        said = "an empty list" if value == [] else article(value)
+    if not isinstance(value, list | tuple) or not value:
+        said = "an empty list" if isinstance(value, list | tuple) else article(value)
         raise row.error(f"expected a list of numbers, got {said}; write it like [0.5, 1]", field)
     return tuple(number(row, field, one) for one in value)
 

@@ -77,7 +77,10 @@ def items_of(values: Iterable[Item | str | Mapping[str, Any]]) -> list[Item]:
         if isinstance(value, Item):
             plain.append(msgspec.to_builtins(value))
         else:
-            plain.append({"text": value} if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=_plain))
+            known = {"text": value} if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=_plain)
+            if not isinstance(known, dict):
+                raise BadInputError(f"{value!r} is no item; give texts, mappings with an item's fields, or Items")
+            plain.append(known)
     if not plain:
         raise BadInputError("there are no items; give two or more")
     return _items([Row("the items", "jsonl", number, value) for number, value in enumerate(plain, start=1)])

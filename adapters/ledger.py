@@ -45,7 +45,7 @@ class SqliteLedger:
             self._prepare(writable)
         except sqlite3.DatabaseError as error:
             self._release()
-            raise BadInputError(f"{self._path} cannot be opened ({error}); restore it from a backup") from None
+            raise self._unreadable(error) from None
         except BadInputError:
             self._release()
             raise
@@ -75,8 +75,10 @@ class SqliteLedger:
     def append(self, bodies: Sequence[AnyBody]) -> list[Event]:
         """Append events in one transaction; they are on disk when this returns.
 
-        Raises BadInputError where the disk is full or gone; nothing is half-written then.
+        Raises BadInputError where an event could not be read back, or the disk is full or gone; nothing is half-written
+        then.
         """
+        lines = [_checked(body) for body in bodies]
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -84,7 +86,7 @@ class SqliteLedger:
             events = [Event(last + 1 + i, time, body) for i, body in enumerate(bodies)]
             self._connection.executemany(
                 "INSERT INTO events (seq, time, type, body) VALUES (?, ?, ?, ?)",
-                [(e.seq, e.time, _tag(e.body), msgspec.json.encode(e.body).decode()) for e in events],
+                [(e.seq, e.time, _tag(e.body), line) for e, line in zip(events, lines, strict=True)],
             )
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -106,7 +108,13 @@ class SqliteLedger:
             for seq, time, body in rows:
                 yield Event(seq, time, _decoder.decode(body))
         except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
-            raise BadInputError(f"{self._path}, after event {seq}: {error}; restore it from a backup") from None
+            raise self._unreadable(error, f", after event {seq}") from None
+
+    def _unreadable(self, error: Exception, place: str = "") -> BadInputError:
+        """What to tell a person: only damage calls for a backup, a full or failing disk for room or repair."""
+        if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
+            return BadInputError(f"{self._path}{place}: {error}; make room or check the disk, nothing was lost")
+        return BadInputError(f"{self._path}{place}: {error}; restore it from a backup")
 
     def backup(self, folder: Path) -> None:
         """Copy the log into another folder while it may be in use (SQLite's online backup)."""
@@ -173,6 +181,16 @@ def _owner(folder: Path) -> str:
         return f" (process {(folder / f'{LOCK}.owner').read_text()})"
     except OSError:
         return ""
+
+
+def _checked(body: AnyBody) -> str:
+    """The body's line in the log, after making sure that it can be read back."""
+    try:
+        line = msgspec.json.encode(body)
+        _decoder.decode(line)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise BadInputError(f"this cannot be recorded: {error}; nothing was written") from None
+    return line.decode()
 
 
 def _tag(body: AnyBody) -> str:

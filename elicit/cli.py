@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 bad input, one sentence on stderr; 3 stopped before the en
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -62,11 +63,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _code(arguments: list[str] | None) -> int:
+    for channel in (sys.stdout, sys.stderr):
+        if isinstance(channel, io.TextIOWrapper):  # a terminal that lacks a character shows its code instead
+            channel.reconfigure(errors="backslashreplace")
     try:
         result: Any = root.main(arguments, prog_name="elicit", standalone_mode=False)
     except BadInputError as error:
         click.echo(f"elicit: {error}", err=True)
         return 2
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "elicit"
         message = error.format_message().rstrip(".")
@@ -81,6 +88,9 @@ def _code(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, and nothing more can be said
         return 0
+    except OSError as error:
+        click.echo(f"elicit: {error.filename or 'the output'} cannot be used ({error.strerror}); check it", err=True)
+        return 2
     return result if isinstance(result, int) else 0
 
 

@@ -17,6 +17,8 @@ from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
 
 REMEMBERED = 48
+LARGEST = 1e100
+"""Features beyond this would overflow when they are squared."""
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "rank": "eig", "label": "eig"}
 
 Pairs = Iterable[tuple[int, int]]
@@ -48,6 +50,8 @@ class Engine:
     ) -> None:
         self._features = None if features is None else _matrix(features)
         rows = n_items if self._features is None else len(self._features)
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int)):
+            raise BadInputError(f"n_items must be a whole number, not {rows!r}")
         if rows is None:
             raise BadInputError("an engine needs features or n_items; give one of them")
         if self._features is not None and n_items not in (None, rows):
@@ -94,6 +98,8 @@ class Engine:
         taken = frozenset(pending)
         rng = stream(self.seed, "select", decision)
         wanted = 1 if k is None else k
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+            raise BadInputError(f"ask for 1 query or more, not {k!r}")
         candidates = Candidates(self.n, self._pairs, taken | {_ordered(p) for p in avoid})
         picks = self._selector.select(posterior, self.votes, candidates, wanted, rng)
         if len(picks) < wanted:
@@ -122,7 +128,7 @@ class Engine:
 
         Raises BadInputError for rows, outcomes or strengths that do not exist.
         """
-        if isinstance(outcome, str):
+        if not isinstance(outcome, Outcome):
             if outcome not in CHOICES:
                 raise BadInputError(f"{outcome!r} is not an outcome; say one of: {', '.join(CHOICES)}")
             if strength not in (None, 1, 2, 3):
@@ -226,6 +232,9 @@ class Engine:
         Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goals rank
         and label: at most a share `regret` of the pairs is expected to be in the wrong order.
         """
+        for name, share in (("regret", regret), ("confidence", confidence)):
+            if not 0 < share < 1:
+                raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
             return stopping.best_item(self.posterior, len(self.votes), regret, confidence)
         return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)
@@ -256,6 +265,9 @@ def _matrix(features: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
         raise BadInputError(f"features[{row}, {column}] is {array[row, column]}; every feature must be a finite number")
+    if (np.abs(array) > LARGEST).any():
+        row, column = (int(x) for x in np.argwhere(np.abs(array) > LARGEST)[0])
+        raise BadInputError(f"features[{row}, {column}] is {array[row, column]:.3g}; scale the features down")
     return array
 
 

@@ -63,10 +63,10 @@ def plugin(kind: str, name: str, options: dict[str, Any] | None = None) -> Any:
         )
     try:
         return cls(**(options or {}))
-    except TypeError as error:
+    except TypeError:
         taken = ", ".join(p for p in inspect.signature(cls).parameters) or "none"
         raise BadInputError(
-            f"{kind} {name!r} was given options it does not take ({error}); known are: {taken}"
+            f"{kind} {name!r} does not take these options: {', '.join(options or {})}; known are: {taken}"
         ) from None
 
 

@@ -138,7 +138,7 @@ def status(study: Path, as_json: bool) -> None:
         from elicit.safe_text import one_line
 
         low, high = best["interval"]
-        click.echo(f"recommended: {best['id']}  {one_line(best['text'])[:100]}")
+        click.echo(f"recommended: {one_line(best['id'])}  {one_line(best['text'])[:100]}")
         click.echo(
             f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
         )
@@ -221,7 +221,7 @@ def forget(study: Path, judge: str) -> None:
 
     with Study.open(study) as opened:
         pseudonym = opened.forget(judge)
-    say(f"{judge} is now {pseudonym}; reports and exports made before still hold the name")
+    say(f"{judge} is now {pseudonym}; reports, exports and backups made before still hold the name")
 
 
 @click.command(epilog=example("elicit doctor"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +11,11 @@ import msgspec
 import tomlkit
 
 from elicit import registry
-from elicit.types import BadInputError, Goal
+from elicit.types import BadInputError, Goal, UnknownNameError
 
 FILE = "study.toml"
+
+EMBEDDERS = ("wordllama", "none")
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
@@ -57,6 +60,8 @@ FIXED = {
     "embedder": "every recorded decision was made on its features",
     "goal": "the votes so far were asked for the other goal",
 }
+HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop")
+"""Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
     "goal": "best: find the best item; rank: order all; label: label a list of pairs (fixed after the first vote)",
@@ -100,6 +105,8 @@ def convert(values: dict[str, Any]) -> Spec:
         registry.known("model", spec.model)
     if ":" not in spec.selector and spec.selector != "default":
         registry.known("selector", spec.selector)
+    if spec.embedder not in EMBEDDERS:
+        raise UnknownNameError("embedder", spec.embedder, list(EMBEDDERS))
     for judge in spec.judges:
         if ":" not in judge.kind:
             registry.known("judge", judge.kind)
@@ -107,6 +114,18 @@ def convert(values: dict[str, Any]) -> Spec:
     if len(set(names)) < len(names):
         raise BadInputError("two judges in study.toml have the same name; give each its own")
     return spec
+
+
+def for_reading(decided: Spec, path: Path) -> Spec:
+    """The log's specification with what the file says of screens, budget and stop rule, which decides no query.
+
+    An edit that cannot be read is left to the next command that writes, which says what is wrong with it.
+    """
+    try:
+        edited = read(path)
+    except BadInputError:
+        return decided
+    return msgspec.structs.replace(decided, **{name: getattr(edited, name) for name in HARMLESS})
 
 
 def dumps(spec: Spec) -> str:
@@ -134,6 +153,17 @@ def dumps(spec: Spec) -> str:
     return tomlkit.dumps(document)
 
 
+def load_plugins(spec: Spec, changed: tuple[str, ...]) -> None:
+    """Make sure that the changed plug-ins can be made, before the change is recorded.
+
+    Raises BadInputError where one cannot.
+    """
+    if {"selector", "selector_options"} & set(changed) and spec.selector != "default":
+        registry.selector(spec.selector, dict(spec.selector_options))
+    if {"model", "model_options"} & set(changed):
+        registry.model(spec.model, dict(spec.model_options))
+
+
 def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:
     """The fields that differ.
 
@@ -154,4 +184,10 @@ def _readable(error: msgspec.ValidationError) -> str:
     what, _, where = text.partition(" - at `$.")
     field = where.rstrip("`")
     what = what[0].lower() + what[1:]
-    return f"field {field!r}: {what}" if field else what
+    if what.startswith("object contains unknown field"):
+        name = what.split("`")[1]
+        close = difflib.get_close_matches(name, Spec.__struct_fields__, 1)
+        return f"there is no field {name!r}; " + (f"did you mean {close[0]!r}?" if close else "take it out")
+    if field == "goal":
+        what = "say best, rank or label"
+    return f"field {field!r}: {what}; mend it" if field else what

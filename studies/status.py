@@ -99,8 +99,9 @@ def why(study: Study, number: int) -> str:
     if not query.why:
         return f"Chosen by {query.selector}."
     p = query.why["p_a"] if query.shown == "ab" else 1 - query.why["p_a"]
-    belief = f"after {query.decision} votes the left one was thought better with {p:.0%}, give or take "
-    belief += f"{query.why['sd']:.1f} logits"
+    so_far = "1 vote" if query.decision == 1 else f"{query.decision} votes"
+    belief = f"after {so_far} the chance that the left one is better was put at {p:.0%}, the difference known to "
+    belief += f"±{query.why['sd']:.1f} logits"
     reason = {
         "eubo": "the better of the two was expected to be the best there is",
         "eig": f"the answer was expected to teach {query.score:.2f} bits",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -79,7 +81,8 @@ class Study:
         """
         folder = Path(path)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BadInputError(f"{folder} already exists; choose another name, or vote in it with 'elicit vote'")
+            known = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
+            raise BadInputError(f"{folder} already exists; choose another name" + known)
         rows, listed = _candidates(items, pairs)
         spec.setdefault("goal", "label" if listed else "best")
         if (spec["goal"] == "label") != bool(listed):
@@ -89,27 +92,17 @@ class Study:
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
         features_of(rows, checked.embedder)
-        part = folder.with_name(f".{folder.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        try:
-            part.mkdir(parents=True)
+        bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
+        with _appearing(folder) as part:
             (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
             ledger = SqliteLedger(part, writable=True)
-            bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
             ledger.append([*bodies, PairsAdded(tuple(listed))] if listed else bodies)
             ledger.close()
-            if folder.exists():
-                folder.rmdir()
-            part.rename(folder)
-        except OSError as error:
-            raise BadInputError(f"{folder} cannot be written ({error.strerror}); choose another place") from None
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         return cls.open(folder)
 
     @classmethod
     def open(cls, path: str | Path, *, writable: bool = True) -> Study:
-        """Open a study. For writing, an edited `study.toml` takes effect now; for reading, the log's own spec holds.
+        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing.
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
@@ -125,10 +118,11 @@ class Study:
                 raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
             before = specs.convert(state.spec)
             if not writable:
-                return cls(folder, ledger, state, before)
+                return cls(folder, ledger, state, specs.for_reading(before, folder / specs.FILE))
             spec = specs.read(folder / specs.FILE)
             study = cls(folder, ledger, state, spec)
             if changed := specs.changes(before, spec, len(state.votes)):
+                specs.load_plugins(spec, changed)
                 study._append(SpecChanged(msgspec.to_builtins(spec), changed))
             if state.engine != ENGINE:
                 study._append(EngineChanged(ENGINE))
@@ -194,6 +188,8 @@ class Study:
         Raises BadInputError for an unknown query or outcome, or a query this judge has answered already.
         """
         with self._turn:
+            if not isinstance(query, Query | int):
+                raise BadInputError(f"a query is what 'ask' gave, or its id, not {query!r}")
             number = query if isinstance(query, int) else query.id
             if number not in self.state.asked:
                 raise BadInputError(f"query {number} was never asked in this study; ask for one first")
@@ -202,6 +198,10 @@ class Study:
                     f"query {number} has been answered by {judge or 'this judge'}; undo that vote first"
                 )
             said = _outcome(outcome, strength)
+            if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < float("inf")):
+                raise BadInputError(f"seconds must be 0 or more, not {seconds!r}")
+            if isinstance(reasons, str):
+                raise BadInputError(f"reasons must be a list of texts, not the text {reasons!r}")
             key = self._key(judge)
             self._append(Voted(number, said, judge, seconds, tuple(reasons), note, raw))
             if self._engine is None:
@@ -296,16 +296,16 @@ class Study:
     def backup(self, path: str | Path) -> None:
         """Copy the study, also while it is in use, into a new folder.
 
-        Raises BadInputError where that folder exists.
+        Raises BadInputError where that folder exists or cannot be written; nothing is left behind then.
         """
         target = Path(path)
         if target.exists():
             raise BadInputError(f"{target} already exists; choose another name for the backup")
-        target.mkdir(parents=True)
-        self._ledger.backup(target)
-        for file in self.folder.iterdir():
-            if file.is_file() and not file.name.startswith(("study.db", "study.lock")):
-                shutil.copy2(file, target / file.name)
+        with _appearing(target) as part:
+            self._ledger.backup(part)
+            for file in self.folder.iterdir():
+                if file.is_file() and not file.name.startswith(("study.db", "study.lock")):
+                    shutil.copy2(file, part / file.name)
 
     def forget(self, judge: str) -> str:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
@@ -341,6 +341,24 @@ class Study:
         engine.learn([vote])
         following = choose(engine, self.state, judge, vote)
         return Branch(engine, following, stop_of(engine, self.spec))
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A folder to fill that takes its name when the block ends well, and vanishes when it does not."""
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+    except (OSError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadInputError(f"{folder} cannot be written ({why}); choose another place") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | None:
@@ -421,6 +439,8 @@ def _candidates(
     """The items of a study and its listed pairs (id, row of a, row of b)."""
     if (items is None) == (pairs is None):
         raise BadInputError("a study is made of items or of pairs; give one of them")
+    if isinstance(items, str):
+        raise BadInputError("items is a text; give a list of items (adapters.formats.read_items reads a file)")
     if pairs is None:
         rows = items_of(items or ())
         contexts = {item.context for item in rows}

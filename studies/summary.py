@@ -59,11 +59,11 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         votes=len(state.votes),
         judges=judges,
         recommendation=None if spec.goal == "label" else Recommendation(rows[0], best.text or best.shown_text),
-        leaders=rows,
-        expected_regret=trace.every(trace.expected),
+        leaders=() if spec.goal == "label" else rows,
+        expected_regret=() if spec.goal == "label" else trace.every(trace.expected),
         p_best_curves={
             row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best])
-            for row in sorted(rows, key=lambda r: -r.p_best)[:CURVES]
+            for row in sorted(rows, key=lambda r: -r.p_best)[: 0 if spec.goal == "label" else CURVES]
         },
         vote_times=tuple(live.time for live in state.votes),
         decisive=tuple(

@@ -98,6 +98,15 @@ def test_recorded_judgments_label_pairs(tmp_path: Path, capsys: Out) -> None:
     capsys.readouterr()
 
 
+def test_items_with_embeddings_and_features_of_their_own(tmp_path: Path, capsys: Out) -> None:
+    file = tmp_path / "items.jsonl"
+    rows = [{"text": f"t{i}", "embedding": [i, 1.5], "features": {"length": i * 2}} for i in range(4)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert _code(["init", str(tmp_path / "s"), "--items", str(file)]) == 0
+    assert _code(["status", str(tmp_path / "s")]) == 0
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize("goal", ["best", "rank"])
 def test_both_goals_over_items(items: Path, tmp_path: Path, goal: str, capsys: Out) -> None:
     folder = str(tmp_path / goal)
@@ -134,6 +143,17 @@ def test_bad_input_is_one_sentence_and_code_2(items: Path, study: str, tmp_path:
     assert "known are" in fails(capsys, "init", new, "--items", str(items), "--selector", "best")
     assert "meta.nothing" in fails(capsys, "init", new, "--items", str(items), "--simulate", "meta.nothing")
     assert not Path(new).exists()
+
+
+def test_no_arguments_give_help(capsys: Out) -> None:
+    assert _code([]) == 0
+    assert "elicit demo" in capsys.readouterr().out
+
+
+def test_a_misspelt_field_is_named_with_the_closest_one(study: str, capsys: Out) -> None:
+    file = Path(study) / "study.toml"
+    file.write_text(file.read_text().replace("votes = 40", "vots = 40"))
+    assert "did you mean 'votes'" in fails(capsys, "run", study)
 
 
 def test_a_study_without_judges_cannot_run(items: Path, tmp_path: Path, capsys: Out) -> None:

@@ -45,7 +45,7 @@ async def test_a_judge_answers_the_pair_it_was_given_the_same_each_time(kind: st
 
 @pytest.mark.parametrize("kind", registry.names("judge"))
 def test_options_it_does_not_take_are_refused(kind: str) -> None:
-    with pytest.raises(BadInputError, match="options it does not take"):
+    with pytest.raises(BadInputError, match="does not take these options"):
         registry.plugin("judge", kind, OPTIONS[kind] | {"colour": "red"})
 
 

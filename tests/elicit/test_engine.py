@@ -110,7 +110,7 @@ def test_probabilities_of_preference_are_coherent() -> None:
         (lambda: Engine(X, model="gpp"), "known are"),
         (lambda: Engine(X, goal="win"), "known are"),  # type: ignore[arg-type]
         (lambda: Engine(X, device="tpu"), "known are"),
-        (lambda: Engine(X, selector_options={"colour": 1}), "options it does not take"),
+        (lambda: Engine(X, selector_options={"colour": 1}), "does not take these options"),
         (lambda: Engine(X, pairs=[(0, 0)]), "with itself"),
         (lambda: Engine(X, pairs=[(0, 10)]), "rows go from 0 to 9"),
         (lambda: Engine(X).tell(0, 0, "a"), "must differ"),
@@ -120,6 +120,11 @@ def test_probabilities_of_preference_are_coherent() -> None:
         (lambda: Engine(X).tell(0, 1, "tie", strength=2), "strength goes with"),
         (lambda: Engine(X).tell(0.7, 1, "a"), "whole numbers"),  # type: ignore[arg-type]
         (lambda: Engine(X).retract(), "no vote"),
+        (lambda: Engine(X).ask(0), "1 query or more"),
+        (lambda: Engine(X).should_stop(confidence=95), "between 0 and 1"),
+        (lambda: Engine([[1e300], [0.0]]), "scale the features down"),
+        (lambda: Engine(n_items="5"), "whole number"),  # type: ignore[arg-type]
+        (lambda: Engine(X).tell(0, 1, None), "say one of"),  # type: ignore[arg-type]
         (lambda: Engine(X).ask(46), "only 45 pairs are left"),
         (lambda: Engine(X).extend(n_items=2), "pool has features"),
         (lambda: Engine(X).extend([[1.0]]), "1 features, the pool has 3"),

@@ -266,7 +266,7 @@ def test_label_study() -> None:
     labels = LabelSummary(by_people=60, by_model=900, open=1, histogram=(300, 80, 50, 70, 400))
     data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels)
     page = check(render(data))
-    assert "Of 961 pairs, 60 got a label from people and 900 from the model; 1 has none yet." in page.text
+    assert "Of 961 pairs, 60 got a label by votes and 900 by the model's belief; 1 has none yet." in page.text
     assert ("svg", "aria-labelledby", "labels-wide-title labels-wide-text") in page.attributes
 
 

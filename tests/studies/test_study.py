@@ -418,6 +418,63 @@ def test_a_skipped_pair_is_left_for_others(tmp_path: Path) -> None:
         assert study.ask("maya") is not None
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"seconds": "x"}, "seconds"),
+        ({"seconds": -1.0}, "seconds"),
+        ({"seconds": float("nan")}, "seconds"),
+        ({"reasons": "abc"}, "reasons"),
+        ({"reasons": [1]}, "cannot be recorded"),
+        ({"note": 5}, "cannot be recorded"),
+        ({"note": "half \ud800"}, "cannot be recorded"),
+        ({"judge": 5}, "cannot be recorded"),
+    ],
+)
+def test_what_could_not_be_read_back_is_never_written(tmp_path: Path, wrong: dict[str, object], reason: str) -> None:
+    with making.make(tmp_path) as study:
+        query = study.ask("me")
+        assert query is not None
+        with pytest.raises(BadInputError, match=reason):
+            study.tell(query, "a", **({"judge": "me"} | wrong))  # type: ignore[arg-type]
+        study.tell(query, "a", "me")
+    with Study.open(tmp_path / "study") as again:
+        assert len(again.state.votes) == 1
+
+
+def test_an_edit_that_cannot_load_leaves_no_trace(tmp_path: Path) -> None:
+    with making.make(tmp_path) as study:
+        making.vote(study)
+        events = study.state.seq
+    edit(tmp_path / "study", 'selector = "default"', 'selector = "nowhere.py:Mine"')
+    with pytest.raises(BadInputError, match=r"no file 'nowhere\.py'"):
+        Study.open(tmp_path / "study")
+    with Study.open(tmp_path / "study", writable=False) as reader:
+        assert reader.state.seq == events
+        assert reader.status()["votes"] == 1
+
+
+def test_an_edit_of_the_budget_shows_before_the_next_vote(tmp_path: Path) -> None:
+    making.make(tmp_path).close()
+    edit(tmp_path / "study", "votes = 200", "votes = 77")
+    with Study.open(tmp_path / "study", writable=False) as reader:
+        assert reader.status()["budget"] == 77
+
+
+def test_a_backup_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with making.make(tmp_path) as study, pytest.raises(BadInputError, match="cannot be written"):
+        study.backup(tmp_path / "file" / "copy")
+
+
+def test_embeddings_of_ones_own_replace_the_texts(tmp_path: Path) -> None:
+    items = [{"text": f"t{i}", "embedding": [float(i), 1.0 - i]} for i in range(4)]
+    with Study.create(tmp_path / "s", items=items) as study:
+        making_features = study.engine._features
+        assert making_features is not None
+        assert making_features.shape == (4, 2)
+
+
 def test_the_newest_note_replaces_the_one_before(tmp_path: Path) -> None:
     with making.make(tmp_path) as study:
         query = study.ask("me")
