@@ -31,7 +31,7 @@ def vote(study: Path, judge: str, plain: bool) -> int:
 
 @click.command(epilog=example("elicit demo --auto --votes 40"))
 @click.option("--auto", is_flag=True, help="A simulated person votes (the default without a terminal).")
-@click.option("--votes", type=click.IntRange(1), help="The budget; default 60 with --auto, else 200.")
+@click.option("--votes", type=click.IntRange(1), help="The budget; default 100 with --auto, else 200.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another simulated person, other queries.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the study goes; default elicit-demo here.")
 @JSON

@@ -24,7 +24,7 @@ from studies.study import Study
 REPORT = "report.html"
 OWNER = "study.lock.owner"
 JUDGE = "simulated"
-VOTES = 60
+VOTES = 100
 SD = 2.0
 PERSONS = 3
 """Simulated persons who vote on random pairs, for comparison."""
