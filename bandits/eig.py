@@ -29,9 +29,7 @@ class ExpectedInformationGain:
     ) -> list[Pick]:
         def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
             rows = torch.sort(posterior.sd(), descending=True, stable=True).indices[: self.size].sort().values
-            pairs = candidates.within(rows)
-            if not len(pairs):
-                pairs = candidates.within(torch.arange(posterior.n))
+            pairs = candidates.near(rows)
             if not len(pairs):
                 return None
             bits = information(*posterior.mixture(pairs))

@@ -32,9 +32,7 @@ class Eubo:
         self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
     ) -> list[Pick]:
         def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
-            pairs = candidates.within(posterior.shortlist(self.size, self.breadth))
-            if not len(pairs):
-                pairs = candidates.within(torch.arange(posterior.n))
+            pairs = candidates.near(posterior.shortlist(self.size, self.breadth))
             if not len(pairs):
                 return None
             weights, d, variance = posterior.mixture(pairs)

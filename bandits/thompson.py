@@ -29,10 +29,7 @@ class ThompsonSampling:
     def select(
         self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
     ) -> list[Pick]:
-        rows = posterior.shortlist(self.size, 2.0)
-        pairs = candidates.within(rows)
-        if not len(pairs):
-            pairs = candidates.within(torch.arange(posterior.n))
+        pairs = candidates.near(posterior.shortlist(self.size, 2.0))
         if not len(pairs):
             return []
         present = torch.zeros(posterior.n, dtype=torch.bool)

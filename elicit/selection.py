@@ -46,6 +46,11 @@ class Candidates:
         codes = torch.tensor([a * self.n + b for a, b in sorted(self.avoid)])
         return pairs[~torch.isin(pairs.min(1).values * self.n + pairs.max(1).values, codes)]
 
+    def near(self, rows: Tensor) -> Tensor:
+        """The admissible pairs within `rows`, or all there are where these have none."""
+        pairs = self.within(rows)
+        return pairs if len(pairs) else self.within(torch.arange(self.n))
+
     def without(self, picks: Sequence[Pick]) -> Candidates:
         """The same candidates less what was picked."""
         return replace(self, avoid=self.avoid | {(min(p.a, p.b), max(p.a, p.b)) for p in picks})

@@ -9,7 +9,8 @@ from elicit.engine import Engine
 from elicit.events import ENGINE, Asked, EngineChanged, Event, SpecChanged, State
 from elicit.types import Query
 from studies import spec as specs
-from studies.study import Study, choose, engine_for, lessons
+from studies.decisions import choose, engine_for, lessons
+from studies.study import Study
 
 DRIFT = 1e-6
 """Relative difference of scores up to which another machine's rounding is the likely reason."""

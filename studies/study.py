@@ -5,7 +5,6 @@ Record comes before update: a vote is in the log before the engine learns it, so
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import threading
@@ -37,6 +36,7 @@ from elicit.events import (
 )
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Vote
 from studies import spec as specs
+from studies.decisions import answered, choose, engine_for, lesson, lessons, stop_of
 from studies.features import features_of
 from studies.lookahead import Branch, Lookahead
 from studies.spec import Spec
@@ -44,10 +44,6 @@ from studies.spec import Spec
 if TYPE_CHECKING:
     from elicit.engine import Engine
     from elicit.stopping import Stop
-
-
-MANY_ITEMS = 20_000
-"""From so many items on, the engine computes on all cores."""
 
 
 class Study:
@@ -212,7 +208,7 @@ class Study:
                 self._stop = (self.state.folded, branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
             else:
-                self._engine.learn([_lesson(self.state.votes[-1].vote)])
+                self._engine.learn([lesson(self.state.votes[-1].vote)])
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -266,7 +262,7 @@ class Study:
             return f"the budget of {self.spec.votes} votes is spent; raise `votes` in study.toml to go on"
         taken = set(self.state.pending(judge))
         if self.spec.goal == "label":
-            taken |= set(_answered(self.state, judge))
+            taken |= set(answered(self.state, judge))
             pairs = {(min(a, b), max(a, b)) for _, a, b in self.state.pairs}
             return "every pair is answered or with another judge" if taken >= pairs else ""
         n = len(self.state.items)
@@ -359,66 +355,6 @@ def _appearing(folder: Path) -> Iterator[Path]:
         raise BadInputError(f"{folder} cannot be written ({why}); choose another place") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | None:
-    """The next query for a judge, as a function of the log alone: live asks, looking ahead and replays share it.
-
-    A judge is not asked a pair again while there are others, then not the ones it saw last; a listed pair is not asked
-    after anybody's label. more: votes counted besides those of the log. None: no pair is left.
-    """
-    pending = state.pending(judge)
-    seen = list(dict.fromkeys(reversed(_answered(state, judge, *more))))  # the newest first
-    pairs = len(state.pairs) or engine.n * (engine.n - 1) // 2
-    if not state.pairs and len({*seen, *pending}) >= pairs:
-        seen = seen[: pairs // 2]
-    try:
-        return engine.ask(pending=pending, avoid=seen)
-    except BadInputError:
-        return None
-
-
-def _answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
-    """The pairs that are not for this judge: its own votes, and listed pairs with anybody's label; newest last."""
-    votes = [*(live.vote for live in state.votes), *more]
-    return [v.pair for v in votes if v.judge == judge or (state.pairs and v.outcome.choice != "skip")]
-
-
-def lessons(state: State) -> list[Vote]:
-    """What the engine learns of the live votes: never seconds, reasons or notes, so that they decide nothing."""
-    return [_lesson(live.vote) for live in state.votes]
-
-
-def _lesson(vote: Vote) -> Vote:
-    return Vote(vote.a, vote.b, vote.outcome, vote.judge)
-
-
-def engine_for(spec: Spec, state: State) -> Engine:
-    """The engine of a study before any vote."""
-    import torch
-
-    from elicit.engine import Engine
-
-    # Small matrices lose more to threads that wait for each other than they gain, and one thread always adds up in
-    # the same order: a study decides the same way whatever the machine's core count.
-    torch.set_num_threads(1 if len(state.items) < MANY_ITEMS else os.cpu_count() or 1)
-    features = features_of(state.items, spec.embedder)
-    return Engine(
-        features,
-        n_items=len(state.items),
-        model=spec.model,
-        selector=spec.selector,
-        seed=spec.seed,
-        device="auto",
-        goal=spec.goal,
-        pairs=[(a, b) for _, a, b in state.pairs] or None,
-        model_options=dict(spec.model_options),
-        selector_options=dict(spec.selector_options),
-    )
-
-
-def stop_of(engine: Engine, spec: Spec) -> Stop:
-    return engine.should_stop(spec.stop.regret, spec.stop.confidence)
 
 
 def _outcome(outcome: str | Outcome, strength: int | None) -> Outcome:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from elicit.events import State
 from elicit.types import Vote
+from studies.decisions import engine_for, lessons, stop_of
 from studies.spec import Spec
-from studies.study import engine_for, lessons, stop_of
 
 POINTS = 60
 

@@ -1,0 +1,78 @@
+"""What a study decides, as a function of its log alone: live asks, looking ahead and replays share these."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from elicit.events import State
+from elicit.types import BadInputError, Query, Vote
+from studies.features import features_of
+from studies.spec import Spec
+
+if TYPE_CHECKING:
+    from elicit.engine import Engine
+    from elicit.stopping import Stop
+
+MANY_ITEMS = 20_000
+"""From so many items on, the engine computes on all cores."""
+
+
+def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | None:
+    """The next query for a judge, as a function of the log alone: live asks, looking ahead and replays share it.
+
+    A judge is not asked a pair again while there are others, then not the ones it saw last; a listed pair is not asked
+    after anybody's label. more: votes counted besides those of the log. None: no pair is left.
+    """
+    pending = state.pending(judge)
+    seen = list(dict.fromkeys(reversed(answered(state, judge, *more))))  # the newest first
+    pairs = len(state.pairs) or engine.n * (engine.n - 1) // 2
+    if not state.pairs and len({*seen, *pending}) >= pairs:
+        seen = seen[: pairs // 2]
+    try:
+        return engine.ask(pending=pending, avoid=seen)
+    except BadInputError:
+        return None
+
+
+def answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
+    """The pairs that are not for this judge: its own votes, and listed pairs with anybody's label; newest last."""
+    votes = [*(live.vote for live in state.votes), *more]
+    return [v.pair for v in votes if v.judge == judge or (state.pairs and v.outcome.choice != "skip")]
+
+
+def lessons(state: State) -> list[Vote]:
+    """What the engine learns of the live votes: never seconds, reasons or notes, so that they decide nothing."""
+    return [lesson(live.vote) for live in state.votes]
+
+
+def lesson(vote: Vote) -> Vote:
+    return Vote(vote.a, vote.b, vote.outcome, vote.judge)
+
+
+def engine_for(spec: Spec, state: State) -> Engine:
+    """The engine of a study before any vote."""
+    import torch
+
+    from elicit.engine import Engine
+
+    # Small matrices lose more to threads that wait for each other than they gain, and one thread always adds up in
+    # the same order: a study decides the same way whatever the machine's core count.
+    torch.set_num_threads(1 if len(state.items) < MANY_ITEMS else os.cpu_count() or 1)
+    features = features_of(state.items, spec.embedder)
+    return Engine(
+        features,
+        n_items=len(state.items),
+        model=spec.model,
+        selector=spec.selector,
+        seed=spec.seed,
+        device="auto",
+        goal=spec.goal,
+        pairs=[(a, b) for _, a, b in state.pairs] or None,
+        model_options=dict(spec.model_options),
+        selector_options=dict(spec.selector_options),
+    )
+
+
+def stop_of(engine: Engine, spec: Spec) -> Stop:
+    return engine.should_stop(spec.stop.regret, spec.stop.confidence)
