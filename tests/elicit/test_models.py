@@ -229,3 +229,16 @@ def test_folding_columns_into_a_dense_covariance_changes_no_belief() -> None:
 def test_the_process_refuses_items_without_features() -> None:
     with pytest.raises(BadInputError, match="bradley_terry"):
         registry.model("gp").init(3, None, "cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("name", MODELS)
+def test_a_gpu_believes_what_the_cpu_believes(name: str) -> None:
+    cast = [Vote(i % N, (i * 5 + 1) % N, ChoiceOutcome("a")) for i in range(40) if i % N != (i * 5 + 1) % N]
+    model = registry.model(name)
+    there = model.update(model.init(N, FEATURES, "cuda"), cast, stream(0, "update"))
+    here = learn(name, cast)
+    assert torch.allclose(here.mean(), there.mean(), atol=1e-6)
+    assert torch.allclose(here.sd(centred=True), there.sd(centred=True), atol=1e-6)
+    assert torch.allclose(here.difference(pairs).probability, there.difference(pairs).probability, atol=1e-6)
+    assert torch.equal(here.shortlist(4, 1.5), there.shortlist(4, 1.5))
