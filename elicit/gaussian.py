@@ -150,11 +150,10 @@ class GridPosterior:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
         parent, c = self._column(a, b)
         d, s2 = parent._moments(c, a, b)
-        left = torch.zeros_like(s2)
+        shrink = torch.zeros_like(s2)
         for outcome in DECIDED:
             z, _, variance = parent._site(outcome, d, s2)
-            left += z * variance
-        shrink = ((1 - left / s2) / s2).clamp_min(0)
+            shrink += z * _shrink(variance, s2)
         return parent._narrowed(c, shrink, f"?{a},{b}".encode())
 
     def _after(self, vote: Vote, compact: bool = True) -> GridPosterior:
@@ -164,7 +163,7 @@ class GridPosterior:
         parent, c = self._column(vote.a, vote.b)
         d, s2 = parent._moments(c, vote.a, vote.b)
         z, expected, variance = parent._site(vote.outcome, d, s2)
-        shrink = ((1 - variance / s2) / s2).clamp_min(0)
+        shrink = _shrink(variance, s2)
         name = f"{vote.a},{vote.b},{choice},{vote.outcome.strength}".encode()
         child = parent._narrowed(c, shrink, name)
         step = ((expected - d) / s2).to(c)
@@ -351,6 +350,11 @@ class GridPosterior:
         out = torch.zeros(self.n, dtype=torch.float64)
         out[rows] = torch.bincount(draws.argmax(1), minlength=len(rows)).double() / len(draws)
         return out
+
+
+def _shrink(variance: Tensor, s2: Tensor) -> Tensor:
+    """The squared column weight that takes the variance of x from s2 to `variance`; a vote never widens it."""
+    return ((1 - variance / s2) / s2).clamp_min(0)
 
 
 def root(block: Tensor) -> Tensor:
