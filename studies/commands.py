@@ -131,9 +131,8 @@ def status(study: Path, as_json: bool) -> None:
         return
     left = values["votes_left"]
     undone = f", {values['undone']} taken back" if values["undone"] else ""
-    click.echo(
-        f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {values['items']} items"
-    )
+    what = f"{values['pairs']} pairs" if "pairs" in values else f"{values['items']} items"
+    click.echo(f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {what}")
     if best := values.get("best"):
         from elicit.safe_text import one_line
 
@@ -147,7 +146,7 @@ def status(study: Path, as_json: bool) -> None:
             f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, the rest by the model"
         )
     click.echo(f"{'stop' if values['stop'] else 'go on'}: {values['why']}")
-    if left and not values["stop"]:
+    if left and left[2] and not values["stop"]:
         click.echo(f"votes left until then or until the budget is spent: {left[0]} to {left[2]} (80 % interval)")
 
 

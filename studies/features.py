@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from elicit.types import BadInputError, Item
 
+EMBEDDED = 100_000
+"""Characters of a text that are embedded; what comes later moves a mean of token vectors little."""
+
 
 def features_of(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | None:
     """(N, d) features: the items' embeddings or those of their texts, beside their named features; None: ids only.
@@ -31,7 +34,7 @@ def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | N
         return None
     from adapters.embedder import embed
 
-    return _unit_variance(embed([item.text for item in items]).astype(np.float64))
+    return _unit_variance(embed([item.text[:EMBEDDED] for item in items]).astype(np.float64))
 
 
 def _named(items: Sequence[Item]) -> NDArray[np.float64] | None:
