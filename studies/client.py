@@ -13,6 +13,7 @@ from elicit.service import Answer, Ballot, Overview, PastVote, StudyCard, Turn
 from elicit.types import BadInputError
 
 T = TypeVar("T")
+GONE = "the engine has stopped; every vote it confirmed is saved"
 
 
 class _Reply(msgspec.Struct):
@@ -100,7 +101,7 @@ class LocalService:
 
     async def _call(self, kind: type[T], method: str, *arguments: Any) -> T:
         if self._process.stdin is None or self._process.stdin.is_closing() or (self._reader and self._reader.done()):
-            raise ConnectionError("the engine has stopped; everything you voted is saved, start again to go on")
+            raise ConnectionError(GONE)
         self._number += 1
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = future
@@ -123,4 +124,4 @@ class LocalService:
         finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(ConnectionError("the engine has stopped; everything you voted is saved"))
+                    future.set_exception(ConnectionError(GONE))

@@ -189,7 +189,9 @@ class VoteScreen(Screen[None]):
     def _failed(self, what: str, error: Exception) -> None:
         self._busy = False
         reason = one_line(str(error), empty="the engine does not answer").rstrip(".")
-        self.say(f"{what}: {reason}. Try again, or quit and come back.", warn=True)
+        gone = isinstance(error, ConnectionError)
+        what_next = "Quit with q and start again to go on here" if gone else "Try again, or quit and come back"
+        self.say(f"{what}: {reason}. {what_next}.", warn=True)
 
     async def _show(self, turn: Turn) -> None:
         """Paint a turn, then let keys in again."""

@@ -95,7 +95,7 @@ async def test_the_engine_process_killed_is_said_and_resumed_at_the_same_query(t
     *answered, pending = await _vote(service, 4)
     service._process.kill()
     await service._process.wait()
-    with pytest.raises(ConnectionError, match="everything you voted is saved"):
+    with pytest.raises(ConnectionError, match="every vote it confirmed is saved"):
         await service.turn()
     await service.close()
     again = await LocalService.start(tmp_path / "study", "me")
