@@ -113,6 +113,7 @@ class VoteScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Back from another screen: the pair has just come into view again."""
+        self._pace.painted(again=True)  # keys count from here at the earliest, and from the refresh at the latest
         self.call_after_refresh(self._pace.painted, again=True)
 
     # Voting

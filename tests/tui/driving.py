@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import textual._wait
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -17,10 +16,6 @@ from tui.ballot import BallotView
 from tui.pane import Pane
 from tui.render import plain_text
 from tui.vote import VoteScreen
-
-# Pilot waits until the process has been idle for this long after every key; its own 20 ms take most of a test's time.
-textual._wait.SLEEP_GRANULARITY = 1 / 200
-textual._wait.SLEEP_IDLE = textual._wait.SLEEP_GRANULARITY / 10
 
 WIDE = (120, 40)
 SMALL = (80, 24)
@@ -63,6 +58,7 @@ class Voter:
 
     async def settled(self) -> None:
         await self.until(lambda: self.screen.ready)
+        await self.pilot.pause()  # what is to happen after the next refresh has happened
 
     async def press(self, *keys: str, after: float = 1.0) -> None:
         """Press keys, each that many seconds after the last one."""
