@@ -81,7 +81,7 @@ class FeatureCovariance:
 
     def __init__(self, maps: Sequence[Tensor], kernels: Sequence[Kernel], priors: Sequence[Prior]) -> None:
         self.n, self.models = len(maps[0]), len(priors)
-        self._maps, self._kernels, self._priors = list(maps), list(kernels), list(priors)
+        self._maps, self._kernels = list(maps), list(kernels)
         like = maps[0]
         self._which = torch.tensor([p.kernel for p in priors], device=like.device)
         total = torch.tensor([p.amplitude**2 for p in priors], dtype=like.dtype, device=like.device)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from elicit.types import STRENGTHS, ChoiceOutcome, Outcome
+from elicit.types import STRENGTHS, Outcome
 
 SLIP = 0.02
 # Boundaries between slightly | clearly | far lie at differences of 1 and 3 logits; a person's own differ, so the slope
@@ -58,12 +58,3 @@ def strength_likelihood(strength: int, x: Tensor) -> Tensor:
         ]
     )
     return torch.softmax(logits, 0)[strength - 1]
-
-
-def mirror(outcome: Outcome) -> Outcome:
-    """The same judgment with a and b exchanged."""
-    if outcome.choice == "a":
-        return ChoiceOutcome("b", outcome.strength)
-    if outcome.choice == "b":
-        return ChoiceOutcome("a", outcome.strength)
-    return outcome

@@ -79,6 +79,15 @@ class ChoiceOutcome(msgspec.Struct, frozen=True, omit_defaults=True, tag="choice
 Outcome = ChoiceOutcome
 
 
+def mirror(outcome: Outcome) -> Outcome:
+    """The same judgment with a and b exchanged."""
+    if outcome.choice == "a":
+        return ChoiceOutcome("b", outcome.strength)
+    if outcome.choice == "b":
+        return ChoiceOutcome("a", outcome.strength)
+    return outcome
+
+
 class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     """A comparison the engine wants answered.
 

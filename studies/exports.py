@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.export import write_rows
 from adapters.tables import Kind
-from elicit.types import BadInputError, Choice
+from elicit.types import BadInputError, mirror
 from studies.status import leaders, pair_labels
 
 if TYPE_CHECKING:
     from studies.study import Study
-
-FLIPPED: dict[str, Choice] = {"a": "b", "b": "a"}
 
 
 def export(study: Study, path: str, table: str = "votes", format: Kind | None = None) -> int:  # noqa: A002
@@ -41,7 +39,7 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
         a, b = items[vote.a], items[vote.b]
         if first != vote.a:  # speak of the pair as it was listed
             a, b, p_a = b, a, None if p_a is None else round(1 - p_a, 6)
-            choice, shown = FLIPPED.get(choice, choice), "ba" if shown == "ab" else "ab"
+            choice, shown = mirror(vote.outcome).choice, "ba" if shown == "ab" else "ab"
         rows.append(
             {
                 "vote": number,

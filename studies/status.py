@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elicit.service import LeaderRow, PastVote, Progress, side_of
+from elicit.types import mirror
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -170,9 +171,8 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     votes: dict[tuple[int, int], list[str]] = {}
     for live in state.votes:
         if live.vote.outcome.choice != "skip":
-            flip = live.vote.a > live.vote.b
-            choice = live.vote.outcome.choice
-            votes.setdefault(live.vote.pair, []).append({"a": "b", "b": "a"}.get(choice, choice) if flip else choice)
+            said = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
+            votes.setdefault(live.vote.pair, []).append(said.choice)
     p = study.engine.p_prefer([(a, b) for _, a, b in state.pairs])
     rows = []
     for (pair_id, a, b), probability in zip(state.pairs, p, strict=True):

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from elicit import registry
 from elicit.gaussian import CHUNK, DECIDED, GridPosterior
-from elicit.outcomes import likelihood, mirror
+from elicit.outcomes import likelihood
 from elicit.posterior import Posterior
 from elicit.randomness import stream
-from elicit.types import BadInputError, ChoiceOutcome, Vote
+from elicit.types import BadInputError, ChoiceOutcome, Vote, mirror
 
 MODELS = registry.names("model")
 N, D = 9, 4

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.outcomes import SLIP, likelihood, mirror, strength_likelihood
-from elicit.types import ChoiceOutcome
+from elicit.outcomes import SLIP, likelihood, strength_likelihood
+from elicit.types import ChoiceOutcome, mirror
 
 differences = st.floats(-60, 60).map(lambda x: torch.tensor([x], dtype=torch.float64))
 nus = st.floats(0, 10)
