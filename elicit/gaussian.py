@@ -15,6 +15,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -82,6 +83,14 @@ class Columns:
         for k, part in enumerate(torch.split(weights, CHUNK, 1)):
             total = total + torch.bmm(part[:, None], self._chunks[k][:, : part.shape[1]])[:, 0]
         return total
+
+    def dot(self, x: Tensor, count: int, models: Tensor | None = None) -> Tensor:
+        """The products of the first `count` columns with x (N, S), under all models or the chosen: (m, count, S)."""
+        parts = []
+        for k in range(0, count, CHUNK):
+            chunk = self._chunks[k // CHUNK][:, : count - k]
+            parts.append((chunk if models is None else chunk[models]) @ x)
+        return torch.cat(parts, 1)
 
     def mean(self, count: int) -> Tensor:
         """(M, count) the mean of each of the first `count` columns over the items."""
@@ -211,7 +220,7 @@ class GridPosterior:
         variance = (weighted * (x - mean[:, None]) ** 2).sum(1) / z
         return z, mean, variance
 
-    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> GridPosterior:
+    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
         beta2 = shrink.to(c)
         v = (self.v - beta2[:, None] * c * c).clamp_min(0)
         lineage = hashlib.blake2b(self.lineage + b"/" + name, digest_size=12).digest()
