@@ -3,7 +3,7 @@
 The leading coordinates are the principal components of the features. They diagonalise the linear kernels, whitened or
 not, and very nearly the smooth kernels too: for 384-dimensional text embeddings 256 of them hold as much of a squared
 exponential's variance as its own 256 leading eigenfunctions do. What rank is left, where features are few, goes to
-functions that are not linear: the squared exponential on anchor items less its linear part (Nystrom coordinates;
+functions that are not linear: the leading eigenfunctions of a squared exponential on anchor items (Nystrom coordinates;
 Williams and Seeger 2001).
 """
 
@@ -28,8 +28,8 @@ WIDTH = 0.7
 class Basis:
     """From features (S, d) to coordinates (S, r).
 
-    mean (d,), linear (d, r1): the principal part, of unit variance. anchors (A, d) centred, weights (A, r2),
-    correction (1 + r1, r2): the part that is not linear. rows (A,): the items that are the anchors; maps: their feature
+    mean (d,), linear (d, r1): the principal part, of unit variance. anchors (A, d) centred, weights (A, r2), offset
+    (r2,): the part that is not linear, centred too. rows (A,): the items that are the anchors; maps: their feature
     maps, for the kernels.
     """
 
@@ -37,7 +37,7 @@ class Basis:
     linear: Tensor
     anchors: Tensor
     weights: Tensor
-    correction: Tensor
+    offset: Tensor
     rows: Tensor
     maps: list[Tensor]
 
@@ -47,9 +47,7 @@ class Basis:
         principal = x @ self.linear.to(x)
         if not self.weights.shape[1]:
             return principal
-        k = _squared_exponential(x, self.anchors.to(x))
-        ones = torch.ones_like(principal[:, :1])
-        bent = k @ self.weights.to(x) - torch.cat([ones, principal], 1) @ self.correction.to(x)
+        bent = _squared_exponential(x, self.anchors.to(x)) @ self.weights.to(x) - self.offset.to(x)
         return torch.cat([principal, bent], 1)
 
     def table(self, features: NDArray[np.floating], dtype: torch.dtype) -> Tensor:
@@ -72,21 +70,17 @@ def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:
     values = values.clamp_min(0)
     kept = torch.nonzero(values > 1e-10 * values.max().clamp_min(1e-300))[:, 0].flip(0)[: min(rank, n - 1)]
     linear = vectors[:, kept] * values[kept].rsqrt()
-    principal = x @ linear
-    flat = torch.cat([torch.ones_like(x[:, :1]), principal], 1)
     left = min(rank, len(rows) - 1) - len(kept)
-    weights, correction = x.new_zeros(len(rows), 0), x.new_zeros(flat.shape[1], 0)
+    weights, offset = x.new_zeros(len(rows), 0), x.new_zeros(0)
     if left > 0 and len(kept):
         k = _squared_exponential(x, x)
-        fit = torch.linalg.pinv(flat) @ k
-        rest = k - flat @ fit
-        rest = rest - (rest @ torch.linalg.pinv(flat).T) @ flat.T
-        size, axes = torch.linalg.eigh((rest + rest.T) / 2)
+        centre = k - k.mean(0)
+        size, axes = torch.linalg.eigh(centre - centre.mean(1, keepdim=True))
         some = torch.nonzero(size > 1e-8 * len(rows))[:, 0].flip(0)[:left]
         # Of unit variance over the anchors, as the principal ones are over the pool.
         weights = axes[:, some] / size[some] * len(rows) ** 0.5
-        correction = fit @ weights
-    return Basis(mean, linear, x, weights, correction, rows, maps_of(x, values, vectors))
+        offset = k.mean(0) @ weights
+    return Basis(mean, linear, x, weights, offset, rows, maps_of(x, values, vectors))
 
 
 def diagonal_priors(basis: Basis, prior: Covariance) -> tuple[Tensor, Tensor]:
@@ -99,19 +93,30 @@ def diagonal_priors(basis: Basis, prior: Covariance) -> tuple[Tensor, Tensor]:
     phi = basis.at(basis.anchors + basis.mean)
     gram = phi.T @ phi
     square = phi * phi
-    normal = torch.linalg.pinv(gram * gram - square.T @ square, hermitian=True)
+    normal = gram * gram - square.T @ square
+    normal.diagonal().add_(1e-9 * normal.diagonal().mean())
     everyone = torch.arange(len(phi), device=phi.device)
     variances, own = [], []
     for model in torch.split(torch.arange(prior.models, device=phi.device), 1):
         k = prior.block(everyone, model)[0].to(phi)
         total = k.diagonal()
         across = ((phi.T @ k).T * phi).sum(0) - (square * total[:, None]).sum(0)
-        variance = (normal @ across).clamp_min(0)
+        variance = _nonnegative(normal, across)
         seen = float((square @ variance).mean())
         whole = float(total.mean())
         variances.append(variance * min(1.0, whole / max(seen, 1e-300)))
         own.append(max(whole - seen, 1e-4 * whole))
     return torch.stack(variances), torch.tensor(own).to(phi)
+
+
+def _nonnegative(normal: Tensor, right: Tensor) -> Tensor:
+    """(r,) the solution of normal x = right, coordinates that would be negative left out one round after another."""
+    kept = torch.arange(len(right), device=right.device)
+    while True:
+        x = torch.linalg.solve(normal[kept[:, None], kept], right[kept])
+        if (x >= 0).all():
+            return torch.zeros_like(right).index_copy(0, kept, x)
+        kept = kept[x > 0]
 
 
 def _squared_exponential(x: Tensor, anchors: Tensor) -> Tensor:

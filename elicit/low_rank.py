@@ -52,12 +52,14 @@ class Table:
     @staticmethod
     def of(phi: Tensor, variance: Tensor) -> Table:
         """variance: (r,) of the coordinates' weights, averaged over the grid."""
-        prior, square = phi.new_empty(len(phi)), torch.zeros_like(variance)
+        prior, square, total = phi.new_empty(len(phi)), torch.zeros_like(variance), torch.zeros_like(variance)
         for rows in torch.split(torch.arange(len(phi), device=phi.device), CHUNK_ROWS):
-            part = phi[rows[0] : rows[-1] + 1].square()
-            prior[rows] = part @ variance.to(phi)
+            part = phi[rows]
+            total += part.sum(0, dtype=torch.float64)
+            part = part.square()
             square += part.sum(0, dtype=torch.float64)
-        return Table(phi, prior, phi.mean(0, dtype=torch.float64), square / len(phi))
+            prior[rows] = part @ variance.to(phi)
+        return Table(phi, prior, total / len(phi), square / len(phi))
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class LowRankPosterior(GridPosterior):
             mu[:, gone] = 0.0
             matrix[:, gone] = 0.0
             matrix[:, :, gone] = 0.0
-            matrix[:, gone, gone] = matrix[:, -1, -1:]
+            matrix[:, gone, gone] = matrix[:, -1, -1:].clone()
         place = {row: i for i, row in enumerate([*retired.place, *retire])}
         return replace(
             self,
@@ -320,10 +322,11 @@ class LowRankPosterior(GridPosterior):
         pooled = self._pooled(self.heavy(SELECTED_MODELS))
         best = means.argmax()
         rows = torch.arange(self.n, device=means.device)
-        if self.n > EXACT_ROWS:
-            typical = pooled.diagonal()[: self.rank] @ table.square / table.prior.mean(dtype=torch.float64)
+        if self.n > max(EXACT_ROWS, size):
+            whole = table.prior.mean(dtype=torch.float64).clamp_min(1e-12)
+            typical = pooled.diagonal()[: self.rank] @ table.square / whole
             crude = (table.prior * typical.to(means) + pooled[-1, -1].to(means)).sqrt()
-            rows = _top((means + breadth * crude).index_fill(0, best, torch.inf), EXACT_ROWS)
+            rows = _top((means + breadth * crude).index_fill(0, best, torch.inf), max(EXACT_ROWS, size))
         bound = means[rows] + breadth * self._variance(rows, pooled).sqrt()
         bound[rows == best] = torch.inf  # the recommended item is always among them
         return rows[_top(bound, size)].cpu()
