@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -294,17 +294,20 @@ def _as_column(scores: ArrayLike) -> ArrayLike:
     return np.reshape(scores, (-1, 1)) if np.ndim(scores) == 1 else scores
 
 
-def _matrix(features: ArrayLike, name: str = "features") -> NDArray[np.float64]:
+def _matrix(features: ArrayLike, name: str = "features") -> NDArray[np.floating[Any]]:
     try:
-        array = np.asarray(features, dtype=np.float64)
+        array = np.asarray(features)
+        if array.dtype != np.float32:  # single precision stays: a large matrix is not copied
+            array = np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
         raise BadInputError(f"{name} must be numbers of shape (N, d)") from None
     if array.ndim != 2 or array.shape[1] == 0:
         raise BadInputError(f"{name} must have shape (N, d), not {array.shape}")
-    if not np.isfinite(array).all():
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))
+    if not (np.isfinite(low) and np.isfinite(high)):
         row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
         raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]}; every one must be a finite number")
-    if (np.abs(array) > LARGEST).any():
+    if max(-low, high) > LARGEST:
         row, column = (int(x) for x in np.argwhere(np.abs(array) > LARGEST)[0])
         raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]:.3g}; scale the {name} down")
     return array

@@ -15,7 +15,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -84,6 +84,14 @@ class Columns:
         for k, part in enumerate(torch.split(weights, CHUNK, 1)):
             total = total + torch.bmm(part[:, None], self._chunks[k][:, : part.shape[1]])[:, 0]
         return total
+
+    def dot(self, x: Tensor, count: int, models: Tensor | None = None) -> Tensor:
+        """The products of the first `count` columns with x (N, S), under all models or the chosen: (m, count, S)."""
+        parts = []
+        for k in range(0, count, CHUNK):
+            chunk = self._chunks[k // CHUNK][:, : count - k]
+            parts.append((chunk if models is None else chunk[models]) @ x)
+        return torch.cat(parts, 1)
 
     def mean(self, count: int) -> Tensor:
         """(M, count) the mean of each of the first `count` columns over the items."""
@@ -169,7 +177,7 @@ class GridPosterior:
             child,
             mu=parent.mu + c * step[:, None],
             evidence=parent.evidence + site.z.log(),
-            noise=self.noise.after(outcome, vote.judge, float(self.weights @ site.clean), chance(outcome, self.noise)),
+            noise=self.noise.after(outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)),
         )
         return child._compacted() if compact else child
 
@@ -201,7 +209,7 @@ class GridPosterior:
         s2 = (c[:, a] + sign * c[:, b]).double().cpu()
         return (d, s2.clamp_min(1e-10)) if sign == -1 else (d / 2, (s2 / 2).clamp_min(1e-10))
 
-    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> GridPosterior:
+    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
         beta2 = shrink.to(c)
         v = (self.v - beta2[:, None] * c * c).clamp_min(0)
         lineage = hashlib.blake2b(self.lineage + b"/" + name, digest_size=12).digest()

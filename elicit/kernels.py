@@ -238,35 +238,38 @@ class DenseCovariance:
 
 @dataclass(frozen=True)
 class OwnCovariance:
-    """Independent items: variance (M,) for each of n."""
+    """Independent items: variance (M, N)."""
 
     variance: Tensor
-    n: int
 
     @property
     def models(self) -> int:
         return len(self.variance)
 
+    @property
+    def n(self) -> int:
+        return self.variance.shape[1]
+
     def only(self, models: Tensor) -> OwnCovariance:
-        return OwnCovariance(self.variance[models], self.n)
+        return OwnCovariance(self.variance[models])
 
     def column(self, a: int, b: int, sign: int) -> Tensor:
-        out = self.variance.new_zeros(self.models, self.n)
-        out[:, a] = self.variance
-        out[:, b] = sign * self.variance
+        out = torch.zeros_like(self.variance)
+        out[:, a] = self.variance[:, a]
+        out[:, b] = sign * self.variance[:, b]
         return out
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        return self.variance[models][:, None, None] * torch.eye(len(rows)).to(self.variance)
+        return torch.diag_embed(self.variance[models][:, rows])
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
-        return 2 * self.variance[models][:, None].expand(-1, len(pairs))
+        return self.variance[models][:, pairs].sum(2)
 
     def diagonal(self) -> Tensor:
-        return self.variance[:, None].repeat(1, self.n)
+        return self.variance.clone()
 
     def row_mean(self) -> Tensor:
-        return (self.variance / self.n)[:, None].expand(-1, self.n)
+        return self.variance / self.n
 
 
 def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[Tensor]:
@@ -275,6 +278,9 @@ def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[
     x = x - x.mean(0)
     covariance = x.T @ x / max(1, len(x) - 1)
     values, vectors = torch.linalg.eigh(covariance)
-    mean = values.clamp_min(0).mean()
-    whitened = x @ (vectors * (values.clamp_min(0) + mean + 1e-12).rsqrt())
-    return [x.to(dtype), whitened.to(dtype)]
+    return [m.to(dtype) for m in maps_of(x, values.clamp_min(0), vectors)]
+
+
+def maps_of(x: Tensor, values: Tensor, vectors: Tensor) -> list[Tensor]:
+    """The feature maps of centred items x (S, d), from the variances (d,) and directions (d, d) of the pool."""
+    return [x, x @ (vectors * (values + values.mean() + 1e-12).rsqrt())]

@@ -24,7 +24,7 @@ class BradleyTerry:
 
     def init(self, n_items: int, known: Knowledge, device: str) -> GridPosterior:
         variance = torch.tensor([a * a for a in AMPLITUDES], dtype=torch.float64, device=device)
-        return GridPosterior.prior(OwnCovariance(variance, n_items), [0.0] * len(AMPLITUDES))
+        return GridPosterior.prior(OwnCovariance(variance[:, None].repeat(1, n_items)), [0.0] * len(AMPLITUDES))
 
     def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
         return posterior.update(votes)

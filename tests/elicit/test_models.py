@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from elicit import registry
 from elicit.gaussian import CHUNK, DECIDED, MIN_WEIGHT, GridPosterior
 from elicit.outcomes import chance, likelihood
-from elicit.posterior import Knowledge, Posterior
+from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Vote, mirror
 
-MODELS = registry.names("model")
+LOW_RANK = "gp of low rank"
+MODELS = [*registry.names("model"), LOW_RANK]
 N, D = 9, 4
 FEATURES = np.random.default_rng(1).standard_normal((N, D))
 
@@ -30,8 +31,12 @@ votes = st.lists(
 pairs = torch.tensor([(i, j) for i in range(N) for j in range(N) if i != j])
 
 
+def model_called(name: str) -> UtilityModel:
+    return registry.model("gp", {"exact": 1}) if name == LOW_RANK else registry.model(name)
+
+
 def learn(name: str, given_votes: list[Vote], features: np.ndarray = FEATURES) -> Posterior:
-    model = registry.model(name)
+    model = model_called(name)
     return model.update(model.init(len(features), Knowledge(features), "cpu"), given_votes, stream(0, "update"))
 
 
@@ -74,7 +79,7 @@ def test_beliefs_are_coherent(name: str, given_votes: list[Vote]) -> None:
 @settings(max_examples=15, deadline=None)
 @given(votes, st.integers(0, 12))
 def test_votes_one_by_one_teach_what_they_teach_together(name: str, given_votes: list[Vote], cut: int) -> None:
-    model = registry.model(name)
+    model = model_called(name)
     whole = learn(name, given_votes)
     parts = model.update(learn(name, given_votes[:cut]), given_votes[cut:], stream(0, "update"))
     assert torch.equal(whole.mean(), parts.mean())
@@ -86,7 +91,7 @@ def test_votes_one_by_one_teach_what_they_teach_together(name: str, given_votes:
 @given(votes, st.lists(st.sampled_from(["a", "b", "tie", "skip"]), min_size=2, max_size=5))
 def test_beliefs_that_branch_do_not_disturb_each_other(name: str, given_votes: list[Vote], answers: list[str]) -> None:
     """Looking ahead makes siblings that share their columns; each must be as if it were alone."""
-    model, rng = registry.model(name), stream(0, "update")
+    model, rng = model_called(name), stream(0, "update")
     parent = learn(name, given_votes)
     first = [Vote(0, 1, ChoiceOutcome(answer)) for answer in answers]  # type: ignore[arg-type]
     children = [model.update(parent, [vote], rng) for vote in first]
@@ -121,7 +126,7 @@ def test_a_planted_order_is_recovered_and_intervals_cover(name: str) -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         n, features = 20, rng.standard_normal((20, 5))
-        model = registry.model(name)
+        model = model_called(name)
         prior = model.init(n, Knowledge(features), "cpu")
         u = prior.sample(1, rng)[0].numpy()
         a = rng.integers(0, n, 300)
@@ -145,7 +150,7 @@ def test_a_planted_order_is_recovered_and_intervals_cover(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_moment_matching_agrees_with_exact_integration(name: str) -> None:
     """Two items, one utility difference: the exact posterior by brute force on a grid, over the same prior."""
-    model = registry.model(name)
+    model = model_called(name)
     features = FEATURES[:2]
     cast = [Vote(0, 1, ChoiceOutcome(c)) for c in ("a", "a", "b", "a")]  # type: ignore[arg-type]
     prior = model.init(2, Knowledge(features), "cpu")
@@ -235,7 +240,7 @@ def test_the_process_refuses_items_without_features() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_gpu_believes_what_the_cpu_believes(name: str) -> None:
     cast = [Vote(i % N, (i * 5 + 1) % N, ChoiceOutcome("a")) for i in range(40) if i % N != (i * 5 + 1) % N]
-    model = registry.model(name)
+    model = model_called(name)
     there = model.update(model.init(N, Knowledge(FEATURES), "cuda"), cast, stream(0, "update"))
     here = learn(name, cast)
     assert torch.allclose(here.mean(), there.mean(), atol=1e-6)
