@@ -142,16 +142,21 @@ class GridPosterior:
         """(M,) float64 on CPU, sums to 1."""
         return torch.softmax(self.evidence, 0)
 
+    @property
+    def log_evidence(self) -> Tensor:
+        """() float64: log probability of the votes so far."""
+        return torch.logsumexp(self.evidence, 0)
+
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def update(self, votes: Iterable[Vote]) -> GridPosterior:
+    def update(self, votes: Iterable[Vote]) -> Self:
         """The belief after `votes`, one at a time in their order; skips say nothing."""
         posterior = self
         for vote in votes:
             posterior = posterior._after(vote)
         return posterior
 
-    def anticipate(self, a: int, b: int) -> GridPosterior:
+    def anticipate(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
         parent, c = self._column(a, b, -1)
         d, s2 = parent._moments(c, a, b, -1)
@@ -161,7 +166,7 @@ class GridPosterior:
             shrink += site.z * _shrink(site.variance, s2)
         return parent._narrowed(c, shrink, f"?{a},{b}".encode())
 
-    def _after(self, vote: Vote, compact: bool = True) -> GridPosterior:
+    def _after(self, vote: Vote, compact: bool = True) -> Self:
         outcome = vote.outcome
         if outcome.choice == "skip":
             return self
@@ -177,11 +182,13 @@ class GridPosterior:
             child,
             mu=parent.mu + c * step[:, None],
             evidence=parent.evidence + site.z.log(),
-            noise=self.noise.after(outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)),
+            noise=self.noise.after(
+                outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)
+            ),
         )
         return child._compacted() if compact else child
 
-    def _column(self, a: int, b: int, sign: int) -> tuple[GridPosterior, Tensor]:
+    def _column(self, a: int, b: int, sign: int) -> tuple[Self, Tensor]:
         """This posterior with the column cov(f, x) in its store, and that column (M, N).
 
         x is f_a - f_b for sign -1 and the mean of the two for sign 1.
@@ -215,7 +222,7 @@ class GridPosterior:
         lineage = hashlib.blake2b(self.lineage + b"/" + name, digest_size=12).digest()
         return replace(self, v=v, beta2=torch.cat([self.beta2, beta2[:, None]], 1), lineage=lineage)
 
-    def _compacted(self) -> GridPosterior:
+    def _compacted(self) -> Self:
         """Columns folded into a dense covariance once they outnumber the items, light models dropped with it."""
         t = self.beta2.shape[1]
         if t < max(self.n, 2 * CHUNK):
@@ -237,7 +244,7 @@ class GridPosterior:
             evidence=self.evidence[models.cpu()],
         )
 
-    def _thinned(self) -> GridPosterior:
+    def _thinned(self) -> Self:
         """Without the models that the votes have all but ruled out."""
         models = torch.nonzero(self.weights > MIN_WEIGHT)[:, 0]
         if len(models) == self.base.models:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
@@ -121,13 +122,13 @@ class LowRankPosterior(GridPosterior):
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def anticipate(self, a: int, b: int) -> GridPosterior:
+    def anticipate(self, a: int, b: int) -> Self:
         narrowed = super().anticipate(a, b)
         if narrowed.mu is self.mu:
             narrowed.__dict__["_means"] = self._means  # not moved, and costly to compute again
         return narrowed
 
-    def _column(self, a: int, b: int, sign: int) -> tuple[LowRankPosterior, Tensor]:
+    def _column(self, a: int, b: int, sign: int) -> tuple[Self, Tensor]:
         low, high = min(a, b), max(a, b)
         parent = self._seated(low, high)
         t = parent.beta2.shape[1]
@@ -163,7 +164,7 @@ class LowRankPosterior(GridPosterior):
             return torch.stack([x @ self.base.matrix[k] for k in models.tolist()])
         return x * self.base.diagonal()[models][:, None]
 
-    def _seated(self, *rows: int) -> LowRankPosterior:
+    def _seated(self, *rows: int) -> Self:
         """The same belief with a seat for each of the rows, which become the latest voted on."""
         new = [row for row in rows if row not in self.seats]
         others = {row: seat for row, seat in self.seats.items() if row not in rows}
@@ -178,7 +179,7 @@ class LowRankPosterior(GridPosterior):
                 posterior = posterior._returned(row)
         return posterior
 
-    def _returned(self, row: int) -> LowRankPosterior:
+    def _returned(self, row: int) -> Self:
         """What was known of this row's own effect before it lost its seat goes to its new one."""
         t, place, seat = self.beta2.shape[1], self.retired.place, self.seats[row]
         where = place[row]
@@ -193,10 +194,10 @@ class LowRankPosterior(GridPosterior):
         narrowed = replace(self, columns=columns)._narrowed(c, shrink, name)
         return replace(narrowed, mu=mu, retired=replace(self.retired, place=kept))
 
-    def _compacted(self) -> LowRankPosterior:
+    def _compacted(self) -> Self:
         return self._folded() if self.beta2.shape[1] >= FOLD else self
 
-    def _folded(self, retire: Sequence[int] = ()) -> LowRankPosterior:
+    def _folded(self, retire: Sequence[int] = ()) -> Self:
         """Columns folded into dense covariances, light models dropped, and the rows in `retire` without a seat."""
         models = self.heavy(self.base.models, KEPT).sort().values
         matrix = self._coordinates(models)
