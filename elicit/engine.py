@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from elicit import registry, stopping
-from elicit.posterior import Posterior
+from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
@@ -27,11 +27,13 @@ Pairs = Iterable[tuple[int, int]]
 class Engine:
     """Asks the comparison that teaches most and learns from every answer.
 
-    features: (N, d) numbers per item; or n_items for items that are ids only. pairs: (P, 2) rows, to ask about
-    nothing else (goal "label"). device: "auto" takes CUDA where there is one. Decision n is a pure function of these
-    and of the votes before n.
+    features: (N, d) numbers per item; or n_items for items that are ids only. groups: how many columns of the features
+    belong together (an embedding's, the named features'), in order; votes tell which groups matter. scores: (N,) or
+    (N, k) numbers that should go up with utility, such as an LLM judge's or last study's; how far they are to be
+    trusted is learnt from votes. pairs: (P, 2) rows, to ask about nothing else (goal "label"). device: "auto" takes
+    CUDA where there is one. Decision n is a pure function of these and of the votes before n.
 
-    Raises BadInputError for fewer than two items, features that are not a finite matrix, unknown names.
+    Raises BadInputError for fewer than two items, features or scores that are not a finite matrix, unknown names.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Engine:
         features: ArrayLike | None = None,
         *,
         n_items: int | None = None,
+        scores: ArrayLike | None = None,
+        groups: Sequence[int] = (),
         model: str = "default",
         selector: str = "default",
         seed: int = 0,
@@ -49,6 +53,8 @@ class Engine:
         selector_options: dict[str, object] | None = None,
     ) -> None:
         self._features = None if features is None else _matrix(features)
+        self._scores = None if scores is None else _matrix(_as_column(scores), "scores")
+        self._groups = tuple(groups)
         rows = n_items if self._features is None else len(self._features)
         if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int)):
             raise BadInputError(f"n_items must be a whole number, not {rows!r}")
@@ -56,6 +62,11 @@ class Engine:
             raise BadInputError("an engine needs features or n_items; give one of them")
         if self._features is not None and n_items not in (None, rows):
             raise BadInputError(f"features have {rows} rows but n_items is {n_items}; give one of them")
+        if self._scores is not None and len(self._scores) != rows:
+            raise BadInputError(f"there are {len(self._scores)} scores for {rows} items; give one to each")
+        if self._groups and (self._features is None or sum(self._groups) != self._features.shape[1]):
+            columns = 0 if self._features is None else self._features.shape[1]
+            raise BadInputError(f"groups {self._groups} do not add up to the features' {columns} columns")
         if rows < 2:
             raise BadInputError(f"there is nothing to compare among {rows} items; give at least 2")
         if goal not in DEFAULT_SELECTOR:
@@ -66,7 +77,7 @@ class Engine:
         self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
         self._selector = registry.selector(self.selector, selector_options)
         self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
-        self._prior = self._model.init(rows, self._features, self.device)
+        self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
         self._past: tuple[Posterior, ...] = ()  # the posteriors before the newest votes, newest last
@@ -75,6 +86,11 @@ class Engine:
     def n(self) -> int:
         """Number of items."""
         return self.posterior.n
+
+    @property
+    def ids_only(self) -> bool:
+        """Whether nothing is known of the items but their votes."""
+        return self._features is None and self._scores is None
 
     # -- ask and tell -----------------------------------------------------------------------------------------
 
@@ -181,11 +197,21 @@ class Engine:
         """A second engine in the same state; what one learns the other does not. Cheap: beliefs are immutable."""
         return copy.copy(self)
 
-    def extend(self, features: ArrayLike | None = None, *, n_items: int = 0) -> None:
-        """Add candidates mid-study: features (n, d), or n_items ids. Votes are learnt again over the larger pool.
+    def _known(self) -> Knowledge:
+        if self._scores is None:
+            return Knowledge(self._features, self._groups)
+        scores = self._scores - self._scores.mean(0)
+        spread = scores.std(0)
+        return Knowledge(self._features, self._groups, scores / np.where(spread > 0, spread, 1.0))
 
-        Raises BadInputError where the features do not fit those of the pool.
+    def extend(self, features: ArrayLike | None = None, *, n_items: int = 0, scores: ArrayLike | None = None) -> None:
+        """Add candidates mid-study: features (n, d), or n_items ids; scores (n, k) where the pool has them. Votes are
+        learnt again over the larger pool.
+
+        Raises BadInputError where the features or scores do not fit those of the pool.
         """
+        if (scores is None) != (self._scores is None):
+            raise BadInputError("new items need scores where the pool has them, and none where it has none")
         if self._features is None:
             if features is not None or n_items < 1:
                 raise BadInputError("the pool is ids only, so give n_items, 1 or more, and no features")
@@ -196,10 +222,19 @@ class Engine:
             more = _matrix(features)
             if more.shape[1] != self._features.shape[1]:
                 raise BadInputError(f"new items have {more.shape[1]} features, the pool has {self._features.shape[1]}")
-            self._features = np.concatenate([self._features, more])
-            rows = len(self._features)
+            n_items = len(more)
+            features = np.concatenate([self._features, more])
+            rows = len(features)
+        if scores is not None:
+            assert self._scores is not None
+            new = _matrix(_as_column(scores), "scores")
+            if new.shape != (n_items, self._scores.shape[1]):
+                raise BadInputError(f"new scores have shape {new.shape}, not {(n_items, self._scores.shape[1])}")
+            self._scores = np.concatenate([self._scores, new])
+        if features is not None:
+            self._features = np.asarray(features)
         votes = self.votes
-        self._prior = self._model.init(rows, self._features, self.device)
+        self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
 
@@ -255,22 +290,26 @@ class Engine:
         return torch.as_tensor(array.astype(np.int64))
 
 
-def _matrix(features: ArrayLike) -> NDArray[np.floating[Any]]:
+def _as_column(scores: ArrayLike) -> ArrayLike:
+    return np.reshape(scores, (-1, 1)) if np.ndim(scores) == 1 else scores
+
+
+def _matrix(features: ArrayLike, name: str = "features") -> NDArray[np.floating[Any]]:
     try:
         array = np.asarray(features)
         if array.dtype != np.float32:  # single precision stays: a large matrix is not copied
             array = np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
-        raise BadInputError("features must be numbers of shape (N, d)") from None
+        raise BadInputError(f"{name} must be numbers of shape (N, d)") from None
     if array.ndim != 2 or array.shape[1] == 0:
-        raise BadInputError(f"features must have shape (N, d), not {array.shape}")
+        raise BadInputError(f"{name} must have shape (N, d), not {array.shape}")
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if not (np.isfinite(low) and np.isfinite(high)):
         row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
-        raise BadInputError(f"features[{row}, {column}] is {array[row, column]}; every feature must be a finite number")
+        raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]}; every one must be a finite number")
     if max(-low, high) > LARGEST:
         row, column = (int(x) for x in np.argwhere(np.abs(array) > LARGEST)[0])
-        raise BadInputError(f"features[{row}, {column}] is {array[row, column]:.3g}; scale the features down")
+        raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]:.3g}; scale the {name} down")
     return array
 
 

@@ -127,23 +127,28 @@ class LowRankPosterior(GridPosterior):
             narrowed.__dict__["_means"] = self._means  # not moved, and costly to compute again
         return narrowed
 
-    def _column(self, a: int, b: int) -> tuple[LowRankPosterior, Tensor]:
+    def _column(self, a: int, b: int, sign: int) -> tuple[LowRankPosterior, Tensor]:
         low, high = min(a, b), max(a, b)
         parent = self._seated(low, high)
         t = parent.beta2.shape[1]
-        name = parent.lineage + f"|{low},{high}".encode()
+        name = parent.lineage + f"|{low},{high},{sign}".encode()
         c = parent.columns.find(t, name)
         if c is None:
-            x = parent._design(low) - parent._design(high)
+            x = parent._question(low, high, sign)
             c = parent._spread(x[None], torch.arange(len(parent.mu)))[:, 0]
             if t:
                 c = c - parent.columns.combine(parent.beta2 * parent.columns.dot(x[:, None], t)[:, :, 0])
             parent = replace(parent, columns=parent.columns.put(t, name, c))
-        return parent, c if a == low else -c
+        return parent, c if a == low or sign == 1 else -c
 
-    def _moments(self, c: Tensor, a: int, b: int) -> tuple[Tensor, Tensor]:
-        x = self._design(a) - self._design(b)
+    def _moments(self, c: Tensor, a: int, b: int, sign: int) -> tuple[Tensor, Tensor]:
+        x = self._question(a, b, sign)
         return (self.mu @ x).cpu(), (c @ x).cpu().clamp_min(1e-10)
+
+    def _question(self, a: int, b: int, sign: int) -> Tensor:
+        """(R,) float64: what a vote on seated rows speaks of is question' z."""
+        x = self._design(a) + sign * self._design(b)
+        return x if sign == -1 else x / 2
 
     def _design(self, row: int) -> Tensor:
         """(R,) float64: f_row = design' z, for a seated row."""

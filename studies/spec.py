@@ -48,6 +48,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "default"
     selector: str = "default"
     embedder: str = "wordllama"
+    scores: tuple[str, ...] = ()
     model_options: dict[str, Any] = {}
     selector_options: dict[str, Any] = {}
     stop: StopRule = StopRule()
@@ -58,6 +59,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FIXED = {
     "seed": "every recorded decision was drawn from its random streams",
     "embedder": "every recorded decision was made on its features",
+    "scores": "every recorded decision was made with them",
     "goal": "the votes so far were asked for the other goal",
 }
 HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop")
@@ -73,6 +75,7 @@ WHY = {
     "model": "utility model: default, gp, bradley_terry, or path/to/file.py:Class",
     "selector": "what is asked next: default, eubo, eig, thompson, random, or path/to/file.py:Class",
     "embedder": "how texts become features: wordllama, or none (fixed after the first vote)",
+    "scores": "features that should go up with quality; votes teach how far to trust them (fixed after the first vote)",
 }
 
 

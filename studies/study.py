@@ -37,7 +37,7 @@ from elicit.events import (
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Vote
 from studies import spec as specs
 from studies.decisions import answered, choose, engine_for, lesson, lessons, stop_of
-from studies.features import features_of
+from studies.features import knowledge_of
 from studies.lookahead import Branch, Lookahead
 from studies.spec import Spec
 
@@ -87,7 +87,7 @@ class Study:
             checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)})
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
-        features_of(rows, checked.embedder)
+        knowledge_of(rows, checked.embedder, checked.scores)
         bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
         with _appearing(folder) as part:
             (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit import Engine, registry
-from elicit.posterior import Posterior
+from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates, Pick
 from elicit.types import ChoiceOutcome, Vote
@@ -20,7 +20,7 @@ FEATURES = np.random.default_rng(2).standard_normal((12, 3))
 
 def posterior_of(n: int, votes: Sequence[Vote] = (), model: str = "gp") -> Posterior:
     made = registry.model(model)
-    return made.update(made.init(n, FEATURES[:n], "cpu"), votes, stream(0, "update"))
+    return made.update(made.init(n, Knowledge(FEATURES[:n]), "cpu"), votes, stream(0, "update"))
 
 
 def select(name: str, posterior: Posterior, candidates: Candidates, k: int = 1, seed: int = 0) -> list[Pick]:
@@ -95,7 +95,7 @@ def test_it_finds_the_best_of_few(name: str) -> None:
 @pytest.mark.parametrize("name", SELECTORS)
 def test_items_in_thousands_are_no_trouble(name: str) -> None:
     features = np.random.default_rng(0).standard_normal((3000, 4))
-    picks = select(name, registry.model("gp").init(3000, features, "cpu"), Candidates(3000), 3)
+    picks = select(name, registry.model("gp").init(3000, Knowledge(features), "cpu"), Candidates(3000), 3)
     assert len({(p.a, p.b) for p in picks}) == 3
 
 

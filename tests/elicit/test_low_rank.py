@@ -10,13 +10,16 @@ from elicit import low_rank, registry
 from elicit.basis import basis_of, diagonal_priors
 from elicit.engine import Engine
 from elicit.gaussian import GridPosterior
-from elicit.kernels import DenseCovariance, FeatureCovariance, Prior
+from elicit.kernels import DenseCovariance, FeatureCovariance, Kernel, Prior
 from elicit.low_rank import FOLD, LowRankPosterior
-from elicit.models.gp import KERNELS
+from elicit.models.gp import FORMS
+from elicit.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.types import ChoiceOutcome, Vote
 
 N, R = 12, 5
+KERNELS = [Kernel(form, which, scale) for form, which, scale in FORMS]
+ONE_EACH = [Prior(tuple(0.9 * (j == k) for j in range(4)), 2.0, 0.1, 0.0) for k in range(4)]
 RNG = np.random.default_rng(4)
 BASIS = torch.as_tensor(RNG.standard_normal((N, R)))
 VARIANCES = torch.as_tensor(RNG.uniform(0.2, 2.0, (3, R)))
@@ -29,7 +32,7 @@ votes = st.lists(
         lambda a, step, c: Vote(a, (a + step) % N, ChoiceOutcome(c)),
         st.integers(0, N - 1),
         st.integers(1, N - 1),
-        st.sampled_from(["a", "b", "tie", "skip"]),
+        st.sampled_from(["a", "b", "tie", "both_bad", "skip"]),
     ),
     max_size=15,
 )
@@ -134,7 +137,7 @@ def test_a_shortlist_is_the_same_from_preselected_rows_and_from_all(monkeypatch:
 
 
 def test_equal_items_are_shortlisted_in_the_order_of_their_rows() -> None:
-    posterior = registry.model("gp", {"exact": 1}).init(3000, np.ones((3000, 2)), "cpu")
+    posterior = registry.model("gp", {"exact": 1}).init(3000, Knowledge(np.ones((3000, 2))), "cpu")
     assert posterior.shortlist(5, 1.5).tolist() == [0, 1, 2, 3, 4]
 
 
@@ -143,7 +146,7 @@ def test_the_coordinates_keep_the_priors_covariances(d: int) -> None:
     """Nearly, and every kernel's total variance but for rounding."""
     X = np.random.default_rng(d).standard_normal((300, d)) * np.arange(1, d + 1) ** -0.5
     basis = basis_of(X, 200, "cpu")
-    prior = FeatureCovariance(basis.maps, KERNELS, [Prior(k, 2.0, 0.1, 0.0) for k in range(len(KERNELS))])
+    prior = FeatureCovariance(basis.maps, KERNELS, ONE_EACH)
     variances, own = diagonal_priors(basis, prior)
     phi = basis.table(X, torch.float64)
     for k, kernel in enumerate(KERNELS):
@@ -159,7 +162,7 @@ def test_the_coordinates_keep_the_priors_covariances(d: int) -> None:
 def test_single_precision_believes_what_double_does() -> None:
     X = np.random.default_rng(2).standard_normal((1500, 20))
     basis = basis_of(X, 64, "cpu")
-    prior = FeatureCovariance(basis.maps, KERNELS, [Prior(k, 2.0, 0.1, 0.0) for k in range(len(KERNELS))])
+    prior = FeatureCovariance(basis.maps, KERNELS, ONE_EACH)
     variances, own = diagonal_priors(basis, prior)
     rng = np.random.default_rng(3)
     cast = [Vote(int(a), int(a + b) % 1500, ChoiceOutcome("a")) for a, b in rng.integers(1, 1500, (200, 2))]
@@ -176,7 +179,9 @@ def test_a_gpu_believes_what_the_cpu_believes() -> None:
     X = np.random.default_rng(5).standard_normal((3000, 10))
     rng = np.random.default_rng(6)
     cast = [Vote(int(a), int(a + b) % 3000, ChoiceOutcome("a")) for a, b in rng.integers(1, 3000, (300, 2))]
-    here, there = (registry.model("gp", {"exact": 1}).init(3000, X, device).update(cast) for device in ("cpu", "cuda"))
+    here, there = (
+        registry.model("gp", {"exact": 1}).init(3000, Knowledge(X), device).update(cast) for device in ("cpu", "cuda")
+    )
     assert torch.allclose(here.mean(), there.mean(), atol=1e-3)
     assert torch.allclose(here.sd(centred=True), there.sd(centred=True), atol=1e-3)
     assert len(set(here.shortlist(100, 1.5).tolist()) & set(there.shortlist(100, 1.5).tolist())) > 95

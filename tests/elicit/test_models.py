@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit import registry
-from elicit.gaussian import CHUNK, DECIDED, GridPosterior
-from elicit.outcomes import likelihood
-from elicit.posterior import Posterior, UtilityModel
+from elicit.gaussian import CHUNK, DECIDED, MIN_WEIGHT, GridPosterior
+from elicit.outcomes import chance, likelihood
+from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Vote, mirror
 
@@ -37,7 +37,7 @@ def model_called(name: str) -> UtilityModel:
 
 def learn(name: str, given_votes: list[Vote], features: np.ndarray = FEATURES) -> Posterior:
     model = model_called(name)
-    return model.update(model.init(len(features), features, "cpu"), given_votes, stream(0, "update"))
+    return model.update(model.init(len(features), Knowledge(features), "cpu"), given_votes, stream(0, "update"))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -127,7 +127,7 @@ def test_a_planted_order_is_recovered_and_intervals_cover(name: str) -> None:
         rng = np.random.default_rng(seed)
         n, features = 20, rng.standard_normal((20, 5))
         model = model_called(name)
-        prior = model.init(n, features, "cpu")
+        prior = model.init(n, Knowledge(features), "cpu")
         u = prior.sample(1, rng)[0].numpy()
         a = rng.integers(0, n, 300)
         b = (a + rng.integers(1, n, 300)) % n
@@ -153,7 +153,7 @@ def test_moment_matching_agrees_with_exact_integration(name: str) -> None:
     model = model_called(name)
     features = FEATURES[:2]
     cast = [Vote(0, 1, ChoiceOutcome(c)) for c in ("a", "a", "b", "a")]  # type: ignore[arg-type]
-    prior = model.init(2, features, "cpu")
+    prior = model.init(2, Knowledge(features), "cpu")
     assert isinstance(prior, GridPosterior)
     mixture = prior._mixture(torch.tensor([[0, 1]]), torch.arange(prior.base.models))
     x = torch.linspace(-40, 40, 8001, dtype=torch.float64)
@@ -164,9 +164,9 @@ def test_moment_matching_agrees_with_exact_integration(name: str) -> None:
     assert isinstance(density, torch.Tensor)
     posterior = prior
     for vote in cast:
-        p = likelihood(vote.outcome, x, posterior.nu)
-        assert p is not None
-        density = density * p
+        slip = posterior.noise.slip("")
+        clean = likelihood(vote.outcome, x, posterior.noise)
+        density = density * ((1 - slip) * clean + slip * chance(vote.outcome, posterior.noise))
         posterior = posterior.update([vote])
     density /= density.sum()
     mean = (density * x).sum()
@@ -212,7 +212,7 @@ def test_a_shortlist_holds_the_recommended_item(name: str, size: int) -> None:
 def test_folding_columns_into_a_dense_covariance_changes_no_belief() -> None:
     rng = np.random.default_rng(3)
     model = registry.model("gp")
-    posterior = model.init(N, FEATURES, "cpu")
+    posterior = model.init(N, Knowledge(FEATURES), "cpu")
     compacted = 0
     for t in range(3 * CHUNK):
         a, b = rng.choice(N, 2, replace=False)
@@ -223,17 +223,17 @@ def test_folding_columns_into_a_dense_covariance_changes_no_belief() -> None:
         if posterior.beta2.shape[1] == 0:
             compacted += 1
             plain = before._after(Vote(int(a), int(b), ChoiceOutcome("a")), compact=False)
-            kept = torch.nonzero(plain.weights > 1e-7)[:, 0]
+            kept = torch.nonzero(plain.weights > MIN_WEIGHT)[:, 0]
             assert torch.allclose(plain.mu[kept], posterior.mu)
             assert torch.allclose(plain.v[kept], posterior.v, atol=1e-9)
-            assert torch.allclose(plain.sd(), posterior.sd(), atol=1e-6)
+            assert torch.allclose(plain.sd(), posterior.sd(), atol=1e-3)
         assert t < 2 * CHUNK - 1 or compacted
     assert compacted
 
 
 def test_the_process_refuses_items_without_features() -> None:
     with pytest.raises(BadInputError, match="bradley_terry"):
-        registry.model("gp").init(3, None, "cpu")
+        registry.model("gp").init(3, Knowledge(), "cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
@@ -241,7 +241,7 @@ def test_the_process_refuses_items_without_features() -> None:
 def test_a_gpu_believes_what_the_cpu_believes(name: str) -> None:
     cast = [Vote(i % N, (i * 5 + 1) % N, ChoiceOutcome("a")) for i in range(40) if i % N != (i * 5 + 1) % N]
     model = model_called(name)
-    there = model.update(model.init(N, FEATURES, "cuda"), cast, stream(0, "update"))
+    there = model.update(model.init(N, Knowledge(FEATURES), "cuda"), cast, stream(0, "update"))
     here = learn(name, cast)
     assert torch.allclose(here.mean(), there.mean(), atol=1e-6)
     assert torch.allclose(here.sd(centred=True), there.sd(centred=True), atol=1e-6)

@@ -266,7 +266,7 @@ def test_a_changed_log_is_found_out(tmp_path: Path) -> None:
 def test_a_log_of_another_algorithm_is_not_called_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with making.make(tmp_path) as study:
         making.vote(study, times=2)
-    monkeypatch.setattr("studies.replay.ENGINE", "2")
+    monkeypatch.setattr("studies.replay.ENGINE", "another")
     with Study.open(tmp_path / "study", writable=False) as again:
         assert verify(again).status == "different engine"
 
