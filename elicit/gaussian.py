@@ -177,7 +177,9 @@ class GridPosterior:
             child,
             mu=parent.mu + c * step[:, None],
             evidence=parent.evidence + site.z.log(),
-            noise=self.noise.after(outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)),
+            noise=self.noise.after(
+                outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)
+            ),
         )
         return child._compacted() if compact else child
 
