@@ -19,7 +19,7 @@ from torch import Tensor
 from elicit.kernels import ANCHORS, Covariance, maps_of
 from elicit.randomness import stream
 
-CHUNK_ROWS = 1 << 15
+CHUNK_ROWS = 1 << 14
 WIDTH = 0.7
 """Of the squared exponential behind the coordinates that are not linear, in typical distances."""
 
@@ -59,6 +59,32 @@ class Basis:
             x = torch.as_tensor(features[part], device=out.device).to(dtype)
             out[part] = self.at(x)
         return out
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is known of the items before any vote.
+
+    phi: (N, r) coordinates; prior: (N,) the variance they give each item under the grid's priors; mean, square: (r,)
+    over the items.
+    """
+
+    phi: Tensor
+    prior: Tensor
+    mean: Tensor
+    square: Tensor
+
+    @staticmethod
+    def of(phi: Tensor, variance: Tensor) -> Table:
+        """variance: (r,) of the coordinates' weights, averaged over the grid."""
+        prior, square, total = phi.new_empty(len(phi)), torch.zeros_like(variance), torch.zeros_like(variance)
+        for rows in torch.split(torch.arange(len(phi), device=phi.device), CHUNK_ROWS):
+            part = phi[rows]
+            total += part.sum(0, dtype=torch.float64)
+            part = part.square()
+            square += part.sum(0, dtype=torch.float64)
+            prior[rows] = part @ variance.to(phi)
+        return Table(phi, prior, total / len(phi), square / len(phi))
 
 
 def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elicit.basis import CHUNK_ROWS, Table
 from elicit.gaussian import SAMPLED_MODELS, Columns, GridPosterior, root
 from elicit.kernels import DenseCovariance, OwnCovariance
 from elicit.posterior import Mixture
@@ -34,33 +35,6 @@ KEPT = 0.99
 EXACT_ROWS = 2048
 """Rows whose exact variances a shortlist is chosen by; they are preselected by mean and typical variance."""
 SELECTED_MODELS = 4
-CHUNK_ROWS = 1 << 14
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is known of the items before any vote.
-
-    phi: (N, r) coordinates; prior: (N,) the variance they give each item under the grid's priors; mean, square: (r,)
-    over the items.
-    """
-
-    phi: Tensor
-    prior: Tensor
-    mean: Tensor
-    square: Tensor
-
-    @staticmethod
-    def of(phi: Tensor, variance: Tensor) -> Table:
-        """variance: (r,) of the coordinates' weights, averaged over the grid."""
-        prior, square, total = phi.new_empty(len(phi)), torch.zeros_like(variance), torch.zeros_like(variance)
-        for rows in torch.split(torch.arange(len(phi), device=phi.device), CHUNK_ROWS):
-            part = phi[rows]
-            total += part.sum(0, dtype=torch.float64)
-            part = part.square()
-            square += part.sum(0, dtype=torch.float64)
-            prior[rows] = part @ variance.to(phi)
-        return Table(phi, prior, total / len(phi), square / len(phi))
 
 
 @dataclass(frozen=True)
@@ -181,8 +155,8 @@ class LowRankPosterior(GridPosterior):
 
     def _returned(self, row: int) -> Self:
         """What was known of this row's own effect before it lost its seat goes to its new one."""
-        t, place, seat = self.beta2.shape[1], self.retired.place, self.seats[row]
-        where = place[row]
+        place, seat = self.retired.place, self.seats[row]
+        t, where = self.beta2.shape[1], place[row]
         c = torch.zeros_like(self.mu)
         c[:, seat] = 1.0
         name = f"={row}".encode()
@@ -308,8 +282,8 @@ class LowRankPosterior(GridPosterior):
         taken, seats = self._taken
         at, hit = _places(rows, taken)
         seats = seats[hit]
-        own = 2 * (phi[at] * pooled[seats, :r].to(phi)).sum(1) + (pooled[seats, seats] - pooled[-1, -1]).to(phi)
-        variance[at] += own
+        variance[at] += 2 * (phi[at] * pooled[seats, :r].to(phi)).sum(1)
+        variance[at] += (pooled[seats, seats] - pooled[-1, -1]).to(phi)
         if self.retired.place:
             at, hit = _places(rows, self.retired.rows)
             where = self.retired.columns[hit]
@@ -349,8 +323,7 @@ class LowRankPosterior(GridPosterior):
             parts = [self._within(rows, place, models)]
         else:
             parts = [self._between(part, models) for part in torch.split(pairs, EXACT_ROWS)]
-        mean = torch.cat([m for m, _ in parts], 1)
-        variance = torch.cat([v for _, v in parts], 1)
+        mean, variance = (torch.cat(part, 1) for part in zip(*parts, strict=True))
         return Mixture(weights / weights.sum(), mean.double().cpu(), variance.double().cpu().clamp_min(1e-12))
 
     def _within(self, rows: Tensor, place: Tensor, models: Tensor) -> tuple[Tensor, Tensor]:
@@ -378,11 +351,9 @@ class LowRankPosterior(GridPosterior):
 
     def _designs(self, rows: Tensor, models: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(S, R) with f = design' z + rest, the means (m, S) of f, and the variances (m, S) of the rest."""
-        r = self.rank
         z = self.mu.new_zeros(len(rows), self.mu.shape[1])
-        z[:, :r] = self.table.phi[rows].to(z)
-        mean = self.mu[models]
-        own = self.v[models, -1][:, None].repeat(1, len(rows))
+        z[:, : self.rank] = self.table.phi[rows].to(z)
+        mean, own = self.mu[models], self.v[models, -1][:, None].repeat(1, len(rows))
         given = rows.tolist()
         seated = [(i, self.seats[row]) for i, row in enumerate(given) if row in self.seats]
         if seated:
