@@ -29,8 +29,11 @@ from elicit.randomness import stream
 from elicit.types import ChoiceOutcome, Vote
 
 CHUNK = 32
-DENSE_BYTES = 1 << 30
+DENSE = 1 << 25
+"""Numbers that dense covariances may hold."""
 MIN_WEIGHT = 1e-4
+KEPT = 0.999
+"""Share of the weight whose models outlive a fold."""
 SAMPLES = 2048
 SAMPLED_MODELS = 8
 P_BEST_ROWS = 256
@@ -223,17 +226,21 @@ class GridPosterior:
         return replace(self, v=v, beta2=torch.cat([self.beta2, beta2[:, None]], 1), lineage=lineage)
 
     def _compacted(self) -> Self:
-        """Columns folded into a dense covariance once they outnumber the items, light models dropped with it."""
+        """Columns folded into a dense covariance, and light models dropped with them.
+
+        A fold every 2 CHUNK votes keeps a vote's cost from growing with the votes. The first one waits for votes to
+        rule models out where many of them are large, but not for long; then the heaviest are kept.
+        """
         t = self.beta2.shape[1]
-        if t < max(self.n, 2 * CHUNK):
-            return self._thinned() if t and t % CHUNK == 0 else self
-        models = torch.nonzero(self.weights > MIN_WEIGHT)[:, 0]
-        if len(models) * self.n**2 * self.mu.element_size() > DENSE_BYTES:
+        if t == 0 or t % CHUNK:
             return self
+        models = self.heavy(max(1, DENSE // self.n**2), KEPT).sort().values
+        large = not isinstance(self.base, DenseCovariance) and len(models) * self.n**2 > DENSE // 4
+        if t < (8 if large else 2) * CHUNK:
+            return self._thinned()
         models = models.to(self.mu.device)
         rows = torch.arange(self.n, device=self.mu.device)
         matrix = self._block(rows, models)
-        matrix = (matrix + matrix.mT) / 2
         return replace(
             self,
             base=DenseCovariance(matrix),
@@ -266,7 +273,7 @@ class GridPosterior:
         t = self.beta2.shape[1]
         if t:
             r = self.columns.at(rows, t, models) * self.beta2[models].sqrt()[:, :, None]
-            block -= r.mT @ r
+            block = block.baddbmm_(r.mT, r, alpha=-1)
         return block
 
     # -- beliefs ----------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class Covariance(Protocol):
         ...
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        """(m, S, S) covariance of the items in `rows` (S,) under the chosen `models` (m,)."""
+        """(m, S, S) covariance of the distinct items in ascending `rows` (S,) under the chosen `models` (m,), fresh."""
         ...
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
@@ -219,15 +219,17 @@ class DenseCovariance:
         return DenseCovariance(self.matrix[models])
 
     def column(self, a: int, b: int, sign: int) -> Tensor:
-        return self.matrix[:, :, a] + sign * self.matrix[:, :, b]
+        return self.matrix[:, a] + sign * self.matrix[:, b]
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        return self.matrix[models][:, rows[:, None], rows]
+        if len(rows) == self.n:  # all of them, in their order
+            return self.matrix[models]
+        return self.matrix[models[:, None, None], rows[:, None], rows]
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
         a, b = pairs[:, 0], pairs[:, 1]
-        chosen = self.matrix[models]
-        return chosen[:, a, a] + chosen[:, b, b] - 2 * chosen[:, a, b]
+        m, own = models[:, None], self.matrix.diagonal(dim1=1, dim2=2)[models]
+        return own[:, a] + own[:, b] - 2 * self.matrix[m, a, b]
 
     def diagonal(self) -> Tensor:
         return self.matrix.diagonal(dim1=1, dim2=2).clone()

@@ -31,7 +31,7 @@ TRUST = {0.0: 0.4, 0.25: 0.4, 0.6: 0.2}
 """Share of the variance that the scores explain; none is the way out where they mislead."""
 SLOPE = 0.6
 """Expected slope on the scores over its root mean square: their sign is right three times in four."""
-SINGLE_PRECISION_ABOVE = 1000
+SINGLE_PRECISION_ABOVE = 500
 RANK = 256
 
 
