@@ -139,7 +139,7 @@ def _comparisons(
 
 
 def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
-    """The comparisons, or None where the file or anything in it is not plainly right."""
+    """The comparisons, or None where the file or anything in it is not plainly right (odd quotes are forgiven)."""
     import pyarrow as pa  # imported here: it takes a quarter of a second
 
     try:

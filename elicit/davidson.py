@@ -43,7 +43,7 @@ class Counts(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The mode and the curvature there. utilities (n,) in logits, mean 0; nu: 0 where no vote was a tie.
+    """The mode and the curvature there. utilities (n,) in logits; nu: 0 where no vote was a tie.
 
     precision (k, k): minus the Hessian of the log posterior in (u, log nu), k = n + 1, or n where nu is fixed at 0.
     """
@@ -88,7 +88,7 @@ def fit(counts: Counts, prior_sd: float) -> Fit:
         step = np.linalg.solve(precision, gradient)
         gain = float(gradient @ step)
         if gain < CONVERGED:
-            return Fit(theta[:n] - theta[:n].mean(), float(np.exp(theta[n])) if ties else 0.0, precision)
+            return Fit(theta[:n], float(np.exp(theta[n])) if ties else 0.0, precision)
         size = 1.0
         while True:
             after = _log_posterior(counts, theta + size * step, prior_sd)
@@ -101,8 +101,9 @@ def fit(counts: Counts, prior_sd: float) -> Fit:
 
 
 def model_covariance(fitted: Fit) -> Floats:
-    """(n, n) covariance of the centred utilities if every vote is independent and follows the model (Laplace)."""
-    return _centred(np.linalg.inv(fitted.precision), len(fitted.utilities))
+    """(n, n) covariance of the utilities if every vote is independent and follows the model (Laplace)."""
+    n = len(fitted.utilities)
+    return np.asarray(np.linalg.inv(fitted.precision)[:n, :n])
 
 
 def meat(counts: Counts, fitted: Fit) -> Floats:
@@ -148,7 +149,7 @@ def cluster_meat(
 
 
 def sandwich(fitted: Fit, middle: Floats) -> Floats:
-    """(n, n) covariance of the centred utilities: precision^-1 middle precision^-1, and never under the model's.
+    """(n, n) covariance of the utilities: precision^-1 middle precision^-1, and never under the model's.
 
     Where few votes bear on a direction, or all went one way, their scores hardly vary, and the bare sandwich would
     claim to know what nothing was learnt about. So in each principal direction relative to the model's covariance the
@@ -156,8 +157,8 @@ def sandwich(fitted: Fit, middle: Floats) -> Floats:
     """
     root = np.linalg.inv(np.linalg.cholesky(fitted.precision))
     values, vectors = np.linalg.eigh(root @ middle @ root.T)
-    half = (vectors * np.sqrt(np.maximum(values, 1.0))).T @ root
-    return _centred(half.T @ half, len(fitted.utilities))
+    half = (vectors * np.sqrt(np.maximum(values, 1.0))).T @ root[:, : len(fitted.utilities)]
+    return np.asarray(half.T @ half)
 
 
 def probabilities(x: Floats, nu: float) -> Floats:
@@ -217,11 +218,3 @@ def _assembled(counts: Counts, xx: Floats, xt: Floats, tt: float, *, with_nu: bo
         out[n, :n] = out[:n, n] = np.bincount(i, xt, n) - np.bincount(j, xt, n)
         out[n, n] = tt
     return out
-
-
-def _centred(covariance: Floats, n: int) -> Floats:
-    """(n, n) covariance of u minus its mean, from one of (u, ...)."""
-    block = covariance[:n, :n]
-    block = block - block.mean(0)
-    block = block - block.mean(1)[:, None]
-    return np.asarray(0.5 * (block + block.T))

@@ -38,8 +38,10 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """What votes tell of n items. All utilities are in logits and relative to the items' mean.
+    """What votes tell of n items. All utilities are in logits, relative to the mean of the items of `reference`.
 
+    reference (n,) bool: all items or, where the largest of the groups below holds more than half of them, that group:
+    what is not known of the others then leaves its intervals alone.
     utilities (n,): posterior mode. covariance (n, n): robust, by clusters where there were such; intervals and ranks
     rest on it. model_covariance (n, n): the same if every vote were independent and followed the model; for its
     intervals use `dataclasses.replace(board, covariance=board.model_covariance, clusters=None)`. nu: Davidson's tie
@@ -59,6 +61,7 @@ class Leaderboard:
     votes: Floats
     components: Ints
     groups: Ints
+    reference: NDArray[np.bool_]
     clusters: int | None
 
     def intervals(self, level: float = 0.95) -> Floats:
@@ -155,17 +158,27 @@ def leaderboard(
     met = np.zeros((n_items, n_items), dtype=bool)  # [i, j]: i did at least once not lose to j
     met[counts.first, counts.second] = counts.ended[:, [0, 2]].any(1)
     met[counts.second, counts.first] = counts.ended[:, [1, 2]].any(1)
+    groups = _strong_components(met)
+    reference = (groups == 0) | (2 * (groups == 0).sum() <= n_items)
     total = counts.ended.sum(1)
     return Leaderboard(
-        utilities=fitted.utilities,
-        covariance=davidson.sandwich(fitted, middle),
-        model_covariance=davidson.model_covariance(fitted),
+        utilities=fitted.utilities - fitted.utilities[reference].mean(),
+        covariance=_relative(davidson.sandwich(fitted, middle), reference),
+        model_covariance=_relative(davidson.model_covariance(fitted), reference),
         nu=fitted.nu,
         votes=(np.bincount(counts.first, total, n_items) + np.bincount(counts.second, total, n_items)).astype(float),
         components=_strong_components(met | met.T),
-        groups=_strong_components(met),
+        groups=groups,
+        reference=reference,
         clusters=size,
     )
+
+
+def _relative(covariance: Floats, reference: NDArray[np.bool_]) -> Floats:
+    """(n, n) covariance of the utilities less the mean of those of `reference`."""
+    rows = covariance - covariance[reference].mean(0)
+    both = rows - rows[:, reference].mean(1)[:, None]
+    return np.asarray(0.5 * (both + both.T))
 
 
 def _surely_above(utilities: Floats, covariance: Floats, level: float, freedom: float) -> NDArray[np.bool_]:

@@ -13,8 +13,6 @@ from elicit.types import CHOICES, BadInputError
 from studies.commands import JSON, example, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from adapters.comparisons import Comparisons
     from elicit.leaderboards import Leaderboard
 
@@ -22,6 +20,8 @@ NAMED = 5
 """Items a sentence names before it counts them."""
 PICTURE = (16, 60)
 """Narrowest and widest picture of an interval, in characters."""
+NAME = 24
+"""What long names keep so that there is room for the picture."""
 PIPED = 120
 """Width where there is no terminal to ask."""
 
@@ -91,7 +91,9 @@ def leaderboard(
 
 
 def _rows(board: Leaderboard, items: Sequence[str], level: float) -> list[dict[str, Any]]:
-    """One row for each item, the highest utility first."""
+    """One row for each item, the highest utility first; those that were never compared with the rest come last."""
+    from numpy import lexsort
+
     intervals, ranks = board.intervals(level), board.ranks(level)
     return [
         {
@@ -105,7 +107,7 @@ def _rows(board: Leaderboard, items: Sequence[str], level: float) -> list[dict[s
             "component": int(board.components[i]),
             "group": int(board.groups[i]),
         }
-        for i in (-board.utilities).argsort(kind="stable").tolist()
+        for i in lexsort((-board.utilities, board.components)).tolist()
     ]
 
 
@@ -114,11 +116,13 @@ def _notes(rows: list[dict[str, Any]], votes: Comparisons, level: float, cluster
     said = votes.outcomes[votes.outcomes != CHOICES.index("skip")]
     tied = float((said >= CHOICES.index("tie")).mean())
     best = [row["item"] for row in rows if row["rank_low"] == 1]
+    firm = sum(row["group"] == 0 for row in rows)
+    zero = "the items' mean" if firm == len(rows) or 2 * firm <= len(rows) else f"the mean of the {firm} best connected"
     found = [
-        f"{len(said):,} votes on {len(rows)} items, {tied:.0%} of them ties.",
-        f"All sets of ranks hold together with {level:.4g}: "
+        f"{len(said):,} votes on {len(rows)} items, {100 * tied:.0f} % of them ties.",
+        f"With {100 * level:.4g} % all these ranks are right together: "
         + (f"{_names(best)} is the best." if len(best) == 1 else f"the best is one of {_names(best)}."),
-        f"Utilities are in logits, 0 is the items' mean; each ± holds by itself with {level:.4g}.",
+        f"Each ± is right by itself with {100 * level:.4g} %; utilities are in logits, 0 is {zero}.",
     ]
     if clusters:
         found.append(f"Votes with the same {' or '.join(map(one_line, clusters))} may depend on one another.")
@@ -151,35 +155,39 @@ def _show(rows: list[dict[str, Any]], notes: list[str]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPED
+    plain = console.options.ascii_only
+    to, about = ("-", "+/-") if plain else ("–", "±")
     table = [("ranks", "item", "utility", "votes")] + [
         (
-            f"{row['rank_low']}" if row["rank_low"] == row["rank_high"] else f"{row['rank_low']}–{row['rank_high']}",
+            to.join(dict.fromkeys((str(row["rank_low"]), str(row["rank_high"])))),
             one_line(row["item"]),
-            f"{row['utility']:+.2f} ± {(row['high'] - row['low']) / 2:.2f}",
+            f"{round(row['utility'], 2) + 0.0:+.2f} {about} {(row['high'] - row['low']) / 2:.2f}",
             f"{row['votes']:,}",
         )
         for row in rows
     ]
     ranks, items, utilities, votes = (max(map(cell_len, column)) for column in zip(*table, strict=True))
-    room = console.width - ranks - utilities - votes - 2 * 3
-    items = min(items, max(room, 12))
-    picture = min(room - items - 2, PICTURE[1])
-    pictures = ["", *_pictures(rows, picture, console)] if picture >= PICTURE[0] else None
+    room = max(console.width - ranks - utilities - votes - 2 * 3, 1)
+    short = max(min(items, room - 2 - PICTURE[0]), min(items, NAME))
+    width = min(room - 2 - short, PICTURE[1])
+    pictures = _pictures(rows, width, plain) if width >= PICTURE[0] else None
+    items = min(items, room) if pictures is None else short
     for place, (rank, item, utility, count) in enumerate(table):
         name = item if cell_len(item) <= items else set_cell_size(item, items - 1) + "…"
-        line = Text(f"{rank:>{ranks}}  {set_cell_size(name, items)}  {utility:>{utilities}}")
-        if pictures is not None:
-            line.append("  " + set_cell_size(pictures[place], picture), style="" if place else "bold")
-        line.append(f"  {count:>{votes}}")
-        line.stylize("bold" if place == 0 else "")
-        console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
+        picture = "" if pictures is None else pictures[place] + "  "
+        line = f"{rank:>{ranks}}  {set_cell_size(name, items)}  {utility:>{utilities}}  {picture}{count:>{votes}}"
+        console.print(Text(line, "" if place else "bold"), no_wrap=True, overflow="ellipsis")
+    console.print()
     for note in notes:
-        console.print(Text(note), soft_wrap=not console.is_terminal)
+        console.print(Text(note.replace("±", about)), soft_wrap=not console.is_terminal)
 
 
-def _pictures(rows: list[dict[str, Any]], width: int, console: Console) -> list[str]:
-    """Each interval as a line with a dot on a common scale; what the prior alone stretches may run off its ends."""
-    whisker, dot, zero = ("-", "o", "|") if console.options.ascii_only else ("─", "●", "┊")
+def _pictures(rows: list[dict[str, Any]], width: int, plain: bool) -> list[str]:
+    """The ends of the scale, then each interval on it as a line with a dot; plain: in ASCII.
+
+    What the prior alone stretches may run off the ends.
+    """
+    whisker, dot, zero = ("-", "o", "|") if plain else ("─", "●", "┊")
     firm = [row for row in rows if not row["group"]]
     scale = firm if len(firm) > 1 else rows
     low, high = min(row["low"] for row in scale), max(row["high"] for row in scale)
@@ -187,7 +195,7 @@ def _pictures(rows: list[dict[str, Any]], width: int, console: Console) -> list[
     def place(value: float) -> int:
         return int(min(max(round((value - low) / (high - low) * (width - 1)), 0), width - 1))
 
-    drawn = []
+    drawn = [f"{low:<+{width // 2}.2f}{high:>+{width - width // 2}.2f}"]
     for row in rows:
         cells = [" "] * width
         cells[place(0.0)] = zero
@@ -197,6 +205,7 @@ def _pictures(rows: list[dict[str, Any]], width: int, console: Console) -> list[
             cells[0] = "<"
         if row["high"] > high:
             cells[-1] = ">"
-        cells[place(row["utility"])] = dot
+        if low <= row["utility"] <= high:
+            cells[place(row["utility"])] = dot
         drawn.append("".join(cells))
     return drawn
