@@ -23,7 +23,7 @@ from elicit.randomness import stream
 from elicit.types import CHOICES, BadInputError
 
 PRIOR_SD = 5.0
-"""Weak: even odds of 100 to 1 between two items are within a standard deviation of their difference."""
+"""Weak: odds of 1000 to 1 between two items are one standard deviation of their difference."""
 
 WIDEST_PRIOR = 100.0
 MOST_ITEMS = 5_000
@@ -40,8 +40,6 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 class Leaderboard:
     """What votes tell of n items. All utilities are in logits, relative to the mean of the items of `reference`.
 
-    reference (n,) bool: all items or, where the largest of the groups below holds more than half of them, that group:
-    what is not known of the others then leaves its intervals alone.
     utilities (n,): posterior mode. covariance (n, n): robust, by clusters where there were such; intervals and ranks
     rest on it. model_covariance (n, n): the same if every vote were independent and followed the model; for its
     intervals use `dataclasses.replace(board, covariance=board.model_covariance, clusters=None)`. nu: Davidson's tie
@@ -51,7 +49,8 @@ class Leaderboard:
     components (n,): items with different numbers were never compared, not even along a chain of other items: their
     difference rests on the prior alone. groups (n,): within a component, all votes between items of one number and
     the others went one way, so that the votes bound the difference on one side and the prior on the other (Ford 1957).
-    Both are numbered from the largest, 0.
+    Both are numbered from the largest, 0. reference (n,) bool: the largest group where it holds more than half of the
+    items, so that what is not known of the others leaves its intervals alone; else all items.
     """
 
     utilities: Floats
@@ -90,7 +89,7 @@ class Leaderboard:
         i, j = np.asarray(i), np.asarray(j)
         mean = self.utilities[i] - self.utilities[j]
         variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
-        x = mean[..., None] + np.sqrt(variance)[..., None] * _NODES
+        x = mean[..., None] + np.sqrt(np.maximum(variance, 0.0))[..., None] * _NODES
         return np.asarray((0.5 + 0.5 * np.tanh(0.5 * x)) @ (_WEIGHTS / _WEIGHTS.sum()))
 
     @property
