@@ -1,4 +1,4 @@
-"""Laws of the leaderboard: what cannot matter does not, the mode is one, and what it says is as true as it says."""
+"""Laws of the leaderboard: what cannot matter does not, and what it says is as true as it says."""
 
 import math
 from dataclasses import replace
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -16,25 +15,7 @@ from elicit import davidson, registry
 from elicit.leaderboards import PRIOR_SD, Leaderboard, _quantile, leaderboard
 from elicit.randomness import stream
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Vote
-
-N = 6
-Votes = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-
-votes = st.lists(
-    st.tuples(st.integers(0, N - 1), st.integers(1, N - 1), st.integers(0, 2)), min_size=1, max_size=60
-).map(lambda rows: tuple(np.array(column) for column in zip(*[(a, (a + s) % N, o) for a, s, o in rows], strict=True)))
-
-
-def cast(u: NDArray[Any], count: int, nu: float, rng: np.random.Generator) -> Votes:
-    """Votes on random pairs by people who follow the model."""
-    a = rng.integers(0, len(u), count)
-    b = (a + rng.integers(1, len(u), count)) % len(u)
-    share = davidson.probabilities(u[a] - u[b], nu).cumsum(1)
-    return a, b, (rng.random(count)[:, None] > share[:, :2]).sum(1)
-
-
-def mirrored(outcomes: NDArray[Any]) -> NDArray[Any]:
-    return np.where(outcomes < 2, 1 - outcomes, outcomes)
+from tests.elicit.voting import N, Votes, cast, mirrored, votes
 
 
 def same(one: Leaderboard, other: Leaderboard, tolerance: float = 1e-8) -> bool:
@@ -49,27 +30,7 @@ def covers(board: Leaderboard, truth: NDArray[Any], level: float = 0.95) -> NDAr
     return np.asarray((low <= truth) & (truth <= high))
 
 
-# -- the mode ---------------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None)
-@given(votes)
-def test_the_mode_is_where_the_log_posterior_is_flat(given_votes: Votes) -> None:
-    """By the formula for one vote, differentiated by torch."""
-    a, b, outcomes = given_votes
-    board = leaderboard(a, b, outcomes, N)
-    tied = 2 in outcomes
-    u = torch.tensor(board.utilities - board.utilities.mean(), requires_grad=True)  # where the prior has them
-    log_nu = torch.tensor(math.log(board.nu) if tied else -math.inf, dtype=torch.float64, requires_grad=tied)
-    x = u[a] - u[b]
-    logits = torch.stack([x / 2, -x / 2, log_nu.expand(len(x))], 1)
-    value = torch.log_softmax(logits, 1)[torch.arange(len(x)), outcomes].sum() - u.square().sum() / (2 * PRIOR_SD**2)
-    value = value - log_nu.square() / (2 * PRIOR_SD**2) if tied else value
-    value.backward()  # type: ignore[no-untyped-call]
-    assert u.grad is not None
-    assert u.grad.abs().max() < 1e-6
-    assert board.nu == 0 if log_nu.grad is None else abs(log_nu.grad) < 1e-6
-    assert abs(board.utilities[board.reference].mean()) < 1e-9
+# -- what cannot matter -----------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
@@ -156,17 +117,6 @@ def test_the_sandwich_never_claims_more_than_the_model(given_votes: Votes, by_cl
     assert np.allclose(board.covariance[board.reference].mean(0), 0, atol=1e-8), "what they are relative to is certain"
 
 
-@settings(deadline=None)
-@given(votes.filter(lambda v: len(v[0]) > 1))
-def test_votes_that_are_clusters_of_their_own_are_independent(given_votes: Votes) -> None:
-    a, b, outcomes = given_votes
-    size = len(a)
-    counts = davidson.count(N, a, b, outcomes)
-    fitted = davidson.fit(counts, PRIOR_SD)
-    clustered = davidson.cluster_meat(fitted, a, b, outcomes, None, np.arange(size), size)
-    assert np.allclose(davidson.meat(counts, fitted) * size / (size - 1), clustered)
-
-
 def test_votes_said_ten_times_over_by_the_same_judge_teach_nothing_more() -> None:
     given_votes = cast(np.linspace(-1, 1, N), 2000, 0.5, np.random.default_rng(1))
     ten_times = [np.repeat(column, 10) for column in given_votes]
@@ -190,24 +140,6 @@ def test_clusters_of_two_kinds_of_which_one_says_nothing_are_those_of_the_other(
     two = leaderboard(*given_votes, N, clusters=np.stack([judges, np.arange(3000)], 1))
     assert np.allclose(one.covariance, two.covariance, rtol=1e-3, atol=1e-6)
     assert two.clusters == 60
-
-
-def test_scores_of_clusters_are_summed_alike_in_one_block_and_in_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(3)
-    given_votes, judges = cast(np.linspace(-1, 1, N), 3000, 0.5, rng), rng.integers(0, 500, 3000)
-    weights = rng.random(3000)
-    whole = leaderboard(*given_votes, N, weights=weights, clusters=judges)
-    monkeypatch.setattr(davidson, "BLOCK", 40 * N)
-    assert np.allclose(whole.covariance, leaderboard(*given_votes, N, weights=weights, clusters=judges).covariance)
-
-
-def test_few_pairs_of_many_items_are_counted_like_many() -> None:
-    rng = np.random.default_rng(4)
-    a, b, outcomes = cast(np.linspace(-1, 1, N), 300, 0.5, rng)
-    small = davidson.count(N, a, b, outcomes)
-    large = davidson.count(4_000, a, b, outcomes)
-    for here, there in zip(small[1:], large[1:], strict=True):
-        assert np.array_equal(here, there)
 
 
 @pytest.mark.parametrize(("n", "count"), [(5, 60), (12, 400)])
