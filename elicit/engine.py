@@ -19,7 +19,7 @@ from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Q
 REMEMBERED = 48
 LARGEST = 1e100
 """Features beyond this would overflow when they are squared."""
-DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "rank": "eig", "label": "eig"}
+DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "top": "swap", "rank": "eig", "label": "eig"}
 
 Pairs = Iterable[tuple[int, int]]
 
@@ -30,10 +30,12 @@ class Engine:
     features: (N, d) numbers per item; or n_items for items that are ids only. groups: how many columns of the features
     belong together (an embedding's, the named features'), in order; votes tell which groups matter. scores: (N,) or
     (N, k) numbers that should go up with utility, such as an LLM judge's or last study's; how far they are to be
-    trusted is learnt from votes. pairs: (P, 2) rows, to ask about nothing else (goal "label"). device: "auto" takes
-    CUDA where there is one. Decision n is a pure function of these and of the votes before n.
+    trusted is learnt from votes. pairs: (P, 2) rows, to ask about nothing else (goal "label"). top: how many items goal
+    "top" is to find. device: "auto" takes CUDA where there is one. Decision n is a pure function of these and of the
+    votes before n.
 
-    Raises BadInputError for fewer than two items, features or scores that are not a finite matrix, unknown names.
+    Raises BadInputError for fewer than two items, features or scores that are not a finite matrix, unknown names, and
+    under goal "top" unless `top` is at least 1 and less than the number of items.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Engine:
         device: str = "auto",
         goal: Goal = "best",
         pairs: ArrayLike | None = None,
+        top: int = 10,
         model_options: dict[str, object] | None = None,
         selector_options: dict[str, object] | None = None,
     ) -> None:
@@ -71,11 +74,14 @@ class Engine:
             raise BadInputError(f"there is nothing to compare among {rows} items; give at least 2")
         if goal not in DEFAULT_SELECTOR:
             raise UnknownNameError("goal", goal, list(DEFAULT_SELECTOR))
-        self.goal, self.seed = goal, seed
+        self.goal, self.seed, self._top = goal, seed, top
+        if goal == "top" and (isinstance(top, bool) or not isinstance(top, int) or not 1 <= top < rows):
+            raise BadInputError(f"the top {top!r} of {rows} items cannot be looked for; say 1 to {rows - 1}")
         self.device = _device(device)
         self._model = registry.model(model, model_options)
         self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
-        self._selector = registry.selector(self.selector, selector_options)
+        swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
+        self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
         self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior: Posterior = self._prior
@@ -244,6 +250,10 @@ class Engine:
         """The row of the recommended item: the highest posterior mean utility."""
         return int(self.posterior.mean().argmax())
 
+    def top(self) -> list[int]:
+        """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""
+        return [int(row) for row in stopping.highest_means(self.posterior, self._top)]
+
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item."""
         return np.asarray(self.posterior.p_best().numpy(), dtype=np.float64)
@@ -264,14 +274,17 @@ class Engine:
     def should_stop(self, regret: float = 0.05, confidence: float = 0.95) -> stopping.Stop:
         """Whether more votes are worth asking for, why, and an 80 % interval of how many.
 
-        Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goals rank
-        and label: at most a share `regret` of the pairs is expected to be in the wrong order.
+        Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goal top:
+        at most a share `regret` of the recommended items is expected not to belong there. Goals rank and label: at
+        most a share `regret` of the pairs is expected to be in the wrong order.
         """
         for name, share in (("regret", regret), ("confidence", confidence)):
             if not 0 < share < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
             return stopping.best_item(self.posterior, len(self.votes), regret, confidence)
+        if self.goal == "top":
+            return stopping.top_items(self.posterior, self._top, len(self.votes), regret)
         return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)
 
     @staticmethod

@@ -322,7 +322,7 @@ class GridPosterior:
         present = torch.zeros(self.n, dtype=torch.bool, device=pairs.device)
         present[pairs.flatten()] = True
         rows = torch.nonzero(present)[:, 0]
-        if len(rows) ** 2 <= 8 * len(pairs):
+        if len(rows) ** 2 <= 32 * len(pairs):
             place = torch.zeros(self.n, dtype=torch.long, device=pairs.device)
             place[rows] = torch.arange(len(rows), device=pairs.device)
             block = self._block(rows, models)

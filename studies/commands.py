@@ -32,7 +32,10 @@ def say(text: str) -> None:
 @click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
 @click.option("--pairs", type=str, help="Pairs of responses to label.")
 @click.option("--judgments", type=str, help="Recorded judgments of the pairs, replayed by 'elicit run'.")
-@click.option("--goal", type=click.Choice(["best", "rank", "label"]), help="Default: best for items, label for pairs.")
+@click.option(
+    "--goal", type=click.Choice(["best", "top", "rank", "label"]), help="Default: best for items, label for pairs."
+)
+@click.option("--top", type=click.IntRange(1), help="How many items --goal top is to find; default 10.")
 @click.option("--title", help="Default: the folder's name.")
 @click.option("--question", help="Asked above the two panes.")
 @click.option("--guidelines", type=click.Path(path_type=Path), help="A Markdown file, shown on the g key.")
@@ -55,7 +58,7 @@ def init(
     prior: Path | None,
     **spec: Any,
 ) -> None:
-    """Make STUDY, a folder, from a file of items (to find the best, or rank them) or of pairs (to label them)."""
+    """Make STUDY, a folder, from a file of items (to find the best or the top, or rank all) or of pairs (to label)."""
     from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
     from adapters.judges.simulated import Simulated
     from studies.prior import PRIOR, expected_by

@@ -73,6 +73,7 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
         device="auto",
         goal=spec.goal,
         pairs=[(a, b) for _, a, b in state.pairs] or None,
+        top=spec.top,
         model_options=dict(spec.model_options),
         selector_options=dict(spec.selector_options),
     )

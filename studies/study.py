@@ -82,9 +82,9 @@ class Study:
         rows, listed = _candidates(items, pairs)
         spec.setdefault("goal", "label" if listed else "best")
         if (spec["goal"] == "label") != bool(listed):
-            raise BadInputError("goal 'label' goes with pairs, goals 'best' and 'rank' go with items")
+            raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
         try:
-            checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)})
+            checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)}, len(rows))
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
         knowledge_of(rows, checked.embedder, checked.scores)

@@ -1,5 +1,6 @@
 """Laws of the engine in memory, and what it says to wrong use."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -209,3 +210,28 @@ def test_both_bad_lowers_both_and_says_nothing_of_which() -> None:
     assert abs(mean[0] - mean[1]) < 1e-9
     assert mean[0] < mean[2] - 0.2
     assert 0 not in (engine.ask().a, engine.ask().b)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 50))
+def test_the_top_are_found_and_the_engine_says_so(top: int, seed: int) -> None:
+    """Decisive votes on every pair: the recommended top is the true one, and few of it are expected to be wrong."""
+    u = np.random.default_rng(seed).permutation(6)
+    engine = Engine(n_items=6, goal="top", top=top, seed=seed)
+    assert not engine.should_stop(0.01).stop
+    for a, b in list(itertools.combinations(range(6), 2)) * 25:
+        engine.tell(a, b, "a" if u[a] > u[b] else "b")
+    assert engine.top() == list(np.argsort(-u)[:top])
+    assert engine.should_stop(0.05).stop
+
+
+@pytest.mark.parametrize("top", [0, 4, True, 1.5])
+def test_a_top_that_cannot_be_is_refused(top: Any) -> None:
+    with pytest.raises(BadInputError, match=r"say 1 to 3"):
+        Engine(n_items=4, goal="top", top=top)
+
+
+def test_the_top_one_is_the_best() -> None:
+    engine = Engine(n_items=5, goal="top", top=1)
+    engine.tell(3, 1, "a")
+    assert engine.top() == [engine.best()] == [3]
