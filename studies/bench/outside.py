@@ -70,7 +70,7 @@ class Outside:
             stderr=self._errors,
             text=True,
             encoding="utf-8",
-            cwd=python.parent.parent,
+            cwd=python.parent.parent,  # where a package may leave its logs
             env=os.environ | dict.fromkeys(THREADS, "1"),
         )
         weakref.finalize(self, _end, self._process, self._errors)

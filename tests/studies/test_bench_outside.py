@@ -95,6 +95,15 @@ def test_a_driver_is_a_method_like_one_in_this_process(played: Callable[[str], O
     assert method.process_time() == before  # as for every method, recommending is not counted
 
 
+def test_a_driver_ends_with_its_method(played: Callable[[str], Outside]) -> None:
+    method = played(LEADER)
+    pid = method.pid
+    os.kill(pid, 0)
+    del method
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
