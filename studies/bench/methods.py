@@ -22,7 +22,6 @@ OUTSIDE = (
     "duelpy_dts",
     "duelpy_rcs",
     "duelpy_rucb",
-    "duelpy_savage",
     "duelpy_scb",
     "duelpy_winner_stays",
 )

@@ -21,7 +21,6 @@ ALGORITHMS = {
     "dts": algorithms.DoubleThompsonSampling,
     "rcs": algorithms.RelativeConfidenceSampling,
     "rucb": algorithms.RelativeUCB,
-    "savage": algorithms.Savage,
     "scb": algorithms.ScalableCopelandBandits,
     "winner_stays": algorithms.WinnerStaysWeakRegret,
 }
@@ -42,7 +41,7 @@ def play(setup: dict[str, Any], compare: Callable[[int, int, Callable[[], int]],
             # Its RUCB takes a duel for lost where the outcome is negative, the others where it is false.
             return won if won or name != "rucb" else -1
 
-    chance = {} if name == "savage" else {"random_state": np.random.RandomState(setup["seed"])}
-    algorithm = ALGORITHMS[name](Feedback(list(range(setup["n_items"]))), time_horizon=None, **chance)
+    chance = np.random.RandomState(setup["seed"])
+    algorithm = ALGORITHMS[name](Feedback(list(range(setup["n_items"]))), time_horizon=None, random_state=chance)
     while True:
         algorithm.step()
