@@ -10,10 +10,16 @@ from typing import Any, TypeVar
 import click
 
 from elicit.types import BadInputError
+from studies.bench.methods import OUTSIDE, known
 from studies.commands import JSON, example, progress, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+METHODS = (
+    f"Comma-separated: {', '.join(name for name in known() if name not in OUTSIDE)}; path/to/file.py:Class for a "
+    f"selector of one's own; and peers that are installed into an environment of their own on first use: "
+    f"{', '.join(OUTSIDE)}."
+)
 
 
 def _drawable(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -26,7 +32,7 @@ def _drawable(context: click.Context, option: click.Parameter, path: Path | None
 def _options(plot: str | None, methods: str = "default,random") -> Callable[[F], F]:
     """The options every bench has; plot: what --plot draws."""
     options = [
-        click.option("--methods", default=methods, show_default=True, help="Comma-separated: selectors and peers."),
+        click.option("--methods", default=methods, show_default=True, help=METHODS),
         click.option("--out", type=PATH, help="Finished runs are kept here (.jsonl) and not made again."),
         JSON,
     ]

@@ -13,7 +13,7 @@ import numpy as np
 from elicit.types import BadInputError
 from studies.bench import methods as known
 from studies.bench.measuring import Job, Plan, Row, measure, versions
-from studies.simulation import luck_of, sigmoid
+from studies.simulation import clock, luck_of, sigmoid
 
 SD = 2.0
 
@@ -60,7 +60,7 @@ def _available(device: str, methods: Sequence[str]) -> None:
 
     if not torch.cuda.is_available():
         raise BadInputError(f"device {device!r} is not available: torch finds no GPU here; use --device cpu")
-    if peers := [m for m in methods if m in known.PEERS]:
+    if peers := [m for m in methods if m in known.PEERS + known.OUTSIDE]:
         raise BadInputError(f"method {peers[0]!r} computes on the CPU only; use --device cpu, or leave it out")
 
 
@@ -68,27 +68,31 @@ def run(method: str, items: int, dim: int, marks: Sequence[int], device: str, wi
     """One method on `items` made-up items: features and a linear utility drawn at random; a row per mark.
 
     memory: peak_memory_mb is the most the process has held so far, base_memory_mb what it held with its libraries
-    and the features before the method began, peak_device_mb the most on the GPU.
+    and the features before the method began, peak_device_mb the most on the GPU. Of a peer in a process of its own,
+    peak_memory_mb is that process's and base_memory_mb what it held when it had asked its first pair.
     """
     rng = np.random.default_rng([seed, items, dim])
     # Single precision, as embeddings are: a million items of 256 features are a gigabyte.
     X = rng.standard_normal((items, dim), dtype=np.float32) if dim else None
     u = rng.standard_normal(items) if X is None else X @ rng.standard_normal(dim, dtype=np.float32)
     u = u.astype(np.float64) * (SD / u.std())
-    if method not in known.PEERS:
+    if method not in known.PEERS + known.OUTSIDE:
         import elicit.engine  # noqa: F401  (its memory is the libraries')
     base, luck = _memory("VmRSS"), luck_of(seed)
     begun = time.perf_counter()
     made = known.make(method, X, items, seed, device)
     query = made.ask()
     start = time.perf_counter() - begun
+    process_time, pid = clock(made), getattr(made, "pid", "self")
+    if pid != "self":
+        base = _memory("VmRSS", pid)
     wall, cpu, rows = np.empty(marks[-1]), np.empty(marks[-1]), list[Row]()
     for t in range(marks[-1]):
         first = luck(t) < sigmoid(u[query.a] - u[query.b])
-        c, w = time.process_time(), time.perf_counter()
+        c, w = process_time(), time.perf_counter()
         made.tell(query.a, query.b, "a" if first else "b")
         query = made.ask()
-        cpu[t], wall[t] = time.process_time() - c, time.perf_counter() - w
+        cpu[t], wall[t] = process_time() - c, time.perf_counter() - w
         if t + 1 in marks:
             before = max((m for m in marks if m <= t), default=0)
             part = slice(max(before, t + 1 - window), t + 1)
@@ -106,16 +110,17 @@ def run(method: str, items: int, dim: int, marks: Sequence[int], device: str, wi
                     "cpu_ms_per_vote": 1e3 * float(cpu[part].mean()),
                     "start_ms": 1e3 * start,
                     "base_memory_mb": base,
-                    "peak_memory_mb": _memory("VmHWM"),
+                    "peak_memory_mb": _memory("VmHWM", pid),
                     "peak_device_mb": _device_memory() if device != "cpu" else 0.0,
                 }
             )
     return rows
 
 
-def _memory(field: str) -> float:
-    """Resident memory of this process in MB, now (VmRSS) or at its peak (VmHWM); elsewhere than on Linux the peak."""
-    status = Path("/proc/self/status")
+def _memory(field: str, pid: int | str = "self") -> float:
+    """Resident memory of a process in MB, now (VmRSS) or at its peak (VmHWM); elsewhere than on Linux the peak of
+    this process."""
+    status = Path(f"/proc/{pid}/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith(field))
         return int(line.split()[1]) / 1024

@@ -15,19 +15,31 @@ if TYPE_CHECKING:
     from studies.simulation import Method
 
 PEERS = ("apohf", "linear_eubo", "pairwise_gp_eubo")
-NEED_FEATURES = ("apohf", "pairwise_gp_eubo")
+OUTSIDE = (
+    "aepsych",
+    "choix",
+    "duelpy_ccb",
+    "duelpy_dts",
+    "duelpy_rcs",
+    "duelpy_rucb",
+    "duelpy_scb",
+    "duelpy_winner_stays",
+)
+"""Peers of an environment and a process of their own, named PACKAGE or PACKAGE_ALGORITHM."""
+NEED_FEATURES = ("aepsych", "apohf", "pairwise_gp_eubo")
 
 
 def known() -> list[str]:
     """Every name `make` takes, but for selectors of one's own (`path/to/file.py:Class`)."""
-    return ["default", *registry.names("selector"), *PEERS]
+    return ["default", *registry.names("selector"), *PEERS, *OUTSIDE]
 
 
 def check(methods: Sequence[str], features: bool) -> list[str]:
-    """The methods, each once, in their order.
+    """The methods, each once, in their order; those of an environment of their own have it from here on.
 
     features: whether the items have features.
-    Raises BadInputError for no method, an unknown one, or one that cannot do without features.
+    Raises BadInputError for no method, an unknown one, one that cannot do without features, or one that cannot be
+    installed.
     """
     chosen = list(dict.fromkeys(methods))
     if not chosen:
@@ -39,12 +51,17 @@ def check(methods: Sequence[str], features: bool) -> list[str]:
             registry.selector(name)
         elif name not in known():
             raise UnknownNameError("method", name, [*known(), "path/to/file.py:Class"])
+    for name in chosen:
+        if name in OUTSIDE:
+            from studies.bench.outside import python_of
+
+            python_of(name)
     return chosen
 
 
 def make(name: str, features: NDArray[np.floating[Any]] | None, n_items: int, seed: int, device: str = "cpu") -> Method:
     """A fresh method over items with features (N, d), or over `n_items` ids."""
-    if name in PEERS:
+    if name in PEERS or name in OUTSIDE:
         return _peer(name, None if features is None else features.astype(np.float64), n_items, seed)
     from elicit.engine import Engine
 
@@ -55,6 +72,10 @@ def make(name: str, features: NDArray[np.floating[Any]] | None, n_items: int, se
 
 
 def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int) -> Method:
+    if name in OUTSIDE:
+        from studies.bench import outside
+
+        return outside.make(name, features if name in NEED_FEATURES else None, n_items, seed)
     from studies.bench.peers import LinearEubo, PairwiseGpEubo
 
     if name == "linear_eubo":

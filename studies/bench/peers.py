@@ -19,6 +19,7 @@ from elicit.randomness import stream
 CANDIDATES = 256
 BREADTH = 1.5
 REFIT = 10
+DIMENSIONS = 16
 
 
 class Pair(NamedTuple):
@@ -44,6 +45,16 @@ def shortlist(mean: Tensor, variance: Tensor) -> Tensor:
     """At most CANDIDATES rows, those of the highest mean + 1.5 sd; (S,) in ascending order."""
     bound = mean + BREADTH * variance.clamp_min(0).sqrt()
     return torch.sort(bound, descending=True, stable=True).indices[:CANDIDATES].sort().values
+
+
+def unit_box(features: NDArray[np.float64]) -> Tensor:
+    """The first DIMENSIONS principal components of features (N, d), each scaled to between 0 and 1."""
+    X = torch.as_tensor(features - features.mean(0))
+    left, values, _ = torch.linalg.svd(X, full_matrices=False)
+    Z = left[:, :DIMENSIONS] * values[:DIMENSIONS]
+    spread = (Z.max(0).values - Z.min(0).values).clamp_min(1e-9)
+    scaled: Tensor = (Z - Z.min(0).values) / spread
+    return scaled
 
 
 class LinearEubo:
@@ -130,19 +141,13 @@ class PairwiseGpEubo:
     features: (N, d).
     """
 
-    DIMENSIONS = 16
-
     def __init__(self, features: NDArray[np.float64], seed: int = 0) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the libraries say of each other while they load
             from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
             from gpytorch.kernels import ScaleKernel
 
-        X = torch.as_tensor(features - features.mean(0))
-        left, values, _ = torch.linalg.svd(X, full_matrices=False)
-        Z = left[:, : self.DIMENSIONS] * values[: self.DIMENSIONS]
-        spread = (Z.max(0).values - Z.min(0).values).clamp_min(1e-9)
-        self._Z = (Z - Z.min(0).values) / spread
+        self._Z = unit_box(features)
         base = get_covar_module_with_dim_scaled_prior(ard_num_dims=self._Z.shape[1], use_rbf_kernel=True)
         self._kernel = ScaleKernel(base).to(self._Z)
         self._place: dict[int, int] = {}  # row -> its place among the rows compared so far
@@ -198,7 +203,7 @@ class PairwiseGpEubo:
     def _marginals(self, model: Any) -> tuple[Tensor, Tensor]:
         """Posterior means and variances of all items, (N,) each, in blocks."""
         means, variances = [], []
-        for part in self._Z.split(512):
+        for part in torch.split(self._Z, 512):
             belief = model.posterior(part)
             means.append(belief.mean[:, 0])
             variances.append(belief.variance[:, 0])

@@ -194,7 +194,7 @@ def test_bad_calls_are_one_sentence(instances: Path, tmp_path: Path, capsys: Out
     assert "cannot be read" in fails(capsys, "selection", "--instances", str(tmp_path / "broken"))
     assert "there is nothing at" in fails(capsys, "selection", "--instances", str(tmp_path / "none"))
     assert "no .npz files" in fails(capsys, "selection", "--instances", str(tmp_path))
-    assert "known are: apohf" in fails(capsys, *here, "--methods", "defualt")
+    assert "known are: aepsych" in fails(capsys, *here, "--methods", "defualt")
     assert "no method is named" in fails(capsys, *here, "--methods", ",")
     assert "ids only" in fails(capsys, *here, "--methods", "random,pairwise_gp_eubo")
     assert "seeds 1, 2, 3" in fails(capsys, *here, "--seeds", "8")
@@ -320,6 +320,8 @@ def test_the_latency_bench_carries_its_coordinates(capsys: Out) -> None:
 
 
 @pytest.mark.parametrize("name", ["selection", "tuning", "dueling", "latency"])
-def test_every_bench_shows_an_example(name: str, capsys: Out) -> None:
+def test_every_bench_shows_an_example_and_the_methods(name: str, capsys: Out) -> None:
     assert _code(["bench", name, "--help"]) == 0
-    assert f"Example: elicit bench {name}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Example: elicit bench {name}" in shown
+    assert all(method in shown for method in methods.known())
