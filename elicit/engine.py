@@ -271,18 +271,23 @@ class Engine:
         checked = self._checked_pairs(pairs, self.n, distinct=False)
         return np.asarray(self.posterior.difference(checked).probability.numpy())
 
-    def should_stop(self, regret: float = 0.05, confidence: float = 0.95) -> stopping.Stop:
+    def should_stop(
+        self, regret: float = 0.05, confidence: float = 0.95, rule: stopping.Rule = "posterior"
+    ) -> stopping.Stop:
         """Whether more votes are worth asking for, why, and an 80 % interval of how many.
 
         Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goal top:
         at most a share `regret` of the recommended items is expected not to belong there. Goals rank and label: at
-        most a share `regret` of the pairs is expected to be in the wrong order.
+        most a share `regret` of the pairs is expected to be in the wrong order. rule: for goal best, "posterior" takes
+        the belief's word; "likelihood_ratio" tests every rival and takes more votes.
         """
+        if rule not in stopping.RULES:
+            raise UnknownNameError("stop rule", rule, list(stopping.RULES))
         for name, share in (("regret", regret), ("confidence", confidence)):
             if not 0 < share < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
-            return stopping.best_item(self.posterior, len(self.votes), regret, confidence)
+            return stopping.RULES[rule](self.posterior, len(self.votes), regret, confidence)
         if self.goal == "top":
             return stopping.top_items(self.posterior, self._top, len(self.votes), regret)
         return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)

@@ -80,4 +80,4 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
 
 
 def stop_of(engine: Engine, spec: Spec) -> Stop:
-    return engine.should_stop(spec.stop.regret, spec.stop.confidence)
+    return engine.should_stop(spec.stop.regret, spec.stop.confidence, spec.stop.rule)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tomlkit
@@ -21,10 +21,14 @@ Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
 class StopRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Stop when the recommended item's simple regret is at most `regret` with probability `confidence`."""
+    """Stop when the recommended item's simple regret is at most `regret` with probability `confidence`.
+
+    rule: "posterior" takes the belief's word for it; "likelihood_ratio" tests every rival.
+    """
 
     regret: Share = 0.05
     confidence: Share = 0.95
+    rule: Literal["posterior", "likelihood_ratio"] = "posterior"
 
 
 class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

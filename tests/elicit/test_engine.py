@@ -235,3 +235,27 @@ def test_the_top_one_is_the_best() -> None:
     engine = Engine(n_items=5, goal="top", top=1)
     engine.tell(3, 1, "a")
     assert engine.top() == [engine.best()] == [3]
+
+
+def test_the_likelihood_ratio_rule_asks_for_more_than_the_beliefs_word_and_keeps_its_promise() -> None:
+    """40 studies of 4 ids, answered until the rule is met: at most 1 in 10 may be wrong, at a confidence of .9."""
+    wrong, later = 0, 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        u = 2.0 * rng.standard_normal(4)
+        engine, first = Engine(n_items=4, seed=seed), 0
+        for t in range(400):
+            query = engine.ask()
+            engine.tell(query.a, query.b, "a" if rng.random() < 1 / (1 + np.exp(u[query.b] - u[query.a])) else "b")
+            if not first and engine.should_stop(0.1, 0.9).stop:
+                first = t + 1
+            if engine.should_stop(0.1, 0.9, "likelihood_ratio").stop:
+                wrong += (u.max() - u[engine.best()]) / (u.max() - u.mean()) > 0.1
+                later += t + 1 >= first > 0
+                break
+        else:
+            later += 1
+    assert wrong <= 8  # above which a share of .1 is refuted at 3 standard errors
+    assert later >= 38
+    with pytest.raises(BadInputError, match="no stop rule called 'hope'"):
+        Engine(n_items=3).should_stop(rule="hope")  # type: ignore[arg-type]
