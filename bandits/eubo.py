@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from elicit.posterior import Posterior
-from elicit.selection import Candidates, Pick, one_by_one
+from elicit.selection import Candidates, Pick, highest, improvement, one_by_one
 from elicit.types import Vote
 
 
@@ -36,11 +35,7 @@ class Eubo:
             if not len(pairs):
                 return None
             weights, d, variance = posterior.mixture(pairs)
-            s = self.widen * variance.sqrt()
-            z = d / s
-            gain = d * torch.special.ndtr(z) + s * torch.exp(-0.5 * z * z) / (2 * torch.pi) ** 0.5
-            value = posterior.mean()[pairs[:, 1]] + weights @ gain
-            best = int(value.argmax())
-            return Pick(int(pairs[best, 0]), int(pairs[best, 1]), float(value[best]), 1.0)
+            gain = improvement(d, self.widen * variance.sqrt())
+            return highest(pairs, posterior.mean()[pairs[:, 1]] + weights @ gain)
 
         return one_by_one(choose, posterior, candidates, k)

@@ -9,15 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
+    from elicit.leaderboards import Leaderboard, leaderboard
     from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
     from studies.study import Study
 
 __version__ = "0.1.0"
-__all__ = ["BadInputError", "ChoiceOutcome", "Engine", "Item", "Query", "Study", "Vote", "__version__"]
+__all__ = [
+    "BadInputError",
+    "ChoiceOutcome",
+    "Engine",
+    "Item",
+    "Leaderboard",
+    "Query",
+    "Study",
+    "Vote",
+    "__version__",
+    "leaderboard",
+]
 
 _HOMES = {
     "Engine": "elicit.engine",
     "Study": "studies.study",
+    **dict.fromkeys(("Leaderboard", "leaderboard"), "elicit.leaderboards"),
     **dict.fromkeys(("BadInputError", "ChoiceOutcome", "Item", "Query", "Vote"), "elicit.types"),
 }
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "replay": ("studies.commands", "Recompute every decision of a study."),
     "backup": ("studies.commands", "Copy a study safely, also while it is in use."),
     "forget": ("studies.commands", "Remove a judge's identity and notes."),
+    "leaderboard": ("studies.leaderboard", "Rank items from a table of votes."),
     "bench": ("studies.bench.commands", "Measure methods side by side."),
     "doctor": ("studies.commands", "Check versions, device and installation."),
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from elicit import registry, stopping
-from elicit.posterior import Posterior
+from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
@@ -19,7 +19,7 @@ from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Q
 REMEMBERED = 48
 LARGEST = 1e100
 """Features beyond this would overflow when they are squared."""
-DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "rank": "eig", "label": "eig"}
+DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "top": "swap", "rank": "eig", "label": "eig"}
 
 Pairs = Iterable[tuple[int, int]]
 
@@ -27,11 +27,15 @@ Pairs = Iterable[tuple[int, int]]
 class Engine:
     """Asks the comparison that teaches most and learns from every answer.
 
-    features: (N, d) numbers per item; or n_items for items that are ids only. pairs: (P, 2) rows, to ask about
-    nothing else (goal "label"). device: "auto" takes CUDA where there is one. Decision n is a pure function of these
-    and of the votes before n.
+    features: (N, d) numbers per item; or n_items for items that are ids only. groups: how many columns of the features
+    belong together (an embedding's, the named features'), in order; votes tell which groups matter. scores: (N,) or
+    (N, k) numbers that should go up with utility, such as an LLM judge's or last study's; how far they are to be
+    trusted is learnt from votes. pairs: (P, 2) rows, to ask about nothing else (goal "label"). top: how many items goal
+    "top" is to find. device: "auto" takes CUDA where there is one. Decision n is a pure function of these and of the
+    votes before n.
 
-    Raises BadInputError for fewer than two items, features that are not a finite matrix, unknown names.
+    Raises BadInputError for fewer than two items, features or scores that are not a finite matrix, unknown names, and
+    under goal "top" unless `top` is at least 1 and less than the number of items.
     """
 
     def __init__(
@@ -39,16 +43,21 @@ class Engine:
         features: ArrayLike | None = None,
         *,
         n_items: int | None = None,
+        scores: ArrayLike | None = None,
+        groups: Sequence[int] = (),
         model: str = "default",
         selector: str = "default",
         seed: int = 0,
         device: str = "auto",
         goal: Goal = "best",
         pairs: ArrayLike | None = None,
+        top: int = 10,
         model_options: dict[str, object] | None = None,
         selector_options: dict[str, object] | None = None,
     ) -> None:
         self._features = None if features is None else _matrix(features)
+        self._scores = None if scores is None else _matrix(_as_column(scores), "scores")
+        self._groups = tuple(groups)
         rows = n_items if self._features is None else len(self._features)
         if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int)):
             raise BadInputError(f"n_items must be a whole number, not {rows!r}")
@@ -56,17 +65,25 @@ class Engine:
             raise BadInputError("an engine needs features or n_items; give one of them")
         if self._features is not None and n_items not in (None, rows):
             raise BadInputError(f"features have {rows} rows but n_items is {n_items}; give one of them")
+        if self._scores is not None and len(self._scores) != rows:
+            raise BadInputError(f"there are {len(self._scores)} scores for {rows} items; give one to each")
+        if self._groups and (self._features is None or sum(self._groups) != self._features.shape[1]):
+            columns = 0 if self._features is None else self._features.shape[1]
+            raise BadInputError(f"groups {self._groups} do not add up to the features' {columns} columns")
         if rows < 2:
             raise BadInputError(f"there is nothing to compare among {rows} items; give at least 2")
         if goal not in DEFAULT_SELECTOR:
             raise UnknownNameError("goal", goal, list(DEFAULT_SELECTOR))
-        self.goal, self.seed = goal, seed
+        self.goal, self.seed, self._top = goal, seed, top
+        if goal == "top" and (isinstance(top, bool) or not isinstance(top, int) or not 1 <= top < rows):
+            raise BadInputError(f"the top {top!r} of {rows} items cannot be looked for; say 1 to {rows - 1}")
         self.device = _device(device)
         self._model = registry.model(model, model_options)
         self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
-        self._selector = registry.selector(self.selector, selector_options)
+        swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
+        self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
-        self._prior = self._model.init(rows, self._features, self.device)
+        self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
         self._past: tuple[Posterior, ...] = ()  # the posteriors before the newest votes, newest last
@@ -75,6 +92,11 @@ class Engine:
     def n(self) -> int:
         """Number of items."""
         return self.posterior.n
+
+    @property
+    def ids_only(self) -> bool:
+        """Whether nothing is known of the items but their votes."""
+        return self._features is None and self._scores is None
 
     # -- ask and tell -----------------------------------------------------------------------------------------
 
@@ -181,11 +203,21 @@ class Engine:
         """A second engine in the same state; what one learns the other does not. Cheap: beliefs are immutable."""
         return copy.copy(self)
 
-    def extend(self, features: ArrayLike | None = None, *, n_items: int = 0) -> None:
-        """Add candidates mid-study: features (n, d), or n_items ids. Votes are learnt again over the larger pool.
+    def _known(self) -> Knowledge:
+        if self._scores is None:
+            return Knowledge(self._features, self._groups)
+        scores = self._scores - self._scores.mean(0)
+        spread = scores.std(0)
+        return Knowledge(self._features, self._groups, scores / np.where(spread > 0, spread, 1.0))
 
-        Raises BadInputError where the features do not fit those of the pool.
+    def extend(self, features: ArrayLike | None = None, *, n_items: int = 0, scores: ArrayLike | None = None) -> None:
+        """Add candidates mid-study: features (n, d), or n_items ids; scores (n, k) where the pool has them. Votes are
+        learnt again over the larger pool.
+
+        Raises BadInputError where the features or scores do not fit those of the pool.
         """
+        if (scores is None) != (self._scores is None):
+            raise BadInputError("new items need scores where the pool has them, and none where it has none")
         if self._features is None:
             if features is not None or n_items < 1:
                 raise BadInputError("the pool is ids only, so give n_items, 1 or more, and no features")
@@ -196,10 +228,19 @@ class Engine:
             more = _matrix(features)
             if more.shape[1] != self._features.shape[1]:
                 raise BadInputError(f"new items have {more.shape[1]} features, the pool has {self._features.shape[1]}")
-            self._features = np.concatenate([self._features, more])
-            rows = len(self._features)
+            n_items = len(more)
+            features = np.concatenate([self._features, more])
+            rows = len(features)
+        if scores is not None:
+            assert self._scores is not None
+            new = _matrix(_as_column(scores), "scores")
+            if new.shape != (n_items, self._scores.shape[1]):
+                raise BadInputError(f"new scores have shape {new.shape}, not {(n_items, self._scores.shape[1])}")
+            self._scores = np.concatenate([self._scores, new])
+        if features is not None:
+            self._features = np.asarray(features)
         votes = self.votes
-        self._prior = self._model.init(rows, self._features, self.device)
+        self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
 
@@ -208,6 +249,10 @@ class Engine:
     def best(self) -> int:
         """The row of the recommended item: the highest posterior mean utility."""
         return int(self.posterior.mean().argmax())
+
+    def top(self) -> list[int]:
+        """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""
+        return [int(row) for row in stopping.highest_means(self.posterior, self._top)]
 
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item."""
@@ -229,14 +274,17 @@ class Engine:
     def should_stop(self, regret: float = 0.05, confidence: float = 0.95) -> stopping.Stop:
         """Whether more votes are worth asking for, why, and an 80 % interval of how many.
 
-        Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goals rank
-        and label: at most a share `regret` of the pairs is expected to be in the wrong order.
+        Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goal top:
+        at most a share `regret` of the recommended items is expected not to belong there. Goals rank and label: at
+        most a share `regret` of the pairs is expected to be in the wrong order.
         """
         for name, share in (("regret", regret), ("confidence", confidence)):
             if not 0 < share < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
             return stopping.best_item(self.posterior, len(self.votes), regret, confidence)
+        if self.goal == "top":
+            return stopping.top_items(self.posterior, self._top, len(self.votes), regret)
         return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)
 
     @staticmethod
@@ -255,19 +303,26 @@ class Engine:
         return torch.as_tensor(array.astype(np.int64))
 
 
-def _matrix(features: ArrayLike) -> NDArray[np.float64]:
+def _as_column(scores: ArrayLike) -> ArrayLike:
+    return np.reshape(scores, (-1, 1)) if np.ndim(scores) == 1 else scores
+
+
+def _matrix(features: ArrayLike, name: str = "features") -> NDArray[np.floating[Any]]:
     try:
-        array = np.asarray(features, dtype=np.float64)
+        array = np.asarray(features)
+        if array.dtype != np.float32:  # single precision stays: a large matrix is not copied
+            array = np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
-        raise BadInputError("features must be numbers of shape (N, d)") from None
+        raise BadInputError(f"{name} must be numbers of shape (N, d)") from None
     if array.ndim != 2 or array.shape[1] == 0:
-        raise BadInputError(f"features must have shape (N, d), not {array.shape}")
-    if not np.isfinite(array).all():
+        raise BadInputError(f"{name} must have shape (N, d), not {array.shape}")
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))
+    if not (np.isfinite(low) and np.isfinite(high)):
         row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
-        raise BadInputError(f"features[{row}, {column}] is {array[row, column]}; every feature must be a finite number")
-    if (np.abs(array) > LARGEST).any():
+        raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]}; every one must be a finite number")
+    if max(-low, high) > LARGEST:
         row, column = (int(x) for x in np.argwhere(np.abs(array) > LARGEST)[0])
-        raise BadInputError(f"features[{row}, {column}] is {array[row, column]:.3g}; scale the features down")
+        raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]:.3g}; scale the {name} down")
     return array
 
 

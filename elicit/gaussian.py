@@ -14,26 +14,31 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from elicit.kernels import Covariance, DenseCovariance
-from elicit.outcomes import SLIP, likelihood
+from elicit.noise import Noise
+from elicit.outcomes import chance, likelihood
 from elicit.posterior import Difference, Mixture
 from elicit.randomness import stream
 from elicit.types import ChoiceOutcome, Vote
 
 CHUNK = 32
-DENSE_BYTES = 1 << 30
-MIN_WEIGHT = 1e-7
+DENSE = 1 << 25
+"""Numbers that dense covariances may hold."""
+MIN_WEIGHT = 1e-4
+KEPT = 0.999
+"""Share of the weight whose models outlive a fold."""
 SAMPLES = 2048
 SAMPLED_MODELS = 8
 P_BEST_ROWS = 256
 DECIDED = (ChoiceOutcome("a"), ChoiceOutcome("b"), ChoiceOutcome("tie"))
-"""The outcomes that share all probability."""
+"""The outcomes that speak of the difference; they share all probability."""
 
 _WRITING = threading.Lock()
 
@@ -83,10 +88,22 @@ class Columns:
             total = total + torch.bmm(part[:, None], self._chunks[k][:, : part.shape[1]])[:, 0]
         return total
 
+    def dot(self, x: Tensor, count: int, models: Tensor | None = None) -> Tensor:
+        """The products of the first `count` columns with x (N, S), under all models or the chosen: (m, count, S)."""
+        parts = []
+        for k in range(0, count, CHUNK):
+            chunk = self._chunks[k // CHUNK][:, : count - k]
+            parts.append((chunk if models is None else chunk[models]) @ x)
+        return torch.cat(parts, 1)
+
     def mean(self, count: int) -> Tensor:
         """(M, count) the mean of each of the first `count` columns over the items."""
         means = [chunk[:, : min(CHUNK, count - CHUNK * k)].mean(2) for k, chunk in enumerate(self._chunks)]
         return torch.cat(means, 1)[:, :count]
+
+    def only(self, models: Tensor) -> Columns:
+        """The columns of the chosen models (m,)."""
+        return Columns(tuple(chunk[models] for chunk in self._chunks), tuple(list(names) for names in self._names))
 
     def at(self, rows: Tensor, count: int, models: Tensor) -> Tensor:
         """The first `count` columns at `rows` (S,) under `models` (m,): (m, count, S)."""
@@ -100,7 +117,7 @@ class Columns:
 @dataclass(frozen=True)
 class GridPosterior:
     """Belief under M weighted models. mu, v: (M, N) means and variances; beta2: (M, T) squared column weights;
-    evidence: (M,) log weights; ties, decided: counts so far, from which the tie parameter comes."""
+    evidence: (M,) log weights; noise: what is known of the voters."""
 
     base: Covariance
     columns: Columns
@@ -108,16 +125,16 @@ class GridPosterior:
     mu: Tensor
     v: Tensor
     evidence: Tensor
-    ties: int = 0
-    decided: int = 0
+    noise: Noise = field(default_factory=Noise)
     lineage: bytes = b""
 
     @staticmethod
-    def prior(base: Covariance, log_weights: Sequence[float]) -> GridPosterior:
-        """The belief before any vote."""
+    def prior(base: Covariance, log_weights: Sequence[float], mean: Tensor | None = None) -> GridPosterior:
+        """The belief before any vote; mean: (M, N), or None for 0."""
         v = base.diagonal()
         evidence = torch.tensor(log_weights, dtype=torch.float64)
-        return GridPosterior(base, Columns(), v.new_zeros(base.models, 0), torch.zeros_like(v), v, evidence)
+        mu = torch.zeros_like(v) if mean is None else mean
+        return GridPosterior(base, Columns(), v.new_zeros(base.models, 0), mu, v, evidence)
 
     @property
     def n(self) -> int:
@@ -129,106 +146,101 @@ class GridPosterior:
         return torch.softmax(self.evidence, 0)
 
     @property
-    def nu(self) -> float:
-        """Davidson's tie parameter from the running share of ties, shrunk towards few.
-
-        At x = 0 the tie share is nu / (2 + nu); most pairs are less even than that, hence the factor 1.5.
-        """
-        share = min(0.9, 1.5 * (self.ties + 0.5) / (self.ties + self.decided + 10.0))
-        return 2 * share / (1 - share)
+    def log_evidence(self) -> Tensor:
+        """() float64: log probability of the votes so far."""
+        return torch.logsumexp(self.evidence, 0)
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def update(self, votes: Iterable[Vote]) -> GridPosterior:
+    def update(self, votes: Iterable[Vote]) -> Self:
         """The belief after `votes`, one at a time in their order; skips say nothing."""
         posterior = self
         for vote in votes:
             posterior = posterior._after(vote)
         return posterior
 
-    def anticipate(self, a: int, b: int) -> GridPosterior:
+    def anticipate(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
-        parent, c = self._column(a, b)
-        d, s2 = parent._moments(c, a, b)
+        parent, c = self._column(a, b, -1)
+        d, s2 = parent._moments(c, a, b, -1)
         shrink = torch.zeros_like(s2)
         for outcome in DECIDED:
-            z, _, variance = parent._site(outcome, d, s2)
-            shrink += z * _shrink(variance, s2)
+            site = moments_after(outcome, d, s2, self.noise, self.noise.slip())
+            shrink += site.z * _shrink(site.variance, s2)
         return parent._narrowed(c, shrink, f"?{a},{b}".encode())
 
-    def _after(self, vote: Vote, compact: bool = True) -> GridPosterior:
-        choice = vote.outcome.choice
-        if choice == "skip":
+    def _after(self, vote: Vote, compact: bool = True) -> Self:
+        outcome = vote.outcome
+        if outcome.choice == "skip":
             return self
-        parent, c = self._column(vote.a, vote.b)
-        d, s2 = parent._moments(c, vote.a, vote.b)
-        z, expected, variance = parent._site(vote.outcome, d, s2)
-        shrink = _shrink(variance, s2)
-        name = f"{vote.a},{vote.b},{choice},{vote.outcome.strength}".encode()
+        sign = 1 if outcome.choice == "both_bad" else -1
+        parent, c = self._column(vote.a, vote.b, sign)
+        d, s2 = parent._moments(c, vote.a, vote.b, sign)
+        site = moments_after(outcome, d, s2, self.noise, self.noise.slip(vote.judge))
+        shrink = _shrink(site.variance, s2)
+        name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength}".encode()
         child = parent._narrowed(c, shrink, name)
-        step = ((expected - d) / s2).to(c)
-        tie = choice in ("tie", "both_bad")
+        step = ((site.mean - d) / s2).to(c)
         child = replace(
             child,
             mu=parent.mu + c * step[:, None],
-            evidence=parent.evidence + z.log(),
-            ties=parent.ties + tie,
-            decided=parent.decided + (not tie),
+            evidence=parent.evidence + site.z.log(),
+            noise=self.noise.after(
+                outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)
+            ),
         )
         return child._compacted() if compact else child
 
-    def _column(self, a: int, b: int) -> tuple[GridPosterior, Tensor]:
-        """This posterior with the column of (a, b) in its store, and that column (M, N)."""
+    def _column(self, a: int, b: int, sign: int) -> tuple[Self, Tensor]:
+        """This posterior with the column cov(f, x) in its store, and that column (M, N).
+
+        x is f_a - f_b for sign -1 and the mean of the two for sign 1.
+        """
         t = self.beta2.shape[1]
         # The column is stored with the smaller row first, so that (b, a) shares it but for the sign.
         low, high = min(a, b), max(a, b)
-        name = self.lineage + f"|{low},{high}".encode()
+        name = self.lineage + f"|{low},{high},{sign}".encode()
         c = self.columns.find(t, name)
         parent = self
         if c is None:
-            c = self.base.column(low, high)
+            c = self.base.column(low, high, sign)
             if t:
                 ends = torch.tensor([low, high], device=c.device)
                 past = self.columns.at(ends, t, torch.arange(self.base.models, device=c.device))
-                c = c - self.columns.combine(self.beta2 * (past[:, :, 0] - past[:, :, 1]))
+                c = c - self.columns.combine(self.beta2 * (past[:, :, 0] + sign * past[:, :, 1]))
+            if sign == 1:
+                c = c / 2
             parent = replace(self, columns=self.columns.put(t, name, c))
-        return parent, c if a == low else -c
+        return parent, c if a == low or sign == 1 else -c
 
-    def _moments(self, c: Tensor, a: int, b: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance of f_a - f_b, (M,) float64 on CPU."""
-        d = (self.mu[:, a] - self.mu[:, b]).double().cpu()
-        s2 = (c[:, a] - c[:, b]).double().cpu()
-        return d, s2.clamp_min(1e-10)
+    def _moments(self, c: Tensor, a: int, b: int, sign: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of x, (M,) float64 on CPU."""
+        d = (self.mu[:, a] + sign * self.mu[:, b]).double().cpu()
+        s2 = (c[:, a] + sign * c[:, b]).double().cpu()
+        return (d, s2.clamp_min(1e-10)) if sign == -1 else (d / 2, (s2 / 2).clamp_min(1e-10))
 
-    def _site(self, outcome: ChoiceOutcome, d: Tensor, s2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """P(outcome), and mean and variance of x after it, where x ~ N(d, s2) before; each (M,)."""
-        x = d[:, None] + s2.sqrt()[:, None] * NODES
-        value = likelihood(outcome, x, self.nu)
-        assert value is not None
-        weighted = value * NODE_WEIGHTS
-        z = weighted.sum(1)
-        mean = (weighted * x).sum(1) / z
-        variance = (weighted * (x - mean[:, None]) ** 2).sum(1) / z
-        return z, mean, variance
-
-    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> GridPosterior:
+    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
         beta2 = shrink.to(c)
         v = (self.v - beta2[:, None] * c * c).clamp_min(0)
         lineage = hashlib.blake2b(self.lineage + b"/" + name, digest_size=12).digest()
         return replace(self, v=v, beta2=torch.cat([self.beta2, beta2[:, None]], 1), lineage=lineage)
 
-    def _compacted(self) -> GridPosterior:
-        """Columns folded into a dense covariance once they outnumber the items, light models dropped with it."""
+    def _compacted(self) -> Self:
+        """Columns folded into a dense covariance, and light models dropped with them.
+
+        A fold every 2 CHUNK votes keeps a vote's cost from growing with the votes. The first one waits for votes to
+        rule models out where many of them are large, but not for long; then the heaviest are kept.
+        """
         t = self.beta2.shape[1]
-        if t < max(self.n, 2 * CHUNK):
+        if t == 0 or t % CHUNK:
             return self
-        models = torch.nonzero(self.weights > MIN_WEIGHT)[:, 0]
-        if len(models) * self.n**2 * self.mu.element_size() > DENSE_BYTES:
-            return self
+        models = self.heavy(max(1, DENSE // self.n**2), KEPT).sort().values
+        large = not isinstance(self.base, DenseCovariance) and len(models) * self.n**2 > DENSE // 4
+        if t < (8 if large else 2) * CHUNK:
+            return self._thinned()
         models = models.to(self.mu.device)
         rows = torch.arange(self.n, device=self.mu.device)
         matrix = self._block(rows, models)
-        matrix = (matrix + matrix.mT) / 2
         return replace(
             self,
             base=DenseCovariance(matrix),
@@ -239,13 +251,29 @@ class GridPosterior:
             evidence=self.evidence[models.cpu()],
         )
 
+    def _thinned(self) -> Self:
+        """Without the models that the votes have all but ruled out."""
+        models = torch.nonzero(self.weights > MIN_WEIGHT)[:, 0]
+        if len(models) == self.base.models:
+            return self
+        here = models.to(self.mu.device)
+        return replace(
+            self,
+            base=self.base.only(here),
+            columns=self.columns.only(here),
+            beta2=self.beta2[here],
+            mu=self.mu[here],
+            v=self.v[here],
+            evidence=self.evidence[models],
+        )
+
     def _block(self, rows: Tensor, models: Tensor) -> Tensor:
         """(m, S, S) posterior covariance."""
         block = self.base.block(rows, models)
         t = self.beta2.shape[1]
         if t:
             r = self.columns.at(rows, t, models) * self.beta2[models].sqrt()[:, :, None]
-            block -= r.mT @ r
+            block = block.baddbmm_(r.mT, r, alpha=-1)
         return block
 
     # -- beliefs ----------------------------------------------------------------------------------------------
@@ -294,7 +322,7 @@ class GridPosterior:
         present = torch.zeros(self.n, dtype=torch.bool, device=pairs.device)
         present[pairs.flatten()] = True
         rows = torch.nonzero(present)[:, 0]
-        if len(rows) ** 2 <= 8 * len(pairs):
+        if len(rows) ** 2 <= 32 * len(pairs):
             place = torch.zeros(self.n, dtype=torch.long, device=pairs.device)
             place[rows] = torch.arange(len(rows), device=pairs.device)
             block = self._block(rows, models)
@@ -324,7 +352,8 @@ class GridPosterior:
         for weight, m, s2 in zip(w, mean, variance, strict=True):
             x = m[:, None] + s2.sqrt()[:, None] * NODES
             probability += weight * (torch.sigmoid(x) @ NODE_WEIGHTS)
-        return Difference(first, second, (1 - SLIP) * probability + SLIP / 2)
+        slip = self.noise.slip()
+        return Difference(first, second, (1 - slip) * probability + slip / 2)
 
     def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         rows = torch.arange(self.n) if rows is None else rows
@@ -350,6 +379,26 @@ class GridPosterior:
         out = torch.zeros(self.n, dtype=torch.float64)
         out[rows] = torch.bincount(draws.argmax(1), minlength=len(rows)).double() / len(draws)
         return out
+
+
+class Site(NamedTuple):
+    """What a vote does to x under each of M models: its probability with and without slips, x's mean and variance."""
+
+    z: Tensor
+    clean: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def moments_after(outcome: ChoiceOutcome, d: Tensor, s2: Tensor, noise: Noise, slip: float) -> Site:
+    """The site of an outcome where x ~ N(d, s2) before, each (M,) float64, by Gauss-Hermite quadrature."""
+    x = d[:, None] + s2.sqrt()[:, None] * NODES
+    clean = likelihood(outcome, x, noise)
+    weighted = ((1 - slip) * clean + slip * chance(outcome, noise)) * NODE_WEIGHTS
+    z = weighted.sum(1)
+    mean = (weighted * x).sum(1) / z
+    variance = (weighted * (x - mean[:, None]) ** 2).sum(1) / z
+    return Site(z, clean @ NODE_WEIGHTS, mean, variance)
 
 
 def _shrink(variance: Tensor, s2: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ and blocks are computed from feature maps when they are asked for, and no N x N 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -28,12 +29,16 @@ class Covariance(Protocol):
     @property
     def n(self) -> int: ...
 
-    def column(self, a: int, b: int) -> Tensor:
-        """(M, N) cov(f_i, f_a - f_b)."""
+    def only(self, models: Tensor) -> Covariance:
+        """That of the chosen `models` (m,)."""
+        ...
+
+    def column(self, a: int, b: int, sign: int) -> Tensor:
+        """(M, N) cov(f_i, f_a + sign f_b)."""
         ...
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        """(m, S, S) covariance of the items in `rows` (S,) under the chosen `models` (m,)."""
+        """(m, S, S) covariance of the distinct items in ascending `rows` (S,) under the chosen `models` (m,), fresh."""
         ...
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
@@ -50,22 +55,24 @@ class Covariance(Protocol):
 
 
 class Prior(NamedTuple):
-    """One model of the grid: utilities ~ N(0, amplitude^2 ((1 - own) K + own I)).
+    """One model of the grid: utilities ~ N(amplitude x slope x score, amplitude^2 (sum_k shares_k K_k + own I)).
 
-    kernel: row of the kernel library, or -1 for none (own must be 1); own: share of the variance that belongs to
-    the item alone, which no feature sees; log_weight: its prior log weight.
+    shares: (K,) share of the variance that each kernel of the library explains; own: the share that belongs to the
+    item alone, which no feature sees; slope: how far utilities are expected to go up with the items' score;
+    log_weight: its prior log weight.
     """
 
-    kernel: int
+    shares: tuple[float, ...]
     amplitude: float
     own: float
     log_weight: float
+    slope: float = 0.0
 
 
 class Kernel(NamedTuple):
     """`linear` is the dot product of the features, `rbf` the squared exponential at `scale` x their typical distance.
 
-    map: which feature map it is on, 0 the centred features, 1 the whitened ones.
+    map: which feature map it is on.
     """
 
     form: str
@@ -83,10 +90,8 @@ class FeatureCovariance:
         self.n, self.models = len(maps[0]), len(priors)
         self._maps, self._kernels = list(maps), list(kernels)
         like = maps[0]
-        self._which = torch.tensor([p.kernel for p in priors], device=like.device)
-        total = torch.tensor([p.amplitude**2 for p in priors], dtype=like.dtype, device=like.device)
-        own = torch.tensor([p.own for p in priors], dtype=like.dtype, device=like.device)
-        self._shared, self._own = (total * (1 - own))[:, None], (total * own)[:, None]
+        self._mix = torch.tensor([[p.amplitude**2 * s for s in p.shares] for p in priors]).to(like)  # (M, K)
+        self._own = torch.tensor([[p.amplitude**2 * p.own] for p in priors]).to(like)
         self._norms = [(m * m).sum(1) for m in maps]
         step = max(1, self.n // ANCHORS)
         self._anchors = torch.arange(0, self.n, step, device=like.device)
@@ -128,11 +133,11 @@ class FeatureCovariance:
         offset = self._offsets[k][rows]
         return (self._raw(self._kernels[k], rows, rows) - offset[:, None] - offset) * self._scales[k]
 
-    def _kernel_columns(self, a: int, b: int) -> Tensor:
-        """(K, N) k(i, a) - k(i, b) of each kernel."""
+    def _kernel_columns(self, a: int, b: int, sign: int) -> Tensor:
+        """(K, N) k(i, a) + sign k(i, b) of each kernel."""
         if self._table is not None:
-            return self._table[:, :, a] - self._table[:, :, b]
-        pair = torch.tensor([a, b], device=self._which.device)
+            return self._table[:, :, a] + sign * self._table[:, :, b]
+        pair = torch.tensor([a, b], device=self._mix.device)
         dots = [x @ x[pair].T for x in self._maps]
         columns = []
         for k, kernel in enumerate(self._kernels):
@@ -141,44 +146,55 @@ class FeatureCovariance:
                 squared = (norms[:, None] + norms[pair] - 2 * dot).clamp_min(0)
                 dot = torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
             offset = self._offsets[k]
-            columns.append((dot[:, 0] - dot[:, 1] - (offset[a] - offset[b])) * self._scales[k])
+            centring = offset[a] + sign * offset[b] + (1 + sign) * offset
+            columns.append((dot[:, 0] + sign * dot[:, 1] - centring) * self._scales[k])
         return torch.stack(columns)
 
-    def column(self, a: int, b: int) -> Tensor:
-        out = self._kernel_columns(a, b)[self._which] * self._shared
+    def only(self, models: Tensor) -> FeatureCovariance:
+        chosen = copy.copy(self)
+        chosen.models, chosen._mix, chosen._own = len(models), self._mix[models], self._own[models]
+        return chosen
+
+    def column(self, a: int, b: int, sign: int) -> Tensor:
+        out = self._mix @ self._kernel_columns(a, b, sign)
         out[:, a] += self._own[:, 0]
-        out[:, b] -= self._own[:, 0]
+        out[:, b] += sign * self._own[:, 0]
         return out
 
+    def _mixed(self, models: Tensor, of: Callable[[int], Tensor]) -> Tensor:
+        """(m, ...) of each model, from what `of` gives for each kernel that one of them uses."""
+        mix = self._mix[models]
+        used = torch.nonzero((mix != 0).any(0))[:, 0]
+        mixed: Tensor = torch.tensordot(mix[:, used], torch.stack([of(k) for k in used.tolist()]), 1)
+        return mixed
+
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        kernels, place = torch.unique(self._which[models], return_inverse=True)
-        if self._table is not None:
-            blocks = self._table[kernels[:, None, None], rows[:, None], rows]
+        table = self._table
+        if table is not None:
+            out = self._mixed(models, lambda k: table[k][rows[:, None], rows])
         else:
-            blocks = torch.stack([self._kernel_block(k, rows) for k in kernels.tolist()])
-        out = blocks[place] * self._shared[models][:, :, None]
+            out = self._mixed(models, lambda k: self._kernel_block(k, rows))
         out.diagonal(dim1=1, dim2=2).add_(self._own[models])
         return out
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
-        kernels, place = torch.unique(self._which[models], return_inverse=True)
         parts = torch.split(pairs, 65536)
         squared = [torch.cat([(x[p[:, 0]] - x[p[:, 1]]).square().sum(1) for p in parts]) for x in self._maps]
-        found = []
-        for k in kernels.tolist():
+
+        def of(k: int) -> Tensor:
             kernel = self._kernels[k]
             value = squared[kernel.map]
             if kernel.form == "rbf":
                 value = 2 - 2 * torch.exp(-value / (2 * kernel.scale**2 * self._unit[kernel.map]))
-            found.append(value * self._scales[k])
-        return torch.stack(found)[place] * self._shared[models] + 2 * self._own[models]
+            return value * self._scales[k]
+
+        return self._mixed(models, of) + 2 * self._own[models]
 
     def diagonal(self) -> Tensor:
-        rows = [
-            (self._raw_diagonal(kernel) - 2 * self._offsets[k]).clamp_min(0) * self._scales[k]
-            for k, kernel in enumerate(self._kernels)
-        ]
-        return torch.stack(rows)[self._which] * self._shared + self._own
+        def of(k: int) -> Tensor:
+            return (self._raw_diagonal(self._kernels[k]) - 2 * self._offsets[k]).clamp_min(0) * self._scales[k]
+
+        return self._mixed(torch.arange(self.models, device=self._mix.device), of) + self._own
 
     def row_mean(self) -> Tensor:
         # The kernels are centred on the anchors: all items of a small pool, a fair sample of a large one.
@@ -199,16 +215,21 @@ class DenseCovariance:
     def n(self) -> int:
         return self.matrix.shape[-1]
 
-    def column(self, a: int, b: int) -> Tensor:
-        return self.matrix[:, :, a] - self.matrix[:, :, b]
+    def only(self, models: Tensor) -> DenseCovariance:
+        return DenseCovariance(self.matrix[models])
+
+    def column(self, a: int, b: int, sign: int) -> Tensor:
+        return self.matrix[:, a] + sign * self.matrix[:, b]
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        return self.matrix[models][:, rows[:, None], rows]
+        if len(rows) == self.n:  # all of them, in their order
+            return self.matrix[models]
+        return self.matrix[models[:, None, None], rows[:, None], rows]
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
         a, b = pairs[:, 0], pairs[:, 1]
-        chosen = self.matrix[models]
-        return chosen[:, a, a] + chosen[:, b, b] - 2 * chosen[:, a, b]
+        m, own = models[:, None], self.matrix.diagonal(dim1=1, dim2=2)[models]
+        return own[:, a] + own[:, b] - 2 * self.matrix[m, a, b]
 
     def diagonal(self) -> Tensor:
         return self.matrix.diagonal(dim1=1, dim2=2).clone()
@@ -219,32 +240,38 @@ class DenseCovariance:
 
 @dataclass(frozen=True)
 class OwnCovariance:
-    """Independent items: variance (M,) for each of n."""
+    """Independent items: variance (M, N)."""
 
     variance: Tensor
-    n: int
 
     @property
     def models(self) -> int:
         return len(self.variance)
 
-    def column(self, a: int, b: int) -> Tensor:
-        out = self.variance.new_zeros(self.models, self.n)
-        out[:, a] = self.variance
-        out[:, b] = -self.variance
+    @property
+    def n(self) -> int:
+        return self.variance.shape[1]
+
+    def only(self, models: Tensor) -> OwnCovariance:
+        return OwnCovariance(self.variance[models])
+
+    def column(self, a: int, b: int, sign: int) -> Tensor:
+        out = torch.zeros_like(self.variance)
+        out[:, a] = self.variance[:, a]
+        out[:, b] = sign * self.variance[:, b]
         return out
 
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
-        return self.variance[models][:, None, None] * torch.eye(len(rows)).to(self.variance)
+        return torch.diag_embed(self.variance[models][:, rows])
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
-        return 2 * self.variance[models][:, None].expand(-1, len(pairs))
+        return self.variance[models][:, pairs].sum(2)
 
     def diagonal(self) -> Tensor:
-        return self.variance[:, None].repeat(1, self.n)
+        return self.variance.clone()
 
     def row_mean(self) -> Tensor:
-        return (self.variance / self.n)[:, None].expand(-1, self.n)
+        return self.variance / self.n
 
 
 def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[Tensor]:
@@ -253,6 +280,9 @@ def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[
     x = x - x.mean(0)
     covariance = x.T @ x / max(1, len(x) - 1)
     values, vectors = torch.linalg.eigh(covariance)
-    mean = values.clamp_min(0).mean()
-    whitened = x @ (vectors * (values.clamp_min(0) + mean + 1e-12).rsqrt())
-    return [x.to(dtype), whitened.to(dtype)]
+    return [m.to(dtype) for m in maps_of(x, values.clamp_min(0), vectors)]
+
+
+def maps_of(x: Tensor, values: Tensor, vectors: Tensor) -> list[Tensor]:
+    """The feature maps of centred items x (S, d), from the variances (d,) and directions (d, d) of the pool."""
+    return [x, x @ (vectors * (values + values.mean() + 1e-12).rsqrt())]

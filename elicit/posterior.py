@@ -12,6 +12,27 @@ if TYPE_CHECKING:
     from elicit.types import Vote
 
 
+class Knowledge(NamedTuple):
+    """What is known of the items before any vote.
+
+    features: (N, d), or None where items are ids only. groups: how many of the features' columns each group has, in
+    order; each group may be all that matters, or none of it. scores: (N, k) that should go up with utility, such as
+    an LLM judge's or last study's, standardised.
+    """
+
+    features: np.ndarray | None = None
+    groups: tuple[int, ...] = ()
+    scores: np.ndarray | None = None
+
+    def views(self) -> list[np.ndarray]:
+        """The features, and where there are several groups each group by itself."""
+        if self.features is None:
+            return []
+        ends = np.cumsum(self.groups)
+        parts = np.split(self.features, ends[:-1], axis=1) if len(self.groups) > 1 else []
+        return [self.features, *parts]
+
+
 class Difference(NamedTuple):
     """Beliefs about u_a - u_b for P pairs: mean and variance in logits, and P(a beats b in a vote without tie)."""
 
@@ -75,8 +96,8 @@ class Posterior(Protocol):
 class UtilityModel(Protocol):
     """Turns items and votes into a posterior. One file in `elicit/models/`; its name is the file's name."""
 
-    def init(self, n_items: int, features: np.ndarray | None, device: str) -> Posterior:
-        """The prior over n_items; features: (N, d) or None where items are ids only.
+    def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
+        """The prior over n_items.
 
         Raises BadInputError where the model needs features and there are none.
         """

@@ -71,6 +71,30 @@ class Selector(Protocol):
         ...
 
 
+def highest(pairs: Tensor, values: Tensor) -> Pick:
+    """The pair (P, 2) of the highest value (P,), chosen with certainty; the first of equal ones."""
+    best = int(values.argmax())
+    return Pick(int(pairs[best, 0]), int(pairs[best, 1]), float(values[best]), 1.0)
+
+
+def spread(weights: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+    """(P,) variances of a mixture of M Gaussians: weights (M,), means and variances (M, P)."""
+    variance: Tensor = weights @ (variances + means**2) - (weights @ means) ** 2
+    return variance.clamp_min(1e-12)
+
+
+def improvement(mean: Tensor, sd: Tensor) -> Tensor:
+    """E max(0, x) of x ~ N(mean, sd^2), elementwise: the expected improvement."""
+    z = mean / sd
+    gain: Tensor = mean * torch.special.ndtr(z) + sd * torch.exp(-0.5 * z * z) / (2 * torch.pi) ** 0.5
+    return gain
+
+
+def least_known(posterior: Posterior, size: int) -> Tensor:
+    """(S,) rows of the `size` items of the largest standard deviation, in row order."""
+    return torch.sort(posterior.sd(), descending=True, stable=True).indices[:size].sort().values
+
+
 def one_by_one(
     choose: Callable[[Posterior, Candidates], Pick | None],
     posterior: Posterior,

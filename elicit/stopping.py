@@ -31,8 +31,9 @@ FORECAST_SCALE, FORECAST_POWER, FORECAST_FACTOR = 1.3, 0.85, 4.7
 class Stop(msgspec.Struct, frozen=True):
     """A stopping decision.
 
-    expected: posterior expected regret (or share of wrongly ordered pairs); reached: the probability that the regret
-    is at most what was asked for; votes_left: 80 % interval of the votes still needed, None before the first vote.
+    expected: posterior expected regret (or share of wrong items among the top, or of wrongly ordered pairs); reached:
+    the probability that the regret is at most what was asked for; votes_left: 80 % interval of the votes still needed,
+    None before the first vote.
     """
 
     stop: bool
@@ -65,6 +66,24 @@ def regret_draws(posterior: Posterior, votes: int) -> Tensor:
     pool = (draws.sum(1) + (mean.sum() - mean[rows].sum() if rest else 0.0)) / posterior.n
     best = draws.max(1).values
     return (best - chosen) / (best - pool).clamp_min(1e-9)
+
+
+def top_items(posterior: Posterior, top: int, votes: int, regret: float) -> Stop:
+    """Stop once the expected share of wrong items among the `top` recommended ones is at most `regret`."""
+    chosen = highest_means(posterior, top)
+    rows = torch.unique(torch.cat([chosen, posterior.shortlist(ROWS + top, 2.5)]))
+    draws = posterior.sample(SAMPLES, stream(0, "stop", votes), rows)
+    true = torch.sort(draws, dim=1, descending=True, stable=True).indices[:, :top]
+    wrong = 1 - float(torch.isin(rows[true], chosen).double().mean())
+    say = f"{wrong:.0%} of the top {top} are expected not to belong there"
+    if wrong <= regret:
+        return Stop(True, f"{say}, within the {regret:.0%} asked for", wrong, 1.0, (0, 0))
+    return Stop(False, f"{say}, more than {regret:.0%}", wrong, 0.0, forecast(2 * wrong, votes, 2 * regret))
+
+
+def highest_means(posterior: Posterior, top: int) -> Tensor:
+    """(top,) rows of the highest posterior means, the best first."""
+    return torch.sort(posterior.mean(), descending=True, stable=True).indices[:top]
 
 
 def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float) -> Stop:

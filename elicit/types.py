@@ -13,7 +13,7 @@ import msgspec
 Choice = Literal["a", "b", "tie", "both_bad", "skip"]
 Side = Literal["a", "b"]
 Shown = Literal["ab", "ba"]
-Goal = Literal["best", "rank", "label"]
+Goal = Literal["best", "top", "rank", "label"]
 
 CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "both_bad", "skip")
 STRENGTHS: dict[int, str] = {1: "slightly", 2: "clearly", 3: "far"}

@@ -32,7 +32,10 @@ def say(text: str) -> None:
 @click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
 @click.option("--pairs", type=str, help="Pairs of responses to label.")
 @click.option("--judgments", type=str, help="Recorded judgments of the pairs, replayed by 'elicit run'.")
-@click.option("--goal", type=click.Choice(["best", "rank", "label"]), help="Default: best for items, label for pairs.")
+@click.option(
+    "--goal", type=click.Choice(["best", "top", "rank", "label"]), help="Default: best for items, label for pairs."
+)
+@click.option("--top", type=click.IntRange(1), help="How many items --goal top is to find; default 10.")
 @click.option("--title", help="Default: the folder's name.")
 @click.option("--question", help="Asked above the two panes.")
 @click.option("--guidelines", type=click.Path(path_type=Path), help="A Markdown file, shown on the g key.")
@@ -41,6 +44,8 @@ def say(text: str) -> None:
 @click.option("--selector", help="What is asked next; default by goal.")
 @click.option("--model", help="Utility model.")
 @click.option("--embedder", type=click.Choice(["wordllama", "none"]), help="How texts become features.")
+@click.option("--score", "scores", multiple=True, metavar="NAME", help="A feature that should go up with quality.")
+@click.option("--prior", type=click.Path(path_type=Path), help="A study whose preferences are likely to be alike.")
 @click.option("--simulate", metavar="FIELD", help="A simulated judge for 'elicit run', e.g. meta.score.")
 @JSON
 def init(
@@ -50,11 +55,13 @@ def init(
     judgments: str | None,
     as_json: bool,
     simulate: str | None,
+    prior: Path | None,
     **spec: Any,
 ) -> None:
-    """Make STUDY, a folder, from a file of items (to find the best, or rank them) or of pairs (to label them)."""
+    """Make STUDY, a folder, from a file of items (to find the best or the top, or rank all) or of pairs (to label)."""
     from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
     from adapters.judges.simulated import Simulated
+    from studies.prior import PRIOR, expected_by
     from studies.study import Study
 
     if (items is None) == (pairs is None):
@@ -65,6 +72,8 @@ def init(
         raise BadInputError("--judgments must be a file, because the study keeps a copy; save standard input to one")
     if judgments and pairs is None:
         raise BadInputError("--judgments goes with --pairs; items have no pairs to judge yet")
+    if prior is not None and items is None:
+        raise BadInputError("--prior goes with --items; pairs are labelled one by one")
     given = {name: value for name, value in spec.items() if value is not None}
     if guidelines := given.get("guidelines"):
         given["guidelines"] = _text(guidelines)
@@ -79,6 +88,9 @@ def init(
     rows = read_items(items) if items is not None else None
     if simulate:
         Simulated(simulate).begin("simulated", rows or [], [], study)
+    if prior is not None and rows is not None:
+        rows = expected_by(prior, rows)
+        given["scores"] = (*given["scores"], PRIOR)
     with Study.create(study, items=rows, pairs=listed, judges=judges, **given) as made:
         if judgments:
             shutil.copyfile(judgments, study / name)

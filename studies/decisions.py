@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from elicit.events import State
-from elicit.types import BadInputError, Query, Vote
-from studies.features import features_of
+from elicit.types import BadInputError, Item, Query, Vote
+from studies.features import knowledge_of
 from studies.spec import Spec
 
 if TYPE_CHECKING:
@@ -50,25 +51,29 @@ def lesson(vote: Vote) -> Vote:
     return Vote(vote.a, vote.b, vote.outcome, vote.judge)
 
 
-def engine_for(spec: Spec, state: State) -> Engine:
-    """The engine of a study before any vote."""
+def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
+    """The engine of a study before any vote; more: items beside those of the study."""
     import torch
 
     from elicit.engine import Engine
 
+    items = [*state.items, *more]
     # Small matrices lose more to threads that wait for each other than they gain, and one thread always adds up in
     # the same order: a study decides the same way whatever the machine's core count.
-    torch.set_num_threads(1 if len(state.items) < MANY_ITEMS else os.cpu_count() or 1)
-    features = features_of(state.items, spec.embedder)
+    torch.set_num_threads(1 if len(items) < MANY_ITEMS else os.cpu_count() or 1)
+    known = knowledge_of(items, spec.embedder, spec.scores)
     return Engine(
-        features,
-        n_items=len(state.items),
+        known.features,
+        n_items=len(items),
+        scores=known.scores,
+        groups=known.groups,
         model=spec.model,
         selector=spec.selector,
         seed=spec.seed,
         device="auto",
         goal=spec.goal,
         pairs=[(a, b) for _, a, b in state.pairs] or None,
+        top=spec.top,
         model_options=dict(spec.model_options),
         selector_options=dict(spec.selector_options),
     )

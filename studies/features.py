@@ -1,4 +1,4 @@
-"""From items to the feature matrix the utility model sees."""
+"""From items to what the utility model knows of them before any vote."""
 
 from __future__ import annotations
 
@@ -7,19 +7,35 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from elicit.posterior import Knowledge
 from elicit.types import BadInputError, Item
 
 EMBEDDED = 100_000
 """Characters of a text that are embedded; what comes later moves a mean of token vectors little."""
 
 
-def features_of(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | None:
-    """(N, d) features: the items' embeddings or those of their texts, beside their named features; None: ids only.
+def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = ()) -> Knowledge:
+    """What is known of the items: their embeddings or those of their texts, their named features, their scores.
 
-    Named features are standardised and together weigh as much as the embedding does.
+    Named features are standardised and together weigh as much as the embedding does; scores: the names of those that
+    should go up with utility. Items with different contexts are known by how they differ from the others of their
+    context, because only those are compared with each other, and by their length, which people reward.
+    Raises BadInputError where some items have what others have not, or no item has a score of that name.
     """
-    parts = [part for part in (_embeddings(items, embedder), _named(items)) if part is not None]
-    return np.concatenate(parts, axis=1) if parts else None
+    if unknown := [name for name in scores if name not in items[0].features]:
+        known = ", ".join(sorted(items[0].features)) or "none"
+        raise BadInputError(f"the items have no feature {unknown[0]!r} to take as a score; they have: {known}")
+    parts = [_embeddings(items, embedder), _named(items, sorted(set(items[0].features) - set(scores)))]
+    contexts = np.unique([item.context for item in items], return_inverse=True)[1]
+    if contexts.any() and parts[0] is not None:
+        lengths = np.log1p([[float(len(item.text))] for item in items])
+        parts = [None if part is None else _unit_variance(_within(contexts, part)) for part in (*parts, lengths)]
+    present = [part for part in parts if part is not None]
+    return Knowledge(
+        np.concatenate(present, axis=1) if present else None,
+        tuple(part.shape[1] for part in present),
+        np.array([[item.features[name] for name in scores] for item in items], dtype=np.float64) if scores else None,
+    )
 
 
 def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | None:
@@ -37,13 +53,19 @@ def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | N
     return _unit_variance(embed([item.text[:EMBEDDED] for item in items]).astype(np.float64))
 
 
-def _named(items: Sequence[Item]) -> NDArray[np.float64] | None:
-    names = sorted(items[0].features)
+def _named(items: Sequence[Item], names: Sequence[str]) -> NDArray[np.float64] | None:
     if not names:
         return None
     x = np.array([[item.features[name] for name in names] for item in items], dtype=np.float64)
     spread = x.std(0)
     return _unit_variance((x - x.mean(0)) / np.where(spread > 0, spread, 1.0))
+
+
+def _within(contexts: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x (N, d) less the mean over the items of the same context; contexts: (N,) numbers from 0."""
+    total = np.zeros((contexts.max() + 1, x.shape[1]))
+    np.add.at(total, contexts, x)
+    return x - (total / np.bincount(contexts)[:, None])[contexts]
 
 
 def _unit_variance(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -72,6 +72,8 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     goal: Goal
+    top: int = 0
+    """How many items goal top looks for."""
     question: str
     created: str
     finished: str
@@ -167,7 +169,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "recommended": best,
         "regret": data.expected_regret[-1] if data.expected_regret else None,
         "counts": {choice.replace("_", " "): votes for choice, votes in data.counts.items()},
-        "order": rows[:ORDER_ROWS] if data.goal == "rank" else [],
+        "order": rows[: {"rank": ORDER_ROWS, "top": data.top}.get(data.goal, 0)],
         "top": [section for section in top if section],
         "after": [section for section in after if section],
         "pairs": [tuple(pair) for pair in data.decisive[:DRAWN_PAIRS]],

@@ -40,6 +40,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     title: str
     goal: Goal = "best"
+    top: Annotated[int, msgspec.Meta(ge=1)] = 10
     seed: int = 0
     votes: Annotated[int, msgspec.Meta(ge=1)] = 200
     question: str = "Which one is better?"
@@ -48,6 +49,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "default"
     selector: str = "default"
     embedder: str = "wordllama"
+    scores: tuple[str, ...] = ()
     model_options: dict[str, Any] = {}
     selector_options: dict[str, Any] = {}
     stop: StopRule = StopRule()
@@ -58,21 +60,25 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FIXED = {
     "seed": "every recorded decision was drawn from its random streams",
     "embedder": "every recorded decision was made on its features",
+    "scores": "every recorded decision was made with them",
     "goal": "the votes so far were asked for the other goal",
+    "top": "the votes so far were asked at the boundary of the other top",
 }
 HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop")
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
-    "goal": "best: find the best item; rank: order all; label: label a list of pairs (fixed after the first vote)",
+    "goal": "best: find the best item; top: the best few; rank: order all; label: label pairs (fixed after a vote)",
+    "top": "how many items goal top is to find (fixed after the first vote)",
     "seed": "same seed, same answers: same queries (fixed after the first vote)",
     "votes": "the budget: the study ends here at the latest",
     "question": "asked above the two panes",
     "guidelines": "Markdown, shown on the g key",
     "reasons": "tags a voter may attach to a vote",
     "model": "utility model: default, gp, bradley_terry, or path/to/file.py:Class",
-    "selector": "what is asked next: default, eubo, eig, thompson, random, or path/to/file.py:Class",
+    "selector": "what is asked next: default, eubo, eig, swap, thompson, random, or path/to/file.py:Class",
     "embedder": "how texts become features: wordllama, or none (fixed after the first vote)",
+    "scores": "features that should go up with quality; votes teach how far to trust them (fixed after the first vote)",
 }
 
 
@@ -95,12 +101,15 @@ def read(path: Path) -> Spec:
         raise BadInputError(f"{path}: {_readable(error)}") from None
 
 
-def convert(values: dict[str, Any]) -> Spec:
+def convert(values: dict[str, Any], items: int | None = None) -> Spec:
     """A specification from plain values; checks that its plug-ins exist.
 
-    Raises msgspec.ValidationError for a wrong field, BadInputError for an unknown plug-in.
+    items: how many items the study has, where that is known.
+    Raises msgspec.ValidationError for a wrong field, BadInputError for an unknown plug-in or a top of all items.
     """
     spec = msgspec.convert(values, Spec)
+    if items is not None and spec.goal == "top" and spec.top >= items:
+        raise BadInputError(f"the top {spec.top} are to be found, but there are {items} items; say a smaller top")
     if ":" not in spec.model:
         registry.known("model", spec.model)
     if ":" not in spec.selector and spec.selector != "default":
@@ -189,5 +198,5 @@ def _readable(error: msgspec.ValidationError) -> str:
         close = difflib.get_close_matches(name, Spec.__struct_fields__, 1)
         return f"there is no field {name!r}; " + (f"did you mean {close[0]!r}?" if close else "take it out")
     if field == "goal":
-        what = "say best, rank or label"
+        what = "say best, top, rank or label"
     return f"field {field!r}: {what}; mend it" if field else what

@@ -37,7 +37,7 @@ from elicit.events import (
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Vote
 from studies import spec as specs
 from studies.decisions import answered, choose, engine_for, lesson, lessons, stop_of
-from studies.features import features_of
+from studies.features import knowledge_of
 from studies.lookahead import Branch, Lookahead
 from studies.spec import Spec
 
@@ -82,12 +82,12 @@ class Study:
         rows, listed = _candidates(items, pairs)
         spec.setdefault("goal", "label" if listed else "best")
         if (spec["goal"] == "label") != bool(listed):
-            raise BadInputError("goal 'label' goes with pairs, goals 'best' and 'rank' go with items")
+            raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
         try:
-            checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)})
+            checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)}, len(rows))
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
-        features_of(rows, checked.embedder)
+        knowledge_of(rows, checked.embedder, checked.scores)
         bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
         with _appearing(folder) as part:
             (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")

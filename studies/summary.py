@@ -52,6 +52,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
     return ReportData(
         title=spec.title,
         goal=spec.goal,
+        top=spec.top,
         question=spec.question,
         created=state.created,
         finished=state.votes[-1].time if stop.stop and state.votes else "",

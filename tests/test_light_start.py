@@ -24,7 +24,14 @@ HELP = "from elicit.cli import _code; assert _code(['--help']) == 0"
 
 
 @pytest.mark.parametrize(
-    "code", ["import elicit", HELP, "import studies.client", "import elicit.service, elicit.events"]
+    "code",
+    [
+        "import elicit",
+        HELP,
+        "import studies.client",
+        "import elicit.service, elicit.events",
+        "import elicit.leaderboards",
+    ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert loaded_by(code)[0] == set()

@@ -13,17 +13,18 @@ import torch
 
 from elicit.gaussian import GridPosterior
 from elicit.kernels import OwnCovariance
+from elicit.posterior import Knowledge
 from elicit.types import Vote
 
 AMPLITUDES = (0.5, 1.0, 2.0, 4.0)
 
 
 class BradleyTerry:
-    """Utilities of ids; features are not looked at."""
+    """Utilities of ids; what is known of the items is not looked at."""
 
-    def init(self, n_items: int, features: np.ndarray | None, device: str) -> GridPosterior:
+    def init(self, n_items: int, known: Knowledge, device: str) -> GridPosterior:
         variance = torch.tensor([a * a for a in AMPLITUDES], dtype=torch.float64, device=device)
-        return GridPosterior.prior(OwnCovariance(variance, n_items), [0.0] * len(AMPLITUDES))
+        return GridPosterior.prior(OwnCovariance(variance[:, None].repeat(1, n_items)), [0.0] * len(AMPLITUDES))
 
     def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
         return posterior.update(votes)

@@ -1,27 +1,67 @@
 """The default model: nobody has to choose.
 
-Items with features get the Gaussian process, whose grid reaches down to features that say nothing at all; items
-that are ids only get Bradley-Terry.
+Items that are ids only get Bradley-Terry. Items of which something is known get the Gaussian process, whose grid
+averages over kernels, amplitudes and features that say nothing at all from the first vote on; from JOIN votes on the
+neural utility is averaged in, by how well each foretells the votes. Before that a network knows no better than the
+grid, and costs more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
+from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
 from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
+from elicit.models.neural import Neural, NeuralPosterior
+from elicit.posterior import Knowledge, Posterior
 from elicit.types import Vote
+
+JOIN = 256
+LARGEST = 20_000
+"""Larger pools are left to the Gaussian process: a network would have to look at every item again and again."""
+
+
+@dataclass(frozen=True)
+class Joined(Averaged):
+    """The average, and the network that joins it later; it has learnt nothing yet but keeps the votes."""
+
+    waiting: NeuralPosterior | None = None
+
+    def after(self, vote: Vote) -> Joined:
+        """The belief after one more vote."""
+        parts = tuple(part.update([vote]) for part in self.parts)
+        if self.waiting is None or vote.outcome.choice == "skip":
+            return replace(self, parts=parts)
+        waiting = replace(self.waiting, history=self.waiting.history.with_vote(vote), noise=parts[0].noise)
+        if len(waiting.history.rows) < JOIN:
+            return replace(self, parts=parts, waiting=waiting)
+        network = waiting.trained()
+        # It joins with as much weight as those that are there have together.
+        level = torch.logsumexp(torch.stack([part.log_evidence for part in parts]), 0) - network.log_evidence
+        return Joined((*parts, replace(network, evidence=network.evidence + level)))
 
 
 class Default:
-    """Chooses the model by what is known of the items."""
+    """Chooses the model by what is known of the items, and averages."""
 
-    def init(self, n_items: int, features: np.ndarray | None, device: str) -> GridPosterior:
-        model = BradleyTerry() if features is None else GaussianProcess()
-        return model.init(n_items, features, device)
+    def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
+        if known.features is None and known.scores is None:
+            return BradleyTerry().init(n_items, known, device)
+        process = GaussianProcess().init(n_items, known, device)
+        if n_items > LARGEST or known.features is None:
+            return process
+        return Joined((process,), Neural().init(n_items, known, device))
 
-    def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
-        return posterior.update(votes)
+    def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
+        if isinstance(posterior, GridPosterior):
+            return posterior.update(votes)
+        assert isinstance(posterior, Joined)
+        for vote in votes:
+            posterior = posterior.after(vote)
+        return posterior

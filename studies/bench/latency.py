@@ -72,9 +72,10 @@ def run(method: str, items: int, dim: int, marks: Sequence[int], device: str, wi
     peak_memory_mb is that process's and base_memory_mb what it held when it had asked its first pair.
     """
     rng = np.random.default_rng([seed, items, dim])
-    X = rng.standard_normal((items, dim)) if dim else None
-    u = rng.standard_normal(items) if X is None else X @ rng.standard_normal(dim)
-    u *= SD / u.std()
+    # Single precision, as embeddings are: a million items of 256 features are a gigabyte.
+    X = rng.standard_normal((items, dim), dtype=np.float32) if dim else None
+    u = rng.standard_normal(items) if X is None else X @ rng.standard_normal(dim, dtype=np.float32)
+    u = u.astype(np.float64) * (SD / u.std())
     if method not in known.PEERS + known.OUTSIDE:
         import elicit.engine  # noqa: F401  (its memory is the libraries')
     base, luck = _memory("VmRSS"), luck_of(seed)

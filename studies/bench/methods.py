@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +59,10 @@ def check(methods: Sequence[str], features: bool) -> list[str]:
     return chosen
 
 
-def make(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int, device: str = "cpu") -> Method:
+def make(name: str, features: NDArray[np.floating[Any]] | None, n_items: int, seed: int, device: str = "cpu") -> Method:
     """A fresh method over items with features (N, d), or over `n_items` ids."""
     if name in PEERS or name in OUTSIDE:
-        return _peer(name, features, n_items, seed)
+        return _peer(name, None if features is None else features.astype(np.float64), n_items, seed)
     from elicit.engine import Engine
 
     selector = "default" if name == "default" else name

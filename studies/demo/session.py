@@ -16,7 +16,7 @@ import numpy as np
 
 from adapters.judges.simulated import scaled
 from elicit.types import BadInputError, Item
-from studies.features import features_of
+from studies.features import knowledge_of
 from studies.study import Study
 
 # What loads torch is imported where it is used: the voting screen comes first, and must not wait for it.
@@ -141,11 +141,11 @@ def random_votes(
     from studies.simulation import luck_of, simple_regret, simulate, votes_to_95
 
     u = scaled(accuracy, SD)
-    features, horizon = features_of(study.state.items, study.spec.embedder), HORIZON * used
+    known, horizon = knowledge_of(study.state.items, study.spec.embedder), HORIZON * used
     target = max(0.05, simple_regret(u, row))
     needed = []
     for person in range(PERSONS):
-        engine = Engine(features, selector="random", seed=person)
+        engine = Engine(known.features, groups=known.groups, selector="random", seed=person)
         done = person * horizon
         ran = simulate(engine, u, horizon, luck_of(1000 + person), lambda t, done=done: report(done + t))  # type: ignore[misc]
         needed.append(votes_to_95(u, ran.recommended, target))

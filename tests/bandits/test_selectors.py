@@ -1,5 +1,6 @@
 """The contract of selectors: every file in `bandits/` is held to these laws."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit import Engine, registry
-from elicit.posterior import Posterior
+from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates, Pick
 from elicit.types import ChoiceOutcome, Vote
@@ -20,7 +21,7 @@ FEATURES = np.random.default_rng(2).standard_normal((12, 3))
 
 def posterior_of(n: int, votes: Sequence[Vote] = (), model: str = "gp") -> Posterior:
     made = registry.model(model)
-    return made.update(made.init(n, FEATURES[:n], "cpu"), votes, stream(0, "update"))
+    return made.update(made.init(n, Knowledge(FEATURES[:n]), "cpu"), votes, stream(0, "update"))
 
 
 def select(name: str, posterior: Posterior, candidates: Candidates, k: int = 1, seed: int = 0) -> list[Pick]:
@@ -95,7 +96,7 @@ def test_it_finds_the_best_of_few(name: str) -> None:
 @pytest.mark.parametrize("name", SELECTORS)
 def test_items_in_thousands_are_no_trouble(name: str) -> None:
     features = np.random.default_rng(0).standard_normal((3000, 4))
-    picks = select(name, registry.model("gp").init(3000, features, "cpu"), Candidates(3000), 3)
+    picks = select(name, registry.model("gp").init(3000, Knowledge(features), "cpu"), Candidates(3000), 3)
     assert len({(p.a, p.b) for p in picks}) == 3
 
 
@@ -139,3 +140,59 @@ def test_information_is_bounded_by_one_bit_and_is_least_where_the_answer_is_know
     picks = select("eig", posterior, Candidates(4), 6)
     assert all(0 <= p.score <= 1 for p in picks)
     assert {picks[-1].a, picks[-1].b} == {0, 1}
+
+
+@settings(max_examples=20, deadline=None)
+@given(votes, st.integers(1, 11))
+def test_a_swap_is_asked_across_the_boundary_of_the_top(cast: list[Vote], top: int) -> None:
+    posterior = posterior_of(12, cast)
+    inside = set(posterior.mean().sort(descending=True, stable=True).indices[:top].tolist())
+    for pick in registry.selector("swap", {"top": top}).select(posterior, [], Candidates(12), 1, stream(0, "select")):
+        assert (pick.a in inside) != (pick.b in inside)
+
+
+@settings(max_examples=20, deadline=None)
+@given(votes)
+def test_letting_one_in_is_letting_the_other_out(cast: list[Vote]) -> None:
+    """The top k of utilities are the bottom k of their negatives: mirrored votes ask the same for the other side."""
+    mirrored = [Vote(v.b, v.a, v.outcome) for v in cast]
+    (one,) = registry.selector("swap", {"top": 5}).select(
+        posterior_of(12, cast), [], Candidates(12), 1, stream(0, "select")
+    )
+    (other,) = registry.selector("swap", {"top": 7}).select(
+        posterior_of(12, mirrored), [], Candidates(12), 1, stream(0, "select")
+    )
+    assert one.score == pytest.approx(other.score, rel=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(votes)
+def test_the_value_of_more_votes_is_never_less_and_never_more_than_that_of_knowing(cast: list[Vote]) -> None:
+    """E max of the means grows with the horizon, from the recommended item's mean at none."""
+    posterior = posterior_of(12, cast)
+
+    def value(horizon: float) -> float:
+        made = registry.selector("knowledge_gradient", {"horizon": horizon})
+        return made.select(posterior, [], Candidates(12), 1, stream(0, "select"))[0].score
+
+    values = [value(h) for h in (0.0, 1.0, 4.0, 1e9)]
+    assert values[0] == pytest.approx(float(posterior.mean().max()), abs=1e-9)
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(values))
+
+
+def test_the_least_sure_pair_and_the_least_known_pair_differ() -> None:
+    """Of two items fought even and two never seen, uncertainty may ask either; D-optimal asks what is unseen."""
+    cast = [Vote(0, 1, ChoiceOutcome(c)) for c in ("a", "b") * 15]
+    posterior = posterior_of(4, cast, "bradley_terry")
+    (known,) = select("d_optimal", posterior, Candidates(4))
+    assert {known.a, known.b} == {2, 3}
+    lost = posterior_of(4, [*cast, *[Vote(2, 3, ChoiceOutcome("a"))] * 10], "bradley_terry")
+    pairs = torch.tensor([[0, 1], [2, 3]])
+    (even,) = select("uncertainty", lost, Candidates(4, pairs=pairs))
+    assert {even.a, even.b} == {0, 1}
+
+
+def test_max_in_p_leaves_out_who_is_surely_beaten() -> None:
+    cast = [Vote(a, b, ChoiceOutcome("a")) for a in (0, 1) for b in (2, 3)] * 6
+    (pick,) = select("max_in_p", posterior_of(4, cast, "bradley_terry"), Candidates(4))
+    assert {pick.a, pick.b} == {0, 1}

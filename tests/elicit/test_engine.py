@@ -1,5 +1,8 @@
 """Laws of the engine in memory, and what it says to wrong use."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -138,3 +141,97 @@ def test_wrong_use_is_said_in_one_sentence(make: object, reason: str) -> None:
     with pytest.raises(BadInputError, match=reason) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def judged(quality: float, seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features that say nothing (n, 3), utilities (n,), and a score (n,) that correlates with them."""
+    rng = np.random.default_rng(seed)
+    u = 2 * rng.standard_normal(n)
+    score = quality * u / 2 + np.sqrt(1 - quality**2) * rng.standard_normal(n)
+    return rng.standard_normal((n, 3)), u, score
+
+
+def regret_after(votes: int, features: np.ndarray, u: np.ndarray, scores: np.ndarray | None, seed: int) -> float:
+    engine, rng = Engine(features, scores=scores, seed=seed), np.random.default_rng(seed)
+    for _ in range(votes):
+        query = engine.ask()
+        engine.tell(query.a, query.b, "a" if rng.random() < 1 / (1 + np.exp(u[query.b] - u[query.a])) else "b")
+    return float((u.max() - u[engine.best()]) / (u.max() - u.mean()))
+
+
+def test_a_good_score_saves_votes_and_a_misleading_one_is_found_out() -> None:
+    cases = {"good": 0.7, "misleading": -0.7}
+    found = {
+        name: np.mean([regret_after(25, x, u, score, s) for s in range(12) for x, u, score in [judged(quality, s)]])
+        for name, quality in cases.items()
+    }
+    without = np.mean([regret_after(25, x, u, None, s) for s in range(12) for x, u, _ in [judged(0.7, s)]])
+    assert found["good"] < without - 0.1
+    assert found["misleading"] < without + 0.1
+
+
+def test_before_any_vote_the_recommended_item_is_the_one_of_the_highest_score() -> None:
+    x, _, score = judged(0.5, 0)
+    assert Engine(x, scores=score).best() == int(score.argmax())
+    assert Engine(n_items=60, scores=score).best() == int(score.argmax())
+    assert np.allclose(Engine(x, scores=score).utilities()[0], Engine(x, scores=3 * score + 7).utilities()[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"scores": [1.0, 2.0]}, "2 scores for 3 items"),
+        ({"scores": [1.0, float("nan"), 2.0]}, r"scores\[1, 0\] is nan"),
+        ({"groups": (1, 2)}, "do not add up to the features' 2 columns"),
+    ],
+)
+def test_prior_knowledge_that_does_not_fit_is_refused(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInputError, match=told):
+        Engine(np.eye(3)[:, :2], **arguments)
+
+
+def test_extending_a_pool_keeps_its_scores() -> None:
+    x, _, score = judged(0.5, 0)
+    engine = Engine(x[:50], scores=score[:50])
+    engine.tell(0, 1, "a")
+    with pytest.raises(BadInputError, match="need scores"):
+        engine.extend(x[50:])
+    engine.extend(x[50:], scores=score[50:])
+    whole = Engine(x, scores=score)
+    whole.tell(0, 1, "a")
+    assert np.array_equal(engine.utilities()[0], whole.utilities()[0])
+
+
+def test_both_bad_lowers_both_and_says_nothing_of_which() -> None:
+    engine = Engine(n_items=6)
+    for _ in range(4):
+        engine.tell(0, 1, "both_bad")
+    mean, _ = engine.utilities()
+    assert abs(mean[0] - mean[1]) < 1e-9
+    assert mean[0] < mean[2] - 0.2
+    assert 0 not in (engine.ask().a, engine.ask().b)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 50))
+def test_the_top_are_found_and_the_engine_says_so(top: int, seed: int) -> None:
+    """Decisive votes on every pair: the recommended top is the true one, and few of it are expected to be wrong."""
+    u = np.random.default_rng(seed).permutation(6)
+    engine = Engine(n_items=6, goal="top", top=top, seed=seed)
+    assert not engine.should_stop(0.01).stop
+    for a, b in list(itertools.combinations(range(6), 2)) * 25:
+        engine.tell(a, b, "a" if u[a] > u[b] else "b")
+    assert engine.top() == list(np.argsort(-u)[:top])
+    assert engine.should_stop(0.05).stop
+
+
+@pytest.mark.parametrize("top", [0, 4, True, 1.5])
+def test_a_top_that_cannot_be_is_refused(top: Any) -> None:
+    with pytest.raises(BadInputError, match=r"say 1 to 3"):
+        Engine(n_items=4, goal="top", top=top)
+
+
+def test_the_top_one_is_the_best() -> None:
+    engine = Engine(n_items=5, goal="top", top=1)
+    engine.tell(3, 1, "a")
+    assert engine.top() == [engine.best()] == [3]

@@ -223,7 +223,7 @@ def test_an_edit_that_changes_decisions_becomes_an_event_and_replays(tmp_path: P
         ("votes = 200", "votes = 'many'", "field 'votes'"),
         ("votes = 200", "wotes = 200", "wotes"),
         ("regret = 0.05", "regret = 1.5", "field 'stop.regret'"),
-        ('selector = "default"', 'selector = "eubbo"', "known are: eig, eubo"),
+        ('selector = "default"', 'selector = "eubbo"', "known are: d_optimal, eig, eubo"),
         ("seed = 0", "seed = ", "line "),
     ],
 )
@@ -266,7 +266,7 @@ def test_a_changed_log_is_found_out(tmp_path: Path) -> None:
 def test_a_log_of_another_algorithm_is_not_called_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with making.make(tmp_path) as study:
         making.vote(study, times=2)
-    monkeypatch.setattr("studies.replay.ENGINE", "2")
+    monkeypatch.setattr("studies.replay.ENGINE", "another")
     with Study.open(tmp_path / "study", writable=False) as again:
         assert verify(again).status == "different engine"
 
@@ -538,6 +538,7 @@ def test_identical_responses_and_shared_ones_are_told_apart(tmp_path: Path) -> N
         ({"items": ["one", "one"]}, "same item"),
         ({"items": ["one", "two"], "goal": "label"}, "goal 'label' goes with pairs"),
         ({"items": ["one", "two"], "goal": "win"}, "win"),
+        ({"items": ["one", "two"], "goal": "top", "top": 2}, "the top 2 are to be found, but there are 2 items"),
         ({"items": ["one", "two"], "votes": 0}, "votes"),
         ({"items": ["one", "two"], "colour": "red"}, "colour"),
         ({"items": ["one", "two"], "model": "gpp"}, "known are: bradley_terry"),
@@ -569,3 +570,16 @@ def test_folding_a_log_with_a_gap_is_refused(tmp_path: Path) -> None:
     state = State().fold(events[0])
     with pytest.raises(BadInputError, match="jumps from event 1 to 3"):
         state.fold(events[2])
+
+
+def test_the_top_few_are_found_and_reported(tmp_path: Path) -> None:
+    with making.make(tmp_path, n=8, goal="top", top=3) as study:
+        while not study.stop().stop:
+            making.vote(study, noise=0.1)
+        scores = [item.meta["score"] for item in study.state.items]
+        assert {scores[row] for row in study.engine.top()} == {5, 6, 7}
+        assert "top 3" in study.status()["why"]
+        study.report(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text().count("<li value=") == 3
+    with Study.open(tmp_path / "study", writable=False) as again:
+        assert verify(again).status == "same"

@@ -1,0 +1,219 @@
+"""A table of recorded comparisons: on each row two items, how the comparison ended, and perhaps whose it was.
+
+Millions of rows are usual, so a file is read by columns. Wherever anything in them is not plainly as it should be, it
+is read once more row by row, to say in one sentence (`BadInputError`) what is wrong with which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters import fields
+from adapters.tables import Row, kind_of, quoted, read_table, unguarded
+from elicit.types import CHOICES, BadInputError
+
+Codes = NDArray[np.int64]
+Coded = tuple[Codes, list[str]]
+"""A column (T,) as places in a list of texts."""
+
+SIDES = (("model_a", "model_b"), ("a", "b"))
+ENDED = ("winner", "preference", "choice")
+JUDGES = ("judge_id", "judge")
+"""The names that are looked for, in this order."""
+
+WORDS = {choice: choice for choice in CHOICES} | {
+    "model_a": "a",
+    "model_b": "b",
+    "tie (inconsistent)": "tie",
+    "tie (bothbad)": "both_bad",
+}
+"""What may stand in the column that says how a comparison ended."""
+
+
+class Comparisons(NamedTuple):
+    """T comparisons of the items, which are sorted by name.
+
+    a, b: (T,) places in items. outcomes: (T,) places in `elicit.types.CHOICES`. clusters: (T, D) whole numbers, a
+    column for each asked for. judges: the name of a column that says whose each vote is, None without one.
+    """
+
+    items: tuple[str, ...]
+    a: Codes
+    b: Codes
+    outcomes: Codes
+    clusters: Codes
+    judges: str | None
+
+
+class _Columns(NamedTuple):
+    a: str
+    b: str
+    ended: str
+
+
+def read_comparisons(
+    path: str | Path, columns: tuple[str, str, str] | None = None, clusters: Sequence[str] = ()
+) -> Comparisons:
+    """The comparisons of a `.jsonl`, `.csv` or `.parquet` file; `-` is jsonl on standard input.
+
+    columns: the names of the two items' columns and of the one that says how the comparison ended; by default those of
+    `SIDES` and `ENDED` that are there. clusters: columns of names or whole numbers. Raises `BadInputError`.
+    """
+    if str(path) != "-" and (found := _by_column(Path(path), columns, clusters)) is not None:
+        return found
+    return _by_row(read_table(path).rows, columns, clusters)
+
+
+def _chosen(there: Collection[str], given: tuple[str, str, str] | None) -> _Columns | None:
+    """The columns to read, or None where the usual names are not there."""
+    if given is not None:
+        return _Columns(*given)
+    sides = next((pair for pair in SIDES if set(pair) <= set(there)), None)
+    ended = next((name for name in ENDED if name in there), None)
+    return None if sides is None or ended is None else _Columns(*sides, ended)
+
+
+def _by_row(rows: Sequence[Row], given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons:
+    chosen = _chosen(rows[0].values.keys(), given)
+    if chosen is None:
+        raise _no_columns(rows[0])
+    a: list[str] = []
+    b: list[str] = []
+    ended: list[str] = []
+    whose: list[list[str]] = [[] for _ in clusters]
+    for row in rows:
+        a.append(fields.needed_name(row, chosen.a))
+        b.append(fields.needed_name(row, chosen.b))
+        if a[-1] == b[-1]:
+            raise row.error(f"{quoted(a[-1])} is compared with itself; leave the row out", chosen.b)
+        ended.append(fields.one_of(row, chosen.ended, tuple(WORDS)))
+        for column, name in zip(whose, clusters, strict=True):
+            column.append(fields.needed_name(row, name))
+    made = _comparisons(_coded(a), _coded(b), _coded(ended), [_coded(column) for column in whose], rows[0].values)
+    assert made is not None
+    return made
+
+
+def _no_columns(row: Row) -> BadInputError:
+    if any(set(pair) <= row.values.keys() for pair in SIDES):
+        what, names = "that says who won", " or ".join(map(quoted, ENDED))
+    else:
+        what, names = "for each of the two items", " or ".join(f"{quoted(a)} and {quoted(b)}" for a, b in SIDES)
+    return BadInputError(f"{row.table}: there is no column {what}; call it {names}, or say which columns to read")
+
+
+def _coded(texts: list[str]) -> Coded:
+    place: dict[str, int] = {}
+    codes = [place.setdefault(text, len(place)) for text in texts]
+    return np.array(codes, np.int64), list(place)
+
+
+def _comparisons(
+    a: Coded,
+    b: Coded,
+    ended: Coded,
+    clusters: Sequence[Coded],
+    there: Collection[str],
+) -> Comparisons | None:
+    """The columns put together; None where something is wrong with them."""
+    used = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b, ended)]
+    items = tuple(sorted(used[0] | used[1]))
+    if "" in items or not used[2] <= WORDS.keys():
+        return None
+    place = {item: number for number, item in enumerate(items)}
+    first, second = (np.array([place.get(text, -1) for text in texts])[codes] for codes, texts in (a, b))
+    if (first == second).any():
+        return None
+    outcomes = np.array([CHOICES.index(WORDS[text]) if text in WORDS else -1 for text in ended[1]])[ended[0]]
+    if any("" in texts for _, texts in clusters):
+        return None
+    whose = np.stack([codes for codes, _ in clusters], 1) if clusters else np.empty((len(first), 0), np.int64)
+    judges = next((name for name in JUDGES if name in there), None)
+    return Comparisons(items, first, second, outcomes, whose, judges)
+
+
+def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
+    """The comparisons, or None where the file or anything in it is not plainly right (odd quotes are forgiven)."""
+    import pyarrow as pa  # imported here: it takes a quarter of a second
+
+    try:
+        kind = kind_of(path)
+        there = _NAMES[kind](path)
+        chosen = _chosen(there, given)
+        if chosen is None or len(set(there)) < len(there) or not {*chosen, *clusters} <= set(there):
+            return None
+        table = _READERS[kind](path, list(dict.fromkeys([*chosen, *clusters])))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    clean = unguarded if kind == "csv" else str
+    found = [_decoded(table.column(name), clean) for name in (*chosen, *clusters)]
+    whole = [column for column in found if column is not None]
+    if len(whole) < len(found):
+        return None
+    a, b, ended, *whose = whole
+    return _comparisons(a, b, ended, whose, there)
+
+
+def _decoded(column: Any, clean: Callable[[str], str]) -> Coded | None:
+    """A column of texts or whole numbers as codes and what they stand for; None for anything else."""
+    if column.null_count or not len(column):
+        return None
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    values = encoded.dictionary.to_pylist()
+    if not all(type(value) in (str, int) for value in values):
+        return None
+    return encoded.indices.to_numpy().astype(np.int64), [clean(str(value)) for value in values]
+
+
+def _csv_names(path: Path) -> list[str]:
+    import pyarrow.csv as pc
+
+    with pc.open_csv(path) as stream:
+        return list(stream.schema.names)
+
+
+def _read_csv(path: Path, names: list[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    return pc.read_csv(
+        path,
+        parse_options=pc.ParseOptions(newlines_in_values=True),
+        convert_options=pc.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, text)),
+    )
+
+
+def _parquet_names(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return list(pq.read_schema(path).names)
+
+
+def _read_parquet(path: Path, names: list[str]) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, read_dictionary=names).read(names)
+
+
+def _jsonl_names(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        return list(msgspec.json.decode(file.readline(), type=dict[str, Any]))
+
+
+def _read_jsonl(path: Path, names: list[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    schema = pa.schema([(name, pa.string()) for name in names])
+    return pj.read_json(path, parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"))
+
+
+_NAMES = {"csv": _csv_names, "parquet": _parquet_names, "jsonl": _jsonl_names}
+_READERS = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl}

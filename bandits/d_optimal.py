@@ -1,0 +1,34 @@
+"""D-optimal design: ask the pair whose difference is least known, whatever its mean.
+
+For a vote that told the difference up to equal noise, the largest variance is the largest gain in log determinant
+(Chaloner and Verdinelli 1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from elicit.posterior import Posterior
+from elicit.selection import Candidates, Pick, highest, least_known, one_by_one
+from elicit.types import Vote
+
+
+class DOptimal:
+    """Maximises the variance of f_a - f_b over all admissible pairs of the `size` least known items."""
+
+    def __init__(self, size: int = 150) -> None:
+        self.size = size
+
+    def select(
+        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
+    ) -> list[Pick]:
+        def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
+            pairs = candidates.near(least_known(posterior, self.size))
+            if not len(pairs):
+                return None
+            weights, _, variance = posterior.mixture(pairs)
+            return highest(pairs, weights @ variance)
+
+        return one_by_one(choose, posterior, candidates, k)

@@ -1,0 +1,147 @@
+"""`elicit leaderboard` as a person uses it: what it says, in which form, and what it says when the table is wrong."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.export import write_rows
+from adapters.tables import read_table
+from elicit.cli import _code
+from elicit.davidson import probabilities
+
+Out = pytest.CaptureFixture[str]
+NAMES = ["ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "\x1b[31mred", "猫"]
+
+
+def battles(count: int = 3000, seed: int = 0) -> list[dict[str, Any]]:
+    """Votes of sixty judges on six items, each better than the next."""
+    rng = np.random.default_rng(seed)
+    u = np.linspace(2, -2, len(NAMES))
+    a = rng.integers(0, len(NAMES), count)
+    b = (a + rng.integers(1, len(NAMES), count)) % len(NAMES)
+    share = probabilities(u[a] - u[b], 0.5).cumsum(1)
+    ended = (rng.random(count)[:, None] > share[:, :2]).sum(1)
+    return [
+        {"model_a": NAMES[i], "model_b": NAMES[j], "winner": ("model_a", "model_b", "tie")[o], "judge_id": f"j{k % 60}"}
+        for k, (i, j, o) in enumerate(zip(a, b, ended, strict=True))
+    ]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """A file of votes."""
+    path = tmp_path / "battles.csv"
+    write_rows(path, battles())
+    return str(path)
+
+
+def said(out: Out, *arguments: str) -> str:
+    """What a good call prints."""
+    out.readouterr()
+    assert _code(["leaderboard", *arguments]) == 0
+    return out.readouterr().out
+
+
+def test_items_stand_in_their_order_with_ranks_and_intervals(table: str, capsys: Out) -> None:
+    head, *lines = said(capsys, table, "--cluster", "judge_id").splitlines()
+    assert re.fullmatch(r"ranks  item +utility  -\d\.\d\d +\+\d\.\d\d +votes", head)
+    firsts = ("ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "␛[31mred", "猫")
+    for place, (name, line) in enumerate(zip(firsts, lines, strict=False), 1):
+        assert re.match(rf" *{place}  {re.escape(name)} +[+-]\d\.\d\d ± 0\.\d\d .*─●─.* [\d,]+$", line), line
+    notes = " ".join(lines[6:])
+    assert "3,000 votes on 6 items" in notes
+    assert "ant is the best" in notes
+    assert "Votes with the same judge_id may depend on one another" in notes
+
+
+def test_json_holds_everything_and_nothing_else(table: str, capsys: Out) -> None:
+    found = json.loads(said(capsys, table, "--json", "--level", "0.9"))
+    assert (found["level"], found["votes"], found["clusters"]) == (0.9, 3000, None)
+    assert [row["item"] for row in found["items"]] == NAMES
+    assert all(row["low"] < row["utility"] < row["high"] for row in found["items"])
+    assert [row["rank_low"] for row in found["items"]] == [1, 2, 3, 4, 5, 6]
+    assert any("--cluster judge_id" in note for note in found["notes"])
+    clustered = json.loads(said(capsys, table, "--json", "--cluster", "judge_id"))
+    assert clustered["clusters"] == 60
+    assert [row["utility"] for row in clustered["items"]] == [row["utility"] for row in found["items"]]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_the_rows_leave_as_a_file_that_reads_back(table: str, tmp_path: Path, ending: str, capsys: Out) -> None:
+    path = str(tmp_path / f"ranks.{ending}")
+    shown = said(capsys, table, "-o", path)
+    assert "ant" in shown
+    rows = read_table(path).rows
+    assert [row.values["item"] for row in rows] == NAMES
+    assert float(rows[0].values["utility"]) == json.loads(said(capsys, table, "--json"))["items"][0]["utility"]
+    piped = said(capsys, table, "-o", "-")
+    assert [json.loads(line)["item"] for line in piped.splitlines()] == NAMES
+
+
+def test_what_rests_on_the_prior_is_said(tmp_path: Path, capsys: Out) -> None:
+    rows = [row for row in battles() if NAMES[0] not in (row["model_a"], row["model_b"])]
+    wins = [{"model_a": "champion", "model_b": NAMES[i % 5 + 1], "winner": "a"} for i in range(40)]
+    island = [{"model_a": "east", "model_b": "west", "winner": "ba"[i % 2]} for i in range(40)]
+    path = tmp_path / "battles.jsonl"
+    write_rows(path, rows + wins + island)
+    shown = said(capsys, str(path))
+    assert re.search(r"Never compared with the rest, not even through a third: (east, west|west, east)\.", shown)
+    assert "All votes between these and the rest went one way: champion." in shown
+    pictures = shown.split("\n\n")[0].splitlines()[1:]
+    assert pictures[0].split()[1] == "champion", "who won all stands where the prior puts it"
+    assert {line.split()[1] for line in pictures[-2:]} == {"east", "west"}
+    assert ">" in pictures[-1], "what is not known runs off the picture"
+    assert "0 is the mean of the 5 best connected" in shown
+    assert len({len(line) for line in pictures}) <= 2, "wide characters apart, all lines are as long"
+
+
+def test_two_items_and_one_vote_are_enough(tmp_path: Path, capsys: Out) -> None:
+    path = tmp_path / "battles.csv"
+    path.write_text("a,b,choice\ntea,coffee,b\n")
+    shown = said(capsys, str(path))
+    assert shown.index("coffee") < shown.index("tea")
+    assert "the best is one of coffee, tea" in shown
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+def test_no_line_is_wider_than_the_terminal(
+    table: str, width: int, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.cells import cell_len
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in said(capsys, table).splitlines()]
+    assert max(map(cell_len, lines)) <= width
+    assert sum("●" in line for line in lines) == (6 if width >= 80 else 0)
+    assert (width <= 80) == ("…" in "".join(lines[:7]))
+
+
+BAD = {
+    "word": (["{}"], "a,b,winner\nx,y,a\nx,y,x\n", "battles.csv, line 3, field"),
+    "column": (["{}", "--cluster", "judge"], "a,b,winner\nx,y,a\n", 'there is no column "judge"'),
+    "skips": (["{}"], "a,b,choice\nx,y,skip\n", "there is no vote that tells anything"),
+    "one judge": (["{}", "--cluster", "judge"], "a,b,winner,judge\nx,y,a,me\n", "all votes are of one cluster"),
+    "three clusters": (["{}", *["--cluster", "a"] * 3], "a,b,winner\nx,y,a\n", "at most two columns"),
+    "two names": (["{}", "--columns", "a,b"], "a,b,winner\nx,y,a\n", "give three names"),
+    "level": (["{}", "--level", "95"], "a,b,winner\nx,y,a\n", "95"),
+    "both to stdout": (["{}", "--json", "-o", "-"], "a,b,winner\nx,y,a\n", "both write to stdout"),
+    "ending": (["{}", "-o", "ranks.doc"], "a,b,winner\nx,y,a\n", '".doc" is not known'),
+    "no file": (["none.csv"], "", "there is no such file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_code_2(case: str, tmp_path: Path, capsys: Out) -> None:
+    arguments, data, expected = BAD[case]
+    path = tmp_path / "battles.csv"
+    path.write_text(data)
+    assert _code(["leaderboard", *(one.format(path) for one in arguments)]) == 2
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert out.err.count("\n") == 1
+    assert expected in out.err
