@@ -30,7 +30,7 @@ from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Vote
 
 MEMBERS, WIDTH = 4, 64
-AMPLITUDE = 0.4
+AMPLITUDE = 0.25
 """Scale of an untrained member: votes pull it up to the utilities; a smaller start keeps them from overshooting."""
 OWN = 0.3
 """Variance of an item's own effect, which no network sees."""
