@@ -32,9 +32,9 @@ from elicit.types import Vote
 class DoubleThompsonSampling:
     """Both items by draws from the pairs' own posteriors, which share nothing.
 
-    alpha: above 1/2; larger explores more. plus: D-TS+, which of the items that beat as many in the draw takes the one of
-    least regret until it is told from the others, instead of a random one. Unlike in the paper no
-    item meets itself: the next best of the second draw takes its place. The propensity is the chance given the draws.
+    alpha: above 1/2; larger explores more. plus: D-TS+, which of the items that beat as many in a draw takes the one
+    of least regret, not a random one. Unlike in the paper no item meets itself:
+    the next best of the second draw takes its place. The propensity is the chance given the draws.
     """
 
     def __init__(self, alpha: float = 0.51, plus: bool = False) -> None:

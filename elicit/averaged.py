@@ -32,6 +32,10 @@ class Averaged:
         """(P,) float64, sums to 1."""
         return torch.softmax(torch.stack([part.log_evidence for part in self.parts]), 0)
 
+    def without_the_unheard(self) -> Self:
+        """The same belief, so that nothing more is spent on parts that the votes have ruled out."""
+        return replace(self, parts=tuple(part for _, part in self._heard()))
+
     def _heard(self) -> list[tuple[float, GridPosterior]]:
         w = self.weights
         w = torch.where(w < SHORT, 0.0, w)
@@ -77,6 +81,9 @@ class Averaged:
         return torch.cat(draws)[torch.as_tensor(rng.permutation(n))]
 
     def shortlist(self, size: int, breadth: float) -> Tensor:
+        heard = self._heard()
+        if len(heard) == 1:
+            return heard[0][1].shortlist(size, breadth)
         if size >= self.n:
             return torch.arange(self.n)
         mean = self.mean()

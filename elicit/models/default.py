@@ -22,7 +22,7 @@ from elicit.models.neural import Neural, NeuralPosterior
 from elicit.posterior import Knowledge, Posterior
 from elicit.types import Vote
 
-JOIN = 256
+JOIN = 512
 LARGEST = 20_000
 """Larger pools are left to the Gaussian process: a network would have to look at every item again and again."""
 
@@ -37,7 +37,7 @@ class Joined(Averaged):
         """The belief after one more vote."""
         parts = tuple(part.update([vote]) for part in self.parts)
         if self.waiting is None or vote.outcome.choice == "skip":
-            return replace(self, parts=parts)
+            return replace(self, parts=parts).without_the_unheard()
         waiting = replace(self.waiting, history=self.waiting.history.with_vote(vote), noise=parts[0].noise)
         if len(waiting.history.rows) < JOIN:
             return replace(self, parts=parts, waiting=waiting)
