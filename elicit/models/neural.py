@@ -32,7 +32,7 @@ from elicit.types import BadInputError, ChoiceOutcome, Vote
 MEMBERS, WIDTH = 4, 64
 AMPLITUDE = 0.4
 """Scale of an untrained member: votes pull it up to the utilities; a smaller start keeps them from overshooting."""
-OWN = 0.05
+OWN = 0.3
 """Variance of an item's own effect, which no network sees."""
 STEPS, FIRST_STEPS, BATCH, RATE = 60, 300, 512, 3e-3
 FIRST, GROWTH = 16, 1.1
