@@ -114,8 +114,41 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
         return (self.a, self.b) if self.a < self.b else (self.b, self.a)
 
 
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that a machine judge gave away beside the outcome of its vote.
+
+    `logits`: log-odds that a is preferred, by the order in which the two were shown ("ab": a first); an order that was
+    not asked is absent, and one order alone says nothing of the judge's leaning to the first. `tie`: its probability of
+    a tie. `aspects`: scores of a and b by criterion. `reasoning`: its own words. `model` and `prompt`, a hash, say who
+    was asked what. `tokens_in`, `tokens_out`; `cost` in the money of the judge's prices; `calls` made, of which `cached`
+    were paid before.
+    """
+
+    logits: dict[Shown, float] = {}
+    tie: float | None = None
+    aspects: dict[str, tuple[float, float]] = {}
+    reasoning: str = ""
+    model: str = ""
+    prompt: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    calls: int = 0
+    cached: int = 0
+
+    @property
+    def logit(self) -> float:
+        """Log-odds that a is preferred, the mean over the orders asked: with both, a leaning to a place cancels."""
+        return sum(self.logits.values()) / len(self.logits) if self.logits else 0.0
+
+    @property
+    def flips(self) -> bool:
+        """Whether the two orders name different winners."""
+        return len(self.logits) == 2 and (self.logits["ab"] > 0) != (self.logits["ba"] > 0)
+
+
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A judgment that was given. `seconds` is active time, idle time taken off."""
+    """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's."""
 
     a: int
     b: int
@@ -124,6 +157,7 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float | None = None
     reasons: tuple[str, ...] = ()
     note: str = ""
+    verdict: Verdict | None = None
 
     @property
     def pair(self) -> tuple[int, int]:
