@@ -120,7 +120,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     `logits`: log-odds that a is preferred, by the order in which the two were shown ("ab": a first); an order that was
     not asked is absent, and one order alone says nothing of the judge's leaning to the first. `tie`: its probability of
     a tie. `aspects`: scores of a and b by criterion. `reasoning`: its own words. `model` and `prompt`, a hash, say who
-    was asked what. `tokens_in`, `tokens_out`; `cost` in the money of the judge's prices; `calls` made, of which `cached`
+    was asked what. `tokens_in`, `tokens_out`; `cost` in the money of its prices; `calls` made, of which `cached`
     were paid before.
     """
 
