@@ -105,6 +105,7 @@ def why(study: Study, number: int) -> str:
     belief += f"±{query.why['sd']:.1f} logits"
     reason = {
         "eubo": "the better of the two was expected to be the best there is",
+        "champion": "one of the two was expected to be the best there is",
         "eig": f"the answer was expected to teach {query.score:.2f} bits",
         "thompson": f"both looked like the best in some draw (chance {query.propensity:.1%})",
         "random": "drawn at random",
