@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from elicit.posterior import Posterior
-from elicit.residuals import copeland_winners
+from elicit.residuals import copeland_scores
 from elicit.selection import Candidates, Pick, one_by_one
 from elicit.types import Vote
 
@@ -42,7 +42,7 @@ class CopelandThompson:
                 pairs = pairs[: self.size // 2]
             rows, place = torch.unique(pairs, return_inverse=True)
             first, *others = posterior.preferences(1 + self.draws, rng, rows)
-            a = int(copeland_winners(first[None]))
+            a = int(copeland_scores(first[None]).argmax())
             partners = torch.zeros(len(rows), dtype=torch.bool)
             partners[place[(place == a).any(1)]] = True
             partners[a] = False

@@ -94,6 +94,11 @@ class Posterior(Protocol):
         """(n, S, S) joint draws of the logits of one of `rows` (S,) being preferred to another; antisymmetric."""
         ...
 
+    def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        """(n, S) joint draws of what the best item has most of: utility, or, where preferences run in circles, other
+        items that it is preferred to."""
+        ...
+
     def shortlist(self, size: int, breadth: float) -> Tensor:
         """(S,) rows of the recommended item and of those with the highest mean + breadth x sd, in row order."""
         ...
@@ -120,6 +125,9 @@ class Transitive:
     def preferences(self: Posterior, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         draws = self.sample(n, rng, rows)
         return draws[:, :, None] - draws[:, None, :]
+
+    def values(self: Posterior, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        return self.sample(n, rng, rows)
 
 
 class UtilityModel(Protocol):

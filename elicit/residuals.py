@@ -2,10 +2,10 @@
 
     e ~ N(0, tau^2), independent from pair to pair, with tau in the grid of priors beside the utilities' amplitude
 
-Bradley-Terry is tau = 0, and evidence decides (random-effects Bradley-Terry: Bradley and Terry 1952; for cycles among
-items, Chen and Joachims 2016). What the votes on a pair have said of its x is kept as one Gaussian factor. Given the
-factor the residual integrates out: on u_a - u_b the factor acts with its variance increased by tau^2. So a pair that is
-asked again and again says ever less of the utilities, and a vote costs what it costs without residuals.
+Bradley-Terry is tau = 0, and evidence decides: a generalised linear mixed model (Breslow and Clayton 1993) for what
+Chen and Joachims (2016) call intransitivity. What the votes on a pair have said of its x is kept as one Gaussian factor.
+Given the factor the residual integrates out: on u_a - u_b the factor acts with its variance increased by tau^2. So a pair
+that is asked again and again says ever less of the utilities, and a vote costs what it costs without residuals.
 
 Where residuals are believed in, the recommended item is the Copeland winner: the one expected to be preferred to the
 most others.
@@ -26,7 +26,9 @@ from elicit.randomness import stream
 from elicit.types import ChoiceOutcome
 
 MODELS = 8
+"""Models that selectors integrate over."""
 AT_ONCE = 64
+"""Draws of all pairs held in memory together."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,18 @@ class ResidualPosterior(GridPosterior):
         x[drawn] = (x[drawn] + tau2 * shift) / spread + (tau2 / spread).sqrt() * (noise - noise.mT)
         return x
 
+    def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        if self.transitive:
+            return super().values(n, rng, rows)
+        parts = [min(AT_ONCE, n - k) for k in range(0, n, AT_ONCE)]
+        draws = torch.cat([copeland_scores(self.preferences(part, rng)) for part in parts])
+        return draws if rows is None else draws[:, rows]
+
     def p_best(self) -> Tensor:
         """(N,) probabilities of being the Copeland winner, which is the best item where utilities are all there is."""
         if self.transitive:
             return super().p_best()
-        rng = stream(0, "p_best", self.beta2.shape[1])
-        won = torch.cat([copeland_winners(self.preferences(AT_ONCE, rng)) for _ in range(SAMPLES // AT_ONCE // 4)])
+        won = self.values(SAMPLES // 4, stream(0, "p_best", self.beta2.shape[1])).argmax(1)
         return torch.bincount(won, minlength=self.n).double() / len(won)
 
 
@@ -185,8 +193,6 @@ def with_residual(d: Tensor, s2: Tensor, precision: Tensor, shift: Tensor, tau2:
     return torch.where(alone, d, narrowed * (mean / variance + shift)), torch.where(alone, s2, narrowed)
 
 
-def copeland_winners(preferences: Tensor) -> Tensor:
-    """(n,) the row preferred to the most others in each of n draws (n, S, S); among equals, preferred by the most."""
-    margin = preferences.sum(2)
-    score = (preferences > 0).sum(2) + 0.5 * torch.sigmoid(margin / len(margin[0]))
-    return score.argmax(1)
+def copeland_scores(preferences: Tensor) -> Tensor:
+    """(n, S) to how many others each row is preferred in n draws (n, S, S), and less than 1/1000 by which margin."""
+    return (preferences > 0).sum(2) + 1e-3 * torch.sigmoid(preferences.mean(2))

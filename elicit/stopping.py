@@ -92,7 +92,7 @@ def regret_draws(posterior: Posterior, votes: int) -> Tensor:
     rows = posterior.shortlist(ROWS, 2.5)
     mean = posterior.mean()
     rest = posterior.n - len(rows)
-    draws = posterior.sample(SAMPLES, stream(0, "stop", votes), rows)
+    draws = posterior.values(SAMPLES, stream(0, "stop", votes), rows)
     chosen = draws[:, int((rows == posterior.best()).nonzero()[0, 0])]
     pool = (draws.sum(1) + (mean.sum() - mean[rows].sum() if rest else 0.0)) / posterior.n
     best = draws.max(1).values

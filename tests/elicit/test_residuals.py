@@ -15,7 +15,7 @@ from elicit.models.intransitive import MOST_ITEMS, Intransitive
 from elicit.outcomes import chance, likelihood
 from elicit.posterior import Knowledge
 from elicit.randomness import stream
-from elicit.residuals import ResidualPosterior, copeland_winners
+from elicit.residuals import ResidualPosterior, copeland_scores
 from elicit.types import ChoiceOutcome, Vote
 
 N = 5
@@ -164,8 +164,9 @@ def test_draws_agree_with_what_is_expected_of_them() -> None:
 
 def test_the_copeland_winner_of_a_draw_beats_the_most_and_then_by_the_most() -> None:
     one = torch.tensor([[0.0, 1, 1, -9], [-1, 0, 5, 5], [-1, -5, 0, 1], [9, -5, -1, 0]])
-    assert copeland_winners(one[None]).tolist() == [1]
-    assert copeland_winners(torch.stack([one, -one])).tolist() == [1, int(brute(-one))]
+    scores = copeland_scores(torch.stack([one, -one]))
+    assert scores.argmax(1).tolist() == [1, brute(-one)]
+    assert torch.equal(scores.floor(), torch.tensor([[2.0, 2, 1, 1], [1, 1, 2, 2]]))
 
 
 def brute(draw: Tensor) -> int:
@@ -194,3 +195,14 @@ def test_ids_are_asked_by_champion_and_features_by_eubo() -> None:
     assert Engine(n_items=3).ask().selector == "champion"
     assert Engine(np.eye(3)).ask().selector == "eubo"
     assert Engine(n_items=3, goal="rank").ask().selector == "eig"
+
+
+def test_a_study_of_circles_stops_once_the_copeland_winner_is_known() -> None:
+    engine = Engine(n_items=N)
+    engine.learn(played(COPELAND, 10))
+    few = engine.should_stop()
+    engine.learn(played(COPELAND, 60))
+    many = engine.should_stop()
+    assert not few.stop
+    assert many.stop
+    assert many.expected < few.expected
