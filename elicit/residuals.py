@@ -3,9 +3,9 @@
     e ~ N(0, tau^2), independent from pair to pair, with tau in the grid of priors beside the utilities' amplitude
 
 Bradley-Terry is tau = 0, and evidence decides: a generalised linear mixed model (Breslow and Clayton 1993) for what
-Chen and Joachims (2016) call intransitivity. What the votes on a pair have said of its x is kept as one Gaussian factor.
-Given the factor the residual integrates out: on u_a - u_b the factor acts with its variance increased by tau^2. So a pair
-that is asked again and again says ever less of the utilities, and a vote costs what it costs without residuals.
+Chen and Joachims (2016) call intransitivity. What votes on a pair have said of its x is kept as one Gaussian factor.
+Given the factor the residual integrates out: on u_a - u_b it acts with its variance increased by tau^2. So a pair that
+is asked again and again says ever less of the utilities, and a vote costs what it costs without residuals.
 
 Where residuals are believed in, the recommended item is the Copeland winner: the one expected to be preferred to the
 most others.
