@@ -1,6 +1,6 @@
 """Bradley-Terry over ids with a residual for each pair: preferences may run in circles, and evidence says if they do.
 
-The prior of no residuals is nine in ten, and then it is Bradley-Terry to the bit. Residuals are for pools in which
+The prior of no residuals is 97 in a hundred, and then it is Bradley-Terry to the bit. Residuals are for pools in which
 pairs can meet more than once; larger ones get Bradley-Terry alone.
 """
 
@@ -19,7 +19,7 @@ from elicit.posterior import Knowledge
 from elicit.residuals import ResidualPosterior
 from elicit.types import Vote
 
-TAUS = {0.0: 0.9, 0.3: 0.1 / 3, 0.7: 0.1 / 3, 1.5: 0.1 / 3}
+TAUS = {0.0: 0.97, 0.3: 0.01, 0.7: 0.01, 1.5: 0.01}
 """Standard deviations of the residuals in logits, and their prior probabilities."""
 MOST_ITEMS = 128
 
