@@ -2,8 +2,8 @@
 
 Items that are ids only get Bradley-Terry, with residuals of pairs where there are not too many. Items of which
 something is known get the Gaussian process, whose grid averages over kernels, amplitudes and features that say nothing
-at all from the first vote on; from five hundred votes on the neural utility is averaged in, by how well each foretells the
-votes. Before that a network knows no better than the grid, and costs more.
+at all from the first vote on; from five hundred votes on the neural utility is averaged in, by how well each foretells
+the votes. Before that a network knows no better than the grid, and costs more.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from elicit.types import Vote
 TRAIN = 341
 """Votes at which a network begins to train; it joins at half as many more."""
 
+WELCOME = float(np.log(0.1 / 0.9))
+"""Log odds with which it joins: in small pools it seldom foretells better, and it has to show that it does."""
 LARGEST = 20_000
 """Larger pools are left to the Gaussian process: a network would have to look at every item again and again."""
 
@@ -45,9 +47,8 @@ class Joined(Averaged):
         if not waiting.ready:
             return replace(self, parts=parts, waiting=waiting)
         network = NeuralPosterior.trained(waiting)
-        # It joins with as much weight as those that are there have together.
         together = torch.logsumexp(torch.stack([part.log_evidence for part in parts]), 0)
-        return Joined((*parts, network.weighing(together)))
+        return Joined((*parts, network.weighing(together + WELCOME)))
 
 
 class Default:
