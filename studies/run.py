@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from elicit import registry
-from elicit.judging import Judge
+from elicit.judging import Judge, ModelJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
 from studies.study import Study
 
@@ -15,7 +15,7 @@ def run(study: Study, votes: int | None, report: Callable[[int], None], *, until
     """Collect up to `votes` votes more (None: until the stop rule or the budget); returns why it ended.
 
     report: called after each vote with how many there are. Interrupting loses nothing: every vote is in the log.
-    A query that no judge can answer is passed over. Raises BadInputError where no judge is configured.
+    A query that no judge can answer is passed over. Raises BadInputError where no judge is configured, or one is down.
     """
     judges: dict[str, Judge] = {}
     for spec in study.spec.judges:
@@ -31,6 +31,19 @@ def run(study: Study, votes: int | None, report: Callable[[int], None], *, until
 
 
 async def _run(
+    study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
+) -> str:
+    models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
+    try:
+        for model in models:
+            await model.check()
+        return await _until_done(study, judges, votes, report, until_stop)
+    finally:
+        for model in models:
+            await model.end()
+
+
+async def _until_done(
     study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
 ) -> str:
     done = 0
