@@ -213,12 +213,11 @@ class Endpoint:
         return reply, self.book.settle(most, key, reply)
 
     async def _exchange(self, request: Request) -> Reply:
-        body = self._body(request)
+        body, address = self._body(request), self.url + chat.PATHS[self.api]
+        http = self._http()
         try:
             async with asyncio.timeout(self.timeout):
-                answer = await self._http().post(
-                    self.url + chat.PATHS[self.api], json=body, headers=self._headers(), timeout=self.timeout
-                )
+                answer = await http.post(address, json=body, headers=self._headers())
         except (TimeoutError, httpx.HTTPError) as error:
             sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             raise UnreachableError(f"no answer from {self.url} ({self._reason(error)})", billed=sent) from None
