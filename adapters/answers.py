@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 _THOUGHT = "</think>"
 _LEAST = 1e-9  # probability a label keeps, so that log-odds stay finite
+_WHOLE = r"(?!\w|[.,]\d)"
+# A lone letter that goes on as a sentence is an article ("A good ..."), unless the sentence is about it ("A is ...").
+_NO_ARTICLE = r"(?=\W*$|[^\w\s]|\s*\n|\s+(?:is|was|wins|because|since)\b)"
 
 
 class ParseError(ValueError):
@@ -102,17 +105,12 @@ def _stated(text: str, start: int, labels: Sequence[str]) -> tuple[int | None, i
         re.escape(label) + (_NO_ARTICLE if len(label) == 1 and label.isalpha() else _WHOLE)
         for label in sorted(labels, key=len, reverse=True)
     )
-    pattern = rf"\W*(?:(?:the|response|answer|option|score|better|is)\b\W*)*({names})"
+    pattern = rf"[^\w{{]*(?:(?:the|response|answer|option|score|better|is)\b\W*)*({names})"
     found = re.compile(pattern, re.IGNORECASE).match(text, start)
     if found is None:
         return None, start
     said = (number for number, label in enumerate(labels) if is_label(found.group(1), label))
     return next(said, None), found.start(1)
-
-
-_WHOLE = r"(?!\w|[.,]\d)"
-# A lone letter that goes on as a sentence is an article ("A good ..."), unless the sentence is about it ("A is ...").
-_NO_ARTICLE = r"(?=\W*$|[^\w\s]|\s*\n|\s+(?:is|was|wins|because|since)\b)"
 
 
 def _answer_token(

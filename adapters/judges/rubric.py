@@ -7,6 +7,7 @@ half to each.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,9 +55,12 @@ class Rubric(AskingJudge):
         form = self._prompt.answer
         a, b = chances(first, form.labels, form.after), chances(second, form.labels, form.after)
         scores = range(1, len(form.labels) + 1)
-        wins = sum(p * q for i, p in enumerate(a) for j, q in enumerate(b) if i > j)
-        ties = sum(p * q for p, q in zip(a, b, strict=True))
-        logit = log_odds(wins, 1 - wins - ties, ties)
+        # Summed exactly, so that equal distributions are a tie to the bit.
+        wins, losses, ties = (
+            math.fsum(p * q for i, p in enumerate(a) for j, q in enumerate(b) if (i > j) - (i < j) == sign)
+            for sign in (1, -1, 0)
+        )
+        logit = log_odds(wins, losses, ties)
         words = [reasoning(replies[0], form.after) for replies in (first, second)]
         return Verdict(
             {"ab": logit, "ba": logit},  # neither was shown first, so either order says the same

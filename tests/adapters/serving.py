@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,3 +113,28 @@ def message(text: str = "", used: Any = None, tokens: tuple[int, int] = (100, 1)
     usage = {"input_tokens": tokens[0], "output_tokens": tokens[1]}
     body = {"id": "m1", "type": "message", "content": [block], "stop_reason": "end_turn", "usage": usage}
     return Say(json.dumps(body).encode())
+
+
+def honest(got: Got) -> Say:
+    """A model that judges by the last number in a response, in whichever way the system's message asks for."""
+    if got.method == "GET":
+        return Say(b'{"object": "list", "data": [{"id": "m"}]}')
+    told = got.json["messages"][0]["content"]
+    found = re.findall(r"\[([0-9a-f]{8})\]\n(.*?)\n\[/\1\]", got.user, re.DOTALL)
+    worth = [float((re.findall(r"\d+", text) or ["0"])[-1]) for _, text in found]
+    if told.startswith("You compare"):
+        lead = worth[-2] - worth[-1] + 0.5  # a little for the first place
+        return completion("A" if lead > 0 else "B", {"A": -_softplus(-lead), " B": -_softplus(lead)})
+    if told.startswith("You say"):
+        return completion("Yes", {"Yes": -_softplus(-worth[-1]), "No": -_softplus(worth[-1])})
+    if told.startswith("You grade"):
+        score = str(max(1, min(5, int(worth[-1]))))
+        return completion(f"It is fine. Score: {score}", {score: -0.1, "3": -2.5}, (100, 8))
+    first, second = (max(1, min(5, int(w))) for w in worth[-2:])
+    names = re.findall(r"^- (\w+): ", got.user, re.MULTILINE)
+    rated = {"reasoning": "by numbers", "A": dict.fromkeys(names, first), "B": dict.fromkeys(names, second)}
+    return completion(json.dumps(rated), tokens=(100, 40))
+
+
+def _softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
