@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,10 +71,7 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for example in examples
         ]
         values |= dict(words) | {"fence": fence}
-        return (
-            _templates.from_string(self.system.text).render(values).strip(),
-            _templates.from_string(self.user.text).render(values).strip(),
-        )
+        return _template(self.system.text).render(values).strip(), _template(self.user.text).render(values).strip()
 
 
 def read_prompt(path: Path) -> Prompt:
@@ -110,6 +108,11 @@ def fenced(text: str, fence: str) -> str:
 
 def _apart(mark: re.Match[str]) -> str:
     return mark.group() + " "
+
+
+@lru_cache(maxsize=64)
+def _template(text: str) -> jinja2.Template:
+    return _templates.from_string(text)
 
 
 _templates = ImmutableSandboxedEnvironment(
