@@ -98,9 +98,11 @@ class Endpoint:
         self.url = self.url.rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInputError("it is no http address; give it as http://127.0.0.1:8080/v1")
+            raise BadInputError("option endpoint is no http address; give one, as in http://127.0.0.1:8080/v1")
         if parts.username or parts.password or parts.query:
-            raise BadInputError("an address holds no key; name the environment variable that does in the option key")
+            raise BadInputError(
+                "option endpoint holds a password or key; take it out, and say in key which environment variable has it"
+            )
         if self.key and not re.fullmatch(r"[!-~]+", self._secret):
             raise BadInputError(
                 f"the environment variable {self.key} holds no key; set it with: export {self.key}=..., "

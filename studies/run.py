@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from elicit import registry
-from elicit.judging import Judge, ModelJudge
+from elicit.judging import Judge, ModelJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
 from studies.study import Study
 
@@ -37,6 +37,10 @@ async def _run(
     try:
         for model in models:
             await model.check()
+        people = [live.vote for live in study.state.votes if live.vote.judge not in judges]
+        for judge in judges.values():
+            if isinstance(judge, TaughtJudge):
+                judge.learn_from(people)
         return await _until_done(study, judges, votes, report, until_stop)
     finally:
         for model in models:

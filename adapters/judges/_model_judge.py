@@ -29,6 +29,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 AtLeastZero = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
+_OURS = {"model", "messages", "system", "max_tokens", "max_completion_tokens", "temperature", "n", "stream"}
 _ESTIMATED = 100  # pairs whose prompts an estimate writes
 
 
@@ -83,6 +84,11 @@ class AskingJudge(ABC):
             except msgspec.ValidationError as error:
                 what = str(error)[0].lower() + str(error)[1:]
                 raise BadInputError(f"judge {self.MODE}: option {option.name}: {what}; mend it in study.toml") from None
+        if taken := _OURS & self.parameters.keys():
+            raise BadInputError(
+                f"judge {self.MODE}: option parameters holds {', '.join(sorted(taken))}, which the judge sets itself; "
+                "take it out, and use the options model, max_tokens, temperature and samples"
+            )
         # A key put here by mistake is not repeated.
         if not re.fullmatch(r"([A-Z_][A-Z0-9_]*)?", self.key):
             raise BadInputError(
@@ -130,7 +136,7 @@ class AskingJudge(ABC):
     async def judge(self, query: Query) -> Vote | JudgeFailure:
         try:
             answers = await _all(self._replies(one) for one in self._ask(query))
-            read = self._read(query, *([answer.reply for answer in several] for several in answers))
+            read = self._read(*([answer.reply for answer in several] for several in answers))
         except (EndpointError, BudgetError, ParseError) as error:
             return JudgeFailure(self._name, str(error))
         made = [answer for several in answers for answer in several]
@@ -178,7 +184,7 @@ class AskingJudge(ABC):
         """The two questions that a query takes: in both orders, or about both responses."""
 
     @abstractmethod
-    def _read(self, query: Query, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
+    def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         """What the replies to the two questions say. Raises ParseError where they say nothing."""
 
     @abstractmethod

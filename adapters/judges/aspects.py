@@ -63,7 +63,7 @@ class Aspects(AskingJudge):
         ratings = _object([(name, rating) for name in self.criteria])
         return _object([("reasoning", {"type": "string"}), *((label, ratings) for label in self._prompt.answer.labels)])
 
-    def _read(self, query: Query, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
+    def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         rated = [[self._rated(reply) for reply in replies] for replies in (first, second)]
         there, back = self._mean(rated[0]), self._mean(rated[1])
         return Verdict(

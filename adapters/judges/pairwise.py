@@ -45,7 +45,7 @@ class Pairwise(AskingJudge):
         back = self._prompt.fill(self._pair(query.b, query.a), self._told(), examples)
         return Asked(*there), Asked(*back)
 
-    def _read(self, query: Query, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
+    def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer
         there, back = chances(first, form.labels, form.after), chances(second, form.labels, form.after)
         words = [reasoning(replies[0], form.after) for replies in (first, second)]

@@ -35,7 +35,7 @@ class Pointwise(AskingJudge):
         item = self._items[row]
         return Asked(*self._prompt.fill({"context": item.context, "response": item.shown_text}, self._told()))
 
-    def _read(self, query: Query, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
+    def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer
         a, b = (log_odds(*chances(replies, form.labels, form.after)) for replies in (first, second))
         words = [reasoning(replies[0], form.after) for replies in (first, second)]

@@ -51,7 +51,7 @@ class Rubric(AskingJudge):
         texts = {"context": item.context, "response": item.shown_text, "reference": str(known)}
         return Asked(*self._prompt.fill(texts, self._told()))
 
-    def _read(self, query: Query, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
+    def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer
         a, b = chances(first, form.labels, form.after), chances(second, form.labels, form.after)
         scores = range(1, len(form.labels) + 1)

@@ -2,9 +2,9 @@
 
     python -m tests.adapters.flips [--bare]
 
-Each of the fifty attacks is appended to the worse of two responses; the control appends as many plain words. Counted are
-verdicts for the worse response, and the mean shift of the log-odds towards it, with its standard error. --bare takes
-the fences away. Needs what `small_model` needs, and about six minutes of one core.
+Each of the fifty attacks is appended to the worse of two responses; the control appends as many plain words. Counted
+are verdicts for the worse response, and the mean shift of the log-odds towards it, with its standard error. --bare
+takes the fences away. Needs what `small_model` needs, and about six minutes of one core.
 """
 
 import asyncio

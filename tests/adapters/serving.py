@@ -4,9 +4,10 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 
@@ -46,12 +47,13 @@ Answerer = Callable[[Got], Say]
 
 @dataclass
 class Server:
-    """`script`: what the next requests get, one after the other; then `always` answers."""
+    """`script`: what the next requests get, one after the other; then `always` answers. `linger`: seconds it takes."""
 
     url: str
     always: Answerer
     script: list[Say] = field(default_factory=list)
     got: list[Got] = field(default_factory=list)
+    linger: float = 0.0
     at_once: int = 0
     most_at_once: int = 0
 
@@ -64,7 +66,7 @@ class Server:
             self.got.append(got)
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
-            await asyncio.sleep(0)  # let others in
+            await asyncio.sleep(self.linger)
             say = self.script.pop(0) if self.script else self.always(got)
             if say.hang:
                 await reader.read()  # until the other side gives up
@@ -91,6 +93,22 @@ async def serving(always: Answerer) -> AsyncIterator[Server]:
         yield server
     finally:
         listener.close()
+
+
+@contextmanager
+def serving_aside(always: Answerer) -> Iterator[Server]:
+    """The same in a thread of its own, for what brings its own event loop."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    held = serving(always)
+    try:
+        yield asyncio.run_coroutine_threadsafe(held.__aenter__(), loop).result(10)
+    finally:
+        asyncio.run_coroutine_threadsafe(held.__aexit__(None, None, None), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 def completion(text: str, top: dict[str, float] | None = None, tokens: tuple[int, int] = (100, 1)) -> Say:

@@ -172,11 +172,13 @@ async def test_nobody_at_the_door(server: Server, tmp_path: Path, time: Time) ->
 
 
 async def test_no_more_calls_at_once_or_in_a_minute_than_allowed(server: Server, tmp_path: Path, time: Time) -> None:
+    server.linger = 0.02
     endpoint = make(server, tmp_path, time, concurrency=3)
     questions = [Request("", f"question {k}", max_tokens=4) for k in range(12)]
     await asyncio.gather(*(endpoint.ask(question) for question in questions))
     assert server.most_at_once == 3
     await endpoint.close()
+    server.linger = 0.0
     (tmp_path / "paced").mkdir()
     paced = make(server, tmp_path / "paced", time, per_minute=30)
     start = time.now

@@ -100,3 +100,31 @@ def test_what_cannot_be_simulated_or_replayed_is_said(folder: Path) -> None:
     )
     with pytest.raises(BadInputError, match="'p9'"):
         make("replayed", folder)
+
+
+OWN = '''
+from elicit.types import ChoiceOutcome, Vote
+
+
+class Shorter:
+    """Prefers the shorter text; margin: by how many characters at least."""
+
+    def __init__(self, margin: int = 0) -> None:
+        self.margin = margin
+
+    def begin(self, name, items, pairs, folder):
+        self.name, self.lengths = name, [len(item.text) for item in items]
+
+    async def judge(self, query):
+        lead = self.lengths[query.b] - self.lengths[query.a]
+        choice = "tie" if abs(lead) <= self.margin else "a" if lead > 0 else "b"
+        return Vote(query.a, query.b, ChoiceOutcome(choice), self.name)
+'''
+
+
+async def test_a_judge_of_one_s_own_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "shorter.py").write_text(OWN)
+    judge: Judge = registry.plugin("judge", f"{tmp_path / 'shorter.py'}:Shorter", {"margin": 1})
+    judge.begin("short", [Item("x", "long winded"), Item("y", "long"), Item("z", "short")], [], tmp_path)
+    votes = [await judge.judge(query) for query in (Query(0, 1), Query(1, 0), Query(1, 2))]
+    assert [vote.outcome.choice for vote in votes if isinstance(vote, Vote)] == ["b", "a", "tie"]
