@@ -47,7 +47,11 @@ class UnreadableError(EndpointError):
 
 
 class RefusedError(EndpointError):
-    """It will not answer this: the key, the model or a parameter is wrong."""
+    """It will not answer this: the key, the model or a parameter is wrong. `lasting`: nor anything else."""
+
+    def __init__(self, why: str, *, lasting: bool) -> None:
+        super().__init__(why, billed=False)
+        self.lasting = lasting
 
 
 class BusyError(EndpointError):
@@ -231,24 +235,27 @@ class Endpoint:
             # What an endpoint says, its key included, may end up in the log.
             return msgspec.structs.replace(reply, text=self._without_key(reply.text))
         words = self._words(answer)
-        if (answer.status_code in RETRIED or answer.status_code >= 500) and "insufficient_quota" not in words:
+        unpaid = "insufficient_quota" in words
+        if (answer.status_code in RETRIED or answer.status_code >= 500) and not unpaid:
             raise BusyError(f"{self.url} answers {words}", _retry_after(answer))
         if answer.status_code in (400, 403, 422):
-            spare = next((name for name in _SPARE[self.api] if name in body and name in words), None)
+            named = (name for name, word in _SPARE[self.api].items() if name in body and word in words)
+            spare = next((name for name in named if name not in self._refused), None)
             if spare is not None:
                 self._refused.add(spare)
                 return await self._exchange(request)
-        raise RefusedError(f"{self.url} answers {words}", billed=False)
+        lasting = unpaid or answer.status_code in (401, 402, 403, 404)
+        raise RefusedError(f"{self.url} answers {words}", lasting=lasting)
 
     def _body(self, request: Request, *, whole: bool = False) -> dict[str, Any]:
         """What is sent: `whole` is what we would send to an endpoint that takes every field."""
         body = chat.body(self.api, self.model, request) | self.parameters
-        for name in () if whole else self._refused:
-            value = body.pop(name, None)
+        for name in set() if whole else self._refused & body.keys():
+            value = body.pop(name)
             if name == "max_tokens":
                 body["max_completion_tokens"] = value
-            if name == "logprobs":
-                body.pop("top_logprobs", None)
+            if name == "top_logprobs" and "logprobs" not in self._refused:
+                body["top_logprobs"] = min(value, _FEW_ALTERNATIVES)
         return body
 
     def _http(self) -> httpx.AsyncClient:
@@ -290,11 +297,22 @@ class Endpoint:
         return self._without_key(str(error)) or type(error).__name__
 
 
-_SPARE: dict[Api, tuple[str, ...]] = {
-    "openai": ("logprobs", "response_format", "temperature", "seed", "max_tokens"),
-    "anthropic": ("temperature",),
+_FEW_ALTERNATIVES = 5
+_SPARE: dict[Api, dict[str, str]] = {
+    "openai": {
+        "top_logprobs": "logprobs",
+        "logprobs": "logprobs",
+        "response_format": "response_format",
+        "temperature": "temperature",
+        "seed": "seed",
+        "max_tokens": "max_tokens",
+    },
+    "anthropic": {"temperature": "temperature"},
 }
-"""Fields that some models refuse; one that an error names is left out from then on (max_tokens has a newer name)."""
+"""Fields that some models refuse, and the word in an error that tells; tried in this order.
+
+One that is refused is left out from then on; of top_logprobs fewer are asked for, and max_tokens has a newer name.
+"""
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -59,6 +59,8 @@ async def _until_done(
         if query is None:
             return study.exhausted(name) or "no pair is left to ask"
         answer = await _first_answer(judges.values(), query)
+        if isinstance(answer, JudgeFailure) and answer.lasting:
+            return answer.why
         if isinstance(answer, Vote):
             study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds)
         else:
@@ -70,10 +72,11 @@ async def _until_done(
 
 async def _first_answer(judges: Iterable[Judge], query: Query) -> Vote | JudgeFailure:
     """The vote of the first judge that can give one, or why none can."""
-    failures = []
+    failures: list[JudgeFailure] = []
     for judge in judges:
         answer = await judge.judge(query)
         if isinstance(answer, Vote):
             return answer
-        failures.append(f"{answer.judge}: {answer.why}")
-    return JudgeFailure("", "; ".join(failures))
+        failures.append(answer)
+    why = "; ".join(f"{failure.judge}: {failure.why}" for failure in failures)
+    return JudgeFailure("", why, all(failure.lasting for failure in failures))

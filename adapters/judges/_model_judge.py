@@ -18,7 +18,7 @@ from adapters import prompting
 from adapters.answers import ParseError
 from adapters.calls import BudgetError, CallBook, Prices
 from adapters.chat import Api, Reply, Request
-from adapters.endpoint import Answer, Endpoint, EndpointError
+from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError
 from elicit.judging import Estimate
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
@@ -138,7 +138,8 @@ class AskingJudge(ABC):
             answers = await _all(self._replies(one) for one in self._ask(query))
             read = self._read(*([answer.reply for answer in several] for several in answers))
         except (EndpointError, BudgetError, ParseError) as error:
-            return JudgeFailure(self._name, str(error))
+            lasting = isinstance(error, BudgetError) or (isinstance(error, RefusedError) and error.lasting)
+            return JudgeFailure(self._name, str(error), lasting)
         made = [answer for several in answers for answer in several]
         verdict = msgspec.structs.replace(
             read,

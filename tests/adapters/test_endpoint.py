@@ -230,8 +230,18 @@ async def test_a_field_the_model_refuses_is_left_out(server: Server, tmp_path: P
     endpoint = make(server, tmp_path, time)
     question = Request("", "?", max_tokens=4, labels=("A", "B"), schema={"type": "object"})
     assert (await endpoint.ask(question)).reply.text == "A"
+    tries = len(server.got)
     await endpoint.ask(Request("", "another", max_tokens=4, labels=("A", "B"), schema={"type": "object"}))
-    assert len(server.got) == 3
+    assert len(server.got) == tries + 1  # it is not tried again
+    await endpoint.close()
+
+
+async def test_fewer_alternatives_are_better_than_none(server: Server, tmp_path: Path, time: Time) -> None:
+    few = Say(b'{"message": "Requested sample logprobs of 20, which is greater than max allowed: 5"}', 400)
+    server.always = lambda got: few if got.json["top_logprobs"] > 5 else completion("A", {"A": -0.1, "B": -2.0})
+    endpoint = make(server, tmp_path, time)
+    assert (await endpoint.ask(QUESTION)).reply.tokens
+    assert server.got[-1].json["top_logprobs"] == 5
     await endpoint.close()
 
 

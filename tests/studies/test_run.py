@@ -42,6 +42,17 @@ def test_an_endpoint_that_is_down_is_said_before_anything_is_asked(tmp_path: Pat
     study.close()
 
 
+def test_a_run_ends_where_no_judge_has_money_left(tmp_path: Path) -> None:
+    with serving_aside(honest) as server:
+        study = making.make(tmp_path, judges=[judge(server.url, budget=1e-3)])
+        why = run(study, 100, lambda done: None)
+        assert "model: its budget is spent" in why
+        votes = [live.vote.outcome.choice for live in study.state.votes]
+        assert 0 < len(votes) < 100
+        assert "skip" not in votes
+        study.close()
+
+
 def test_a_judge_that_wants_examples_is_shown_what_people_chose(tmp_path: Path) -> None:
     with serving_aside(honest) as server:
         study = making.make(tmp_path, judges=[judge(server.url, "pairwise", examples=2)])
