@@ -20,6 +20,8 @@ REMEMBERED = 48
 LARGEST = 1e100
 """Features beyond this would overflow when they are squared."""
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "top": "swap", "rank": "eig", "label": "eig"}
+IDS_ONLY_SELECTOR = "champion"
+"""For goal best."""
 
 Pairs = Iterable[tuple[int, int]]
 
@@ -79,7 +81,8 @@ class Engine:
             raise BadInputError(f"the top {top!r} of {rows} items cannot be looked for; say 1 to {rows - 1}")
         self.device = _device(device)
         self._model = registry.model(model, model_options)
-        self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
+        default = IDS_ONLY_SELECTOR if self.ids_only and goal == "best" else DEFAULT_SELECTOR[goal]
+        self.selector = default if selector == "default" else selector
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
         self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
@@ -247,8 +250,9 @@ class Engine:
     # -- belief -----------------------------------------------------------------------------------------------
 
     def best(self) -> int:
-        """The row of the recommended item: the highest posterior mean utility."""
-        return int(self.posterior.mean().argmax())
+        """The row of the recommended item: of the highest posterior mean utility, or the Copeland winner where votes
+        have shown that no utilities explain them."""
+        return self.posterior.best()
 
     def top(self) -> list[int]:
         """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""

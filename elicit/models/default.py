@@ -1,9 +1,9 @@
 """The default model: nobody has to choose.
 
-Items that are ids only get Bradley-Terry. Items of which something is known get the Gaussian process, whose grid
-averages over kernels, amplitudes and features that say nothing at all from the first vote on; from JOIN votes on the
-neural utility is averaged in, by how well each foretells the votes. Before that a network knows no better than the
-grid, and costs more.
+Items that are ids only get Bradley-Terry, with residuals of pairs where there are not too many. Items of which
+something is known get the Gaussian process, whose grid averages over kernels, amplitudes and features that say nothing
+at all from the first vote on; from JOIN votes on the neural utility is averaged in, by how well each foretells the
+votes. Before that a network knows no better than the grid, and costs more.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
-from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
+from elicit.models.intransitive import Intransitive
 from elicit.models.neural import Neural, NeuralPosterior
 from elicit.posterior import Knowledge, Posterior
 from elicit.types import Vote
@@ -52,7 +52,7 @@ class Default:
 
     def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
         if known.features is None and known.scores is None:
-            return BradleyTerry().init(n_items, known, device)
+            return Intransitive().init(n_items, known, device)
         process = GaussianProcess().init(n_items, known, device)
         if n_items > LARGEST or known.features is None:
             return process
