@@ -8,7 +8,7 @@ before: the stake is multiplied by 1 + bet (wrong - alpha), whose mean is then a
   less over the whole stream (Ville 1939);
 - the warning stakes a fresh 1 at every start, as Shiryaev and Roberts do, so that the time to a false one is
   `run_length` audits or more in the mean (e-detectors: Shin, Ramdas and Rinaldo 2024). Over a long stream it will be
-  false one day, and it is two to six times as fast.
+  false one day, and late in a stream it is two to six times as fast.
 """
 
 from __future__ import annotations

@@ -65,8 +65,10 @@ def test_false_alarms_stay_within_delta_and_false_warnings_within_their_run_leng
     assert times.mean() >= (1 - 1 / math.e) * length - 3 * times.std() / math.sqrt(runs)
 
 
-@pytest.mark.parametrize(("before", "within"), [(0, 120), (200, 150)])
-def test_a_doubled_error_is_found_soon_and_the_warning_comes_first(before: int, within: int) -> None:
+@pytest.mark.parametrize(("before", "within", "lead"), [(0, 120, -10), (200, 150, 30)])
+def test_a_doubled_error_is_found_soon_and_late_in_a_stream_the_warning_comes_first(
+    before: int, within: int, lead: int
+) -> None:
     rng, delays, leads = stream(0, "drift", before), [], []
     for _ in range(60):
         state = watch(ALPHA, delta=DELTA).after(rng.random(before) < ALPHA).after(rng.random(700) < 2 * ALPHA)
@@ -75,7 +77,7 @@ def test_a_doubled_error_is_found_soon_and_the_warning_comes_first(before: int, 
         delays.append(state.alarmed - before)
         leads.append(state.alarmed - state.warned)
     assert np.median(delays) <= within
-    assert np.median(leads) >= 0
+    assert np.median(leads) >= lead
 
 
 def test_an_alarm_stays_on_and_nothing_overflows() -> None:
