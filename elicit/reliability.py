@@ -158,10 +158,7 @@ def dawid_skene(
         for found, share in ((sums, kept[0]), (differences, kept[1])):
             counted = weight * decided * share[who, place]
             found.append(_posterior(who, counted, fixed, slope, n_annotators))
-    same = np.zeros((len(pair), 3), np.int64)
-    np.add.at(same, (group, said), 1)
-    repeats = np.stack([times * (times - 1) // 2, (same * (same - 1) // 2).sum(1)])
-    repeats, repeated = _sums(pair // n_cases, repeats, n_annotators).T.astype(np.int64)
+    repeats, repeated = _repeats(pair // n_cases, group, said, n_annotators)
     return Reliability(
         accuracy=sums[0] if shown is None else _half_sum(*sums),
         leaning=None if shown is None else _half_difference(*differences),
@@ -216,6 +213,15 @@ def effective_votes(correlation: ArrayLike) -> float:
     if along[none].sum() > NOTHING:
         return float("inf")
     return float((along[~none] / values[~none]).sum())
+
+
+def _repeats(annotator: Ints, group: Ints, said: Ints, n_annotators: int) -> Ints:
+    """(2, J) pairs of votes of one annotator on one case, and those that say the same; annotator: of each group."""
+    by_outcome = np.zeros((len(annotator), 3), np.int64)
+    np.add.at(by_outcome, (group, said), 1)
+    times = by_outcome.sum(1)
+    pairs = np.stack([times * (times - 1) // 2, (by_outcome * (by_outcome - 1) // 2).sum(1)])
+    return _sums(annotator, pairs, n_annotators).T.astype(np.int64)
 
 
 def _mode(prior: tuple[float, float], hits: Any = 0.0, trials: Any = 0.0) -> Any:
