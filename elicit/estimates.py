@@ -34,6 +34,8 @@ PASSES = 3
 class Estimate:
     """The mean label a person would give, over all cases, and what it rests on.
 
+    The two added cases draw it towards one half, by less than its standard error.
+
     share: how much of the machine's label was used, from 0 to 1. labels: people's. freedom: degrees of freedom.
     """
 
@@ -108,14 +110,13 @@ def routed_leaderboard(
     asked = ~np.isnan(y)
     w = np.where(asked, 1 / p, 0.0)
     y = np.where(asked, y, 0.0)
-    extra, scale, share, x = _typical(w[asked]), w.sum() / asked.sum(), 0.0, np.zeros(len(y))
+    extra, scale, share = _typical(w[asked]), w.sum() / asked.sum(), 0.0
     for step in range(PASSES + 1):
         size = share + w * (1 - share)
         won = share * f + w * (y - share * f)
         counts = _counts(n_items, rows_a, rows_b, size / scale, won / scale)
         fitted = davidson.fit(counts, prior_sd)
-        x = fitted.utilities[rows_a] - fitted.utilities[rows_b]
-        expected = davidson.probabilities(x, 0.0)[:, 0]
+        expected = davidson.probabilities(fitted.utilities[rows_a] - fitted.utilities[rows_b], 0.0)[:, 0]
         if step == PASSES:
             break
         of_label, of_guess = w * (y - expected), (1 - w) * (f - expected)
