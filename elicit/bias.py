@@ -172,7 +172,7 @@ def _slopes(z: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.
             break
     p = _sigmoid(z @ beta)
     hessian = (z * (p * (1 - p))[:, None]).T @ z + RIDGE * np.eye(z.shape[1])
-    return beta, np.linalg.solve(hessian, (z * (y - p)[:, None]).T).T
+    return beta, np.asarray(np.linalg.solve(hessian, (z * (y - p)[:, None]).T).T, dtype=np.float64)
 
 
 def _sigmoid(x: NDArray[np.float64] | float) -> NDArray[np.float64]:

@@ -19,6 +19,10 @@ REMEMBERED = 400
 """Scores a pace looks back on: what was worth asking long ago was judged by a fusion that knew less."""
 
 
+Moments = tuple[float, float]
+"""Mean and variance of u_a - u_b, in logits."""
+
+
 class Seat(NamedTuple):
     """Somebody who can be asked now, and what one answer costs in the money of the budget."""
 
@@ -60,6 +64,10 @@ class Case:
         """With one more judge who could not answer."""
         return replace(self, absent=self.absent | {judge})
 
+    def foretold(self, mean: float, variance: float) -> Case:
+        """With what the utility model has come to say of the pair."""
+        return replace(self, mean=mean, variance=variance)
+
     def answered(self, outcome: Outcome) -> Case:
         """With one more answer of a human."""
         return replace(self, outcomes=(*self.outcomes, outcome))
@@ -88,6 +96,19 @@ def mirrored(verdict: Verdict) -> Verdict:
         logits={turned[order]: -logit for order, logit in verdict.logits.items()},
         aspects={name: (b, a) for name, (a, b) in verdict.aspects.items()},
     )
+
+
+def cavity(before: Moments, after: Moments, now: Moments) -> Moments:
+    """What the utility model says of a pair now, less what it has from that pair's own votes, which took it from
+    `before` to `after`.
+
+    The votes' site is the quotient of the two Gaussians, and is divided out of the third, as in expectation propagation
+    (Minka 2001); where no Gaussian is left, what was said before stands.
+    """
+    precision = 1 / now[1] - (1 / after[1] - 1 / before[1])
+    if precision <= 0.1 / before[1]:
+        return before
+    return (now[0] / now[1] - (after[0] / after[1] - before[0] / before[1])) / precision, 1 / precision
 
 
 @dataclass(frozen=True)
@@ -145,16 +166,16 @@ class Router(Protocol):
         ...
 
 
-class Choice(NamedTuple):
-    """Who can be asked about a case: the machine judges not heard yet, cheap ones first; the cheapest human or None; and
-    the share of the queries left that humans can be paid for."""
+class Offer(NamedTuple):
+    """Who can be asked about a case: the machine judges not heard yet, cheap ones first; the cheapest human or None;
+    and the share of the queries left that humans can be paid for."""
 
     judges: list[Seat]
     human: Seat | None
     share: float
 
 
-def choice(case: Case, seats: Sequence[Seat], budget: Budget) -> Choice:
+def offer(case: Case, seats: Sequence[Seat], budget: Budget) -> Offer:
     """Whom the budget allows to ask about the case.
 
     A human is paid only from what the judges of all queries left leave over, so that these are never without.
@@ -165,14 +186,14 @@ def choice(case: Case, seats: Sequence[Seat], budget: Budget) -> Choice:
     judges = [seat for seat in unheard if seat.price <= budget.money + ROUNDING]
     humans = [seat for seat in ranked if seat.kind == "human" and seat.name not in asked]
     if not humans or case.outcomes or humans[0].price > budget.money + ROUNDING:
-        return Choice(judges, None, 0.0)
+        return Offer(judges, None, 0.0)
     every = sum(seat.price for seat in ranked if seat.kind == "llm")
     kept = every * max(budget.queries - 1, 0) + sum(seat.price for seat in unheard)
     left = budget.money - kept + ROUNDING
     if left < humans[0].price:
-        return Choice(judges, None, 0.0)
+        return Offer(judges, None, 0.0)
     share = left / (humans[0].price * max(budget.queries, 1)) if humans[0].price > 0 else 1.0
-    return Choice(judges, humans[0], min(share, 1.0))
+    return Offer(judges, humans[0], min(share, 1.0))
 
 
 class Pace:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.routing import Budget, Case, Decision, Seat, choice
+from elicit.routing import Budget, Case, Decision, Seat, offer
 
 
 class HearsAll:
@@ -18,7 +18,7 @@ class HearsAll:
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
         """Whom to ask next; see `elicit.routing.Router`."""
-        open_to = choice(case, seats, budget)
+        open_to = offer(case, seats, budget)
         if open_to.judges:
             return Decision(open_to.judges[0].name, reason="every judge answers")
         if open_to.human is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.routers._labelling import Answer, AsAnswered
-from elicit.routing import Budget, Case, Decision, Pace, Seat, choice
+from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 from elicit.types import BadInputError, Verdict
 
 
@@ -38,7 +38,7 @@ class Selective(AsAnswered):
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
         """Whom to ask next; see `elicit.routing.Router`."""
-        open_to = choice(case, seats, budget)
+        open_to = offer(case, seats, budget)
         panel = [seat for seat in self.panel(seats) if seat in open_to.judges]
         chance = 0.0
         if not case.verdicts and not case.outcomes and open_to.human:

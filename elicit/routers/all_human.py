@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Budget, Case, Decision, Seat, choice
+from elicit.routing import Budget, Case, Decision, Seat, offer
 
 
 class AllHuman(AsAnswered):
     """A human where one can be paid; a judge costs nothing of the humans' money."""
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
-        open_to = choice(case, seats, budget)
+        open_to = offer(case, seats, budget)
         if case.outcomes:
             return Decision(None, reason="a human answered")
         if open_to.human:

@@ -3,7 +3,7 @@
 A run labels the pairs of a stream one after the other. Its money is what every machine verdict costs and, on top, a
 human's vote for the share `human_share` of the pairs. The utility model learns from what each pair brought, the humans'
 votes and the judges' mean verdict, and foretells a pair before anything is said of it. Labels are handed out at the
-stream's end, by all that was learnt.
+stream's end, by all that was learnt, but for what the utility model has from the pair itself.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from elicit import registry
 from elicit.engine import Engine
 from elicit.randomness import stream
-from elicit.routing import Budget, Case, Seat
+from elicit.routing import Budget, Case, Seat, cavity
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Vote
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.streams import Asked, Recorded, stream_of
 
 HUMAN = Seat("human", "human", 1.0)
 RESAMPLED = 2000
-ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
 
 
 class Scored(NamedTuple):
@@ -85,9 +84,9 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
     router = registry.router(name)
     seats = [HUMAN, *(Seat(judge, "llm", price) for judge, price in recorded.prices.items())]
     money = full = len(asked) * (share * HUMAN.price + sum(recorded.prices.values()))
-    cases, humans, spent = list[Case](), 0, 0.0
+    cases, told, humans, spent = list[Case](), list[tuple[float, float]](), 0, 0.0
     for n, one in enumerate(asked):
-        case = _case(engine, one)
+        case = Case(*_difference(engine, one), one.pair.gaps, one.pair.topic)
         rng = stream(seed, f"route/{share}", n)
         before = time.process_time()
         while (decision := router.route(case, seats, Budget(money, len(asked) - n), rng)).judge is not None:
@@ -104,8 +103,12 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
         router.tell(case)
         spent += time.process_time() - before
         engine.learn(_votes(one, case))
+        told.append(_difference(engine, one))
         cases.append(case)
-    labels = [router.label(case) for case in cases]
+    labels = [
+        router.label(case.foretold(*cavity((case.mean, case.variance), after, _difference(engine, one))))
+        for one, case, after in zip(asked, cases, told, strict=True)
+    ]
     scored: dict[str, Scored] = {}
     for one, label in zip(asked, labels, strict=True):
         scored[one.pair.question] = _add(scored.get(one.pair.question, Scored()), one, label)
@@ -129,9 +132,10 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
     }
 
 
-def _case(engine: Engine, one: Asked) -> Case:
+def _difference(engine: Engine, one: Asked) -> tuple[float, float]:
+    """Mean and variance of u_a - u_b."""
     told = engine.posterior.difference(torch.tensor([[one.pair.a, one.pair.b]]))
-    return Case(float(told.mean), float(told.variance), one.pair.gaps, one.pair.topic)
+    return float(told.mean), float(told.variance)
 
 
 def _votes(one: Asked, case: Case) -> list[Vote]:
@@ -186,12 +190,25 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             "label_accuracy_area_over_first_high": float(high),
         }
         shares = sorted({row["human_share"] for row in mine})
-        for metric in ("label_accuracy", "label_accuracy_ties", "model_accuracy", "label_log_loss", "humans_asked", "cost"):
+        for metric in (
+            "label_accuracy",
+            "label_accuracy_ties",
+            "model_accuracy",
+            "label_log_loss",
+            "humans_asked",
+            "cost",
+        ):
             by = {str(s): float(np.mean([row[metric] for row in mine if row["human_share"] == s])) for s in shares}
             entry |= {metric: float(np.mean(list(by.values()))), f"{metric}_by_human_share": by}
         entry["cpu_ms_per_pair"] = float(np.mean([row["cpu_ms_per_pair"] for row in mine]))
         found.append(entry)
     return found
+
+
+def interval(row: Row) -> str:
+    """A router's area over the first one's, with the interval; empty for the first."""
+    over, low, high = (row[f"label_accuracy_area_over_first{end}"] for end in ("", "_low", "_high"))
+    return f"{over:+.3f} [{low:+.3f}, {high:+.3f}]" if low < high else ""
 
 
 def area(rows: Sequence[Row], questions: Sequence[str], times: NDArray[np.float64]) -> NDArray[np.float64]:

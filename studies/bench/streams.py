@@ -27,8 +27,15 @@ HELD_OUT = 0.25
 """Share of the questions whose votes nobody sees: they check the utility model."""
 COVERED = 0.5
 """Share of the pairs a judge must have judged to have a seat without being named."""
-SYNTHETIC = "synthetic"
+SYNTHETIC = {"synthetic": 0.0, "synthetic-liking": 0.5}
+"""Name -> the share of the judges' common errors that lies along a direction of the features."""
 VOTES = 21
+SPREAD = 4.6
+"""Of theta, in logits: two humans agree on .84 of the pairs."""
+ERRORS = {"cheap": 0.88, "middle": 0.8, "dear": 0.72}
+"""Sd of the judges' errors over that of theta: they are right on .77, .79 and .81."""
+COMMON = 0.78
+"""Share of the errors' variance that all three have in common: whether they are wrong correlates .6."""
 MARKUP = re.compile(r"^\s*(?:[-*•#>|]|\d+[.)]|```)", re.MULTILINE)
 
 
@@ -145,23 +152,32 @@ def read(
     items: dict[tuple[str, ...], Item] = {}
     made = []
     for row in chosen:
-        ends = [_row_of(items, row, side) for side in ("a", "b")]
+        a, b = _row_of(items, row, "a"), _row_of(items, row, "b")
+        if a == b:
+            continue
         texts = [row.response_a, row.response_b]
         said = by_pair[row.pair_id]
         made.append(
             Pair(
-                *ends,
+                a,
+                b,
                 _question(row),
                 str(row.meta.get("category", row.meta.get("subset", ""))),
                 {
                     "length": float(np.log1p(len(texts[0])) - np.log1p(len(texts[1]))),
                     "format": float(np.log1p(len(MARKUP.findall(texts[0]))) - np.log1p(len(MARKUP.findall(texts[1])))),
                 },
-                {judge: verdict for judge in seats if (verdict := verdict_of([j for j in said if j.judge_id == judge]))},
+                {
+                    judge: verdict
+                    for judge in seats
+                    if (verdict := verdict_of([j for j in said if j.judge_id == judge]))
+                },
                 tuple(j.preference for j in said if j.judge_kind == "human"),
             )
         )
-    return Recorded(knowledge_of(_same_features(list(items.values())), "default"), tuple(made), dict.fromkeys(seats, price))
+    return Recorded(
+        knowledge_of(_same_features(list(items.values())), "default"), tuple(made), dict.fromkeys(seats, price)
+    )
 
 
 def verdict_of(rows: Sequence[JudgmentRow]) -> Verdict | None:
@@ -183,26 +199,29 @@ def verdict_of(rows: Sequence[JudgmentRow]) -> Verdict | None:
     return Verdict(logits=logits, tie=float(np.mean([logit == 0 for logit in logits.values()])))
 
 
-def synthetic(seed: int, part: Part = "all", pairs: int = 1000, items: int = 300, dim: int = 8) -> Recorded:
+def synthetic(
+    seed: int, part: Part = "all", liking: float = 0.0, pairs: int = 1000, items: int = 300, dim: int = 8
+) -> Recorded:
     """Pairs of a pool with known utilities, three judges right .77 to .81 of the time whose errors correlate .6, and
     VOTES votes a pair of humans of whom two agree .84 of the time.
 
     A pair's log-odds theta are the difference of utilities that are linear in the features but for a tenth. A judge's
-    log-odds are theta and an error, most of which the three have in common and part of which lies along a direction of
-    the features: judges err along what they like. Questions are blocks of 25 pairs.
+    log-odds are theta and an error. liking: the share of what the errors have in common that lies along a direction of
+    the features, as judges err along what they like, and so do models that learn from them. Questions are blocks of 25 pairs.
     """
     rng = stream(seed, f"bench/routing/synthetic/{part}")
     x = rng.standard_normal((items, dim))
     u = x @ rng.standard_normal(dim) / np.sqrt(dim) + rng.standard_normal(items) * 0.33
     ends = np.array([rng.choice(items, 2, replace=False) for _ in range(pairs)])
-    theta = 2.9 * (u[ends[:, 0]] - u[ends[:, 1]]) / np.sqrt(2)
-    liking = x @ rng.standard_normal(dim) / np.sqrt(dim)
-    common = 0.5 * (liking[ends[:, 0]] - liking[ends[:, 1]]) / np.sqrt(2) + np.sqrt(0.75) * rng.standard_normal(pairs)
+    theta = SPREAD * _standard(u[ends[:, 0]] - u[ends[:, 1]])
     votes = np.where(rng.random((pairs, VOTES)) < _sigmoid(theta)[:, None], "a", "b")
+    liked = x @ rng.standard_normal(dim)
+    common = liking**0.5 * _standard(liked[ends[:, 0]] - liked[ends[:, 1]])
+    common += (1 - liking) ** 0.5 * rng.standard_normal(pairs)
     logits = {}
-    for name, scale in (("cheap", 2.5), ("middle", 2.2), ("dear", 1.9)):
-        error = np.sqrt(0.75) * common + np.sqrt(0.25) * rng.standard_normal(pairs)
-        logits[name] = theta + scale * error
+    for name, error in ERRORS.items():
+        own = rng.standard_normal(pairs)
+        logits[name] = theta + error * SPREAD * (COMMON**0.5 * _standard(common) + (1 - COMMON) ** 0.5 * own)
     lean = dict(zip(logits, rng.normal(0, 0.5, 3), strict=True))
     made = tuple(
         Pair(
@@ -224,6 +243,10 @@ def _orders(logit: float, lean: float, rng: np.random.Generator) -> Verdict:
     return Verdict(logits={"ab": logit + lean + noise, "ba": logit - lean - noise})
 
 
+def _standard(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(x / x.std())
+
+
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
@@ -241,7 +264,7 @@ def _seats(
     )
     if unknown := sorted(set(named or ()) - set(heard)):
         raise BadInputError(
-            f"{file} has no verdicts of judge {unknown[0]!r} on these pairs; there are {', '.join(sorted(heard)) or 'none'}"
+            f"{file} has no verdicts of judge {unknown[0]!r} on these pairs; known are: {', '.join(sorted(heard))}"
         )
     found = sorted(named or [judge for judge, n in heard.items() if n >= COVERED * len(rows)])
     if not found:
@@ -259,7 +282,6 @@ def _row_of(items: dict[tuple[str, ...], Item], row: PairRow, side: str) -> int:
         features: dict[str, Any] = {f"model {model}": 1.0} if model else {}
         items[key] = Item(id=str(len(items)), text=text or " ", context=context, features=features)
     return int(items[key].id)
-
 
 
 def _same_features(items: Sequence[Item]) -> list[Item]:
