@@ -17,6 +17,7 @@ from elicit.types import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     from elicit.posterior import UtilityModel
+    from elicit.routing import Router
     from elicit.selection import Selector
 
 # kind -> (package, the method that makes a class a plug-in of that kind)
@@ -24,6 +25,7 @@ KINDS = {
     "selector": ("bandits", "select"),
     "model": ("elicit.models", "init"),
     "judge": ("adapters.judges", "judge"),
+    "router": ("elicit.routers", "route"),
 }
 
 
@@ -79,6 +81,12 @@ def selector(name: str, options: dict[str, Any] | None = None) -> Selector:
 def model(name: str, options: dict[str, Any] | None = None) -> UtilityModel:
     """The utility model of that name; see `plugin`."""
     made: UtilityModel = plugin("model", name, options)
+    return made
+
+
+def router(name: str, options: dict[str, Any] | None = None) -> Router:
+    """The router of that name; see `plugin`."""
+    made: Router = plugin("router", name, options)
     return made
 
 

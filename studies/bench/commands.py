@@ -13,6 +13,7 @@ from elicit.types import BadInputError
 from studies.bench.methods import OUTSIDE, known
 from studies.commands import JSON, example, progress, say
 
+ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 METHODS = (
@@ -29,19 +30,21 @@ def _drawable(context: click.Context, option: click.Parameter, path: Path | None
     return path
 
 
-def _options(plot: str | None, methods: str = "default,random") -> Callable[[F], F]:
-    """The options every bench has; plot: what --plot draws."""
+def _options(plot: str | None, methods: str | None = "default,random") -> Callable[[F], F]:
+    """The options every bench has; plot: what --plot draws. methods: None where it compares something else."""
     options = [
-        click.option("--methods", default=methods, show_default=True, help=METHODS),
         click.option("--out", type=PATH, help="Finished runs are kept here (.jsonl) and not made again."),
         JSON,
     ]
     if plot:
-        options.insert(1, click.option("--workers", type=click.IntRange(1), help="Processes; default one per core."))
-        options.insert(
-            2,
-            click.option("--plot", type=PATH, callback=_drawable, help=f"Draw {plot} over votes: .png, .svg or .pdf."),
-        )
+        drawn = f"Draw {plot}: .png, .svg or .pdf."
+        options = [
+            click.option("--workers", type=click.IntRange(1), help="Processes; default one per core."),
+            click.option("--plot", type=PATH, callback=_drawable, help=drawn),
+            *options,
+        ]
+    if methods:
+        options = [click.option("--methods", default=methods, show_default=True, help=METHODS), *options]
 
     def decorate(command: F) -> F:
         for option in reversed(options):
@@ -70,7 +73,7 @@ def bench() -> None:
     show_default=True,
     help="file: as they are; sd2: utilities of sd 2 logits; p90: the best beats the median item 90 % of the time.",
 )
-@_options("simple regret")
+@_options("simple regret over votes")
 def selection(
     instances: Path,
     votes: int,
@@ -124,7 +127,7 @@ def selection(
 @click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--utility-sd", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True)
-@_options("simple regret")
+@_options("simple regret over votes")
 def tuning(
     pool: Path,
     tasks: str | None,
@@ -176,7 +179,7 @@ def tuning(
 @click.option("--names", help="Only these matrices; comma-separated.")
 @click.option("--votes", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
-@_options("cumulative regret", "default,thompson,random")
+@_options("cumulative regret over votes", "default,thompson,random")
 def dueling(
     matrices: Path,
     names: str | None,
@@ -216,6 +219,72 @@ def dueling(
             ("itself", number("self_share", ".0%")),
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
         ],
+    )
+    return 0
+
+
+@bench.command(
+    epilog=example("elicit bench routing --pairs synthetic --routers default,random_fusion,confidence --seeds 5")
+)
+@click.option("--pairs", required=True, help="File of pairs (pair_id, prompt, response_a, response_b); or synthetic.")
+@click.option("--judgments", type=PATH, help="File of votes: pair_id, judge_id, judge_kind, preference, order.")
+@click.option("--routers", default=",".join(ROUTERS), help="Comma-separated; default all. The first is compared with.")
+@click.option("--human-share", default="0.05,0.1,0.2,0.5", show_default=True, help="Human votes that are paid, a pair.")
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--questions", type=click.Choice(["even", "odd", "all"]), default="all", help="Every second question.")
+@click.option("--judges", help="Machine judges who have a seat; default those who judged half of the pairs.")
+@click.option("--judge-price", type=click.FloatRange(0), default=0.02, help="Of a verdict; a human's vote is 1.")
+@_options("label accuracy over the share of humans", None)
+def routing(
+    pairs: str,
+    judgments: Path | None,
+    routers: str,
+    human_share: str,
+    seeds: int,
+    questions: Any,
+    judges: str | None,
+    judge_price: float,
+    workers: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Label a stream of pairs with judges and a few humans, every router with the same stream, humans and money."""
+    from studies.bench import routing as bench_
+    from studies.bench import streams
+    from studies.bench.summaries import number, over_votes
+
+    if pairs not in streams.SYNTHETIC and judgments is None:
+        raise BadInputError("recorded pairs need the votes on them; give --judgments, or --pairs synthetic")
+    told: dict[str, Any] = {"pairs": pairs, "questions": questions, "judge_price": judge_price}
+    if judgments is None:
+        recorded = [streams.synthetic(seed, questions, streams.SYNTHETIC[pairs]) for seed in range(seeds)]
+    else:
+        recorded = [streams.read(Path(pairs), judgments, questions, _names(judges), judge_price)] * seeds
+    chosen, shares = _names(routers) or [], _shares(human_share)
+    result = _measured(
+        lambda plan: bench_.routing(recorded, chosen, shares, plan, told), len(set(chosen)) * seeds, workers, out
+    )
+    if result is None:
+        return 3
+    over = "human_share"
+    _show(
+        result,
+        as_json,
+        plot,
+        "label_accuracy",
+        lambda s: [
+            *over_votes(s, "label_accuracy", over=over),
+            ("area", number("label_accuracy_area")),
+            *([(f"over {s[0]['method']}", bench_.interval)] if len(s) > 1 else []),
+            ("with ties", number("label_accuracy_ties")),
+            ("log loss", number("label_log_loss")),
+            ("model", number("model_accuracy")),
+            ("humans", number("humans_asked", ".2f")),
+            ("cost", number("cost", ".0f")),
+            ("CPU ms", number("cpu_ms_per_pair", ".2f")),
+        ],
+        over,
     )
     return 0
 
@@ -291,6 +360,7 @@ def show(
     plot: Path | None,
     value: str,
     columns: Callable[[list[dict[str, Any]]], list[tuple[str, Callable[[dict[str, Any]], str]]]],
+    over: str = "votes",
 ) -> None:
     from studies.bench.summaries import number, table
     from studies.bench.summaries import plot as draw
@@ -302,7 +372,7 @@ def show(
         first = [("method", number("method", "")), ("runs", number("runs", ""))]
         click.echo(table(summary, [*first, *columns(summary)]))
     if plot:
-        draw(plot, summary, value)
+        draw(plot, summary, value, over)
         say(f"wrote {plot}")
 
 
@@ -313,6 +383,13 @@ def _settled(votes: int) -> Callable[[dict[str, Any]], str]:
 
 def _names(text: str | None) -> list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise BadInputError(f"--human-share {text!r} is not a list of shares; say for instance 0.05,0.2") from None
 
 
 def _numbers(option: str, text: str | None) -> list[int] | None:

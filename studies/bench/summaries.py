@@ -121,18 +121,22 @@ def difference(summary: Sequence[Row], regret: str, form: str = ".3f") -> list[t
     return [(f"over {summary[0]['method']}", show)]
 
 
-def over_votes(summary: Sequence[Row], value: str, form: str = ".3f") -> list[tuple[str, Callable[[Row], str]]]:
-    """One column per mark of `value`."""
+def over_votes(
+    summary: Sequence[Row], value: str, form: str = ".3f", over: str = "votes"
+) -> list[tuple[str, Callable[[Row], str]]]:
+    """One column per mark of `value`; over: what the marks count."""
 
     def at(mark: str) -> Callable[[Row], str]:
-        return lambda row: format(row[f"{value}_by_votes"][mark], form)
+        return lambda row: format(row[f"{value}_by_{over}"][mark], form)
 
-    marks: list[str] = list(summary[0][f"{value}_by_votes"]) if summary else []
+    marks: list[str] = list(summary[0][f"{value}_by_{over}"]) if summary else []
     return [(f"at {mark}", at(mark)) for mark in marks]
 
 
-def plot(path: Path, summary: Sequence[Row], value: str) -> None:
-    """Draw `value` over votes, one line a method, to a file (.png, .svg or .pdf).
+def plot(path: Path, summary: Sequence[Row], value: str, over: str = "votes") -> None:
+    """Draw `value` over votes, or what else its marks count, one line a method, to a file (.png, .svg or .pdf).
+
+    A regret is drawn from 0 on, anything else where it is.
 
     Raises BadInputError where the file cannot be written.
     """
@@ -141,9 +145,11 @@ def plot(path: Path, summary: Sequence[Row], value: str) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for entry in summary:
-        points: dict[str, Any] = entry[f"{value}_by_votes"]
-        axes.plot([int(v) for v in points], list(points.values()), marker="o", label=entry["method"])
-    axes.set(xlabel="votes", ylabel=value.replace("_", " "), ylim=(0, None))
+        points: dict[str, Any] = entry[f"{value}_by_{over}"]
+        axes.plot([float(v) for v in points], list(points.values()), marker="o", label=entry["method"])
+    axes.set(xlabel=over.replace("_", " "), ylabel=value.replace("_", " "))
+    if value.endswith("regret"):
+        axes.set_ylim(0, None)
     axes.legend(frameon=False)
     try:
         figure.savefig(path)

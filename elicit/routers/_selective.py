@@ -1,0 +1,85 @@
+"""Selective judging: a machine's verdict stands where it is sure enough, and sure enough is calibrated on humans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from elicit.routers._labelling import Answer, AsAnswered
+from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
+from elicit.types import BadInputError, Verdict
+
+
+class Selective(AsAnswered):
+    """Asks one judge after the other until one is sure enough, else a human.
+
+    risk: the share of accepted verdicts that a human may contradict. calibration: the part of the humans' money spent
+    on queries drawn by lot, which every judge answers too: only there accepted and refused verdicts can be checked.
+    What is refused and cannot be paid keeps the last verdict.
+    """
+
+    def __init__(self, risk: float = 0.2, calibration: float = 0.3) -> None:
+        for name, value in (("risk", risk), ("calibration", calibration)):
+            if not 0 < value < 1:
+                raise BadInputError(f"{name} is a share between 0 and 1, not {value!r}")
+        self.risk, self.calibration = risk, calibration
+        self.pace = Pace()
+        self.checked: dict[str, list[tuple[float, bool]]] = {}
+        self._drawn = False
+
+    def panel(self, seats: Sequence[Seat]) -> list[Seat]:
+        """The judges that are asked, in their order."""
+        return sorted((seat for seat in seats if seat.kind == "llm"), key=lambda seat: (seat.price, seat.name))
+
+    def threshold(self, checked: Sequence[tuple[float, bool]]) -> float:
+        """The least confidence that is accepted, from (confidence, whether the human disagreed); infinite for none."""
+        raise NotImplementedError
+
+    def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
+        """Whom to ask next; see `elicit.routing.Router`."""
+        open_to = offer(case, seats, budget)
+        panel = [seat for seat in self.panel(seats) if seat in open_to.judges]
+        chance = 0.0
+        if not case.verdicts and not case.outcomes and open_to.human:
+            chance = self.calibration * open_to.share
+            self._drawn = bool(rng.random() < chance)
+            if self._drawn:
+                return Decision(open_to.human.name, chance, {"chance": chance}, "drawn for calibration")
+        if case.outcomes:
+            return Decision(panel[0].name, 1.0, reason="calibration") if panel else Decision(None, reason="answered")
+        numbers = {}
+        if case.verdicts:
+            judge, verdict = list(case.verdicts.items())[-1]
+            sure, least = confidence(verdict), self.threshold(self.checked.get(judge, []))
+            numbers = {"confidence": sure, "threshold": least}
+            if sure >= least:
+                self.pace.chance(0.0, open_to.share)
+                return Decision(None, 1.0, numbers, f"{judge} {sure:.2f} is sure enough ({least:.2f})")
+        if panel:
+            return Decision(panel[0].name, 1 - chance, numbers, "nobody was sure enough yet")
+        if open_to.human is None:
+            return Decision(None, 1.0, numbers, "nobody is sure enough, and no human is to be had")
+        chance = self.pace.chance(1.0, (1 - self.calibration) * open_to.share)
+        if rng.random() < chance:
+            return Decision(open_to.human.name, chance, numbers, "no judge was sure enough")
+        return Decision(None, 1 - chance, numbers, "no judge was sure enough, and the money is for others")
+
+    def tell(self, case: Case) -> None:
+        """Learn from a case drawn for calibration."""
+        said = [outcome.choice for outcome in case.outcomes if outcome.choice in ("a", "b")]
+        if self._drawn and said:
+            for judge, verdict in case.verdicts.items():
+                wrong = (verdict.logit > 0) != (said[0] == "a")
+                self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
+        self._drawn = False
+
+    def label(self, case: Case) -> Answer:
+        """The human's answer, else the verdict of the last judge asked."""
+        last = dict(list(case.verdicts.items())[-1:])
+        return super().label(Case(verdicts=last, outcomes=case.outcomes))
+
+
+def confidence(verdict: Verdict) -> float:
+    """Probability of the side the verdict names, both orders averaged: from 1/2 to 1."""
+    return 0.5 + abs(0.5 * float(np.tanh(verdict.logit / 2)))

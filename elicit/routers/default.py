@@ -1,0 +1,103 @@
+"""Information per money under a budget: a machine judge where it may turn the label, a human where most is learnt.
+
+What an answer is worth is computed and not guessed: the bits it is expected to tell of what humans think of this query
+(objective "label") or of the utilities (objective "model"). Where the model and the judges contradict each other the
+label is uncertain though every one of them is sure, so such queries are asked before those that are merely even, which
+humans call ties. The money left over the queries left sets the price that a bit must be worth (`elicit.routing.Pace`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from elicit.fusion import View
+from elicit.routers._labelling import Fused
+from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
+from elicit.types import BadInputError
+
+LOUDNESS = 2.0
+"""Log-odds of a verdict that is still to come."""
+CURIOSITY = 0.05
+"""What hearing a judge teaches about later queries, as a share of what is not known of this one."""
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+class Default(Fused):
+    """objective: "label", labels that hold; "model", utilities that hold. explore: the share of the humans' money that
+    is spent by lot, so that every query has a chance and what is learnt holds for all.
+
+    Raises BadInputError for other values.
+    """
+
+    def __init__(self, objective: Literal["label", "model"] = "label", explore: float = 0.1) -> None:
+        super().__init__()
+        if objective not in ("label", "model"):
+            raise BadInputError(f"the default router's objective is label or model, not {objective!r}")
+        if not 0 < explore <= 1:
+            raise BadInputError(f"the default router's explore is a share over 0 and up to 1, not {explore!r}")
+        self.objective = objective
+        self.pace = Pace(explore)
+
+    def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
+        judges, human, share = offer(case, seats, budget)
+        view = self.fusion.view(case)
+        numbers = {"p_a": view.probabilities.a, "p_tie": view.probabilities.tie}
+        known = _known(view, case)
+        if case.outcomes:
+            return Decision(None, 1.0, numbers, f"{known}, a human answered")
+        price = self.pace.price(share) / human.price if human is not None and human.price > 0 else 0.0
+        for seat in judges:
+            bits = self._verdict_bits(seat, case, view)
+            if bits >= price * seat.price:
+                numbers |= {"bits": bits, "price": price * seat.price}
+                return Decision(seat.name, 1.0, numbers, f"{known}, {seat.name} worth {bits:.2f} bit")
+        if human is None:
+            return Decision(None, 1.0, numbers, f"{known}, no human is to be had")
+        bits = view.bits if self.objective == "label" else utility_bits(case)
+        chance = self.pace.chance(bits, share)
+        numbers |= {"bits": bits, "price": price * human.price, "price_per_bit": human.price / max(bits, 1e-6)}
+        reason = f"{known}, worth {bits:.2f} bit, {human.name} {numbers['price_per_bit']:.2f} a bit"
+        if rng.random() < chance:
+            return Decision(human.name, chance, numbers, reason)
+        return Decision(None, 1 - chance, numbers, reason)
+
+    def _verdict_bits(self, judge: Seat, case: Case, view: View) -> float:
+        """Bits a judge's verdict is expected to tell of the label's side, and of what it teaches for later queries.
+
+        The verdict moves the log-odds by a step up or down, by odds that leave the mean probability where it is.
+        """
+        weight, variance = self.fusion.weight(judge.name, len(case.verdicts))
+        step = max(LOUDNESS * float(np.sqrt(weight**2 + variance)), 1e-6)
+        p, up, down = (_sigmoid(view.logit + s) for s in (0.0, step, -step))
+        q = (p - down) / (up - down)
+        told = _entropy(p) - q * _entropy(up) - (1 - q) * _entropy(down)
+        return max(told, 0.0) + CURIOSITY * _entropy(p)
+
+
+def utility_bits(case: Case) -> float:
+    """Bits that an answer without tie tells of u_a - u_b: of the answer's entropy, what is not noise (Houlsby et al.
+    2011)."""
+    x = case.mean + float(np.sqrt(case.variance)) * _NODES
+    p = [_sigmoid(value) for value in x.tolist()]
+    return max(_entropy(float(_WEIGHTS @ p)) - float(_WEIGHTS @ [_entropy(q) for q in p]), 0.0)
+
+
+def _sigmoid(x: float) -> float:
+    return 0.5 * (1 + float(np.tanh(0.5 * x)))
+
+
+def _entropy(p: float) -> float:
+    return -sum(q * float(np.log2(q)) for q in (p, 1 - p) if q > 0)
+
+
+def _known(view: View, case: Case) -> str:
+    """What is known of a case before anybody else is asked, for a reader."""
+    judges = [f"{name} {_sigmoid(verdict.logit):.2f}" for name, verdict in case.verdicts.items()]
+    swaps = [f"{name} swap disagrees" for name, verdict in case.verdicts.items() if verdict.flips]
+    against = ["model against judges"] if case.verdicts and case.mean * case.logit < 0 else []
+    return ", ".join([f"fused {view.probabilities.a:.2f}", *judges, *swaps, *against])

@@ -1,0 +1,230 @@
+"""Who answers a query: a human, a machine judge, or nobody. What a router sees and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+
+from elicit.types import Outcome, Shown, Verdict, mirror
+
+SeatKind = Literal["human", "llm"]
+ROUNDING = 1e-9
+"""Of money: many small prices do not add up to the cent."""
+REMEMBERED = 400
+"""Scores a pace looks back on: what was worth asking long ago was judged by a fusion that knew less."""
+
+
+Moments = tuple[float, float]
+"""Mean and variance of u_a - u_b, in logits."""
+
+
+class Seat(NamedTuple):
+    """Somebody who can be asked now, and what one answer costs in the money of the budget."""
+
+    name: str
+    kind: SeatKind
+    price: float
+
+
+class Budget(NamedTuple):
+    """What is left: money, and queries still to be labelled, this one among them."""
+
+    money: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that is known of one query while it is on its way to a label.
+
+    mean, variance: of u_a - u_b under the utility model, in logits, before any answer to this query. gaps: how much
+    more of something a has than b ("length": difference of the logs of the characters). topic: what the query is about.
+    verdicts: by machine judge, those heard so far. absent: judges who could not answer. outcomes: the humans' answers
+    so far.
+    """
+
+    mean: float = 0.0
+    variance: float = 4.0
+    gaps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    topic: str = ""
+    verdicts: Mapping[str, Verdict] = field(default_factory=lambda: MappingProxyType({}))
+    absent: frozenset[str] = frozenset()
+    outcomes: tuple[Outcome, ...] = ()
+
+    def heard(self, judge: str, verdict: Verdict) -> Case:
+        """With one more verdict of a machine judge."""
+        return replace(self, verdicts={**self.verdicts, judge: verdict})
+
+    def without(self, judge: str) -> Case:
+        """With one more judge who could not answer."""
+        return replace(self, absent=self.absent | {judge})
+
+    def foretold(self, mean: float, variance: float) -> Case:
+        """With what the utility model has come to say of the pair."""
+        return replace(self, mean=mean, variance=variance)
+
+    def answered(self, outcome: Outcome) -> Case:
+        """With one more answer of a human."""
+        return replace(self, outcomes=(*self.outcomes, outcome))
+
+    def mirrored(self) -> Case:
+        """The same case with a and b exchanged."""
+        return replace(
+            self,
+            mean=-self.mean,
+            gaps={name: -gap for name, gap in self.gaps.items()},
+            verdicts={name: mirrored(verdict) for name, verdict in self.verdicts.items()},
+            outcomes=tuple(mirror(outcome) for outcome in self.outcomes),
+        )
+
+    @property
+    def logit(self) -> float:
+        """The mean over the judges heard of their log-odds that a is preferred; 0 where none was heard."""
+        return float(np.mean([v.logit for v in self.verdicts.values()])) if self.verdicts else 0.0
+
+
+def mirrored(verdict: Verdict) -> Verdict:
+    """The verdict with a and b exchanged: who was shown first keeps the place."""
+    turned: dict[Shown, Shown] = {"ab": "ba", "ba": "ab"}
+    return msgspec.structs.replace(
+        verdict,
+        logits={turned[order]: -logit for order, logit in verdict.logits.items()},
+        aspects={name: (b, a) for name, (a, b) in verdict.aspects.items()},
+    )
+
+
+def cavity(before: Moments, after: Moments, now: Moments) -> Moments:
+    """What the utility model says of a pair now, less what it has from that pair's own votes, which took it from
+    `before` to `after`.
+
+    The votes' site is the quotient of the two Gaussians, and is divided out of the third, as in expectation propagation
+    (Minka 2001); where no Gaussian is left, what was said before stands.
+    """
+    precision = 1 / now[1] - (1 / after[1] - 1 / before[1])
+    if precision <= 0.1 / before[1]:
+        return before
+    return (now[0] / now[1] - (after[0] / after[1] - before[0] / before[1])) / precision, 1 / precision
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who is asked next: a seat's name, or None for nobody.
+
+    propensity: the probability, in (0, 1], with which this was decided. numbers: what it was decided on. reason: the
+    same for a reader.
+    """
+
+    judge: str | None
+    propensity: float = 1.0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+class Probabilities(NamedTuple):
+    """Of the three outcomes of a vote by a human: they sum to 1."""
+
+    a: float
+    tie: float
+    b: float
+
+
+class Labelled(Protocol):
+    """A label as far as every router can tell: probabilities, and the log-odds of a against b."""
+
+    @property
+    def probabilities(self) -> Probabilities: ...
+
+    @property
+    def logit(self) -> float: ...
+
+
+class Router(Protocol):
+    """Decides who answers, learns from the humans' answers, hands out labels. One file in `elicit/routers/`; its name
+    is the file's name.
+
+    A router's decisions are a function of its options, of the cases it was told, and of the generators handed in.
+    """
+
+    def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
+        """Whom to ask next about the case, until it is nobody.
+
+        seats: who is there; nobody is asked twice about a case, and nobody whose price is over the budget.
+        """
+        ...
+
+    def tell(self, case: Case) -> None:
+        """Learn from a case that is done: nobody is asked about it any more."""
+        ...
+
+    def label(self, case: Case) -> Labelled:
+        """The label of a case, by all that was learnt so far."""
+        ...
+
+
+class Offer(NamedTuple):
+    """Who can be asked about a case: the machine judges not heard yet, cheap ones first; the cheapest human or None;
+    and the share of the queries left that humans can be paid for."""
+
+    judges: list[Seat]
+    human: Seat | None
+    share: float
+
+
+def offer(case: Case, seats: Sequence[Seat], budget: Budget) -> Offer:
+    """Whom the budget allows to ask about the case.
+
+    A human is paid only from what the judges of all queries left leave over, so that these are never without.
+    """
+    ranked = sorted(seats, key=lambda seat: (seat.price, seat.name))
+    asked = case.verdicts.keys() | case.absent
+    unheard = [seat for seat in ranked if seat.kind == "llm" and seat.name not in asked]
+    judges = [seat for seat in unheard if seat.price <= budget.money + ROUNDING]
+    humans = [seat for seat in ranked if seat.kind == "human" and seat.name not in asked]
+    if not humans or case.outcomes or humans[0].price > budget.money + ROUNDING:
+        return Offer(judges, None, 0.0)
+    every = sum(seat.price for seat in ranked if seat.kind == "llm")
+    kept = every * max(budget.queries - 1, 0) + sum(seat.price for seat in unheard)
+    left = budget.money - kept + ROUNDING
+    if left < humans[0].price:
+        return Offer(judges, None, 0.0)
+    share = left / (humans[0].price * max(budget.queries, 1)) if humans[0].price > 0 else 1.0
+    return Offer(judges, humans[0], min(share, 1.0))
+
+
+class Pace:
+    """Spends evenly on what scores highest: a dual price of money, found as a quantile of the scores seen so far.
+
+    Of a stream of which a share can be afforded, those are taken whose score is among the highest share of the last
+    REMEMBERED; equal scores are drawn for. This is the threshold policy of online knapsacks with the price re-estimated
+    at every step (Agrawal, Wang and Ye 2014). explore: this part is drawn by lot instead, so that every query has a
+    chance and what is learnt from the chosen ones holds for all.
+    """
+
+    START = 10
+    """Scores before a quantile is trusted; until then all is drawn by lot."""
+
+    def __init__(self, explore: float = 0.0) -> None:
+        self.explore = explore
+        self.scores: list[float] = []
+
+    def price(self, share: float) -> float:
+        """The lowest score that is worth taking when a share of the queries can be afforded."""
+        if share >= 1 or len(self.scores) < self.START:
+            return 0.0
+        return float(np.quantile(self.scores[-REMEMBERED:], 1 - max(share, 0.0)))
+
+    def chance(self, score: float, share: float) -> float:
+        """The probability of taking a query of this score, which is then remembered."""
+        share = min(max(share, 0.0), 1.0)
+        past = np.array(self.scores[-REMEMBERED:])
+        self.scores.append(score)
+        if share in (0.0, 1.0) or len(past) < self.START:
+            return share
+        above, equal = float((past > score).mean()), float((past == score).mean())
+        taken = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
+        return (1 - self.explore) * taken + self.explore * share
