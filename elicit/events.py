@@ -7,11 +7,11 @@ study's state and is the only place that knows what an event means.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from elicit.types import BadInputError, Item, Outcome, Query, Vote
+from elicit.types import BadInputError, Item, Outcome, Query, Verdict, Vote
 
 SCHEMA = 1
 """Version of the log's format; a newer one is refused."""
@@ -65,8 +65,44 @@ class Asked(Body, frozen=True, tag="asked"):
     folded: int
 
 
+class Consulted(Body, frozen=True, tag="consulted"):
+    """A machine judge looked at the query with that seq: its verdict, or why there is none. Not a vote.
+
+    `reason` and `numbers`: what the router asked it for.
+    """
+
+    query: int
+    judge: str
+    verdict: Verdict | None = None
+    failure: str = ""
+    reason: str = ""
+    numbers: dict[str, float] = {}
+
+
+class Routed(Body, frozen=True, tag="routed"):
+    """The router is done with the query with that seq: it goes to people, or nobody is asked any more, or, drawn by
+    lot after nobody was, to a person who audits the machines' label without seeing it.
+
+    `propensity`: the probability with which this was decided. `numbers`, `reason`: what it was decided on.
+    """
+
+    query: int
+    to: Literal["people", "nobody", "audit"]
+    propensity: float = 1.0
+    numbers: dict[str, float] = {}
+    reason: str = ""
+
+
+class Handed(Body, frozen=True, tag="handed"):
+    """A query that waited for people was given to one."""
+
+    query: int
+    judge: str
+
+
 class Voted(Body, frozen=True, tag="voted"):
-    """A judge answered the query with that seq. `seconds` is active time. `raw` is a machine judge's reply."""
+    """A judge answered the query with that seq. `seconds` is active time. `raw` is what a machine's label is made of,
+    or a failure."""
 
     query: int
     outcome: Outcome
@@ -98,7 +134,21 @@ class Forgotten(Body, frozen=True, tag="forgotten"):
     pseudonym: str
 
 
-AnyBody = Created | ItemsAdded | PairsAdded | SpecChanged | EngineChanged | Asked | Voted | Undone | Noted | Forgotten
+AnyBody = (
+    Created
+    | ItemsAdded
+    | PairsAdded
+    | SpecChanged
+    | EngineChanged
+    | Asked
+    | Consulted
+    | Routed
+    | Handed
+    | Voted
+    | Undone
+    | Noted
+    | Forgotten
+)
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -111,12 +161,13 @@ class Event(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class LiveVote:
-    """A vote that counts, with its places in the log."""
+    """A vote that counts, with its places in the log; raw: see `Voted`."""
 
     seq: int
     query: int
     time: str
     vote: Vote
+    raw: dict[str, Any] | None = None
 
 
 @dataclass
@@ -124,7 +175,8 @@ class State:
     """What the log says now.
 
     `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
-    back; `folded` is the seq of the last vote or undo.
+    back; `folded` is the seq of the last vote or undo. `consulted` holds what machine judges said of a query, `routed`
+    where the router sent it, `waiting` the queries that wait for a person.
     """
 
     spec: dict[str, Any] = field(default_factory=dict)
@@ -135,6 +187,9 @@ class State:
     votes: list[LiveVote] = field(default_factory=list)
     undone: list[LiveVote] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)
+    consulted: dict[int, list[Consulted]] = field(default_factory=dict)
+    routed: dict[int, list[Routed]] = field(default_factory=dict)
+    waiting: list[int] = field(default_factory=list)
     notes: dict[tuple[int, str], str] = field(default_factory=dict)
     folded: int = 0
     seq: int = 0
@@ -167,6 +222,16 @@ class State:
             case Asked() as asked:
                 self.asked[event.seq] = asked
                 self.open[asked.judge] = event.seq
+            case Consulted() as consulted:
+                self.consulted.setdefault(consulted.query, []).append(consulted)
+            case Routed(query=query, to=to) as routed:
+                self.routed.setdefault(query, []).append(routed)
+                self.open = {judge: q for judge, q in self.open.items() if q != query}
+                if to != "nobody":
+                    self.waiting.append(query)
+            case Handed(query=query, judge=judge):
+                self.waiting.remove(query)
+                self.open[judge] = query
             case Voted() as voted:
                 self._voted(event, voted)
             case Undone(vote=seq, judge=judge):
@@ -188,7 +253,7 @@ class State:
             raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
         query = self.asked[voted.query].query
         vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
-        self.votes.append(LiveVote(event.seq, voted.query, event.time, vote))
+        self.votes.append(LiveVote(event.seq, voted.query, event.time, vote, voted.raw))
         self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
         self.folded = event.seq
 
@@ -198,5 +263,7 @@ class State:
         return live.vote.note if later is None else later
 
     def pending(self, judge: str) -> list[tuple[int, int]]:
-        """Pairs that are with other judges than this one."""
-        return [self.asked[q].query.pair for j, q in self.open.items() if j != judge]
+        """Pairs that are with other judges than this one, or wait for a person and have no vote yet."""
+        voted = {live.query for live in self.votes} if self.waiting else set()
+        waiting = [q for q in self.waiting if q not in voted]
+        return [self.asked[q].query.pair for q in [*(q for j, q in self.open.items() if j != judge), *waiting]]

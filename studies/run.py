@@ -6,16 +6,23 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from elicit import registry
-from elicit.judging import Judge, ModelJudge, TaughtJudge
+from elicit.judging import Estimate, Judge, ModelJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
+from studies.desk import Desk
 from studies.study import Study
 
+LANES = 8
+"""Queries on their way at the same time, so that slow judges are not waited for one after the other."""
+LANE = "router {}"
+"""Who holds a query in the log while the router decides."""
 
-def run(study: Study, votes: int | None, report: Callable[[int], None], *, until_stop: bool = True) -> str:
-    """Collect up to `votes` votes more (None: until the stop rule or the budget); returns why it ended.
+Report = Callable[[int], None]
 
-    report: called after each vote with how many there are. Interrupting loses nothing: every vote is in the log.
-    A query that no judge can answer is passed over. Raises BadInputError where no judge is configured, or one is down.
+
+def begun(study: Study) -> dict[str, Judge]:
+    """The configured judges, ready to answer.
+
+    Raises BadInputError where none is configured, or one cannot work on this study.
     """
     judges: dict[str, Judge] = {}
     for spec in study.spec.judges:
@@ -27,42 +34,99 @@ def run(study: Study, votes: int | None, report: Callable[[int], None], *, until
             f"{study.folder / 'study.toml'} configures no judge; add a [[judges]] table (README, 'Judges'), "
             "or vote yourself with 'elicit vote'"
         )
-    return asyncio.run(_run(study, judges, votes, report, until_stop))
+    return judges
+
+
+def estimates(study: Study, queries: int) -> dict[str, Estimate]:
+    """What answering so many queries would cost each judge that asks a model; nobody is asked."""
+    judges = begun(study)
+    return {name: judge.estimate(queries) for name, judge in judges.items() if isinstance(judge, ModelJudge)}
+
+
+def run(
+    study: Study, votes: int | None, report: Report, *, until_stop: bool = True, budget: float | None = None
+) -> str:
+    """Settle up to `votes` queries more (None: until the stop rule or the budget); returns why it ended.
+
+    report: called after each with how many there are. budget: money to spend at most, instead of the study's.
+    Interrupting loses nothing: every vote is in the log. A query that no judge can answer is passed over. Raises
+    BadInputError where no judge is configured, or one is down.
+    """
+    return asyncio.run(_run(study, begun(study), votes, report, until_stop, budget))
 
 
 async def _run(
-    study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
+    study: Study,
+    judges: dict[str, Judge],
+    votes: int | None,
+    report: Report,
+    until_stop: bool,
+    budget: float | None,
 ) -> str:
     models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
     try:
         for model in models:
             await model.check()
-        people = [live.vote for live in study.state.votes if live.vote.judge not in judges]
+        people = [live.vote for live in study.state.votes if live.vote.judge not in judges and live.raw is None]
         for judge in judges.values():
             if isinstance(judge, TaughtJudge):
                 judge.learn_from(people)
-        return await _until_done(study, judges, votes, report, until_stop)
+        if study.spec.routing.router == "none":
+            return await _one_by_one(study, judges, votes, report, until_stop)
+        return await _routed(study, Desk(study, judges, budget), votes, report, until_stop)
     finally:
         for model in models:
             await model.end()
 
 
-async def _until_done(
-    study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
+async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, until_stop: bool) -> str:
+    """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
+    done, begun_, ended = 0, 0, ""
+
+    async def lane(name: str) -> None:
+        nonlocal done, begun_, ended
+        while not ended:
+            if votes is not None and begun_ >= votes:
+                ended = f"{votes} queries were asked for"
+            elif until_stop and votes is None and (stop := study.stop()).stop:
+                ended = stop.why
+            else:
+                ended = desk.closed()
+            query = None if ended else study.ask(name, waiting=False)
+            if query is None:
+                ended = ended or study.exhausted(name) or "no pair is left to ask"
+                return
+            begun_ += 1
+            await desk.settle(query)
+            done += 1
+            report(done)
+            await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(LANES):
+            group.create_task(lane(LANE.format(number)))
+    waiting = len(study.state.waiting)
+    wait = f"; {waiting} queries wait for people ('elicit vote {study.folder}')" if waiting else ""
+    down = "".join(f"; {name} answers no more: {why}" for name, why in desk.lasting.items())
+    return f"{ended}{wait}{down}"
+
+
+async def _one_by_one(
+    study: Study, judges: dict[str, Judge], votes: int | None, report: Report, until_stop: bool
 ) -> str:
     done = 0
     name = next(iter(judges))
     while votes is None or done < votes:
         if until_stop and votes is None and (stop := study.stop()).stop:
             return stop.why
-        query = study.ask(name)
+        query = study.ask(name, waiting=False)
         if query is None:
             return study.exhausted(name) or "no pair is left to ask"
         answer = await _first_answer(judges.values(), query)
         if isinstance(answer, JudgeFailure) and answer.lasting:
             return answer.why
         if isinstance(answer, Vote):
-            study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds)
+            study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
         else:
             study.tell(query, "skip", name, raw={"failure": answer.why})
         done += 1

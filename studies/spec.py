@@ -31,12 +31,37 @@ class StopRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Literal["posterior", "likelihood_ratio"] = "posterior"
 
 
-class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A configured judge: its name in the log, the plug-in that answers, and the plug-in's options."""
+class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A configured judge: its name in the log, the plug-in that answers, and the plug-in's options.
+
+    For the router: `price` is what one answer costs, None where the judge tells by itself; `person` says that it
+    stands for a person, as a simulated judge or recorded votes of people do.
+    """
 
     name: str
     kind: str
     options: dict[str, Any] = {}
+    price: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    person: bool = False
+
+
+class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who answers what `elicit run` asks. Money is in the unit of the judges' prices.
+
+    router: "none" lets the first judge that can answer. person_price: what one person's vote costs; 0: people are not
+    asked. budget: for everybody together; None: no limit. audits: the share of the machines' labels that a person
+    answers too, by lot and blind. A certificate says that with probability 1 - delta at most a share alpha of the
+    accepted labels is wrong; it takes `epoch` audits.
+    """
+
+    router: str = "none"
+    options: dict[str, Any] = {}
+    person_price: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    budget: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    audits: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+    alpha: Share = 0.15
+    delta: Share = 0.05
+    epoch: Annotated[int, msgspec.Meta(ge=1)] = 250
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +82,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_options: dict[str, Any] = {}
     selector_options: dict[str, Any] = {}
     stop: StopRule = StopRule()
+    routing: Routing = Routing()
     judges: tuple[JudgeSpec, ...] = ()
 
 
@@ -68,7 +94,7 @@ FIXED = {
     "goal": "the votes so far were asked for the other goal",
     "top": "the votes so far were asked at the boundary of the other top",
 }
-HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop")
+HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing")
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
@@ -123,6 +149,8 @@ def convert(values: dict[str, Any], items: int | None = None) -> Spec:
     for judge in spec.judges:
         if ":" not in judge.kind:
             registry.known("judge", judge.kind)
+    if ":" not in spec.routing.router and spec.routing.router != "none":
+        registry.known("router", spec.routing.router)
     names = [judge.name for judge in spec.judges]
     if len(set(names)) < len(names):
         raise BadInputError("two judges in study.toml have the same name; give each its own")
@@ -155,6 +183,9 @@ def dumps(spec: Spec) -> str:
             document[name].comment(WHY[name])
     document.add("stop", tomlkit.item(tables["stop"]))
     document["stop"].comment("stop once the regret of the recommended item is this small with this confidence")
+    if spec.routing != Routing():
+        tables["routing"] = {name: value for name, value in tables["routing"].items() if value not in (None, {})}
+        document.add("routing", tomlkit.item(tables["routing"]))
     for name in ("model_options", "selector_options"):
         if tables[name]:
             document.add(name, tomlkit.item(tables[name]))
@@ -175,6 +206,8 @@ def load_plugins(spec: Spec, changed: tuple[str, ...]) -> None:
         registry.selector(spec.selector, dict(spec.selector_options))
     if {"model", "model_options"} & set(changed):
         registry.model(spec.model, dict(spec.model_options))
+    if "routing" in changed and spec.routing.router != "none":
+        registry.router(spec.routing.router, dict(spec.routing.options))
 
 
 def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:

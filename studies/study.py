@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
@@ -23,18 +23,21 @@ from elicit.events import (
     SCHEMA,
     AnyBody,
     Asked,
+    Consulted,
     Created,
     EngineChanged,
+    Handed,
     ItemsAdded,
     LiveVote,
     Noted,
     PairsAdded,
+    Routed,
     SpecChanged,
     State,
     Undone,
     Voted,
 )
-from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Vote
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
 from studies import spec as specs
 from studies.decisions import answered, choose, engine_for, lesson, lessons, stop_of
 from studies.features import knowledge_of
@@ -43,6 +46,7 @@ from studies.spec import Spec
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
+    from elicit.routing import Decision
     from elicit.stopping import Stop
 
 
@@ -150,14 +154,19 @@ class Study:
 
     # -- the loop ---------------------------------------------------------------------------------------------
 
-    def ask(self, judge: str = "") -> Query | None:
-        """The query this judge has to answer: the open one, or a new one; None where nothing is left to ask.
+    def ask(self, judge: str = "", *, waiting: bool = True) -> Query | None:
+        """The query this judge has to answer: the open one, one that waits for a person, or a new one; None where
+        nothing is left to ask.
 
-        Asking again without answering gives the same query, also after a restart.
+        Asking again without answering gives the same query, also after a restart. waiting: whether this judge is a
+        person, to whom the router's queries may be given.
         """
         with self._turn:
             if judge in self.state.open:
-                return self._query(self.state.open[judge])
+                return self.query(self.state.open[judge])
+            if waiting and (number := self._waiting(judge)) is not None:
+                self._append(Handed(number, judge))
+                return self.query(number)
             if self.exhausted(judge):
                 return None
             branch = self._ahead.current(self._key(judge))
@@ -165,7 +174,7 @@ class Study:
             if query is None:
                 return None
             self._append(Asked(query, judge, self.state.folded))
-            return self._query(self.state.seq)
+            return self.query(self.state.seq)
 
     def tell(
         self,
@@ -178,8 +187,9 @@ class Study:
         reasons: Sequence[str] = (),
         note: str = "",
         raw: dict[str, Any] | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
-        """Record a judge's answer, on disk before this returns, and learn it.
+        """Record a judge's answer, on disk before this returns, and learn it. verdict: what a machine judge said.
 
         Raises BadInputError for an unknown query or outcome, or a query this judge has answered already.
         """
@@ -199,6 +209,8 @@ class Study:
             if isinstance(reasons, str):
                 raise BadInputError(f"reasons must be a list of texts, not the text {reasons!r}")
             key = self._key(judge)
+            if verdict is not None:
+                self._append(Consulted(number, judge, verdict))
             self._append(Voted(number, said, judge, seconds, tuple(reasons), note, raw))
             if self._engine is None:
                 return  # whoever asks for the engine next gets it with this vote
@@ -209,6 +221,19 @@ class Study:
                 self._ahead.arrived(self._key(judge), branch)
             else:
                 self._engine.learn([lesson(self.state.votes[-1].vote)])
+
+    def consulted(
+        self, query: Query, judge: str, verdict: Verdict | None, failure: str, reason: str, numbers: Mapping[str, float]
+    ) -> None:
+        """Record what a machine judge said of a query, or why it said nothing. Not a vote."""
+        with self._turn:
+            self._append(Consulted(query.id, judge, verdict, failure, reason, dict(numbers)))
+
+    def route(self, query: Query, to: Literal["people", "nobody", "audit"], decision: Decision) -> None:
+        """Record where the router sent a query; with people, it waits for the next one who asks."""
+        with self._turn:
+            numbers = dict(decision.numbers)
+            self._append(Routed(query.id, to, decision.propensity, numbers, decision.reason))
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -258,6 +283,8 @@ class Study:
     def exhausted(self, judge: str) -> str:
         """Why this judge is asked nothing more, or an empty string."""
         votes = len(self.state.votes)
+        if self._waiting(judge) is not None:
+            return ""
         if votes >= self.spec.votes:
             return f"the budget of {self.spec.votes} votes is spent; raise `votes` in study.toml to go on"
         taken = set(self.state.pending(judge))
@@ -322,8 +349,16 @@ class Study:
         for event in self._ledger.append([body]):
             self.state.fold(event)
 
-    def _query(self, number: int) -> Query:
+    def query(self, number: int) -> Query:
+        """The query of that id. Raises KeyError where there is none."""
         return msgspec.structs.replace(self.state.asked[number].query, id=number)
+
+    def _waiting(self, judge: str) -> int | None:
+        """The first query that waits for a person and that this one has not answered."""
+        if not self.state.waiting:
+            return None
+        mine = {live.query for live in self.state.votes if live.vote.judge == judge}
+        return next((number for number in self.state.waiting if number not in mine), None)
 
     def _key(self, judge: str) -> tuple[object, ...]:
         """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""

@@ -1,0 +1,243 @@
+"""What the machines' labels of a study are worth, as a function of its log: certificate, alarm, ceiling, estimates.
+
+Audits are people's blind votes on labels drawn by lot. They are read in epochs: the cuts of an epoch are fixed from the
+confidences of the labels made before its first audit came in, and the certificate is due when its last one has. From
+then on every further audit of an accepted label feeds the alarm; when it goes off nothing is accepted until the next
+certificate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from elicit.certificate import Certificate, certify, plan
+from elicit.drift import Drift, watch
+from elicit.estimates import Estimate, win_rate
+from elicit.types import BadInputError, Choice, mirror
+from studies.desk import spent
+
+if TYPE_CHECKING:
+    from studies.study import Study
+
+SIDES: tuple[Choice, ...] = ("a", "tie", "b")
+FEWEST = 30
+"""Votes of two people on the same query, before their agreement is taken for known."""
+
+
+class MachineLabel(NamedTuple):
+    """A label made without people. confidence: the probability it was given; seq: its vote's place in the log."""
+
+    query: int
+    seq: int
+    choice: Choice
+    confidence: float
+    p: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What audits allow. certificate: the newest, None before the first; why: in a sentence; alarm: the watch over
+    accepted labels since then; audits: all so far; wrong: of these; planned: audits in the coming epoch."""
+
+    certificate: Certificate | None
+    why: str
+    alarm: Drift | None
+    audits: int
+    wrong: int
+
+    def accepts(self, confidence: float) -> bool:
+        """Whether a label of this confidence is accepted unseen."""
+        if self.certificate is None or (self.alarm is not None and self.alarm.alarmed is not None):
+            return False
+        return bool(self.certificate.accepts(np.array([confidence]))[0])
+
+
+def machine_labels(study: Study) -> dict[int, MachineLabel]:
+    """The labels made without people, by query, in the log's order."""
+    found = {}
+    for live in study.state.votes:
+        if live.raw and "label" in live.raw:
+            p = {side: float(live.raw["label"][side]) for side in SIDES}
+            choice = max(SIDES, key=lambda side: p[side])
+            found[live.query] = MachineLabel(live.query, live.seq, choice, p[choice], p)
+    return found
+
+
+def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
+    """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq."""
+    labels = machine_labels(study)
+    drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
+    found = []
+    for live in study.state.votes:
+        label = labels.get(live.query)
+        if live.raw is None and label and live.query in drawn and live.vote.outcome.choice in SIDES:
+            found.append((label, live.vote.outcome.choice != label.choice, live.seq))
+    return found
+
+
+def acceptance(study: Study) -> Acceptance:
+    """The certificate and the alarm as the audits so far have them."""
+    rules, read, labels = study.spec.routing, audits(study), list(machine_labels(study).values())
+    wrong = sum(missed for _, missed, _ in read)
+    certificate, alarm, why = None, None, ""
+    agreement = _agreement(study)
+    for start in range(0, len(read) + 1, rules.epoch):
+        part = read[start : start + rules.epoch]
+        if certificate and certificate.threshold is not None:
+            alarm = alarm or watch(rules.alpha, delta=rules.delta)
+            accepted = [missed for label, missed, _ in part if label.confidence >= certificate.threshold]
+            alarm = alarm.after(np.array(accepted, dtype=float)) if accepted else alarm
+        if len(part) < rules.epoch:
+            missing = f"{len(part)} of {rules.epoch} audits of epoch {start // rules.epoch + 1} are in"
+            why = f"{certificate} {missing}." if certificate else f"No label is accepted yet: {missing}."
+            break
+        before = [label.confidence for label in labels if label.seq < part[0][2]]
+        try:
+            frozen = plan(
+                np.array(before),
+                rules.epoch,
+                alpha=rules.alpha,
+                delta=rules.delta,
+                epoch=start // rules.epoch + 1,
+                agreement=agreement,
+            )
+        except BadInputError as error:
+            return Acceptance(None, f"No label can be accepted: {error}.", None, len(read), wrong)
+        confidences = np.array([label.confidence for label, _, _ in part])
+        certificate = certify(frozen, confidences, np.array([missed for _, missed, _ in part]))
+        alarm = None
+        why = str(certificate)
+    if alarm is not None and alarm.alarmed is not None:
+        why = f"ALARM after {alarm.alarmed} audits of accepted labels: more than {rules.alpha:.0%} of them seem wrong. {why}"
+    return Acceptance(certificate, why, alarm, len(read), wrong)
+
+
+def routing_of(study: Study) -> dict[str, Any]:
+    """What `elicit status` and the screens tell of routing, as plain values."""
+    state, accepted = study.state, acceptance(study)
+    labels = machine_labels(study)
+    queries = Counter(routes[0].to for routes in state.routed.values())
+    money, people = spent(study), _people(study)
+    votes = len(state.votes)
+    result: dict[str, Any] = {
+        "router": study.spec.routing.router,
+        "to_people": queries["people"],
+        "to_machines": len(labels),
+        "passed_over": queries["nobody"] - len(labels),
+        "waiting": len(state.waiting),
+        "spent": money,
+        "budget": study.spec.routing.budget,
+        "cost_per_vote": money / votes if votes else None,
+        "judges": _judges(study),
+        "agreement_of_people": _agreement(study),
+        "audits": accepted.audits,
+        "audits_wrong": accepted.wrong,
+        "threshold": accepted.certificate.threshold if accepted.certificate else None,
+        "accepted": sum(accepted.accepts(label.confidence) for label in labels.values()),
+        "certificate": accepted.why,
+        "alarm": accepted.alarm.alarmed if accepted.alarm else None,
+        "warning": accepted.alarm.warned if accepted.alarm else None,
+        "people": {judge: count for judge, count in Counter(vote.vote.judge for vote in people).items()},
+    }
+    if study.spec.goal == "label" and (estimate := first_wins(study)) is not None:
+        low, high = estimate.interval()
+        result["a_wins"] = {"value": estimate.value, "low": low, "high": high}
+    return result
+
+
+def first_wins(study: Study) -> Estimate | None:
+    """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
+    have answered two of them.
+
+    Prediction-powered: every pair counts by its machine label, put right by those that went to people, each weighed by
+    one over the probability with which it did. `a` is the first as listed.
+    """
+    state, listed = study.state, {(min(a, b), max(a, b)): a for _, a, b in study.state.pairs}
+    labels, said = machine_labels(study), {}
+    for live in _people(study):
+        if live.vote.outcome.choice in SIDES:
+            said.setdefault(live.query, live.vote)
+    human, propensity, machine = [], [], []
+    for number, routes in state.routed.items():
+        query = state.asked[number].query
+        turned = listed.get(query.pair, query.a) != query.a
+        lots = [r.propensity for r in routes if r.to == "audit"]
+        straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
+        chance = straight if routes[0].to == "people" else (lots[0] if lots else study.spec.routing.audits)
+        p = labels[number].p if number in labels else None
+        guess = p["a"] + p["tie"] / 2 if p else routes[0].numbers.get("p_a", 0.5)
+        vote = said.get(number)
+        asked = bool(lots) or routes[0].to == "people"
+        value = np.nan
+        if asked and vote is not None:
+            outcome = mirror(vote.outcome) if turned else vote.outcome
+            value = {"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice]
+        elif asked:
+            continue  # nobody has come to it yet: it tells of the others' waiting, not of the pair
+        human.append(value)
+        propensity.append(min(max(chance, 1e-3), 1.0))
+        machine.append(1 - guess if turned else guess)
+    if sum(np.isfinite(human)) < 2:
+        return None
+    try:
+        return win_rate(np.array(human), np.array(propensity), np.array(machine))
+    except BadInputError:
+        return None
+
+
+def _people(study: Study) -> list[Any]:
+    machines = {judge.name for judge in study.spec.judges if not judge.person}
+    return [live for live in study.state.votes if live.raw is None and live.vote.judge not in machines]
+
+
+def _agreement(study: Study) -> float | None:
+    """How often two people who both named a side on the same pair named the same; None while too few did."""
+    by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for live in _people(study):
+        outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
+        if outcome.choice in ("a", "b"):
+            by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))
+    same = total = 0
+    for votes in by_pair.values():
+        for i, (judge, choice) in enumerate(votes):
+            for other, its in votes[:i]:
+                if other != judge:
+                    total, same = total + 1, same + (its == choice)
+    return same / total if total >= FEWEST else None
+
+
+def _judges(study: Study) -> list[dict[str, Any]]:
+    """One row a machine judge: what it was asked, what it cost, how often people said the same."""
+    state = study.state
+    said = {live.query: live.vote.outcome.choice for live in _people(study)}
+    rows: dict[str, dict[str, Any]] = {}
+    for number, several in state.consulted.items():
+        for asked in several:
+            row = rows.setdefault(
+                asked.judge, {"judge": asked.judge, "asked": 0, "failed": 0, "flips": 0, "cost": 0.0, "both": 0, "same": 0}
+            )
+            row["asked"] += 1
+            if asked.verdict is None:
+                row["failed"] += 1
+                continue
+            row["flips"] += asked.verdict.flips
+            row["cost"] += asked.verdict.cost
+            if said.get(number) in ("a", "b") and asked.verdict.logit:
+                row["both"] += 1
+                row["same"] += (asked.verdict.logit > 0) == (said[number] == "a")
+    return [row | {"leaning": _leaning(study, name)} for name, row in sorted(rows.items())]
+
+
+def _leaning(study: Study, judge: str) -> float | None:
+    """Mean log-odds by which the judge favours what it is shown first; None where it never saw both orders."""
+    seen = [
+        (asked.verdict.logits["ab"] - asked.verdict.logits["ba"]) / 2
+        for several in study.state.consulted.values()
+        for asked in several
+        if asked.judge == judge and asked.verdict and len(asked.verdict.logits) == 2
+    ]
+    return float(np.mean(seen)) if seen else None
