@@ -13,7 +13,7 @@ import msgspec
 
 from elicit.types import BadInputError, Item, Outcome, Query, Verdict, Vote
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the log's format; a newer one is refused."""
 
 ENGINE = "3"
@@ -255,6 +255,7 @@ class State:
         vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
         self.votes.append(LiveVote(event.seq, voted.query, event.time, vote, voted.raw))
         self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
+        self.waiting = [query for query in self.waiting if query != voted.query]
         self.folded = event.seq
 
     def note_of(self, live: LiveVote) -> str:

@@ -138,6 +138,8 @@ class ResidualPosterior(GridPosterior):
 
     def mixture(self, pairs: Tensor) -> Mixture:
         models = self.heavy(MODELS)
+        if self.transitive:  # whoever looks for the highest utility takes it that there is one
+            models = models[self.tau2[models] == 0]
         w, mean, variance = self._mixture(pairs, models)
         tau2 = self.tau2[models][:, None]
         told = through(*self.factors.at(pairs[:, 0], pairs[:, 1], models), tau2)[0]

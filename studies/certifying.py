@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from elicit.bias import Bias, Judged, biases
 from elicit.certificate import Certificate, certify, plan
 from elicit.drift import Drift, watch
 from elicit.estimates import Estimate, win_rate
-from elicit.types import BadInputError, Choice, mirror
-from studies.desk import spent
+from elicit.types import BadInputError, Choice, Vote, mirror
+from studies.desk import by_people, cost, spent
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -61,8 +62,8 @@ def machine_labels(study: Study) -> dict[int, MachineLabel]:
     found = {}
     for live in study.state.votes:
         if live.raw and "label" in live.raw:
-            p = {side: float(live.raw["label"][side]) for side in SIDES}
-            choice = max(SIDES, key=lambda side: p[side])
+            p: dict[str, float] = {side: float(live.raw["label"][side]) for side in SIDES}
+            choice = max(SIDES, key=p.__getitem__)
             found[live.query] = MachineLabel(live.query, live.seq, choice, p[choice], p)
     return found
 
@@ -112,7 +113,8 @@ def acceptance(study: Study) -> Acceptance:
         alarm = None
         why = str(certificate)
     if alarm is not None and alarm.alarmed is not None:
-        why = f"ALARM after {alarm.alarmed} audits of accepted labels: more than {rules.alpha:.0%} of them seem wrong. {why}"
+        seem = f"more than {rules.alpha:.0%} of them seem wrong, so none is accepted until the next certificate"
+        why = f"ALARM after {alarm.alarmed} audits of accepted labels: {seem}."
     return Acceptance(certificate, why, alarm, len(read), wrong)
 
 
@@ -121,7 +123,7 @@ def routing_of(study: Study) -> dict[str, Any]:
     state, accepted = study.state, acceptance(study)
     labels = machine_labels(study)
     queries = Counter(routes[0].to for routes in state.routed.values())
-    money, people = spent(study), _people(study)
+    money, people = spent(study), by_people(study)
     votes = len(state.votes)
     result: dict[str, Any] = {
         "router": study.spec.routing.router,
@@ -141,12 +143,32 @@ def routing_of(study: Study) -> dict[str, Any]:
         "certificate": accepted.why,
         "alarm": accepted.alarm.alarmed if accepted.alarm else None,
         "warning": accepted.alarm.warned if accepted.alarm else None,
-        "people": {judge: count for judge, count in Counter(vote.vote.judge for vote in people).items()},
+        "people": dict(Counter(live.vote.judge for live in people)),
     }
     if study.spec.goal == "label" and (estimate := first_wins(study)) is not None:
         low, high = estimate.interval()
         result["a_wins"] = {"value": estimate.value, "low": low, "high": high}
     return result
+
+
+def lines_of(routing: dict[str, Any]) -> list[str]:
+    """What `routing_of` gives, for a reader."""
+    budget = "" if routing["budget"] is None else f" of {routing['budget']:g}"
+    each = "" if routing["cost_per_vote"] is None else f", {routing['cost_per_vote']:.3g} a vote"
+    lines = [
+        f"routing ({routing['router']}): {routing['to_machines']} labels by machines, {routing['to_people']} queries "
+        f"to people, {routing['waiting']} waiting; spent {routing['spent']:.4g}{budget}{each}"
+    ]
+    for judge in routing["judges"]:
+        agreed = f", agrees with people on {judge['same']} of {judge['both']}" if judge["both"] else ""
+        failed = f", failed {judge['failed']} times" if judge["failed"] else ""
+        swaps = f", orders disagree on {judge['flips']}" if judge["flips"] else ""
+        lines.append(f"  {judge['judge']}: {judge['asked']} verdicts, cost {judge['cost']:.4g}{agreed}{swaps}{failed}")
+        lines += [f"    leans: {bias}" for bias in judge["biases"]]
+    lines.append(f"audits: {routing['audits']}, {routing['audits_wrong']} wrong. {routing['certificate']}")
+    if wins := routing.get("a_wins"):
+        lines.append(f"first response preferred: {wins['value']:.1%}, 95 % in {wins['low']:.1%} to {wins['high']:.1%}")
+    return lines
 
 
 def first_wins(study: Study) -> Estimate | None:
@@ -157,8 +179,8 @@ def first_wins(study: Study) -> Estimate | None:
     one over the probability with which it did. `a` is the first as listed.
     """
     state, listed = study.state, {(min(a, b), max(a, b)): a for _, a, b in study.state.pairs}
-    labels, said = machine_labels(study), {}
-    for live in _people(study):
+    labels, said = machine_labels(study), dict[int, Vote]()
+    for live in by_people(study):
         if live.vote.outcome.choice in SIDES:
             said.setdefault(live.query, live.vote)
     human, propensity, machine = [], [], []
@@ -189,15 +211,10 @@ def first_wins(study: Study) -> Estimate | None:
         return None
 
 
-def _people(study: Study) -> list[Any]:
-    machines = {judge.name for judge in study.spec.judges if not judge.person}
-    return [live for live in study.state.votes if live.raw is None and live.vote.judge not in machines]
-
-
 def _agreement(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for live in _people(study):
+    for live in by_people(study):
         outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
         if outcome.choice in ("a", "b"):
             by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))
@@ -213,31 +230,31 @@ def _agreement(study: Study) -> float | None:
 def _judges(study: Study) -> list[dict[str, Any]]:
     """One row a machine judge: what it was asked, what it cost, how often people said the same."""
     state = study.state
-    said = {live.query: live.vote.outcome.choice for live in _people(study)}
+    said = {live.query: live.vote.outcome.choice for live in by_people(study)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
         for asked in several:
-            row = rows.setdefault(
-                asked.judge, {"judge": asked.judge, "asked": 0, "failed": 0, "flips": 0, "cost": 0.0, "both": 0, "same": 0}
-            )
+            fresh = {"judge": asked.judge, "asked": 0, "failed": 0, "flips": 0, "cost": 0.0, "both": 0, "same": 0}
+            row = rows.setdefault(asked.judge, fresh)
             row["asked"] += 1
             if asked.verdict is None:
                 row["failed"] += 1
                 continue
             row["flips"] += asked.verdict.flips
-            row["cost"] += asked.verdict.cost
+            row["cost"] += cost(study, asked)
             if said.get(number) in ("a", "b") and asked.verdict.logit:
                 row["both"] += 1
                 row["same"] += (asked.verdict.logit > 0) == (said[number] == "a")
-    return [row | {"leaning": _leaning(study, name)} for name, row in sorted(rows.items())]
+    return [row | {"biases": [str(bias) for bias in _biases(study, name, said)]} for name, row in sorted(rows.items())]
 
 
-def _leaning(study: Study, judge: str) -> float | None:
-    """Mean log-odds by which the judge favours what it is shown first; None where it never saw both orders."""
-    seen = [
-        (asked.verdict.logits["ab"] - asked.verdict.logits["ba"]) / 2
-        for several in study.state.consulted.values()
-        for asked in several
-        if asked.judge == judge and asked.verdict and len(asked.verdict.logits) == 2
-    ]
-    return float(np.mean(seen)) if seen else None
+def _biases(study: Study, judge: str, said: dict[int, Choice]) -> list[Bias]:
+    """What the judge leans to: the place shown first, and length."""
+    judged = []
+    for number, several in study.state.consulted.items():
+        query = study.state.asked[number].query
+        first, second = (len(study.state.items[row].shown_text) for row in (query.a, query.b))
+        votes = [said[number]] if number in said else []
+        gaps = {"length": float(np.log1p(first) - np.log1p(second))}
+        judged += [Judged(asked.verdict, gaps, votes) for asked in several if asked.judge == judge and asked.verdict]
+    return biases(judged)

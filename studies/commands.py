@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from adapters.tables import Kind
 from elicit.types import BadInputError
 
 if TYPE_CHECKING:
+    from elicit.judging import Estimate
     from studies.study import Study
 
 STUDY = click.argument("study", type=click.Path(path_type=Path))
@@ -109,27 +111,47 @@ def init(
 
 @click.command(epilog=example("elicit run jokes --votes 50"))
 @STUDY
-@click.option("--votes", type=click.IntRange(1), help="Stop after so many votes; default: when the stop rule is met.")
+@click.option("--votes", type=click.IntRange(1), help="Stop after so many queries; default: when the stop rule is met.")
+@click.option("--budget", type=click.FloatRange(0), help="Money to spend at most, all runs together.")
+@click.option("--estimate", is_flag=True, help="Say what it would cost, and ask nobody.")
 @JSON
-def run(study: Path, votes: int | None, as_json: bool) -> int:
+def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as_json: bool) -> int:
     """Let the judges configured in study.toml answer what the engine asks. Interrupt and run again to go on.
 
-    Exit code 3: the budget was spent before the stop rule was met.
+    With a router in [routing], each query goes to machine judges, to people or to nobody; queries for people wait for
+    'elicit vote'. Exit code 3: the budget was spent before the stop rule was met.
     """
+    from studies.run import estimates
     from studies.run import run as run_study
     from studies.study import Study
 
-    with Study.open(study) as opened:
+    with Study.open(study, writable=not estimate) as opened:
         total = votes or opened.spec.votes - len(opened.state.votes)
-        with progress(max(1, total), "votes") as step:
-            why = run_study(opened, votes, step)
+        if estimate:
+            _estimated(estimates(opened, max(1, total)), as_json)
+            return 0
+        with progress(max(1, total), "queries") as step:
+            why = run_study(opened, votes, step, budget=budget)
         summary = {"study": str(study), "votes": len(opened.state.votes), "why": why}
         if as_json:
             click.echo(json.dumps(summary | opened.status()))
         else:
             say(f"{len(opened.state.votes)} votes; {why}. Next: elicit status {study}")
-        spent = len(opened.state.votes) >= opened.spec.votes and not opened.stop().stop
-        return 3 if votes is None and spent else 0
+        stopped = opened.stop().stop
+        spent = len(opened.state.votes) >= opened.spec.votes or "budget" in why
+        return 3 if spent and not stopped and (votes is None or "budget" in why) else 0
+
+
+def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"judges": {name: msgspec.to_builtins(cost) for name, cost in costs.items()}}))
+        return
+    for name, cost in costs.items():
+        tokens = f"{cost.tokens_in:,} tokens read, up to {cost.tokens_out:,} written"
+        money = "no prices configured" if cost.cost is None else f"at most {cost.cost:.4g}"
+        click.echo(f"{name}: {cost.queries} queries, {cost.calls} calls, {tokens}: {money}")
+    if not costs:
+        click.echo("no configured judge asks a model; nothing is to be paid")
 
 
 @click.command(epilog=example("elicit status jokes"))
@@ -160,6 +182,10 @@ def status(study: Path, as_json: bool) -> None:
         click.echo(
             f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, the rest by the model"
         )
+    if "routing" in values:
+        from studies.certifying import lines_of
+
+        click.echo("\n".join(lines_of(values["routing"])))
     click.echo(f"{'stop' if values['stop'] else 'go on'}: {values['why']}")
     if left and left[2] and not values["stop"]:
         click.echo(f"votes left until then or until the budget is spent: {left[0]} to {left[2]} (80 % interval)")

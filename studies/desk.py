@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from elicit import registry
+from elicit.events import Consulted, LiveVote
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import Budget, Case, Decision, Labelled, Seat
@@ -63,12 +64,14 @@ class Desk:
                 self._cases[query.id] = case
                 return
             answer = await self.judges[decision.judge].judge(query)
-            if decision.judge in self.people:
-                self._answered(query, case, decision, answer)
+            if decision.judge in self.people and isinstance(answer, Vote):
+                self.study.route(query, "people", decision)
+                self._cases[query.id] = case
+                self.study.tell(query, answer.outcome, decision.judge, seconds=answer.seconds)
                 return
             case = self._consulted(query, case, decision, answer)
             step += 1
-        self._labelled(query, case, decision)
+        await self._labelled(query, case, decision)
 
     def _consulted(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
         assert decision.judge is not None
@@ -81,18 +84,7 @@ class Desk:
         self.study.consulted(query, decision.judge, verdict, "", decision.reason, decision.numbers)
         return case.heard(decision.judge, verdict)
 
-    def _answered(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> None:
-        assert decision.judge is not None
-        if isinstance(answer, JudgeFailure):
-            self.study.consulted(query, decision.judge, None, answer.why, decision.reason, decision.numbers)
-            self._labelled(query, case.without(decision.judge), decision)
-            return
-        self.study.route(query, "people", decision)
-        self._cases[query.id] = case
-        self.study.tell(query, answer.outcome, decision.judge, seconds=answer.seconds)
-        self._catch_up()
-
-    def _labelled(self, query: Query, case: Case, decision: Decision) -> None:
+    async def _labelled(self, query: Query, case: Case, decision: Decision) -> None:
         """Nobody is asked any more: the machines' vote and the fused label are recorded, and the lot for an audit is
         drawn."""
         self.study.route(query, "nobody", decision)
@@ -103,8 +95,15 @@ class Desk:
             return
         names = JOINED.join(sorted(case.verdicts))
         self.study.tell(query, joint(case), names, raw={"label": told(self._router.label(case))})
-        if stream(self.study.spec.seed, "audit", query.id).random() < self.spec.audits:
+        price = min((seat.price for seat in self.seats() if seat.kind == "human"), default=np.inf)
+        drawn = stream(self.study.spec.seed, "audit", query.id).random() < self.spec.audits
+        if drawn and price <= self.budget().money:
             self.study.route(query, "audit", Decision(PEOPLE, self.spec.audits, {}, "drawn by lot"))
+            for name in sorted(self.people):  # who stands for a person answers at once
+                answer = await self.judges[name].judge(query)
+                if isinstance(answer, Vote):
+                    self.study.tell(query, answer.outcome, name, seconds=answer.seconds)
+                    break
 
     # -- what the router sees ---------------------------------------------------------------------------------
 
@@ -190,17 +189,25 @@ class Desk:
         return found
 
 
+def cost(study: Study, asked: Consulted) -> float:
+    """What one verdict has cost: as the judge tells, or its price in the specification."""
+    if asked.verdict is None:
+        return 0.0
+    prices = {judge.name: judge.price or 0.0 for judge in study.spec.judges}
+    return asked.verdict.cost or prices.get(asked.judge, 0.0)
+
+
 def spent(study: Study) -> float:
     """The money that people and judges have cost so far."""
     prices = {judge.name: judge.price or 0.0 for judge in study.spec.judges}
-    machines = sum(
-        asked.verdict.cost or prices.get(asked.judge, 0.0)
-        for several in study.state.consulted.values()
-        for asked in several
-        if asked.verdict
-    )
-    people = [live.vote for live in study.state.votes if live.raw is None]
-    return machines + sum(prices.get(vote.judge, study.spec.routing.person_price) for vote in people)
+    machines = sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
+    return machines + sum(prices.get(live.vote.judge, study.spec.routing.person_price) for live in by_people(study))
+
+
+def by_people(study: Study) -> list[LiveVote]:
+    """The live votes that are not a machine's: those of people, and of judges that stand for one."""
+    machines = {judge.name for judge in study.spec.judges if not judge.person}
+    return [live for live in study.state.votes if live.raw is None and live.vote.judge not in machines]
 
 
 def joint(case: Case) -> ChoiceOutcome:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from elicit import registry
 from elicit.judging import Estimate, Judge, ModelJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
-from studies.desk import Desk
+from studies.desk import Desk, by_people
 from studies.study import Study
 
 LANES = 8
@@ -67,7 +67,7 @@ async def _run(
     try:
         for model in models:
             await model.check()
-        people = [live.vote for live in study.state.votes if live.vote.judge not in judges and live.raw is None]
+        people = [live.vote for live in by_people(study)]
         for judge in judges.values():
             if isinstance(judge, TaughtJudge):
                 judge.learn_from(people)
@@ -102,9 +102,12 @@ async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, u
             report(done)
             await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(LANES):
-            group.create_task(lane(LANE.format(number)))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(LANES):
+                group.create_task(lane(LANE.format(number)))
+    except* BadInputError as errors:
+        raise errors.exceptions[0] from None
     waiting = len(study.state.waiting)
     wait = f"; {waiting} queries wait for people ('elicit vote {study.folder}')" if waiting else ""
     down = "".join(f"; {name} answers no more: {why}" for name, why in desk.lasting.items())

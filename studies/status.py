@@ -12,6 +12,7 @@ from elicit.service import LeaderRow, PastVote, Progress, side_of
 from elicit.types import mirror
 
 if TYPE_CHECKING:
+    from studies.certifying import Acceptance, MachineLabel
     from studies.study import Study
 
 Z90 = 1.6449
@@ -144,6 +145,10 @@ def status_of(study: Study) -> dict[str, Any]:
         "expected_regret": stop.expected,
         "votes_left": votes_left(study),
     }
+    if state.routed:
+        from studies.certifying import routing_of
+
+        result["routing"] = routing_of(study)
     if spec.goal == "label":
         labels = pair_labels(study)
         result["pairs"] = len(labels)
@@ -165,32 +170,68 @@ def status_of(study: Study) -> dict[str, Any]:
 
 
 def pair_labels(study: Study) -> list[dict[str, Any]]:
-    """Every listed pair with its label: the votes' majority where there are votes, else the model's belief.
+    """Every listed pair with its label and where it is from: people's majority, the machines' fused label, or the
+    model's belief where nobody was asked.
 
-    `probability` is P(response a preferred).
+    `probability` is P(response a preferred) by the utility model; of routed pairs `p_a`, `p_tie` and `p_b` are the
+    calibrated chances of one more person's vote, `terms` what made them, in logits, and `accepted` says whether a label
+    without people is covered by the certificate.
     """
+    from studies.certifying import acceptance, machine_labels
+    from studies.desk import Desk, told
+
     state = study.state
     votes: dict[tuple[int, int], list[str]] = {}
     for live in state.votes:
-        if live.vote.outcome.choice != "skip":
+        if live.vote.outcome.choice != "skip" and not (live.raw and "label" in live.raw):
             said = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
             votes.setdefault(live.vote.pair, []).append(said.choice)
+    known = Desk(study, {}).labels() if state.routed else {}
+    fused = {state.asked[number].query.pair: told(label) for number, label in known.items()}
+    unseen = {state.asked[n].query.pair: label for n, label in machine_labels(study).items()}
+    accepted = acceptance(study) if state.routed else None
     p = study.engine.p_prefer([(a, b) for _, a, b in state.pairs])
     rows = []
     for (pair_id, a, b), probability in zip(state.pairs, p, strict=True):
-        cast = votes.get((min(a, b), max(a, b)), [])
+        pair = (min(a, b), max(a, b))
+        cast = votes.get(pair, [])
         first, second = ("a", "b") if a < b else ("b", "a")
         score = cast.count(first) - cast.count(second)
         label = "tie" if cast and score == 0 else "a" if (score or probability - 0.5) > 0 else "b"
-        rows.append(
-            {
-                "pair_id": pair_id,
-                "a": state.items[a].id,
-                "b": state.items[b].id,
-                "label": label,
-                "probability": float(probability),
-                "votes": len(cast),
-                "source": "votes" if cast else "model",
-            }
-        )
+        row: dict[str, Any] = {
+            "pair_id": pair_id,
+            "a": state.items[a].id,
+            "b": state.items[b].id,
+            "label": label,
+            "probability": float(probability),
+            "votes": len(cast),
+            "source": "votes" if cast else "model",
+        }
+        if state.routed:
+            row |= _provenance(fused.get(pair), unseen.get(pair), accepted, bool(cast), turned=a > b)
+        rows.append(row)
     return rows
+
+
+def _provenance(
+    fused: dict[str, Any] | None,
+    unseen: MachineLabel | None,
+    accepted: Acceptance | None,
+    voted: bool,
+    turned: bool,
+) -> dict[str, Any]:
+    """What routing adds to a pair's row; labels in the log speak of the smaller row as a."""
+    if fused is None:
+        return {"p_a": None, "p_tie": None, "p_b": None, "terms": {}, "accepted": voted}
+    p = {"a": fused["b"] if turned else fused["a"], "tie": fused["tie"], "b": fused["a"] if turned else fused["b"]}
+    sign = -1.0 if turned else 1.0
+    found: dict[str, Any] = {
+        "p_a": p["a"],
+        "p_tie": p["tie"],
+        "p_b": p["b"],
+        "terms": {name: sign * value for name, value in fused["terms"].items()},
+        "accepted": voted or (unseen is not None and accepted is not None and accepted.accepts(unseen.confidence)),
+    }
+    if not voted:
+        found |= {"label": max(p, key=p.__getitem__), "source": "machines"}
+    return found
