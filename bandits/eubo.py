@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick, highest, improvement, one_by_one
 from elicit.types import Vote
+
+NEGLIGIBLE = 1e-4
+"""A difference in logits that is no reason to ask one pair and not another."""
 
 
 class Eubo:
@@ -34,8 +38,15 @@ class Eubo:
             pairs = candidates.near(posterior.shortlist(self.size, self.breadth))
             if not len(pairs):
                 return None
-            weights, d, variance = posterior.mixture(pairs)
-            gain = improvement(d, self.widen * variance.sqrt())
-            return highest(pairs, posterior.mean()[pairs[:, 1]] + weights @ gain)
+            rows, place = torch.unique(pairs, return_inverse=True)
+            # Means come from the same models as the gains: those that the mixture leaves out would tilt the sum.
+            against = torch.stack([rows, rows[:1].expand(len(rows))], 1)
+            weights, d, variance = posterior.mixture(torch.cat([pairs, against]))
+            means = (weights @ d[:, len(pairs) :])[place]
+            gain = improvement(d[:, : len(pairs)], self.widen * variance[:, : len(pairs)].sqrt())
+            value = means[:, 1] + weights @ gain
+            # Once nothing is left to gain, the best item meets the next best instead of whom rounding favours.
+            level = value > value.max() - NEGLIGIBLE
+            return highest(pairs[level], value[level] + NEGLIGIBLE * means[level].sum(1))
 
         return one_by_one(choose, posterior, candidates, k)
