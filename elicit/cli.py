@@ -22,6 +22,7 @@ COMMANDS = {
     "status": ("studies.commands", "Say where a study stands."),
     "report": ("studies.commands", "Write the study's HTML report."),
     "export": ("studies.commands", "Write votes, items or labels to a file."),
+    "plan": ("studies.commands", "Foretell what more votes will bring, by simulation."),
     "replay": ("studies.commands", "Recompute every decision of a study."),
     "backup": ("studies.commands", "Copy a study safely, also while it is in use."),
     "forget": ("studies.commands", "Remove a judge's identity and notes."),

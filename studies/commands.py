@@ -191,6 +191,44 @@ def status(study: Path, as_json: bool) -> None:
         click.echo(f"votes left until then or until the budget is spent: {left[0]} to {left[2]} (80 % interval)")
 
 
+@click.command(epilog=example("elicit plan jokes --votes 100"))
+@STUDY
+@click.option("--votes", type=click.IntRange(1), default=100, show_default=True, help="Votes more.")
+@click.option("--studies", type=click.IntRange(1), default=1000, show_default=True, help="How many are simulated.")
+@JSON
+def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
+    """Foretell what more votes will bring: simulate many studies like STUDY, from what is believed now."""
+    import numpy as np
+
+    from studies.bench.summaries import marks_of
+    from studies.planning import plan as simulate
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
+        wanted = opened.spec.stop.regret
+        found = simulate(opened.engine, votes, studies, step)
+    settled = found.settled(wanted)
+    rows = [
+        {
+            "votes": mark,
+            "simple_regret": float(found.regret[:, mark].mean()),
+            "within": float((found.regret[:, mark] <= wanted).mean()),
+        }
+        for mark in (0, *marks_of((10, 20, 40, 80, 150, 300, 600), votes))
+    ]
+    low, middle, high = (int(q) for q in np.quantile(settled, (0.1, 0.5, 0.9), method="inverted_cdf"))
+    if as_json:
+        speed = found.bytes_moved / found.seconds
+        told = {"rows": rows, "votes_to_stop": [low, middle, high], "seconds": found.seconds, "bytes_per_second": speed}
+        click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **told}))
+        return
+    click.echo(f"{'votes more':>10}  {'expected simple regret':>22}  {f'within {wanted:.0%} of the best':>22}")
+    for row in rows:
+        click.echo(f"{row['votes']:>10}  {row['simple_regret']:>22.3f}  {row['within']:>22.0%}")
+    many = {v: f"over {votes}" if v > votes else str(v) for v in (low, middle, high)}
+    click.echo(f"half need {many[middle]} votes to stay within {wanted:.0%}, 80 % need {many[low]} to {many[high]}")
+
+
 @click.command(epilog=example("elicit report jokes -o jokes.html"))
 @STUDY
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The HTML file to write.")
