@@ -14,8 +14,8 @@ STUDIES, VOTES, ITEMS = 500, 15, 8
 
 
 class Ended(NamedTuple):
-    """covered: share of the utilities between the 5 % and 95 % quantiles of their draws; p_best: of the recommended item, and whether it was
-    the best; expected, regret: of the recommended item."""
+    """covered: share of the utilities between the 5 % and 95 % quantiles of their draws; p_best, right: probability
+    of the recommended item to be the best, and whether it was; expected, regret: its own."""
 
     covered: float
     p_best: float
