@@ -28,7 +28,7 @@ from elicit.types import BadInputError, Vote
 
 RANK = 192
 """Principal components of what the networks say."""
-AMPLITUDES, UNTRAINED, OWNS = (0.7, 1.0, 1.4), (1.0, 2.0, 3.0), (0.1, 0.3)
+AMPLITUDES, UNTRAINED, OWNS = (0.5, 0.7, 1.0), (1.0, 2.0, 3.0), (0.3, 0.6)
 """Standard deviations of the utilities' shared part, and variances of an item's own effect, that no network sees."""
 ROWS = 1 << 14
 TURNS = 6
