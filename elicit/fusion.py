@@ -76,7 +76,7 @@ class Label(NamedTuple):
         return f"{self.choice} {max(self.probabilities):.2f} ({said or 'nothing known'})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """A Gaussian belief about named weights; a name not met before comes with its prior, independent of the rest."""
 
@@ -139,7 +139,7 @@ class Errors(NamedTuple):
         return (self.n * phi + SEEN * CORRELATION) / (self.n + SEEN)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fusion:
     """The stack. Immutable: what it learns gives a new one. votes: human votes learnt from."""
 
@@ -238,12 +238,11 @@ class Fusion:
         x, variance = float(row @ weights.mean), float(row @ weights.covariance @ row)
         terms = dict(zip(weights.names, (row * weights.mean).tolist(), strict=True))
         t = self._log_nu(case)
-        view = View.of(x, t)
+        view = before = View.of(x, t)
         for outcome in case.outcomes:
             view = view.after(outcome)
-        logit = view.logit if case.outcomes else x
-        if case.outcomes:
-            terms["human"] = logit - x
+        terms["human"] = view.logit - before.logit
+        logit = x + terms["human"]
         return Label(view.probabilities, logit, float(np.sqrt(variance)), {k: v for k, v in terms.items() if v})
 
     def view(self, case: Case) -> View:
@@ -285,8 +284,10 @@ class View(NamedTuple):
     def of(cls, x: float, log_nu: float) -> Self:
         """x: the stack's log-odds, which are those of a mean over humans; theta scatters around what they come from."""
         x = min(max(x, -FARTHEST), FARTHEST)
-        widened = x * float(np.sqrt(1 + np.pi * RESIDUAL**2 / 8))
-        nodes = widened + RESIDUAL * _NODES
+        mean, widening = x, float(np.sqrt(1 + np.pi * RESIDUAL**2 / 8))
+        for _ in range(4):
+            mean += widening * (x - cls(mean + RESIDUAL * _NODES, _WEIGHTS, _WEIGHTS).logit)
+        nodes = mean + RESIDUAL * _NODES
         # A spread theta is seldom even, so a tie takes a larger nu to be as frequent as the stack says.
         wanted, t = float(outcomes(np.array(x), log_nu, 0.0)[1]), log_nu
         for _ in range(4):

@@ -207,7 +207,7 @@ def synthetic(
 
     A pair's log-odds theta are the difference of utilities that are linear in the features but for a tenth. A judge's
     log-odds are theta and an error. liking: the share of what the errors have in common that lies along a direction of
-    the features, as judges err along what they like, and so do models that learn from them. Questions are blocks of 25 pairs.
+    the features, as judges err along what they like, and so do models that learn from them. A question is 25 pairs.
     """
     rng = stream(seed, f"bench/routing/synthetic/{part}")
     x = rng.standard_normal((items, dim))
