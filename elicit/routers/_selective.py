@@ -10,6 +10,9 @@ from elicit.routers._labelling import Answer, AsAnswered
 from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 from elicit.types import BadInputError, Verdict
 
+NONE = 2.0
+"""A threshold that no confidence reaches."""
+
 
 class Selective(AsAnswered):
     """Asks one judge after the other until one is sure enough, else a human.
@@ -33,7 +36,7 @@ class Selective(AsAnswered):
         return sorted((seat for seat in seats if seat.kind == "llm"), key=lambda seat: (seat.price, seat.name))
 
     def threshold(self, checked: Sequence[tuple[float, bool]]) -> float:
-        """The least confidence that is accepted, from (confidence, whether the human disagreed); infinite for none."""
+        """The least confidence that is accepted, NONE at the most, from (confidence, whether the human disagreed)."""
         raise NotImplementedError
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
