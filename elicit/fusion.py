@@ -197,7 +197,7 @@ class Fusion:
     def learnt(self, case: Case) -> Fusion:
         """The stack after the humans' answers to a case; what is neither a, b nor tie says nothing."""
         said = self
-        for outcome in case.outcomes:
+        for outcome in case.outcomes.values():
             if outcome.choice in DECIDED:
                 said = said._after(case, outcome.choice)
         return said
@@ -239,7 +239,7 @@ class Fusion:
         terms = dict(zip(weights.names, (row * weights.mean).tolist(), strict=True))
         t = self._log_nu(case)
         view = before = View.of(x, t)
-        for outcome in case.outcomes:
+        for outcome in case.outcomes.values():
             view = view.after(outcome)
         terms["human"] = view.logit - before.logit
         logit = x + terms["human"]

@@ -92,7 +92,7 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
         while (decision := router.route(case, seats, Budget(money, len(asked) - n), rng)).judge is not None:
             seat = next(seat for seat in seats if seat.name == decision.judge)
             if seat.kind == "human":
-                case = case.answered(ChoiceOutcome(one.answer))
+                case = case.answered(ChoiceOutcome(one.answer), seat.name)
                 humans += 1
             elif seat.name in one.pair.verdicts:
                 case = case.heard(seat.name, one.pair.verdicts[seat.name])
@@ -141,7 +141,7 @@ def _differences(engine: Engine, asked: Sequence[Asked]) -> list[Moments]:
 def _votes(one: Asked, case: Case) -> list[Vote]:
     """What the utility model learns of a pair that is done."""
     a, b = one.pair.a, one.pair.b
-    votes = [Vote(a, b, outcome, "human") for outcome in case.outcomes]
+    votes = [Vote(a, b, outcome, "human") for outcome in case.outcomes.values()]
     if case.verdicts:
         side: Choice = "a" if case.logit > 0 else "b" if case.logit < 0 else "tie"
         votes.append(Vote(a, b, ChoiceOutcome(side), "judges"))

@@ -78,8 +78,8 @@ def test_what_is_learnt_does_not_depend_on_which_is_called_a(history: list[tuple
 @settings(max_examples=60, deadline=None)
 @given(histories, cases, st.lists(answers, max_size=3))
 def test_a_label_is_a_distribution_and_its_terms_add_up(history: Any, case: Case, said: list[Any]) -> None:
-    for choice in said:
-        case = case.answered(ChoiceOutcome(choice))
+    for n, choice in enumerate(said):
+        case = case.answered(ChoiceOutcome(choice), f"human {n}")
     label = taught(history).label(case)
     assert sum(label.probabilities) == pytest.approx(1)
     assert min(label.probabilities) > 0
@@ -132,7 +132,7 @@ def test_votes_make_it_surer() -> None:
 @given(cases)
 def test_a_human_moves_the_label_and_a_second_one_moves_it_further(case: Case) -> None:
     none, once = Fusion().label(case), Fusion().label(case.answered(ChoiceOutcome("a")))
-    twice = Fusion().label(case.answered(ChoiceOutcome("a")).answered(ChoiceOutcome("a")))
+    twice = Fusion().label(case.answered(ChoiceOutcome("a")).answered(ChoiceOutcome("a"), "other"))
     assert none.logit < once.logit < twice.logit
     tied = Fusion().label(case.answered(ChoiceOutcome("tie")))
     assert tied.probabilities.tie > none.probabilities.tie
@@ -191,9 +191,9 @@ def test_an_answer_is_worth_no_less_than_nothing_and_no_more_than_there_is_to_kn
     assert view.probabilities.tie == pytest.approx(View.of(-x, log_nu).probabilities.tie)
 
 
-@given(st.floats(-10, 10), st.floats(-3, 3))
+@given(st.floats(-4, 4), st.floats(-3, 3))
 def test_what_is_believed_of_humans_is_what_the_stack_says(x: float, log_nu: float) -> None:
-    assert View.of(x, log_nu).logit == pytest.approx(x, abs=0.02 + 0.01 * abs(x))
+    assert View.of(x, log_nu).logit == pytest.approx(x, abs=0.03)
 
 
 @given(st.floats(-2, 0))

@@ -105,6 +105,16 @@ def test_a_decision_is_a_function_of_the_stream(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROUTERS)
+def test_looking_ahead_changes_nothing(name: str) -> None:
+    """A decision asked for twice is the same, and so are those after it."""
+    ran, seats = label_stream(name), (HUMAN, *JUDGES)
+    for n in range(40):
+        case = Case(float(n % 7) - 3, 1.0)
+        first = ran.router.route(case, seats, Budget(20.0, 40), stream(1, "route", n))
+        assert ran.router.route(case, seats, Budget(20.0, 40), stream(1, "route", n)) == first
+
+
+@pytest.mark.parametrize("name", ROUTERS)
 def test_labels_are_distributions(name: str) -> None:
     ran = label_stream(name)
     for case in ran.cases:
@@ -167,6 +177,7 @@ def test_the_default_asks_humans_where_the_model_and_the_judge_contradict_each_o
         case = Case(mean, 0.5, verdicts={"one": Verdict(logits={"ab": 2.0 * side, "ba": 2.0 * side})})
         decision = router.route(case, (HUMAN,), Budget(0.3 * (200 - n), 200 - n), stream(0, "route", n))
         asked[kind] += decision.judge == "human"
+        router.tell(case)
     assert asked["clash"] > 4 * asked["agree"]
 
 
@@ -177,6 +188,7 @@ def test_the_default_for_the_model_asks_where_the_utilities_are_unknown() -> Non
         variance = 4.0 if n % 2 else 0.1
         decision = router.route(Case(0.0, variance), (HUMAN,), Budget(0.3 * (200 - n), 200 - n), stream(0, "route", n))
         asked[variance] += decision.judge == "human"
+        router.tell(Case(0.0, variance))
     assert asked[4.0] > 4 * asked[0.1]
 
 
@@ -204,7 +216,7 @@ def test_wrong_options_are_told(name: str, options: dict[str, Any]) -> None:
 def test_a_pace_takes_the_share_it_is_given_and_the_highest_scores(scores: list[float], share: float) -> None:
     pace = Pace()
     for score in scores:
-        pace.chance(score, share)
+        pace.saw(score)
     steps = [pace.chance(score, share) for score in (-1.0, 2.0)]
     assert steps == [0.0, 1.0]
     assert min(scores) <= pace.price(share)
@@ -212,7 +224,9 @@ def test_a_pace_takes_the_share_it_is_given_and_the_highest_scores(scores: list[
 
 def test_scores_that_are_all_alike_are_drawn_for() -> None:
     pace = Pace()
-    assert [pace.chance(1.0, 0.3) for _ in range(50)] == pytest.approx([0.3] * 50)
+    for _ in range(50):
+        assert pace.chance(1.0, 0.3) == pytest.approx(0.3)
+        pace.saw(1.0)
 
 
 @given(st.floats(0, 20), st.integers(1, 50))
