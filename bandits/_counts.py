@@ -187,7 +187,7 @@ def drawn(rng: np.random.Generator, among: Mask, weight: Numbers | None = None) 
     return int(rows[place]), float(share[place])
 
 
-def highest(value: Numbers, among: Mask) -> Mask:
+def topmost(value: Numbers, among: Mask) -> Mask:
     """(N,) those rows of a mask (N,), not empty, whose value (N,) is the highest of them."""
     kept = np.where(among, value, -np.inf)
     top: Mask = among & (kept == kept.max())
@@ -213,7 +213,7 @@ def challenger(
 ) -> tuple[int, float, float]:
     """The partner of c with the highest upper bound against it, that bound, and its chance among ties."""
     bound = upper_bounds(tally, alpha, c)
-    d, share = drawn(rng, highest(bound, partners.of(c)))
+    d, share = drawn(rng, topmost(bound, partners.of(c)))
     return d, float(bound[d]), share
 
 

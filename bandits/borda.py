@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Partners, counts, drawn, highest, one_after_another, summed
+from bandits._counts import Partners, counts, drawn, one_after_another, summed, topmost
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -35,8 +35,8 @@ class BordaThompson:
 
             def choose(partners: Partners) -> Pick:
                 first, second = rng.beta(won + 1, met - won + 1, (2, tally.n))
-                a, chance = drawn(rng, highest(first, partners.some))
-                b, share = drawn(rng, highest(second, partners.of(a)))
+                a, chance = drawn(rng, topmost(first, partners.some))
+                b, share = drawn(rng, topmost(second, partners.of(a)))
                 return Pick(a, b, float(first[a]), chance * share)
 
             return one_after_another(choose, candidates, k)

@@ -19,10 +19,10 @@ from bandits._counts import (
     Tally,
     counts,
     drawn,
-    highest,
     one_after_another,
     sampled_wins,
     summed,
+    topmost,
 )
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick
@@ -48,7 +48,7 @@ class DoubleThompsonSampling:
             hopeful = self._upper_copeland(tally)
 
             def choose(partners: Partners) -> Pick:
-                among = highest(hopeful, partners.some)
+                among = topmost(hopeful, partners.some)
                 first, chance = self._first(tally, among, rng)
                 second, theta, share = self._second(tally, first, partners.of(first), rng)
                 return Pick(first, second, theta, chance * share)
@@ -67,10 +67,10 @@ class DoubleThompsonSampling:
 
     def _first(self, tally: Tally[None], among: Mask, rng: np.random.Generator) -> tuple[int, float]:
         if not self.plus:
-            return drawn(rng, highest(sampled_wins(tally, rng), among))
+            return drawn(rng, topmost(sampled_wins(tally, rng), among))
         theta = _sampled(tally, rng)
         score = (theta > 0.5).sum(1) / (tally.n - 1)
-        among = highest(score, among)
+        among = topmost(score, among)
         rows = np.flatnonzero(among)
         p = theta[rows].clip(1e-12, 1 - 1e-12)
         bits = p * np.log(2 * p) + (1 - p) * np.log(2 * (1 - p))  # divergence of p from 1/2
@@ -78,7 +78,7 @@ class DoubleThompsonSampling:
         told = np.divide(loss, bits, out=np.zeros_like(loss), where=bits > 0).sum(1)
         regret = np.full(tally.n, np.inf)
         regret[rows] = told
-        return drawn(rng, highest(-regret, among))
+        return drawn(rng, topmost(-regret, among))
 
     def _second(
         self, tally: Tally[None], first: int, partners: Mask, rng: np.random.Generator
@@ -93,7 +93,7 @@ class DoubleThompsonSampling:
         closed = np.zeros(tally.n, dtype=bool)
         closed[rows] = wins / games - self._radius(tally, games) > 0.5
         among = partners & ~closed
-        second, share = drawn(rng, highest(theta, among if among.any() else partners))
+        second, share = drawn(rng, topmost(theta, among if among.any() else partners))
         return second, float(theta[second]), share
 
 

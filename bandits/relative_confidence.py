@@ -1,7 +1,7 @@
 """Relative confidence sampling (RCS): Zoghi, Whiteson, de Rijke and Munos (2014), WSDM.
 
 A draw of all pairs from their Beta posteriors names a champion, who beats everybody in it; it meets the item with the
-highest upper bound against it, as in RUCB.
+topmost upper bound against it, as in RUCB.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Partners, challenger, counts, drawn, highest, one_after_another, sampled_wins, summed
+from bandits._counts import Partners, challenger, counts, drawn, one_after_another, sampled_wins, summed, topmost
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -38,7 +38,7 @@ class RelativeConfidenceSampling:
             def choose(partners: Partners) -> Pick:
                 champion = (sampled_wins(tally, rng) == tally.n - 1) & partners.some
                 if not champion.any():
-                    champion = highest(-had, partners.some)
+                    champion = topmost(-had, partners.some)
                 c, chance = drawn(rng, champion)
                 d, bound, share = challenger(tally, self.alpha, c, partners, rng)
                 return Pick(c, d, bound, chance * share)

@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandits._counts import Mask, Numbers, Partners, Tally, drawn, highest, one_after_another, summed
+from bandits._counts import Mask, Numbers, Partners, Tally, drawn, one_after_another, summed, topmost
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 
 
 class Round(NamedTuple):
-    """The items that have a turn, the place of the one whose turn it is, and who has one in the next round (N,)."""
+    """The items that have a turn, the place of the one whose turn it is (-1 before the first), and who has one in the
+    next round (N,)."""
 
     order: tuple[int, ...]
     place: int
@@ -50,7 +51,7 @@ class RelativeMinimumEmpiricalDivergence:
 
 
 def _first_round(n: int) -> Round:
-    return Round(tuple(range(n)), 0, np.zeros(n, dtype=bool))
+    return Round(tuple(range(n)), -1, np.zeros(n, dtype=bool))
 
 
 def _next_turn(tally: Tally[Round], turn: Round) -> Round:
@@ -88,7 +89,7 @@ def _unmet(tally: Tally[Round], partners: Partners, rng: np.random.Generator) ->
         fresh = partners.of(int(a))
         fresh[others[rows == a]] = False
         if fresh.any():
-            b, share = drawn(rng, highest(-had, fresh))
+            b, share = drawn(rng, topmost(-had, fresh))
             return Pick(int(a), b, 0.0, share)
     return None
 
@@ -97,8 +98,9 @@ def _turn(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> 
     """The meeting of the item whose turn it is; the score is the log likelihood that it is the winner."""
     divergence = _divergence(tally)
     order, place, _ = tally.state
+    place = max(place, 0)  # some pairs have not met, but may not
     able = [i for i in (*order[place:], *order[:place]) if partners.some[i]]
-    item = able[0] if able else int(np.flatnonzero(highest(-divergence, partners.some))[0])
+    item = able[0] if able else int(np.flatnonzero(topmost(-divergence, partners.some))[0])
     among = partners.of(item)
     duels = tally.duels()
     others, wins, games = (column[duels.rows == item] for column in (duels.others, duels.wins, duels.games))
@@ -107,5 +109,5 @@ def _turn(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> 
     winner = int(divergence.argmin())
     if among[winner] and (p[winner] <= 0.5 or not (np.delete(p, item) <= 0.5).any()):
         return Pick(item, winner, -float(divergence[item]), 1.0)
-    other, share = drawn(rng, highest(-p, among))
+    other, share = drawn(rng, topmost(-p, among))
     return Pick(item, other, -float(divergence[item]), share)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Partners, counts, drawn, highest, one_after_another, summed
+from bandits._counts import Partners, counts, drawn, one_after_another, summed, topmost
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -31,8 +31,8 @@ class WinnerStays:
             stays = lead + 0.25 * np.isin(np.arange(tally.n), last)  # leads are whole numbers, or halves after ties
 
             def choose(partners: Partners) -> Pick:
-                a, chance = drawn(rng, highest(stays, partners.some))
-                b, share = drawn(rng, highest(stays, partners.of(a)))
+                a, chance = drawn(rng, topmost(stays, partners.some))
+                b, share = drawn(rng, topmost(stays, partners.of(a)))
                 return Pick(a, b, float(lead[a]), chance * share)
 
             return one_after_another(choose, candidates, k)

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from elicit.gaussian import GridPosterior
-from elicit.posterior import Difference, Mixture
+from elicit.posterior import Difference, Mixture, Transitive
 
 SHORT = 1e-3
 """A part of less weight is not asked."""
 
 
 @dataclass(frozen=True)
-class Averaged:
+class Averaged(Transitive):
     """Belief that is the mixture of the `parts`' beliefs."""
 
     parts: tuple[GridPosterior, ...]

@@ -20,6 +20,8 @@ REMEMBERED = 48
 LARGEST = 1e100
 """Features beyond this would overflow when they are squared."""
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "top": "swap", "rank": "eig", "label": "eig"}
+IDS_ONLY_SELECTOR = "champion"
+"""For goal best."""
 
 Pairs = Iterable[tuple[int, int]]
 
@@ -79,7 +81,8 @@ class Engine:
             raise BadInputError(f"the top {top!r} of {rows} items cannot be looked for; say 1 to {rows - 1}")
         self.device = _device(device)
         self._model = registry.model(model, model_options)
-        self.selector = DEFAULT_SELECTOR[goal] if selector == "default" else selector
+        default = IDS_ONLY_SELECTOR if self.ids_only and goal == "best" else DEFAULT_SELECTOR[goal]
+        self.selector = default if selector == "default" else selector
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
         self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
@@ -101,14 +104,18 @@ class Engine:
     # -- ask and tell -----------------------------------------------------------------------------------------
 
     @overload
-    def ask(self, k: None = None, *, pending: Pairs = (), avoid: Pairs = ()) -> Query: ...
+    def ask(
+        self, k: None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None
+    ) -> Query: ...
     @overload
-    def ask(self, k: int, *, pending: Pairs = (), avoid: Pairs = ()) -> list[Query]: ...
-    def ask(self, k: int | None = None, *, pending: Pairs = (), avoid: Pairs = ()) -> Query | list[Query]:
+    def ask(self, k: int, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> list[Query]: ...
+    def ask(
+        self, k: int | None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None
+    ) -> Query | list[Query]:
         """The next query, or a list of k, none repeated; asking again without a vote gives the same.
 
         pending: pairs that are with somebody already; they are counted as coming and not asked again. avoid: pairs
-        not to ask while there are others.
+        not to ask while there are others. within: the only pairs that may be asked; None: those of the study.
 
         Raises BadInputError when no pair is left to ask.
         """
@@ -122,17 +129,18 @@ class Engine:
         wanted = 1 if k is None else k
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise BadInputError(f"ask for 1 query or more, not {k!r}")
-        candidates = Candidates(self.n, self._pairs, taken | {_ordered(p) for p in avoid})
+        pairs = self._pairs if within is None else self._checked_pairs(list(within), self.n)
+        candidates = Candidates(self.n, pairs, taken | {_ordered(p) for p in avoid})
         picks = self._selector.select(posterior, self.votes, candidates, wanted, rng)
         if len(picks) < wanted:
-            left = Candidates(self.n, self._pairs, taken).without(picks)
+            left = Candidates(self.n, pairs, taken).without(picks)
             picks += self._selector.select(posterior, self.votes, left, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise BadInputError(f"only {len(picks)} pairs are left to ask; ask for fewer")
-        pairs = [_ordered((pick.a, pick.b)) for pick in picks]
-        belief = posterior.difference(torch.tensor(pairs))
+        asked = [_ordered((pick.a, pick.b)) for pick in picks]
+        belief = posterior.difference(torch.tensor(asked))
         queries = []
-        for i, ((a, b), pick) in enumerate(zip(pairs, picks, strict=True)):
+        for i, ((a, b), pick) in enumerate(zip(asked, picks, strict=True)):
             shown: Shown = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
             why = {"p_a": round(float(belief.probability[i]), 6), "sd": round(float(belief.variance[i].sqrt()), 6)}
             queries.append(Query(a, b, decision + i, pick.score, pick.propensity, shown, self.selector, why))
@@ -247,8 +255,9 @@ class Engine:
     # -- belief -----------------------------------------------------------------------------------------------
 
     def best(self) -> int:
-        """The row of the recommended item: the highest posterior mean utility."""
-        return int(self.posterior.mean().argmax())
+        """The row of the recommended item: of the highest posterior mean utility, or the Copeland winner where votes
+        have shown that no utilities explain them."""
+        return self.posterior.best()
 
     def top(self) -> list[int]:
         """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""

@@ -16,7 +16,7 @@ from elicit.types import BadInputError, Item, Outcome, Query, Vote
 SCHEMA = 1
 """Version of the log's format; a newer one is refused."""
 
-ENGINE = "2"
+ENGINE = "3"
 """Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
 
 

@@ -12,23 +12,22 @@ answers to one question share it: looking ahead over every possible answer costs
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from elicit.columns import CHUNK, Columns
 from elicit.kernels import Covariance, DenseCovariance
 from elicit.noise import Noise
 from elicit.outcomes import chance, likelihood
-from elicit.posterior import Difference, Mixture
+from elicit.posterior import Difference, Mixture, Transitive
 from elicit.randomness import stream
 from elicit.types import ChoiceOutcome, Vote
 
-CHUNK = 32
 DENSE = 1 << 25
 """Numbers that dense covariances may hold."""
 MIN_WEIGHT = 1e-4
@@ -40,82 +39,13 @@ P_BEST_ROWS = 256
 DECIDED = (ChoiceOutcome("a"), ChoiceOutcome("b"), ChoiceOutcome("tie"))
 """The outcomes that speak of the difference; they share all probability."""
 
-_WRITING = threading.Lock()
-
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 NODES = torch.tensor(_NODES, dtype=torch.float64)
 NODE_WEIGHTS = torch.tensor(_WEIGHTS / _WEIGHTS.sum(), dtype=torch.float64)
 
 
-class Columns:
-    """The columns c_t (M, N), in chunks shared by every posterior that descends from the same votes.
-
-    A slot is named by what determines its content (the votes before it and the pair), so two answers to one
-    question share the slot, and a different history gets a copy of the last chunk instead of a wrong column.
-    """
-
-    def __init__(self, chunks: tuple[Tensor, ...] = (), names: tuple[list[bytes], ...] = ()) -> None:
-        self._chunks, self._names = chunks, names
-
-    def find(self, t: int, name: bytes) -> Tensor | None:
-        """Column t (M, N) if it is already there under this name."""
-        k, i = divmod(t, CHUNK)
-        if k < len(self._chunks) and i < len(self._names[k]) and self._names[k][i] == name:
-            return self._chunks[k][:, i]
-        return None
-
-    def put(self, t: int, name: bytes, column: Tensor) -> Columns:
-        """The columns with slot t filled."""
-        k, i = divmod(t, CHUNK)
-        with _WRITING:  # looking ahead runs beside the votes, in a thread of its own
-            chunks, names = self._chunks[: k + 1], self._names[: k + 1]
-            if k == len(chunks):
-                fresh = column.new_empty(len(column), CHUNK, column.shape[1])
-                chunks, names = (*chunks, fresh), (*names, [])
-            elif i < len(names[k]) and names[k][i] == name:
-                return self
-            elif i < len(names[k]):
-                chunks = (*chunks[:k], chunks[k].clone())
-                names = (*names[:k], names[k][:i])
-            chunks[k][:, i] = column
-            names[k].append(name)
-            return Columns(chunks, names)
-
-    def combine(self, weights: Tensor) -> Tensor | float:
-        """sum_t weights[:, t] c_t: (M, N)."""
-        total: Tensor | float = 0.0
-        for k, part in enumerate(torch.split(weights, CHUNK, 1)):
-            total = total + torch.bmm(part[:, None], self._chunks[k][:, : part.shape[1]])[:, 0]
-        return total
-
-    def dot(self, x: Tensor, count: int, models: Tensor | None = None) -> Tensor:
-        """The products of the first `count` columns with x (N, S), under all models or the chosen: (m, count, S)."""
-        parts = []
-        for k in range(0, count, CHUNK):
-            chunk = self._chunks[k // CHUNK][:, : count - k]
-            parts.append((chunk if models is None else chunk[models]) @ x)
-        return torch.cat(parts, 1)
-
-    def mean(self, count: int) -> Tensor:
-        """(M, count) the mean of each of the first `count` columns over the items."""
-        means = [chunk[:, : min(CHUNK, count - CHUNK * k)].mean(2) for k, chunk in enumerate(self._chunks)]
-        return torch.cat(means, 1)[:, :count]
-
-    def only(self, models: Tensor) -> Columns:
-        """The columns of the chosen models (m,)."""
-        return Columns(tuple(chunk[models] for chunk in self._chunks), tuple(list(names) for names in self._names))
-
-    def at(self, rows: Tensor, count: int, models: Tensor) -> Tensor:
-        """The first `count` columns at `rows` (S,) under `models` (m,): (m, count, S)."""
-        parts = []
-        for k in range(0, count, CHUNK):
-            times = torch.arange(min(CHUNK, count - k), device=rows.device)
-            parts.append(self._chunks[k // CHUNK][models[:, None, None], times[:, None], rows])
-        return torch.cat(parts, 1)
-
-
 @dataclass(frozen=True)
-class GridPosterior:
+class GridPosterior(Transitive):
     """Belief under M weighted models. mu, v: (M, N) means and variances; beta2: (M, T) squared column weights;
     evidence: (M,) log weights; noise: what is known of the voters."""
 
@@ -165,7 +95,7 @@ class GridPosterior:
         d, s2 = parent._moments(c, a, b, -1)
         shrink = torch.zeros_like(s2)
         for outcome in DECIDED:
-            site = moments_after(outcome, d, s2, self.noise, self.noise.slip())
+            site, _ = parent._site(outcome, a, b, d, s2, self.noise.slip())
             shrink += site.z * _shrink(site.variance, s2)
         return parent._narrowed(c, shrink, f"?{a},{b}".encode())
 
@@ -176,7 +106,7 @@ class GridPosterior:
         sign = 1 if outcome.choice == "both_bad" else -1
         parent, c = self._column(vote.a, vote.b, sign)
         d, s2 = parent._moments(c, vote.a, vote.b, sign)
-        site = moments_after(outcome, d, s2, self.noise, self.noise.slip(vote.judge))
+        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.slip(vote.judge))
         shrink = _shrink(site.variance, s2)
         name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength}".encode()
         child = parent._narrowed(c, shrink, name)
@@ -188,6 +118,7 @@ class GridPosterior:
             noise=self.noise.after(
                 outcome, vote.judge, float(parent.weights @ site.clean), chance(outcome, self.noise)
             ),
+            **changed,
         )
         return child._compacted() if compact else child
 
@@ -219,6 +150,12 @@ class GridPosterior:
         s2 = (c[:, a] + sign * c[:, b]).double().cpu()
         return (d, s2.clamp_min(1e-10)) if sign == -1 else (d / 2, (s2 / 2).clamp_min(1e-10))
 
+    def _site(
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+    ) -> tuple[Site, dict[str, Any]]:
+        """What an outcome does to x ~ N(d, s2), each (M,), and what it changes of the belief besides utilities."""
+        return moments_after(outcome, d, s2, self.noise, slip), {}
+
     def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
         beta2 = shrink.to(c)
         v = (self.v - beta2[:, None] * c * c).clamp_min(0)
@@ -241,14 +178,12 @@ class GridPosterior:
         models = models.to(self.mu.device)
         rows = torch.arange(self.n, device=self.mu.device)
         matrix = self._block(rows, models)
-        return replace(
-            self,
+        return self._only(
+            models.cpu(),
             base=DenseCovariance(matrix),
             columns=Columns(),
             beta2=self.beta2.new_zeros(len(models), 0),
-            mu=self.mu[models],
             v=matrix.diagonal(dim1=1, dim2=2).clamp_min(0).clone(),
-            evidence=self.evidence[models.cpu()],
         )
 
     def _thinned(self) -> Self:
@@ -257,15 +192,17 @@ class GridPosterior:
         if len(models) == self.base.models:
             return self
         here = models.to(self.mu.device)
-        return replace(
-            self,
+        return self._only(
+            models,
             base=self.base.only(here),
             columns=self.columns.only(here),
             beta2=self.beta2[here],
-            mu=self.mu[here],
             v=self.v[here],
-            evidence=self.evidence[models],
         )
+
+    def _only(self, models: Tensor, **rest: Any) -> Self:
+        """The belief of the chosen models (m,), with the `rest` of the fields already theirs."""
+        return replace(self, mu=self.mu[models.to(self.mu.device)], evidence=self.evidence[models], **rest)
 
     def _block(self, rows: Tensor, models: Tensor) -> Tensor:
         """(m, S, S) posterior covariance."""
@@ -297,9 +234,8 @@ class GridPosterior:
     def shortlist(self, size: int, breadth: float) -> Tensor:
         if size >= self.n:
             return torch.arange(self.n)
-        mean = self.mean()
-        bound = mean + breadth * self.sd()
-        bound[mean.argmax()] = torch.inf  # the recommended item is always among them
+        bound = self.mean() + breadth * self.sd()
+        bound[self.best()] = torch.inf  # the recommended item is always among them
         # A stable sort, not topk: equal bounds must give the same rows on every machine.
         return torch.sort(bound, descending=True, stable=True).indices[:size].sort().values
 
@@ -343,19 +279,28 @@ class GridPosterior:
             (weights / weights.sum()).double(), mean.double().cpu(), variance.double().cpu().clamp_min(1e-12)
         )
 
+    def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (m, P) of what votes on pairs depend on, from those of u_a - u_b under `models` (m,)."""
+        return mean, variance
+
     def difference(self, pairs: Tensor) -> Difference:
         pairs = pairs.reshape(-1, 2)
-        w, mean, variance = self._mixture(pairs, self.heavy(self.base.models, 1 - 1e-6))
+        heavy = self.heavy(self.base.models, 1 - 1e-6)
+        w, mean, variance = self._mixture(pairs, heavy)
         first = w @ mean
         second = w @ (variance + mean**2) - first**2
         probability = torch.zeros_like(first)
-        for weight, m, s2 in zip(w, mean, variance, strict=True):
+        for weight, m, s2 in zip(w, *self._asked(pairs, heavy, mean, variance), strict=True):
             x = m[:, None] + s2.sqrt()[:, None] * NODES
             probability += weight * (torch.sigmoid(x) @ NODE_WEIGHTS)
         slip = self.noise.slip()
         return Difference(first, second, (1 - slip) * probability + slip / 2)
 
     def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        return self._sample(n, rng, rows)[0]
+
+    def _sample(self, n: int, rng: np.random.Generator, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(n, S) draws of utilities, and (n,) the model that each is from."""
         rows = torch.arange(self.n) if rows is None else rows
         w = self.weights
         heavy = self.heavy(SAMPLED_MODELS, 0.99)
@@ -371,7 +316,8 @@ class GridPosterior:
             model = torch.tensor([int(m)], device=self.mu.device)
             block = self._block(rows.to(self.mu.device), model)[0].double().cpu()
             draws[part] = noise[part] @ root(block).T + self.mu[m, rows.to(self.mu.device)].double().cpu()
-        return draws[torch.as_tensor(rng.permutation(n))]
+        order = torch.as_tensor(rng.permutation(n))
+        return draws[order], torch.repeat_interleave(torch.arange(len(w)), torch.as_tensor(counts))[order]
 
     def p_best(self) -> Tensor:
         rows = self.shortlist(P_BEST_ROWS, 2.5)

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from elicit.basis import CHUNK_ROWS, Table
-from elicit.gaussian import SAMPLED_MODELS, Columns, GridPosterior, root
+from elicit.columns import Columns
+from elicit.gaussian import SAMPLED_MODELS, GridPosterior, root
 from elicit.kernels import DenseCovariance, OwnCovariance
 from elicit.posterior import Mixture
 

@@ -62,6 +62,15 @@ class Posterior(Protocol):
         """(N,) posterior mean utilities in logits, on CPU."""
         ...
 
+    @property
+    def transitive(self) -> bool:
+        """Whether utilities explain the votes: it is likelier than not that preferences do not run in circles."""
+        ...
+
+    def best(self) -> int:
+        """The row of the recommended item."""
+        ...
+
     def sd(self, *, centred: bool = False) -> Tensor:
         """(N,) posterior standard deviations in logits, on CPU.
 
@@ -81,6 +90,15 @@ class Posterior(Protocol):
         """(n, S) joint draws of the utilities of `rows` (S,), or of all items (n, N)."""
         ...
 
+    def preferences(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        """(n, S, S) joint draws of the logits of one of `rows` (S,) being preferred to another; antisymmetric."""
+        ...
+
+    def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        """(n, S) joint draws of what the best item has most of: utility, or, where preferences run in circles, other
+        items that it is preferred to."""
+        ...
+
     def shortlist(self, size: int, breadth: float) -> Tensor:
         """(S,) rows of the recommended item and of those with the highest mean + breadth x sd, in row order."""
         ...
@@ -92,6 +110,24 @@ class Posterior(Protocol):
     def anticipate(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
         ...
+
+
+class Transitive:
+    """What a belief says of preferences where utilities are all there is: who has the higher one is preferred."""
+
+    @property
+    def transitive(self) -> bool:
+        return True
+
+    def best(self: Posterior) -> int:
+        return int(self.mean().argmax())
+
+    def preferences(self: Posterior, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        draws = self.sample(n, rng, rows)
+        return draws[:, :, None] - draws[:, None, :]
+
+    def values(self: Posterior, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        return self.sample(n, rng, rows)
 
 
 class UtilityModel(Protocol):

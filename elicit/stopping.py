@@ -88,12 +88,12 @@ def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence
 
 
 def regret_draws(posterior: Posterior, votes: int) -> Tensor:
-    """(SAMPLES,) posterior draws of the regret of the item with the highest mean."""
+    """(SAMPLES,) posterior draws of the regret of the recommended item."""
     rows = posterior.shortlist(ROWS, 2.5)
     mean = posterior.mean()
     rest = posterior.n - len(rows)
-    draws = posterior.sample(SAMPLES, stream(0, "stop", votes), rows)
-    chosen = draws[:, int((rows == mean.argmax()).nonzero()[0, 0])]
+    draws = posterior.values(SAMPLES, stream(0, "stop", votes), rows)
+    chosen = draws[:, int((rows == posterior.best()).nonzero()[0, 0])]
     pool = (draws.sum(1) + (mean.sum() - mean[rows].sum() if rest else 0.0)) / posterior.n
     best = draws.max(1).values
     return (best - chosen) / (best - pool).clamp_min(1e-9)

@@ -166,10 +166,11 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JudgeFailure(msgspec.Struct, frozen=True):
-    """A judge could not answer; never a vote."""
+    """A judge could not answer; never a vote. `lasting`: it will not answer any other query of this run either."""
 
     judge: str
     why: str
+    lasting: bool = False
 
 
 def hash_of(value: Any) -> str:

@@ -6,12 +6,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adapters.tables import Kind
 from elicit.types import BadInputError
+
+if TYPE_CHECKING:
+    from studies.study import Study
 
 STUDY = click.argument("study", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else.")
@@ -188,19 +191,44 @@ def export(study: Path, output: str, form: Kind | None, table: str) -> None:
     say(f"wrote {rows} rows to {'stdout' if output == '-' else output}")
 
 
-@click.command(epilog=example("elicit replay jokes --verify"))
+@click.command(epilog=example("elicit replay jokes --selector thompson,random --seeds 10"))
 @STUDY
 @click.option(
     "--verify", is_flag=True, help="Recompute every decision and report the first that differs (the default)."
 )
+@click.option("--selector", help="Replay the recorded votes under these selectors instead; comma-separated.")
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Replays of each selector.")
+@click.option("--votes", type=click.IntRange(1), help="At most so many votes a replay; default all.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default one per core.")
+@click.option("--out", type=click.Path(path_type=Path), help="Finished replays are kept here (.jsonl).")
 @JSON
-def replay(study: Path, verify: bool, as_json: bool) -> int:
-    """Recompute every decision of STUDY from its log. Never asks anybody anything. Exit code 1: divergence."""
-    from studies.replay import verify as verify_study
+def replay(
+    study: Path,
+    verify: bool,
+    selector: str | None,
+    seeds: int,
+    votes: int | None,
+    workers: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Recompute every decision of STUDY from its log (exit code 1: divergence), or ask how it would have gone under
+    another selector. Never asks anybody anything."""
     from studies.study import Study
 
-    with Study.open(study, writable=False) as opened, progress(opened.state.seq, "events") as step:
-        found = verify_study(opened, step)
+    if verify and selector:
+        raise BadInputError("--verify recomputes what was decided, --selector what was not; give one of them")
+    with Study.open(study, writable=False) as opened:
+        if selector:
+            return _otherwise(opened, selector, votes, seeds, workers, out, as_json)
+        return _again(opened, as_json)
+
+
+def _again(study: Study, as_json: bool) -> int:
+    from studies.replay import verify
+
+    with progress(study.state.seq, "events") as step:
+        found = verify(study, step)
     values = {"status": found.status, "checked": found.checked, "event": found.event, "why": found.why}
     if as_json:
         click.echo(json.dumps(values))
@@ -209,6 +237,33 @@ def replay(study: Path, verify: bool, as_json: bool) -> int:
     else:
         click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
     return 1 if found.status == "divergence" else 0
+
+
+def _otherwise(
+    study: Study, selector: str, votes: int | None, seeds: int, workers: int | None, out: Path | None, as_json: bool
+) -> int:
+    from studies.bench.commands import measured, show
+    from studies.bench.summaries import number, over_votes
+    from studies.counterfactual import counterfactual
+
+    names = list(dict.fromkeys(name.strip() for name in selector.split(",") if name.strip()))
+    runs = len(names) * seeds + 1
+    result = measured(lambda plan: counterfactual(study, names, votes, seeds, plan), runs, workers, out)
+    if result is None:
+        return 3
+    show(
+        result,
+        as_json,
+        None,
+        "simple_regret",
+        lambda s: [
+            *over_votes(s, "simple_regret"),
+            ("± se", number("simple_regret_se")),
+            ("same best", number("same_best", ".0%")),
+            ("coverage", number("coverage", ".0%")),
+        ],
+    )
+    return 0
 
 
 @click.command(epilog=example("elicit backup jokes jokes-backup"))

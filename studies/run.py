@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from elicit import registry
-from elicit.judging import Judge
+from elicit.judging import Judge, ModelJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
 from studies.study import Study
 
@@ -15,7 +15,7 @@ def run(study: Study, votes: int | None, report: Callable[[int], None], *, until
     """Collect up to `votes` votes more (None: until the stop rule or the budget); returns why it ended.
 
     report: called after each vote with how many there are. Interrupting loses nothing: every vote is in the log.
-    A query that no judge can answer is passed over. Raises BadInputError where no judge is configured.
+    A query that no judge can answer is passed over. Raises BadInputError where no judge is configured, or one is down.
     """
     judges: dict[str, Judge] = {}
     for spec in study.spec.judges:
@@ -33,6 +33,23 @@ def run(study: Study, votes: int | None, report: Callable[[int], None], *, until
 async def _run(
     study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
 ) -> str:
+    models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
+    try:
+        for model in models:
+            await model.check()
+        people = [live.vote for live in study.state.votes if live.vote.judge not in judges]
+        for judge in judges.values():
+            if isinstance(judge, TaughtJudge):
+                judge.learn_from(people)
+        return await _until_done(study, judges, votes, report, until_stop)
+    finally:
+        for model in models:
+            await model.end()
+
+
+async def _until_done(
+    study: Study, judges: dict[str, Judge], votes: int | None, report: Callable[[int], None], until_stop: bool
+) -> str:
     done = 0
     name = next(iter(judges))
     while votes is None or done < votes:
@@ -42,6 +59,8 @@ async def _run(
         if query is None:
             return study.exhausted(name) or "no pair is left to ask"
         answer = await _first_answer(judges.values(), query)
+        if isinstance(answer, JudgeFailure) and answer.lasting:
+            return answer.why
         if isinstance(answer, Vote):
             study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds)
         else:
@@ -53,10 +72,11 @@ async def _run(
 
 async def _first_answer(judges: Iterable[Judge], query: Query) -> Vote | JudgeFailure:
     """The vote of the first judge that can give one, or why none can."""
-    failures = []
+    failures: list[JudgeFailure] = []
     for judge in judges:
         answer = await judge.judge(query)
         if isinstance(answer, Vote):
             return answer
-        failures.append(f"{answer.judge}: {answer.why}")
-    return JudgeFailure("", "; ".join(failures))
+        failures.append(answer)
+    why = "; ".join(f"{failure.judge}: {failure.why}" for failure in failures)
+    return JudgeFailure("", why, all(failure.lasting for failure in failures))

@@ -79,8 +79,8 @@ WHY = {
     "question": "asked above the two panes",
     "guidelines": "Markdown, shown on the g key",
     "reasons": "tags a voter may attach to a vote",
-    "model": "utility model: default, gp, bradley_terry, or path/to/file.py:Class",
-    "selector": "what is asked next: default, eubo, eig, swap, thompson, random, or path/to/file.py:Class",
+    "model": "utility model: default, gp, bradley_terry, intransitive, or path/to/file.py:Class",
+    "selector": "what is asked next: default, eubo, copeland, eig, swap, thompson, random, or path/to/file.py:Class",
     "embedder": "how texts become features: wordllama, or none (fixed after the first vote)",
     "scores": "features that should go up with quality; votes teach how far to trust them (fixed after the first vote)",
 }

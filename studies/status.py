@@ -18,9 +18,10 @@ Z90 = 1.6449
 
 
 def leaders(study: Study) -> tuple[LeaderRow, ...]:
-    """All items, the highest posterior mean utility first."""
+    """All items, the recommended one first, then the highest posterior mean utility."""
     engine, state = study.engine, study.state
     mean, sd = engine.utilities()
+    order = np.where(np.arange(len(mean)) == engine.best(), np.inf, mean)
     p_best = engine.p_best()
     votes: Counter[int] = Counter()
     for live in state.votes:
@@ -37,7 +38,7 @@ def leaders(study: Study) -> tuple[LeaderRow, ...]:
             p_best=float(p_best[row]),
             votes=votes[row],
         )
-        for rank, row in enumerate((int(r) for r in np.argsort(-mean, kind="stable")), start=1)
+        for rank, row in enumerate((int(r) for r in np.argsort(-order, kind="stable")), start=1)
     )
 
 
@@ -105,6 +106,7 @@ def why(study: Study, number: int) -> str:
     belief += f"±{query.why['sd']:.1f} logits"
     reason = {
         "eubo": "the better of the two was expected to be the best there is",
+        "champion": "one of the two was expected to be the best there is",
         "eig": f"the answer was expected to teach {query.score:.2f} bits",
         "thompson": f"both looked like the best in some draw (chance {query.propensity:.1%})",
         "random": "drawn at random",

@@ -1,9 +1,9 @@
 """The default model: nobody has to choose.
 
-Items that are ids only get Bradley-Terry. Items of which something is known get the Gaussian process, whose grid
-averages over kernels, amplitudes and features that say nothing at all from the first vote on; from JOIN votes on the
-neural utility is averaged in, by how well each foretells the votes. Before that a network knows no better than the
-grid, and costs more.
+Items that are ids only get Bradley-Terry, with residuals of pairs where there are not too many. Items of which
+something is known get the Gaussian process, whose grid averages over kernels, amplitudes and features that say nothing
+at all from the first vote on; from five hundred votes on the neural utility is averaged in, by how well each foretells
+the votes. Before that a network knows no better than the grid, and costs more.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ import torch
 
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
-from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
-from elicit.models.neural import Neural, NeuralPosterior
+from elicit.models.intransitive import Intransitive
+from elicit.models.neural import NeuralPosterior, seen_by_networks
+from elicit.networks import Training
 from elicit.posterior import Knowledge, Posterior
 from elicit.types import Vote
 
-JOIN = 512
+TRAIN = 341
+"""Votes at which a network begins to train; it joins at half as many more."""
+
+WELCOME = float(np.log(0.1 / 0.9))
+"""Log odds with which it joins: in small pools it seldom foretells better, and it has to show that it does."""
 LARGEST = 20_000
 """Larger pools are left to the Gaussian process: a network would have to look at every item again and again."""
 
@@ -31,20 +36,19 @@ LARGEST = 20_000
 class Joined(Averaged):
     """The average, and the network that joins it later; it has learnt nothing yet but keeps the votes."""
 
-    waiting: NeuralPosterior | None = None
+    waiting: Training | None = None
 
     def after(self, vote: Vote) -> Joined:
         """The belief after one more vote."""
         parts = tuple(part.update([vote]) for part in self.parts)
         if self.waiting is None or vote.outcome.choice == "skip":
             return replace(self, parts=parts).without_the_unheard()
-        waiting = replace(self.waiting, history=self.waiting.history.with_vote(vote), noise=parts[0].noise)
-        if len(waiting.history.rows) < JOIN:
+        waiting = self.waiting.after(vote, parts[0].noise)
+        if not waiting.ready:
             return replace(self, parts=parts, waiting=waiting)
-        network = waiting.trained()
-        # It joins with as much weight as those that are there have together.
-        level = torch.logsumexp(torch.stack([part.log_evidence for part in parts]), 0) - network.log_evidence
-        return Joined((*parts, replace(network, evidence=network.evidence + level)))
+        network = NeuralPosterior.trained(waiting)
+        together = torch.logsumexp(torch.stack([part.log_evidence for part in parts]), 0)
+        return Joined((*parts, network.weighing(together + WELCOME)))
 
 
 class Default:
@@ -52,11 +56,11 @@ class Default:
 
     def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
         if known.features is None and known.scores is None:
-            return BradleyTerry().init(n_items, known, device)
+            return Intransitive().init(n_items, known, device)
         process = GaussianProcess().init(n_items, known, device)
         if n_items > LARGEST or known.features is None:
             return process
-        return Joined((process,), Neural().init(n_items, known, device))
+        return Joined((process,), Training.on(seen_by_networks(known, device), TRAIN))
 
     def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
         if isinstance(posterior, GridPosterior):

@@ -99,10 +99,10 @@ def selection(
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.selection(found, chosen, votes, plan, noise)
 
-    result = _measured(measure, len(found) * len(set(chosen)), workers, out)
+    result = measured(measure, len(found) * len(set(chosen)), workers, out)
     if result is None:
         return 3
-    _show(
+    show(
         result,
         as_json,
         plot,
@@ -153,10 +153,10 @@ def tuning(
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.tuning(pools, chosen, votes, seeds, utility_sd, plan)
 
-    result = _measured(measure, len(pools) * len(set(chosen)) * seeds, workers, out)
+    result = measured(measure, len(pools) * len(set(chosen)) * seeds, workers, out)
     if result is None:
         return 3
-    _show(
+    show(
         result,
         as_json,
         plot,
@@ -201,10 +201,10 @@ def dueling(
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.dueling(read, chosen, votes, seeds, plan)
 
-    result = _measured(measure, len(read) * len(set(chosen)) * seeds, workers, out)
+    result = measured(measure, len(read) * len(set(chosen)) * seeds, workers, out)
     if result is None:
         return 3
-    _show(
+    show(
         result,
         as_json,
         plot,
@@ -311,7 +311,7 @@ def latency(
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.latency(sizes, dim, marks, device, chosen, window, seed, plan)
 
-    result = _measured(measure, len(set(sizes)) * len(set(chosen)), 1, out)
+    result = measured(measure, len(set(sizes)) * len(set(chosen)), 1, out)
     if result is None:
         return 3
     if as_json:
@@ -332,7 +332,7 @@ def latency(
     return 0
 
 
-def _measured(
+def measured(
     measure: Callable[[Any], dict[str, Any]], runs: int, workers: int | None, out: Path | None
 ) -> dict[str, Any] | None:
     """What `measure` gives under a progress bar, or None when it was interrupted and that has been said."""
@@ -354,7 +354,7 @@ def _measured(
         return None
 
 
-def _show(
+def show(
     result: dict[str, Any],
     as_json: bool,
     plot: Path | None,

@@ -24,8 +24,10 @@ def posterior_of(n: int, votes: Sequence[Vote] = (), model: str = "gp") -> Poste
     return made.update(made.init(n, Knowledge(FEATURES[:n]), "cpu"), votes, stream(0, "update"))
 
 
-def select(name: str, posterior: Posterior, candidates: Candidates, k: int = 1, seed: int = 0) -> list[Pick]:
-    return registry.selector(name).select(posterior, [], candidates, k, stream(seed, "select"))
+def select(
+    name: str, posterior: Posterior, candidates: Candidates, k: int = 1, seed: int = 0, cast: Sequence[Vote] = ()
+) -> list[Pick]:
+    return registry.selector(name).select(posterior, cast, candidates, k, stream(seed, "select"))
 
 
 votes = st.lists(
@@ -44,12 +46,12 @@ votes = st.lists(
 @given(votes, st.integers(1, 66), st.integers(0, 100))
 def test_picks_are_admissible_distinct_and_reproducible(name: str, cast: list[Vote], k: int, seed: int) -> None:
     posterior = posterior_of(12, cast)
-    picks = select(name, posterior, Candidates(12), k, seed)
+    picks = select(name, posterior, Candidates(12), k, seed, cast)
     pairs = {(min(p.a, p.b), max(p.a, p.b)) for p in picks}
     assert len(pairs) == len(picks) == k
     assert all(0 <= a < b < 12 for a, b in pairs)
     assert all(0 < p.propensity <= 1 and np.isfinite(p.score) for p in picks)
-    assert picks == select(name, posterior, Candidates(12), k, seed)
+    assert picks == select(name, posterior, Candidates(12), k, seed, cast)
 
 
 @pytest.mark.parametrize("name", SELECTORS)
@@ -60,6 +62,19 @@ def test_what_is_to_be_avoided_is_avoided(name: str, avoid: set[tuple[int, int]]
     picks = select(name, posterior_of(10), candidates, 45 - len(avoid))
     assert len(picks) == 45 - len(avoid)
     assert not {(min(p.a, p.b), max(p.a, p.b)) for p in picks} & avoid
+
+
+@pytest.mark.parametrize("name", SELECTORS)
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(votes, st.integers(0, 8)), min_size=2, max_size=5))
+def test_what_was_asked_before_decides_nothing(name: str, asked: list[tuple[list[Vote], int]]) -> None:
+    """One selector serves a study, what may come next in it, and what comes after an undo."""
+    used, posterior, candidates = registry.selector(name), posterior_of(12), Candidates(12)
+    whole = asked[0][0]
+    for cast, kept in asked:
+        told = tuple(whole[:kept] + cast)
+        fresh = registry.selector(name).select(posterior, told, candidates, 2, stream(1, "select"))
+        assert used.select(posterior, told, candidates, 2, stream(1, "select")) == fresh
 
 
 @pytest.mark.parametrize("name", SELECTORS)

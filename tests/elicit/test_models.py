@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit import registry
-from elicit.gaussian import CHUNK, DECIDED, KEPT, GridPosterior
+from elicit.columns import CHUNK
+from elicit.gaussian import DECIDED, KEPT, GridPosterior
 from elicit.outcomes import chance, likelihood
 from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream

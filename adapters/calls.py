@@ -1,0 +1,120 @@
+"""The book of calls: every reply that was paid for, so that none is paid for twice, and how much money is left.
+
+A file of its own in the study's folder (SQLite, write-ahead logging), beside the log; without it the study is whole,
+but its judges have to be paid again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+from sqlite_utils import Database
+
+from adapters.chat import Reply
+from elicit.types import BadInputError
+
+FILE = "calls.db"
+
+
+class Prices(msgspec.Struct, frozen=True):
+    """Money for a million tokens read and a million written."""
+
+    read: float
+    written: float
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """Money for so many tokens."""
+        return (tokens_in * self.read + tokens_out * self.written) / 1e6
+
+
+class BudgetError(Exception):
+    """The next call could cost more than is left."""
+
+
+class CallBook:
+    """The calls of one judge in the study of `folder`; opened at first use.
+
+    budget: money that all its calls together may cost, resumed runs included; None: no limit. What the next call may
+    cost at most is reserved before it, so that the budget holds however many are under way.
+    """
+
+    def __init__(self, folder: Path, judge: str, prices: Prices, budget: float | None = None) -> None:
+        self._path, self._judge, self.prices, self._budget = folder / FILE, judge, prices, budget
+        self._connection: sqlite3.Connection | None = None
+        self._reserved = 0.0
+
+    def find(self, key: str) -> Reply | None:
+        """The reply that was paid for under this key, by any judge of the study."""
+        row = self._run("SELECT reply FROM calls WHERE key = ? AND reply IS NOT NULL LIMIT 1", key)
+        return None if row is None else msgspec.json.decode(str(row[0]), type=Reply)
+
+    @property
+    def spent(self) -> float:
+        """Money this judge's calls have cost so far, in this run and before."""
+        row = self._run("SELECT COALESCE(SUM(cost), 0) FROM calls WHERE judge = ?", self._judge)
+        return float(row[0]) if row else 0.0
+
+    def reserve(self, most: float) -> None:
+        """Put aside what a call may cost at most.
+
+        Raises BudgetError where that is more than is left.
+        """
+        if self._budget is not None:
+            left = self._budget - self.spent - self._reserved
+            if most > left:
+                raise BudgetError(f"its budget is spent: {max(left, 0):.4g} of {self._budget:g} is left")
+        self._reserved += most
+
+    def settle(self, most: float, key: str, reply: Reply | None) -> float:
+        """Book the call that `most` was put aside for and return its cost; it is on disk then.
+
+        A call without a reply may have been billed all the same, so it counts in full.
+        """
+        self._reserved -= most
+        tokens_in, tokens_out = (reply.tokens_in, reply.tokens_out) if reply else (0, 0)
+        cost = self.prices.cost(tokens_in, tokens_out) if reply else most
+        said = msgspec.json.encode(reply).decode() if reply else None
+        self._run(
+            "INSERT INTO calls (key, judge, tokens_in, tokens_out, cost, reply) VALUES (?, ?, ?, ?, ?, ?)",
+            *(key, self._judge, tokens_in, tokens_out, cost, said),
+        )
+        return cost
+
+    def release(self, most: float) -> None:
+        """Take back what was put aside for a call that nobody bills."""
+        self._reserved -= most
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _run(self, statement: str, *values: str | int | float | None) -> tuple[str | float, ...] | None:
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            row: tuple[str | float, ...] | None = self._connection.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise BadInputError(
+                f"{self._path} cannot be used ({error}); make room, or move it away: it holds replies already paid for"
+            ) from None
+        return row
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            db = Database(connection, use_counts_table=False)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            table = db.table("calls")
+            columns = {"key": str, "judge": str, "tokens_in": int, "tokens_out": int, "cost": float, "reply": str}
+            table.create(columns, if_not_exists=True)
+            table.create_index(["key"], if_not_exists=True)
+            table.create_index(["judge"], if_not_exists=True)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection

@@ -1,0 +1,240 @@
+"""What the judges that ask a language model have in common: options, the endpoint, the vote, what it would cost."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
+
+import jinja2
+import msgspec
+
+from adapters import prompting
+from adapters.answers import ParseError
+from adapters.calls import BudgetError, CallBook, Prices
+from adapters.chat import Api, Reply, Request
+from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError
+from elicit.judging import Estimate
+from elicit.randomness import stream
+from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
+
+T = TypeVar("T")
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+AtLeastZero = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+_OURS = {"model", "messages", "system", "max_tokens", "max_completion_tokens", "temperature", "n", "stream"}
+_ESTIMATED = 100  # pairs whose prompts an estimate writes
+
+
+class Asked(NamedTuple):
+    """What is put to the model: its prompt's two parts, and the JSON schema of the reply, None for prose."""
+
+    system: str
+    user: str
+    schema: dict[str, Any] | None = None
+
+
+@dataclass(kw_only=True, eq=False)
+class AskingJudge(ABC):
+    """A judge behind an OpenAI-compatible or Anthropic endpoint; its fields are its options in `study.toml`.
+
+    endpoint: its address with the version, "https://api.openai.com/v1". model: its name there. api: "openai" or
+    "anthropic". key: the environment variable that holds the API key. prompt: a TOML file of the user's own instead of
+    the built-in one, relative to the study. price_in, price_out: money for a million
+    tokens. budget: money it may spend in this study. samples: how often to ask where the endpoint gives no
+    log-probabilities; more than one are drawn at temperature 1 unless `temperature` is given. concurrency,
+    per_minute, timeout, retries, backoff, parameters: as `adapters.endpoint.Endpoint` has them.
+    """
+
+    MODE: ClassVar[str]
+    """The name of its prompt in `adapters/prompts/`."""
+    LABELS: ClassVar[range]
+    """How many labels its prompt may have."""
+
+    endpoint: str
+    model: str
+    api: Api = "openai"
+    key: str = ""
+    prompt: str = ""
+    price_in: AtLeastZero | None = None
+    price_out: AtLeastZero | None = None
+    budget: AtLeastZero | None = None
+    samples: Count = 1
+    temperature: AtLeastZero | None = None
+    max_tokens: Count | None = None
+    concurrency: Count = 8
+    per_minute: Positive | None = None
+    timeout: Positive = 60.0
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 5
+    backoff: Positive = 1.0
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self), include_extras=True)
+        for option in dataclasses.fields(self):
+            try:
+                msgspec.convert(getattr(self, option.name), hints[option.name])
+            except msgspec.ValidationError as error:
+                what = str(error)[0].lower() + str(error)[1:]
+                raise BadInputError(f"judge {self.MODE}: option {option.name}: {what}; mend it in study.toml") from None
+        if taken := _OURS & self.parameters.keys():
+            raise BadInputError(
+                f"judge {self.MODE}: option parameters holds {', '.join(sorted(taken))}, which the judge sets itself; "
+                "take it out, and use the options model, max_tokens, temperature and samples"
+            )
+        # A key put here by mistake is not repeated.
+        if not re.fullmatch(r"([A-Z_][A-Z0-9_]*)?", self.key):
+            raise BadInputError(
+                f'judge {self.MODE}: option key names an environment variable, as in key = "OPENAI_API_KEY", and what '
+                "it says is no such name; keep the key itself out of the study"
+            )
+
+    def begin(self, name: str, items: Sequence[Item], pairs: Sequence[tuple[str, int, int]], folder: Path) -> None:
+        self._name, self._items, self._pairs = name, items, pairs
+        prices = Prices(self.price_in or 0.0, self.price_out or 0.0)
+        if self.budget is not None and (self.price_in is None or self.price_out is None):
+            raise BadInputError(
+                f"judge {name!r}: a budget needs prices; add price_in and price_out, money for a million tokens "
+                "(0 for a model of your own)"
+            )
+        try:
+            self._endpoint = Endpoint(
+                url=self.endpoint,
+                api=self.api,
+                model=self.model,
+                key=self.key,
+                book=CallBook(folder, name, prices, self.budget),
+                parameters=self.parameters,
+                concurrency=self.concurrency,
+                per_minute=self.per_minute,
+                timeout=self.timeout,
+                retries=self.retries,
+                backoff=self.backoff,
+            )
+            self._prompt = prompting.read_prompt(
+                folder / self.prompt if self.prompt else prompting.FOLDER / f"{self.MODE}.toml"
+            )
+            if len(self._prompt.answer.labels) not in self.LABELS:
+                wanted = " or ".join(str(n) for n in self.LABELS)
+                raise BadInputError(
+                    f"its prompt needs {wanted} labels in [answer], and has {self._prompt.answer.labels}"
+                )
+            if len(items) > 1:
+                self._ask(Query(0, 1))
+        except BadInputError as error:
+            raise BadInputError(f"judge {name!r}: {error}") from None
+        except jinja2.TemplateError as error:
+            raise BadInputError(f"judge {name!r}: its prompt cannot be filled ({error}); mend the template") from None
+
+    async def judge(self, query: Query) -> Vote | JudgeFailure:
+        try:
+            answers = await _all(self._replies(one) for one in self._ask(query))
+            read = self._read(*([answer.reply for answer in several] for several in answers))
+        except (EndpointError, BudgetError, ParseError) as error:
+            lasting = isinstance(error, BudgetError) or (isinstance(error, RefusedError) and error.lasting)
+            return JudgeFailure(self._name, str(error), lasting)
+        made = [answer for several in answers for answer in several]
+        verdict = msgspec.structs.replace(
+            read,
+            model=self.model,
+            prompt=self._prompt_hash(query),
+            tokens_in=sum(answer.reply.tokens_in for answer in made),
+            tokens_out=sum(answer.reply.tokens_out for answer in made),
+            cost=sum(answer.cost for answer in made),
+            calls=len(made),
+            cached=sum(answer.cached for answer in made),
+        )
+        return Vote(query.a, query.b, self._outcome(verdict), self._name, verdict=verdict)
+
+    async def check(self) -> None:
+        try:
+            await self._endpoint.check()
+        except BadInputError as error:
+            raise BadInputError(f"judge {self._name!r}: {error}") from None
+
+    def estimate(self, queries: int) -> Estimate:
+        """See `elicit.judging.ModelJudge`; from the prompts of at most a hundred pairs, rather too much."""
+        n = len(self._items)
+        if self._pairs:
+            pairs = [(a, b) for _, a, b in self._pairs]
+            chosen = stream(0, "estimate").permutation(len(pairs))[: min(_ESTIMATED, queries)]
+            asked = [one for k in chosen for one in self._ask(Query(*pairs[k]))]
+        else:
+            drawn = [stream(0, "estimate", k).choice(n, 2, replace=False) for k in range(min(_ESTIMATED, queries))]
+            asked = [one for a, b in drawn for one in self._ask(Query(int(a), int(b)))]
+        calls = 2 * self.samples * queries
+        read = sum(self._request(one, 0).tokens_in for one in asked)
+        tokens_in = -(-calls * read // max(len(asked), 1))
+        tokens_out = calls * self._longest
+        priced = self.price_in is not None and self.price_out is not None
+        cost = Prices(self.price_in or 0.0, self.price_out or 0.0).cost(tokens_in, tokens_out) if priced else None
+        return Estimate(queries, calls, tokens_in, tokens_out, cost)
+
+    async def end(self) -> None:
+        await self._endpoint.close()
+
+    @abstractmethod
+    def _ask(self, query: Query) -> tuple[Asked, Asked]:
+        """The two questions that a query takes: in both orders, or about both responses."""
+
+    @abstractmethod
+    def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
+        """What the replies to the two questions say. Raises ParseError where they say nothing."""
+
+    @abstractmethod
+    def _told(self) -> Mapping[str, Any]:
+        """What the configuration puts into the prompt."""
+
+    def _pair(self, first: int, second: int) -> dict[str, str]:
+        """The texts of two items in the order shown, with what both respond to."""
+        one, other = self._items[first], self._items[second]
+        return {"context": one.context or other.context, "first": one.shown_text, "second": other.shown_text}
+
+    def _prompt_hash(self, query: Query) -> str:
+        """Names the prompt before any text of the query is in it."""
+        return hash_of([msgspec.to_builtins(self._prompt), self._told()])
+
+    def _outcome(self, verdict: Verdict) -> ChoiceOutcome:
+        logit = verdict.logit
+        return ChoiceOutcome("a" if logit > 0 else "b" if logit < 0 else "tie")
+
+    @property
+    def _longest(self) -> int:
+        return self.max_tokens or self._prompt.answer.max_tokens
+
+    def _request(self, asked: Asked, sample: int) -> Request:
+        sampled = self.samples > 1 and self.temperature is None
+        return Request(
+            asked.system,
+            asked.user,
+            self._longest,
+            1.0 if sampled else self.temperature or 0.0,
+            () if asked.schema else self._prompt.answer.labels,
+            asked.schema or {},
+            sample,
+        )
+
+    async def _replies(self, asked: Asked) -> list[Answer]:
+        """One answer if it comes with log-probabilities, else as many as samples are wanted."""
+        first = await self._endpoint.ask(self._request(asked, 0))
+        if first.reply.tokens or self.samples == 1:
+            return [first]
+        return [first, *await _all(self._endpoint.ask(self._request(asked, k)) for k in range(1, self.samples))]
+
+
+async def _all(asking: Iterable[Awaitable[T]]) -> list[T]:
+    """What all of them bring. Each is waited for even where another fails: what it brings is kept for the next time."""
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    brought = []
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+        brought.append(one)
+    return brought
