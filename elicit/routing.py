@@ -61,8 +61,9 @@ class Case:
         return replace(self, verdicts={**self.verdicts, judge: verdict}, asked=(*self.asked, judge))
 
     def answered(self, outcome: Outcome, human: str = "human") -> Case:
-        """With one more answer of a human."""
-        return replace(self, outcomes={**self.outcomes, human: outcome}, asked=(*self.asked, human))
+        """With one more answer of a human; who answers twice is two."""
+        name = human if human not in self.outcomes else f"{human} ({len(self.outcomes) + 1})"
+        return replace(self, outcomes={**self.outcomes, name: outcome}, asked=(*self.asked, name))
 
     def without(self, name: str) -> Case:
         """With one more who was asked and could not answer."""
