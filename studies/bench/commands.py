@@ -262,13 +262,13 @@ def routing(
     else:
         recorded = [streams.read(Path(pairs), judgments, questions, _names(judges), judge_price)] * seeds
     chosen, shares = _names(routers) or [], _shares(human_share)
-    result = _measured(
+    result = measured(
         lambda plan: bench_.routing(recorded, chosen, shares, plan, told), len(set(chosen)) * seeds, workers, out
     )
     if result is None:
         return 3
     over = "human_share"
-    _show(
+    show(
         result,
         as_json,
         plot,
