@@ -31,13 +31,19 @@ Vector = NDArray[np.float64]
 
 PRIOR: dict[str, tuple[float, float]] = {
     "model": (0.8, 0.4),
+    "alone": (0.0, 0.3),
     "judges": (0.6, 0.3),
     "judge": (0.0, 0.6),
     "gap": (0.0, 0.4),
     "topic": (0.0, 0.25),
 }
 """Mean and sd of the weights by the kind of term: the first word of its name."""
-TIE_PRIOR: dict[str, tuple[float, float]] = {"even": (-0.5, 0.5), "flips": (0.7, 0.5), "ties": (0.7, 0.5)}
+TIE_PRIOR: dict[str, tuple[float, float]] = {
+    "even": (-0.5, 0.5),
+    "flips": (0.7, 0.5),
+    "ties": (0.7, 0.5),
+    "absent": (0.0, 0.5),
+}
 """The same for log nu."""
 CORRELATION = 0.6
 """Of two judges' errors, before any are seen; worth SEEN queries on which both could be wrong."""
@@ -154,7 +160,8 @@ class Fusion:
     def features(self, case: Case) -> dict[str, float]:
         """What changes sign with a and b, by the name of its weight.
 
-        "model": the utility model's log-odds, moderated by its variance (MacKay 1992). "judges": the sum of the judges'
+        "model": the utility model's log-odds, moderated by its variance (MacKay 1992). "alone": the same where no judge
+        was heard. "judges": the sum of the judges'
         log-odds, debiased, each divided by 1 + (n - 1) CORRELATION, n being how many were heard. "judge NAME": what one
         of them adds over what all have in common. "topic NAME": the judges' sum on that topic alone. "gap NAME".
         """
@@ -165,7 +172,9 @@ class Fusion:
         }
         share = 1 + (len(logits) - 1) * CORRELATION
         found = {"model": case.mean / float(np.sqrt(1 + np.pi * case.variance / 8))}
-        if logits:
+        if not logits:
+            found["alone"] = found["model"]
+        else:
             found["judges"] = sum(logits.values()) / share
             found |= {f"judge {judge}": logit / share for judge, logit in logits.items()}
             if case.topic:
@@ -174,12 +183,14 @@ class Fusion:
 
     @staticmethod
     def symmetric(case: Case) -> dict[str, float]:
-        """What does not change sign: 1, the share of the judges whose orders disagree, the mean tie they gave."""
+        """What does not change sign: 1, the share of the judges whose orders disagree, the mean tie they gave, and the
+        share of those asked who could not answer."""
         heard = list(case.verdicts.values())
+        absent = sum(name not in case.verdicts and name not in case.outcomes for name in case.asked)
+        found = {"even": 1.0} | ({"absent": absent / len(case.asked)} if absent else {})
         if not heard:
-            return {"even": 1.0}
-        return {
-            "even": 1.0,
+            return found
+        return found | {
             "flips": float(np.mean([verdict.flips for verdict in heard])),
             "ties": float(np.mean([verdict.tie or 0.0 for verdict in heard])),
         }
