@@ -183,7 +183,8 @@ def read(
 def verdict_of(rows: Sequence[JudgmentRow]) -> Verdict | None:
     """One judge's verdict on one pair, of the rows it left: LOUD for a, -LOUD for b, 0 for a tie, in the orders shown.
 
-    A verdict merged over both orders stands for both; a tie marked inconsistent is two orders that disagree.
+    A verdict merged over both orders stands for both. A tie marked inconsistent is two orders that disagree; which way
+    is not recorded, so it tells nothing of a leaning to a place.
     """
     logits: dict[Shown, float] = {}
     for row in rows:

@@ -20,7 +20,7 @@ def judged(n: int, place: float = 0.0, length: float = 0.0, seed: int = 0, order
     for k in range(n):
         gap, theta = rng.normal(), rng.normal()
         said: Choice = "a" if rng.random() < 1 / (1 + np.exp(-theta - 0.5 * gap)) else "b"
-        own = theta + (0.5 + length) * gap + 0.5 * rng.normal()
+        own = theta + (0.5 + length) * gap + rng.logistic()
         logits: Any = {"ab": own + place + 0.3 * rng.normal(), "ba": own - place + 0.3 * rng.normal()}
         if orders == "one":
             logits = {("ab" if k % 2 else "ba"): logits["ab" if k % 2 else "ba"]}
