@@ -1,11 +1,12 @@
 """What a machine judge favours beside quality: the answer shown first, the longer one, the better formatted one, its
 own family's.
 
-A bias is a difference of slopes. With y the share of a's preference and z how much more of something a has than b,
-P(y) = sigmoid(z' beta) is fitted to the judge's verdicts and, on the same queries, to the humans' votes; what the judge
-gives to z over what humans give to it is the bias, in logits a unit of z. Both fits see the same queries, so the
-interval comes from the difference of their influence functions (Huber 1967; clustered, each query one). Position needs
-no human: nobody's quality depends on the place. Where no human voted, the judge's own slope stands and `humans` is 0.
+A bias is a difference of slopes. With z how much more of something a has than b, P(a is chosen) = sigmoid(z' beta) is
+fitted to the judge's choices and, on the same queries, to the humans'; what the judge gives to z over what humans give
+to it is the bias, in logits a unit of z. Both fits see the same queries, so the interval comes from the difference of
+their influence functions (Huber 1967; each query one). A judge that chooses with less noise than humans has steeper
+slopes all round: a small bias of the sign of the humans' own slope may be no more than that. Position needs no human,
+as quality does not depend on the place. Where no human voted, the judge's own slope stands and `humans` is 0.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def biases(judged: Sequence[Judged]) -> list[Bias]:
     compared = [j for j in heard if any(vote in SHARES for vote in j.votes)]
     used = compared if len(compared) > len(names) + 1 else heard
     z = np.array([[j.gaps.get(name, 0.0) for name in names] for j in used])
-    slopes, influence = _slopes(z, np.array([_sigmoid(j.verdict.logit) for j in used]))
+    slopes, influence = _slopes(z, np.array([_choice(j.verdict) for j in used]))
     if used is compared:
         human = np.array([np.mean([SHARES[v] for v in j.votes if v in SHARES]) for j in used])
         theirs, of_theirs = _slopes(z, human)
@@ -157,6 +158,11 @@ class Place:
         if len(verdict.logits) != 1:
             return verdict.logit
         return verdict.logit - (self.value if "ab" in verdict.logits else -self.value)
+
+
+def _choice(verdict: Verdict) -> float:
+    """The share of the orders asked in which a was chosen, an even verdict counting half."""
+    return float(np.mean([0.5 * (1 + np.sign(logit)) for logit in verdict.logits.values()]))
 
 
 def _slopes(z: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -104,9 +104,7 @@ class Engine:
     # -- ask and tell -----------------------------------------------------------------------------------------
 
     @overload
-    def ask(
-        self, k: None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None
-    ) -> Query: ...
+    def ask(self, k: None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> Query: ...
     @overload
     def ask(self, k: int, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> list[Query]: ...
     def ask(

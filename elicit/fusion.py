@@ -31,13 +31,19 @@ Vector = NDArray[np.float64]
 
 PRIOR: dict[str, tuple[float, float]] = {
     "model": (0.8, 0.4),
+    "alone": (0.0, 0.3),
     "judges": (0.6, 0.3),
     "judge": (0.0, 0.6),
     "gap": (0.0, 0.4),
     "topic": (0.0, 0.25),
 }
 """Mean and sd of the weights by the kind of term: the first word of its name."""
-TIE_PRIOR: dict[str, tuple[float, float]] = {"even": (-0.5, 0.5), "flips": (0.7, 0.5), "ties": (0.7, 0.5)}
+TIE_PRIOR: dict[str, tuple[float, float]] = {
+    "even": (-0.5, 0.5),
+    "flips": (0.7, 0.5),
+    "ties": (0.7, 0.5),
+    "absent": (0.0, 0.5),
+}
 """The same for log nu."""
 CORRELATION = 0.6
 """Of two judges' errors, before any are seen; worth SEEN queries on which both could be wrong."""
@@ -76,7 +82,7 @@ class Label(NamedTuple):
         return f"{self.choice} {max(self.probabilities):.2f} ({said or 'nothing known'})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """A Gaussian belief about named weights; a name not met before comes with its prior, independent of the rest."""
 
@@ -139,7 +145,7 @@ class Errors(NamedTuple):
         return (self.n * phi + SEEN * CORRELATION) / (self.n + SEEN)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fusion:
     """The stack. Immutable: what it learns gives a new one. votes: human votes learnt from."""
 
@@ -154,7 +160,8 @@ class Fusion:
     def features(self, case: Case) -> dict[str, float]:
         """What changes sign with a and b, by the name of its weight.
 
-        "model": the utility model's log-odds, moderated by its variance (MacKay 1992). "judges": the sum of the judges'
+        "model": the utility model's log-odds, moderated by its variance (MacKay 1992). "alone": the same where no judge
+        was heard. "judges": the sum of the judges'
         log-odds, debiased, each divided by 1 + (n - 1) CORRELATION, n being how many were heard. "judge NAME": what one
         of them adds over what all have in common. "topic NAME": the judges' sum on that topic alone. "gap NAME".
         """
@@ -165,7 +172,9 @@ class Fusion:
         }
         share = 1 + (len(logits) - 1) * CORRELATION
         found = {"model": case.mean / float(np.sqrt(1 + np.pi * case.variance / 8))}
-        if logits:
+        if not logits:
+            found["alone"] = found["model"]
+        else:
             found["judges"] = sum(logits.values()) / share
             found |= {f"judge {judge}": logit / share for judge, logit in logits.items()}
             if case.topic:
@@ -174,12 +183,14 @@ class Fusion:
 
     @staticmethod
     def symmetric(case: Case) -> dict[str, float]:
-        """What does not change sign: 1, the share of the judges whose orders disagree, the mean tie they gave."""
+        """What does not change sign: 1, the share of the judges whose orders disagree, the mean tie they gave, and the
+        share of those asked who could not answer."""
         heard = list(case.verdicts.values())
+        absent = sum(name not in case.verdicts and name not in case.outcomes for name in case.asked)
+        found = {"even": 1.0} | ({"absent": absent / len(case.asked)} if absent else {})
         if not heard:
-            return {"even": 1.0}
-        return {
-            "even": 1.0,
+            return found
+        return found | {
             "flips": float(np.mean([verdict.flips for verdict in heard])),
             "ties": float(np.mean([verdict.tie or 0.0 for verdict in heard])),
         }
@@ -197,7 +208,7 @@ class Fusion:
     def learnt(self, case: Case) -> Fusion:
         """The stack after the humans' answers to a case; what is neither a, b nor tie says nothing."""
         said = self
-        for outcome in case.outcomes:
+        for outcome in case.outcomes.values():
             if outcome.choice in DECIDED:
                 said = said._after(case, outcome.choice)
         return said
@@ -238,12 +249,11 @@ class Fusion:
         x, variance = float(row @ weights.mean), float(row @ weights.covariance @ row)
         terms = dict(zip(weights.names, (row * weights.mean).tolist(), strict=True))
         t = self._log_nu(case)
-        view = View.of(x, t)
-        for outcome in case.outcomes:
+        view = before = View.of(x, t)
+        for outcome in case.outcomes.values():
             view = view.after(outcome)
-        logit = view.logit if case.outcomes else x
-        if case.outcomes:
-            terms["human"] = logit - x
+        terms["human"] = view.logit - before.logit
+        logit = x + terms["human"]
         return Label(view.probabilities, logit, float(np.sqrt(variance)), {k: v for k, v in terms.items() if v})
 
     def view(self, case: Case) -> View:
@@ -285,8 +295,10 @@ class View(NamedTuple):
     def of(cls, x: float, log_nu: float) -> Self:
         """x: the stack's log-odds, which are those of a mean over humans; theta scatters around what they come from."""
         x = min(max(x, -FARTHEST), FARTHEST)
-        widened = x * float(np.sqrt(1 + np.pi * RESIDUAL**2 / 8))
-        nodes = widened + RESIDUAL * _NODES
+        mean, widening = x, float(np.sqrt(1 + np.pi * RESIDUAL**2 / 8))
+        for _ in range(4):
+            mean += widening * (x - cls(mean + RESIDUAL * _NODES, _WEIGHTS, _WEIGHTS).logit)
+        nodes = mean + RESIDUAL * _NODES
         # A spread theta is seldom even, so a tie takes a larger nu to be as frequent as the stack says.
         wanted, t = float(outcomes(np.array(x), log_nu, 0.0)[1]), log_nu
         for _ in range(4):

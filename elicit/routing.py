@@ -44,8 +44,8 @@ class Case:
 
     mean, variance: of u_a - u_b under the utility model, in logits, before any answer to this query. gaps: how much
     more of something a has than b ("length": difference of the logs of the characters). topic: what the query is about.
-    verdicts: by machine judge, those heard so far. absent: judges who could not answer. outcomes: the humans' answers
-    so far.
+    verdicts: by machine judge. outcomes: by human. asked: everybody asked so far, in order; who is in neither could not
+    answer.
     """
 
     mean: float = 0.0
@@ -53,24 +53,30 @@ class Case:
     gaps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     topic: str = ""
     verdicts: Mapping[str, Verdict] = field(default_factory=lambda: MappingProxyType({}))
-    absent: frozenset[str] = frozenset()
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=lambda: MappingProxyType({}))
+    asked: tuple[str, ...] = ()
 
     def heard(self, judge: str, verdict: Verdict) -> Case:
         """With one more verdict of a machine judge."""
-        return replace(self, verdicts={**self.verdicts, judge: verdict})
+        return replace(self, verdicts={**self.verdicts, judge: verdict}, asked=(*self.asked, judge))
 
-    def without(self, judge: str) -> Case:
-        """With one more judge who could not answer."""
-        return replace(self, absent=self.absent | {judge})
+    def answered(self, outcome: Outcome, human: str = "human") -> Case:
+        """With one more answer of a human; who answers twice is two."""
+        name = human if human not in self.outcomes else f"{human} ({len(self.outcomes) + 1})"
+        return replace(self, outcomes={**self.outcomes, name: outcome}, asked=(*self.asked, name))
+
+    def without(self, name: str) -> Case:
+        """With one more who was asked and could not answer."""
+        return replace(self, asked=(*self.asked, name))
+
+    @property
+    def unanswered(self) -> Case:
+        """The case before any human answered."""
+        return replace(self, outcomes={}, asked=tuple(name for name in self.asked if name not in self.outcomes))
 
     def foretold(self, mean: float, variance: float) -> Case:
         """With what the utility model has come to say of the pair."""
         return replace(self, mean=mean, variance=variance)
-
-    def answered(self, outcome: Outcome) -> Case:
-        """With one more answer of a human."""
-        return replace(self, outcomes=(*self.outcomes, outcome))
 
     def mirrored(self) -> Case:
         """The same case with a and b exchanged."""
@@ -79,7 +85,7 @@ class Case:
             mean=-self.mean,
             gaps={name: -gap for name, gap in self.gaps.items()},
             verdicts={name: mirrored(verdict) for name, verdict in self.verdicts.items()},
-            outcomes=tuple(mirror(outcome) for outcome in self.outcomes),
+            outcomes={name: mirror(outcome) for name, outcome in self.outcomes.items()},
         )
 
     @property
@@ -147,7 +153,8 @@ class Router(Protocol):
     """Decides who answers, learns from the humans' answers, hands out labels. One file in `elicit/routers/`; its name
     is the file's name.
 
-    A router's decisions are a function of its options, of the cases it was told, and of the generators handed in.
+    A router learns by being told alone: a decision is a function of its options, of the cases it was told before, and
+    of the arguments, so that looking ahead changes nothing.
     """
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
@@ -181,10 +188,9 @@ def offer(case: Case, seats: Sequence[Seat], budget: Budget) -> Offer:
     A human is paid only from what the judges of all queries left leave over, so that these are never without.
     """
     ranked = sorted(seats, key=lambda seat: (seat.price, seat.name))
-    asked = case.verdicts.keys() | case.absent
-    unheard = [seat for seat in ranked if seat.kind == "llm" and seat.name not in asked]
+    unheard = [seat for seat in ranked if seat.kind == "llm" and seat.name not in case.asked]
     judges = [seat for seat in unheard if seat.price <= budget.money + ROUNDING]
-    humans = [seat for seat in ranked if seat.kind == "human" and seat.name not in asked]
+    humans = [seat for seat in ranked if seat.kind == "human" and seat.name not in case.asked]
     if not humans or case.outcomes or humans[0].price > budget.money + ROUNDING:
         return Offer(judges, None, 0.0)
     every = sum(seat.price for seat in ranked if seat.kind == "llm")
@@ -219,12 +225,15 @@ class Pace:
         return float(np.quantile(self.scores[-REMEMBERED:], 1 - max(share, 0.0)))
 
     def chance(self, score: float, share: float) -> float:
-        """The probability of taking a query of this score, which is then remembered."""
+        """The probability of taking a query of this score when a share of the queries can be afforded."""
         share = min(max(share, 0.0), 1.0)
         past = np.array(self.scores[-REMEMBERED:])
-        self.scores.append(score)
         if share in (0.0, 1.0) or len(past) < self.START:
             return share
         above, equal = float((past > score).mean()), float((past == score).mean())
         taken = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
         return (1 - self.explore) * taken + self.explore * share
+
+    def saw(self, score: float) -> None:
+        """Remember the score of a query that is done, whoever answered it."""
+        self.scores.append(score)

@@ -143,8 +143,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def flips(self) -> bool:
-        """Whether the two orders name different winners."""
-        return len(self.logits) == 2 and (self.logits["ab"] > 0) != (self.logits["ba"] > 0)
+        """Whether the two orders name different winners; a tie names none."""
+        return len(self.logits) == 2 and self.logits["ab"] * self.logits["ba"] < 0
 
 
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):

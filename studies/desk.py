@@ -89,15 +89,17 @@ class Desk:
         drawn."""
         self.study.route(query, "nobody", decision)
         self._cases[query.id] = case
-        self._router.tell(case)
         if not case.verdicts:
+            self._router.tell(case)
             self.study.tell(query, "skip", PEOPLE, raw={"failure": decision.reason})
             return
         names = JOINED.join(sorted(case.verdicts))
         self.study.tell(query, joint(case), names, raw={"label": told(self._router.label(case))})
         price = min((seat.price for seat in self.seats() if seat.kind == "human"), default=np.inf)
         drawn = stream(self.study.spec.seed, "audit", query.id).random() < self.spec.audits
-        if drawn and price <= self.budget().money:
+        if not (drawn and price <= self.budget().money):
+            self._router.tell(case)  # an audited case is told with the person's answer
+        else:
             self.study.route(query, "audit", Decision(PEOPLE, self.spec.audits, {}, "drawn by lot"))
             for name in sorted(self.people):  # who stands for a person answers at once
                 answer = await self.judges[name].judge(query)
@@ -160,8 +162,7 @@ class Desk:
         for number, routes in self.study.state.routed.items():
             numbers = routes[0].numbers
             case = self._case(self.study.query(number)).foretold(numbers["mean"], numbers["variance"])
-            self._router.route(case, self.seats(), self.budget(), stream(0, "recall", number))
-            if routes[0].to == "nobody":
+            if routes[-1].to == "nobody":
                 self._router.tell(case)
             self._cases[number] = case
         self._catch_up()
@@ -173,20 +174,15 @@ class Desk:
                 self._told.add(live.seq)
                 case = self._cases.get(live.query)
                 if case is not None and live.raw is None and live.vote.outcome.choice != "skip":
-                    self._router.tell(case.answered(live.vote.outcome))
+                    self._router.tell(case.answered(live.vote.outcome, live.vote.judge))
 
     def labels(self) -> dict[int, Labelled]:
         """The labels of the routed queries by all that is known now, people's answers among it."""
-        said: dict[int, list[Outcome]] = {}
-        for live in self.study.state.votes:
-            if live.raw is None:
-                said.setdefault(live.query, []).append(live.vote.outcome)
-        found = {}
-        for number, case in self._cases.items():
-            for outcome in said.get(number, []):
-                case = case.answered(outcome)
-            found[number] = self._router.label(case)
-        return found
+        cases = dict(self._cases)
+        for live in by_people(self.study):
+            if live.query in cases:
+                cases[live.query] = cases[live.query].answered(live.vote.outcome, live.vote.judge)
+        return {number: self._router.label(case) for number, case in cases.items()}
 
 
 def cost(study: Study, asked: Consulted) -> float:

@@ -125,8 +125,7 @@ def _seen(inputs: Tensor, weights: Weights) -> Tensor:
     layers = hidden(*weights[:4], sample)
     centres = [layer.mean(1, keepdim=True) for layer in layers]
     scales = [
-        (2 * (h - c).square().sum((0, 2)).mean()).clamp_min(1e-12).rsqrt()
-        for h, c in zip(layers, centres, strict=True)
+        (2 * (h - c).square().sum((0, 2)).mean()).clamp_min(1e-12).rsqrt() for h, c in zip(layers, centres, strict=True)
     ]
 
     def flat(x: Tensor) -> Tensor:

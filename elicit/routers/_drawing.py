@@ -6,26 +6,48 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.routing import Budget, Case, Decision, Seat, offer
+from elicit.fusion import Label
+from elicit.routers._labelling import Answer, AsAnswered, Fused
+from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 
 
 class HearsAll:
-    """Asks every judge, then a human with the probability `chance` gives."""
+    """Asks every judge, then a human about the queries of the highest score.
 
-    def chance(self, case: Case, share: float) -> tuple[float, dict[str, float]]:
-        """The probability of asking a human about a case of which a share can be afforded, and the numbers behind."""
-        raise NotImplementedError
+    labels: how answers become labels. explore: the share of the humans' money that is spent by lot.
+    """
+
+    def __init__(self, labels: AsAnswered | Fused, explore: float = 0.0) -> None:
+        self.labels, self.pace = labels, Pace(explore)
+
+    def score(self, case: Case) -> float:
+        """How much a human's answer is wanted; all alike are drawn for by lot."""
+        return 0.0
+
+    def chance(self, score: float, share: float) -> float:
+        """The probability of asking a human where a share of the queries can be afforded."""
+        return self.pace.chance(score, share)
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
         """Whom to ask next; see `elicit.routing.Router`."""
-        open_to = offer(case, seats, budget)
-        if open_to.judges:
-            return Decision(open_to.judges[0].name, reason="every judge answers")
-        if open_to.human is None:
+        judges, human, share = offer(case, seats, budget)
+        if judges:
+            return Decision(judges[0].name, reason="every judge answers")
+        if human is None:
             return Decision(None, reason="a human answered" if case.outcomes else "no human is to be had")
-        chance, numbers = self.chance(case, open_to.share)
-        numbers = {**numbers, "share": open_to.share, "chance": chance}
+        score = self.score(case)
+        chance = self.chance(score, share)
+        numbers = {"score": score, "share": share, "chance": chance}
         reason = ", ".join(f"{name} {value:.2f}" for name, value in numbers.items())
         if rng.random() < chance:
-            return Decision(open_to.human.name, chance, numbers, reason)
+            return Decision(human.name, chance, numbers, reason)
         return Decision(None, 1 - chance, numbers, reason)
+
+    def tell(self, case: Case) -> None:
+        """Learn from a case that is done."""
+        self.pace.saw(self.score(case.unanswered))
+        self.labels.tell(case)
+
+    def label(self, case: Case) -> Answer | Label:
+        """The label of a case."""
+        return self.labels.label(case)

@@ -36,7 +36,7 @@ class AsAnswered:
 
     def label(self, case: Case) -> Answer:
         """The answer, and how sure those who gave it are."""
-        said = [outcome.choice for outcome in case.outcomes if outcome.choice in ("a", "tie", "b")]
+        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "tie", "b")]
         if not said:
             ties = [verdict.tie or 0.0 for verdict in case.verdicts.values()]
             return Answer(case.logit, min(max(float(np.mean(ties or [TIE])), 0.01), 0.99))

@@ -10,6 +10,9 @@ from elicit.routers._labelling import Answer, AsAnswered
 from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 from elicit.types import BadInputError, Verdict
 
+NONE = 2.0
+"""A threshold that no confidence reaches."""
+
 
 class Selective(AsAnswered):
     """Asks one judge after the other until one is sure enough, else a human.
@@ -26,14 +29,13 @@ class Selective(AsAnswered):
         self.risk, self.calibration = risk, calibration
         self.pace = Pace()
         self.checked: dict[str, list[tuple[float, bool]]] = {}
-        self._drawn = False
 
     def panel(self, seats: Sequence[Seat]) -> list[Seat]:
         """The judges that are asked, in their order."""
         return sorted((seat for seat in seats if seat.kind == "llm"), key=lambda seat: (seat.price, seat.name))
 
     def threshold(self, checked: Sequence[tuple[float, bool]]) -> float:
-        """The least confidence that is accepted, from (confidence, whether the human disagreed); infinite for none."""
+        """The least confidence that is accepted, NONE at the most, from (confidence, whether the human disagreed)."""
         raise NotImplementedError
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
@@ -41,21 +43,15 @@ class Selective(AsAnswered):
         open_to = offer(case, seats, budget)
         panel = [seat for seat in self.panel(seats) if seat in open_to.judges]
         chance = 0.0
-        if not case.verdicts and not case.outcomes and open_to.human:
+        if not case.asked and open_to.human:
             chance = self.calibration * open_to.share
-            self._drawn = bool(rng.random() < chance)
-            if self._drawn:
+            if rng.random() < chance:
                 return Decision(open_to.human.name, chance, {"chance": chance}, "drawn for calibration")
         if case.outcomes:
             return Decision(panel[0].name, 1.0, reason="calibration") if panel else Decision(None, reason="answered")
-        numbers = {}
-        if case.verdicts:
-            judge, verdict = list(case.verdicts.items())[-1]
-            sure, least = confidence(verdict), self.threshold(self.checked.get(judge, []))
-            numbers = {"confidence": sure, "threshold": least}
-            if sure >= least:
-                self.pace.chance(0.0, open_to.share)
-                return Decision(None, 1.0, numbers, f"{judge} {sure:.2f} is sure enough ({least:.2f})")
+        numbers = self._checked(case)
+        if numbers and numbers["confidence"] >= numbers["threshold"]:
+            return Decision(None, 1.0, numbers, f"{numbers['confidence']:.2f} is sure enough")
         if panel:
             return Decision(panel[0].name, 1 - chance, numbers, "nobody was sure enough yet")
         if open_to.human is None:
@@ -65,14 +61,25 @@ class Selective(AsAnswered):
             return Decision(open_to.human.name, chance, numbers, "no judge was sure enough")
         return Decision(None, 1 - chance, numbers, "no judge was sure enough, and the money is for others")
 
+    def _checked(self, case: Case) -> dict[str, float]:
+        """The last verdict's confidence and the threshold it must reach; nothing without a verdict."""
+        if not case.verdicts:
+            return {}
+        judge, verdict = list(case.verdicts.items())[-1]
+        return {"confidence": confidence(verdict), "threshold": self.threshold(self.checked.get(judge, []))}
+
     def tell(self, case: Case) -> None:
-        """Learn from a case drawn for calibration."""
-        said = [outcome.choice for outcome in case.outcomes if outcome.choice in ("a", "b")]
-        if self._drawn and said:
-            for judge, verdict in case.verdicts.items():
-                wrong = (verdict.logit > 0) != (said[0] == "a")
-                self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
-        self._drawn = False
+        """Learn from a case that is done: from one drawn for calibration which verdicts hold, from another one whether
+        a human was wanted."""
+        if not case.asked or case.asked[0] not in case.outcomes:
+            numbers = self._checked(case)
+            accepted = bool(numbers) and numbers["confidence"] >= numbers["threshold"]
+            self.pace.saw(0.0 if accepted else 1.0)
+            return
+        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
+        for judge, verdict in case.verdicts.items() if said else ():
+            wrong = (verdict.logit > 0) != (said[0] == "a")
+            self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
 
     def label(self, case: Case) -> Answer:
         """The human's answer, else the verdict of the last judge asked."""

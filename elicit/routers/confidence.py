@@ -6,15 +6,14 @@ import numpy as np
 
 from elicit.routers._drawing import HearsAll
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Case, Pace
+from elicit.routing import Case
 
 
-class Confidence(HearsAll, AsAnswered):
-    """The confidence is |p - 1/2| of the mean log-odds."""
+class Confidence(HearsAll):
+    """The score is the probability of the side that the judges' mean log-odds do not name."""
 
     def __init__(self) -> None:
-        self.pace = Pace()
+        super().__init__(AsAnswered())
 
-    def chance(self, case: Case, share: float) -> tuple[float, dict[str, float]]:
-        doubt = 0.5 - abs(0.5 * float(np.tanh(case.logit / 2)))
-        return self.pace.chance(doubt, share), {"doubt": doubt}
+    def score(self, case: Case) -> float:
+        return 0.5 - abs(0.5 * float(np.tanh(case.logit / 2)))

@@ -14,7 +14,7 @@ from math import comb
 
 import numpy as np
 
-from elicit.routers._selective import Selective
+from elicit.routers._selective import NONE, Selective
 
 
 class Cse(Selective):
@@ -25,7 +25,7 @@ class Cse(Selective):
         self.level = level
 
     def threshold(self, checked: Sequence[tuple[float, bool]]) -> float:
-        accepted = float("inf")
+        accepted = NONE
         for least in sorted({sure for sure, _ in checked}, reverse=True):
             wrong = [error for sure, error in checked if sure >= least]
             # No number of correct verdicts below this could reject; the sequence starts where one can.

@@ -58,13 +58,21 @@ class Default(Fused):
                 return Decision(seat.name, 1.0, numbers, f"{known}, {seat.name} worth {bits:.2f} bit")
         if human is None:
             return Decision(None, 1.0, numbers, f"{known}, no human is to be had")
-        bits = view.bits if self.objective == "label" else utility_bits(case)
+        bits = self._human_bits(case, view)
         chance = self.pace.chance(bits, share)
         numbers |= {"bits": bits, "price": price * human.price, "price_per_bit": human.price / max(bits, 1e-6)}
         reason = f"{known}, worth {bits:.2f} bit, {human.name} {numbers['price_per_bit']:.2f} a bit"
         if rng.random() < chance:
             return Decision(human.name, chance, numbers, reason)
         return Decision(None, 1 - chance, numbers, reason)
+
+    def tell(self, case: Case) -> None:
+        bare = case.unanswered
+        self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
+        super().tell(case)
+
+    def _human_bits(self, case: Case, view: View) -> float:
+        return view.bits if self.objective == "label" else utility_bits(case)
 
     def _verdict_bits(self, judge: Seat, case: Case, view: View) -> float:
         """Bits a judge's verdict is expected to tell of the label's side, and of what it teaches for later queries.

@@ -12,26 +12,25 @@ import numpy as np
 
 from elicit.routers._drawing import HearsAll
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Case, Pace
+from elicit.routing import Case
 
 BINS = {"small": 0.2, "middle": 0.7}
 RIDGE = 3.0
 
 
-class Hyper(HearsAll, AsAnswered):
+class Hyper(HearsAll):
     """explore: the part of the humans' money spent by lot."""
 
     def __init__(self, explore: float = 0.2) -> None:
-        self.pace = Pace(explore)
+        super().__init__(AsAnswered(), explore)
         self.seen: list[tuple[list[str], float]] = []
 
-    def chance(self, case: Case, share: float) -> tuple[float, dict[str, float]]:
-        gain = self._gain(tags(case))
-        return self.pace.chance(gain, share), {"gain": gain}
+    def score(self, case: Case) -> float:
+        return self._gain(tags(case))
 
     def tell(self, case: Case) -> None:
-        """Learn from a case that is done."""
-        said = [outcome.choice for outcome in case.outcomes if outcome.choice in ("a", "b")]
+        super().tell(case)
+        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
         if said and case.verdicts:
             agreed = 0.5 * (1 + np.sign(case.logit) * (1 if said[0] == "a" else -1))
             self.seen.append((tags(case), float(1 - agreed)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from elicit.routers._drawing import HearsAll
 from elicit.routers._labelling import Fused
-from elicit.routing import Case
 
 
-class RandomFusion(HearsAll, Fused):
+class RandomFusion(HearsAll):
     """Every query has the same chance: the share that can be afforded."""
 
-    def chance(self, case: Case, share: float) -> tuple[float, dict[str, float]]:
-        return share, {}
+    def __init__(self) -> None:
+        super().__init__(Fused())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from elicit.routers._selective import Selective
+from elicit.routers._selective import NONE, Selective
 from elicit.routing import Seat
 
 
@@ -21,7 +21,7 @@ class Scope(Selective):
         return super().panel(seats)[-1:]
 
     def threshold(self, checked: Sequence[tuple[float, bool]]) -> float:
-        loosest = float("inf")
+        loosest = NONE
         for least in {sure for sure, _ in checked}:
             total = sum(wrong - self.risk for sure, wrong in checked if sure >= least)
             if total + 1 - self.risk <= 0:

@@ -9,16 +9,17 @@ import numpy as np
 
 from elicit.routers._drawing import HearsAll
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Case, Pace
+from elicit.routing import Case
 
 
-class Swap(HearsAll, AsAnswered):
-    """Asks by the share of the judges whose orders disagree; no query on which none does."""
+class Swap(HearsAll):
+    """The score is the share of the judges whose orders disagree; where none does, no human is asked."""
 
     def __init__(self) -> None:
-        self.pace = Pace()
+        super().__init__(AsAnswered())
 
-    def chance(self, case: Case, share: float) -> tuple[float, dict[str, float]]:
-        flips = float(np.mean([v.flips for v in case.verdicts.values()])) if case.verdicts else 0.0
-        chance = self.pace.chance(flips, share)
-        return chance if flips else 0.0, {"flips": flips}
+    def score(self, case: Case) -> float:
+        return float(np.mean([verdict.flips for verdict in case.verdicts.values()])) if case.verdicts else 0.0
+
+    def chance(self, score: float, share: float) -> float:
+        return super().chance(score, share) if score else 0.0

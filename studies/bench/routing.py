@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from elicit import registry
 from elicit.engine import Engine
 from elicit.randomness import stream
-from elicit.routing import Budget, Case, Seat, cavity
+from elicit.routing import Budget, Case, Moments, Seat, cavity
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Vote
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.streams import Asked, Recorded, stream_of
@@ -84,15 +84,15 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
     router = registry.router(name)
     seats = [HUMAN, *(Seat(judge, "llm", price) for judge, price in recorded.prices.items())]
     money = full = len(asked) * (share * HUMAN.price + sum(recorded.prices.values()))
-    cases, told, humans, spent = list[Case](), list[tuple[float, float]](), 0, 0.0
+    cases, told, humans, spent = list[Case](), list[Moments](), 0, 0.0
     for n, one in enumerate(asked):
-        case = Case(*_difference(engine, one), one.pair.gaps, one.pair.topic)
+        case = Case(*_differences(engine, [one])[0], one.pair.gaps, one.pair.topic)
         rng = stream(seed, f"route/{share}", n)
         before = time.process_time()
         while (decision := router.route(case, seats, Budget(money, len(asked) - n), rng)).judge is not None:
             seat = next(seat for seat in seats if seat.name == decision.judge)
             if seat.kind == "human":
-                case = case.answered(ChoiceOutcome(one.answer))
+                case = case.answered(ChoiceOutcome(one.answer), seat.name)
                 humans += 1
             elif seat.name in one.pair.verdicts:
                 case = case.heard(seat.name, one.pair.verdicts[seat.name])
@@ -103,11 +103,11 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
         router.tell(case)
         spent += time.process_time() - before
         engine.learn(_votes(one, case))
-        told.append(_difference(engine, one))
+        told.extend(_differences(engine, [one]))
         cases.append(case)
     labels = [
-        router.label(case.foretold(*cavity((case.mean, case.variance), after, _difference(engine, one))))
-        for one, case, after in zip(asked, cases, told, strict=True)
+        router.label(case.foretold(*cavity((case.mean, case.variance), after, now)))
+        for case, after, now in zip(cases, told, _differences(engine, asked), strict=True)
     ]
     scored: dict[str, Scored] = {}
     for one, label in zip(asked, labels, strict=True):
@@ -132,16 +132,16 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
     }
 
 
-def _difference(engine: Engine, one: Asked) -> tuple[float, float]:
-    """Mean and variance of u_a - u_b."""
-    told = engine.posterior.difference(torch.tensor([[one.pair.a, one.pair.b]]))
-    return float(told.mean), float(told.variance)
+def _differences(engine: Engine, asked: Sequence[Asked]) -> list[Moments]:
+    """Mean and variance of u_a - u_b, by pair."""
+    told = engine.posterior.difference(torch.tensor([[one.pair.a, one.pair.b] for one in asked]))
+    return list(zip(told.mean.tolist(), told.variance.tolist(), strict=True))
 
 
 def _votes(one: Asked, case: Case) -> list[Vote]:
     """What the utility model learns of a pair that is done."""
     a, b = one.pair.a, one.pair.b
-    votes = [Vote(a, b, outcome, "human") for outcome in case.outcomes]
+    votes = [Vote(a, b, outcome, "human") for outcome in case.outcomes.values()]
     if case.verdicts:
         side: Choice = "a" if case.logit > 0 else "b" if case.logit < 0 else "tie"
         votes.append(Vote(a, b, ChoiceOutcome(side), "judges"))

@@ -183,7 +183,8 @@ def read(
 def verdict_of(rows: Sequence[JudgmentRow]) -> Verdict | None:
     """One judge's verdict on one pair, of the rows it left: LOUD for a, -LOUD for b, 0 for a tie, in the orders shown.
 
-    A verdict merged over both orders stands for both; a tie marked inconsistent is two orders that disagree.
+    A verdict merged over both orders stands for both. A tie marked inconsistent is two orders that disagree; which way
+    is not recorded, so it tells nothing of a leaning to a place.
     """
     logits: dict[Shown, float] = {}
     for row in rows:
@@ -207,8 +208,7 @@ def synthetic(
 
     A pair's log-odds theta are the difference of utilities that are linear in the features but for a tenth. A judge's
     log-odds are theta and an error. liking: the share of what the errors have in common that lies along a direction of
-    the features, as judges err along what they like, and so do models that learn from them. Questions are blocks of 25
-    pairs.
+    the features, as judges err along what they like, and so do models that learn from them. A question is 25 pairs.
     """
     rng = stream(seed, f"bench/routing/synthetic/{part}")
     x = rng.standard_normal((items, dim))
