@@ -134,10 +134,10 @@ def _seen(inputs: Tensor, weights: Weights) -> Tensor:
         return torch.cat(parts, 1)
 
     # A randomised range finder with one power iteration (Halko et al. 2011): thousands of coordinates, RANK wanted.
-    whole = flat(sample)
+    whole = flat(sample).double()
     probes = torch.as_tensor(stream(0, "range", whole.shape[1]).standard_normal((whole.shape[1], RANK + 32)))
     sketch = torch.linalg.qr(whole @ (whole.T @ (whole @ probes.to(whole))))[0]
-    within = (sketch.T @ whole).double()
+    within = sketch.T @ whole
     values, axes = torch.linalg.eigh(within @ within.T)
     kept = values > values[-1] * 1e-7
     kept[:-RANK] = False

@@ -56,8 +56,9 @@ def test_the_order_of_the_items_does_not_matter(name: str, given_votes: list[Vot
     place = {old: new for new, old in enumerate(order)}
     moved = [Vote(place[v.a], place[v.b], v.outcome) for v in given_votes]
     here, there = learn(name, given_votes), learn(name, moved, FEATURES[order])
-    assert torch.allclose(here.mean()[list(order)], there.mean(), atol=1e-7)
-    assert torch.allclose(here.sd()[list(order)], there.sd(), atol=1e-7)
+    near = 1e-4 if name == "neural" else 1e-7  # networks compute in single precision
+    assert torch.allclose(here.mean()[list(order)], there.mean(), atol=near)
+    assert torch.allclose(here.sd()[list(order)], there.sd(), atol=near)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -223,7 +223,7 @@ def test_an_edit_that_changes_decisions_becomes_an_event_and_replays(tmp_path: P
         ("votes = 200", "votes = 'many'", "field 'votes'"),
         ("votes = 200", "wotes = 200", "wotes"),
         ("regret = 0.05", "regret = 1.5", "field 'stop.regret'"),
-        ('selector = "default"', 'selector = "eubbo"', "known are: borda, d_optimal, double_thompson"),
+        ('selector = "default"', 'selector = "eubbo"', "known are: borda, champion, copeland, d_optimal"),
         ("seed = 0", "seed = ", "line "),
     ],
 )
