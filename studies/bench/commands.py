@@ -281,11 +281,17 @@ def routing(
             ("log loss", number("label_log_loss")),
             ("model", number("model_accuracy")),
             ("humans", number("humans_asked", ".2f")),
+            ("certified", number("certified", ".0%")),
+            ("violated", number("violated", ".1%")),
+            ("covered", number("covered", ".1%")),
             ("cost", number("cost", ".0f")),
             ("CPU ms", number("cpu_ms_per_pair", ".2f")),
         ],
         over,
     )
+    if not as_json:
+        delays = "; ".join(f"alpha {r['alpha']}: {r['warned']:g} and {r['alarmed']:g}" for r in result["drift"])
+        click.echo(f"audits from 10 % wrong turning to 20 % until the warning and the alarm, medians: {delays}")
     return 0
 
 

@@ -21,6 +21,7 @@ from elicit.engine import Engine
 from elicit.randomness import stream
 from elicit.routing import Budget, Case, Moments, Seat, cavity
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Vote
+from studies.bench import audits
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.streams import Asked, Recorded, stream_of
 
@@ -67,7 +68,8 @@ def routing(
     rows = measure("routing", fixed, jobs, plan)
     rows.sort(key=lambda row: chosen.index(row["method"]))
     setting = {**fixed, "routers": chosen, "human_share": marks, "seeds": len(recorded)}
-    return {"bench": "routing", "setting": setting, "rows": rows, "summary": summary(rows)}
+    drift = audits.drift_delays()
+    return {"bench": "routing", "setting": setting, "rows": rows, "summary": summary(rows), "drift": drift}
 
 
 def run(recorded: Recorded, router: str, shares: Sequence[float], seed: int) -> list[Row]:
@@ -105,10 +107,12 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
         engine.learn(_votes(one, case))
         told.extend(_differences(engine, [one]))
         cases.append(case)
-    labels = [
-        router.label(case.foretold(*cavity((case.mean, case.variance), after, now)))
+    final = [
+        case.foretold(*cavity((case.mean, case.variance), after, now))
         for case, after, now in zip(cases, told, _differences(engine, asked), strict=True)
     ]
+    labels = [router.label(case) for case in final]
+    unaided = [router.label(case.unanswered) for case in final]
     scored: dict[str, Scored] = {}
     for one, label in zip(asked, labels, strict=True):
         scored[one.pair.question] = _add(scored.get(one.pair.question, Scored()), one, label)
@@ -128,6 +132,7 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
         "humans_asked": humans / len(asked),
         "cost": full - money,
         "cpu_ms_per_pair": 1e3 * spent / len(asked),
+        **audits.worth(unaided, [one.answer for one in asked], seed),
         "by_question": {question: list(score) for question, score in scored.items()},
     }
 
@@ -197,6 +202,9 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             "label_log_loss",
             "humans_asked",
             "cost",
+            "certified",
+            "violated",
+            "covered",
         ):
             by = {str(s): float(np.mean([row[metric] for row in mine if row["human_share"] == s])) for s in shares}
             entry |= {metric: float(np.mean(list(by.values()))), f"{metric}_by_human_share": by}
