@@ -22,6 +22,7 @@ from elicit.types import BadInputError
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, spoken
 from tui.pane import CHROME, Pane, lines_of
+from tui.words import percent
 
 _QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
 _PLOT = (127, 178, 245)
@@ -209,12 +210,3 @@ def interval(low: float, middle: float, high: float, least: float, most: float, 
     drawn[place(high)] = "┤"
     drawn[place(middle)] = "●"
     return "".join(drawn)
-
-
-def percent(share: float) -> str:
-    """A share that never says none or all where it is not."""
-    if 0 < share < 0.01:
-        return "<1 %"
-    if 0.99 < share < 1:
-        return ">99 %"
-    return f"{100 * share:.0f} %"

@@ -19,11 +19,11 @@ from elicit.types import BadInputError
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence
-from tui.overview import interval, percent
+from tui.overview import interval
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import wrap
+from tui.words import NO_ROUTER, leaning, money, part, percent, standing
 
-NO_ROUTER = "This study has no router: people answer everything."
 _HOW = (
     "Let machine judges take a part of the work: name them in [[judges]] tables of study.toml, and set "
     "router = \"default\" in its [routing] table. 'elicit run' routes from then on."
@@ -101,27 +101,13 @@ class RouterScreen(Screen[None]):
         state, pane = self.query_one("#state", Static), self.query_one(Pane)
         if self._routing is None:
             state.update(Text(NO_ROUTER, style=STRONG))
-            pane.show(lines_of([[Segment(*segment[:1], _QUIET) for segment in line] for line in wrap(_HOW, width)]))
+            pane.show(lines_of([[_note(segment.text) for segment in line] for line in wrap(_HOW, width)]))
             return
         pane.border_title = f"Router: {one_line(self._routing.router)}"
-        mark, said = verdict(self._routing)
+        mark, said = standing(self._routing)
         style = {"✖": _ALARM, "▲": _WARN}.get(mark, _STRONG)
         state.update(Text(f"{mark} {said}", style=style))
         pane.show(lines_of(page(self._routing, width)), top=False)
-
-
-def verdict(routing: Routing) -> tuple[str, str]:
-    """What matters most now: a mark and a sentence. ✖ alarm, ▲ warning, ✔ certified, ○ not yet."""
-    unseen = f"{routing.accepted} of {routing.machines} machine labels ({_share(routing.accepted, routing.machines)})"
-    if routing.alarm is not None:
-        return "✖", "ALARM: accepted labels were wrong too often. None is accepted now."
-    if routing.threshold is None:
-        if routing.people + routing.machines + routing.waiting + routing.nobody == 0:
-            return "○", "Nothing is routed yet. 'elicit run' lets the judges answer."
-        return "○", "Not certified: no machine label is accepted unseen."
-    if routing.warning is not None:
-        return "▲", f"WARNING: accepted labels seem to be wrong more often now. {unseen} are accepted unseen."
-    return "✔", f"Certified: {unseen} are accepted unseen."
 
 
 def page(routing: Routing, width: int) -> list[Line]:
@@ -130,7 +116,9 @@ def page(routing: Routing, width: int) -> list[Line]:
     title = [Segment("Last decisions", _TITLE), _note("  newest first, with the chance that each had")]
     rows += [*_judges(routing, width), [], title, [_note("Pairs that people are still to judge are left out.")]]
     rows += [row for made in routing.decisions for row in _decision(made, width)]
-    return rows if routing.decisions else [*rows, [Segment("None to show yet.", _QUIET)]]
+    if not routing.decisions:
+        rows.append([_note("None to show yet.")])
+    return [_cut(row, width) for row in rows]
 
 
 def _answers(routing: Routing, width: int) -> list[Line]:
@@ -144,14 +132,15 @@ def _answers(routing: Routing, width: int) -> list[Line]:
         shape, style = _SHAPES[name]
         drawn.append(Segment(shape * cells, style))
         if count:
-            part = [Segment(f"{shape} ", style), Segment(f"{name} {count}")]
-            told += [*part, _note(f", {_share(count, total)}   ")]
-            brief += [*part, _note("  ")]
-    return [drawn, told if _cells(told) <= width else _cut(brief, width)]
+            who = [Segment(f"{shape} ", style), Segment(f"{name} {count}")]
+            told += [*who, _note(f", {part(count, total)}   ")]
+            brief += [*who, _note("  ")]
+    return [drawn, told if _cells(told) <= width else brief]
 
 
 def split(counts: list[int], cells: int) -> list[int]:
-    """Cells for each count, by its share; whatever is there gets one at least, and together they are `cells`."""
+    """Cells for each count, by its share; what is there gets one at least, and together they are `cells`, some
+    times as many as counts."""
     total = sum(counts)
     if not total:
         return [0] * len(counts)
@@ -165,15 +154,14 @@ def _money(routing: Routing, width: int) -> list[Line]:
     if routing.budget is None:
         return [_named("Spent", Segment(money(routing.spent)), _note(f", no limit{each}"))]
     words = f"{money(routing.spent)} of {money(routing.budget)}"
-    return [
-        _gauge("Spent", routing.spent, routing.budget, words, f", {_share(routing.spent, routing.budget)}{each}", width)
-    ]
+    share = part(routing.spent, routing.budget)
+    return [_gauge("Spent", routing.spent, routing.budget, words, f", {share}{each}", width)]
 
 
 def _trust(routing: Routing, width: int) -> list[Line]:
     """Audits, what is accepted, and the certificate's own sentence."""
     read = f"{routing.read} of {routing.epoch}"
-    told = f"{routing.audits} in all, {routing.wrong} of them wrong ({_share(routing.wrong, routing.audits)})"
+    told = f"{routing.audits} in all, {routing.wrong} of them wrong ({part(routing.wrong, routing.audits)})"
     told = told if routing.audits else "none is read yet"
     told += f"; {routing.audits_waiting} wait for people" if routing.audits_waiting else ""
     rows = [
@@ -182,9 +170,9 @@ def _trust(routing: Routing, width: int) -> list[Line]:
     ]
     least = "no threshold" if routing.threshold is None else f"confidence {routing.threshold:.3g} or more"
     if routing.alarm is not None:
-        least = "suspended by the alarm"
+        least += " suspended"
     words = f"{routing.accepted} of {routing.machines}"
-    share = f", {_share(routing.accepted, routing.machines)}" if routing.machines else " machine labels"
+    share = f", {part(routing.accepted, routing.machines)}" if routing.machines else " machine labels"
     rows.append(_gauge("Accepted", routing.accepted, routing.machines, words, f"{share}, {least}", width))
     rows.append(_named("", _note(f"the aim: at most {100 * routing.target:.3g} % of the accepted wrong")))
     for mark, name, style, after in (("✖", "ALARM", _ALARM, routing.alarm), ("▲", "Warning", _WARN, routing.warning)):
@@ -206,13 +194,13 @@ def _judges(routing: Routing, width: int) -> list[Line]:
     most = max([0.5, *(abs(end) for row in routing.judges for lean in row.leans for end in (lean.low, lean.high))])
     for row in routing.judges:
         rows.append(_judge(row, names))
-        rows += [_lean(lean, most, width) for lean in row.leans]
-    return rows if routing.judges else [rows[0][:1], [Segment("No machine was asked yet.", _QUIET)]]
+        rows += [_lean(lean, most, width >= _ROOMY) for lean in row.leans]
+    return rows if routing.judges else [rows[0][:1], [_note("No machine was asked yet.")]]
 
 
 def _judge(row: JudgeRow, names: int) -> Line:
-    agrees = f"{row.same} of {row.both} {_share(row.same, row.both):>5}" if row.both else "not known"
-    flips = f"{row.flips} {_share(row.flips, row.swapped):>5}" if row.swapped else "not tried"
+    agrees = f"{row.same} of {row.both} {part(row.same, row.both):>5}" if row.both else "not known"
+    flips = f"{row.flips} {part(row.flips, row.swapped):>5}" if row.swapped else "not tried"
     failed = Segment(f" {row.failed:>7}", _STRONG if row.failed else None)
     return [
         Segment(fitted(row.judge, names), _STRONG),
@@ -224,27 +212,17 @@ def _judge(row: JudgeRow, names: int) -> Line:
     ]
 
 
-def _lean(lean: Lean, most: float, width: int) -> Line:
+def _lean(lean: Lean, most: float, wide: bool) -> Line:
     """A bias with its interval, and what it means in words."""
     row = [Segment(f"  {fitted(lean.name, 9)}", _QUIET)]
-    if width >= _ROOMY:
+    if wide:
         drawn = interval(lean.low, lean.value, lean.high, -most, most, 21)
         drawn = drawn[:10] + {" ": "┊", "─": "┼"}.get(drawn[10], drawn[10]) + drawn[11:]
         row.append(Segment(f"{drawn}  ", _BAR))
     row.append(Segment(f"{lean.value:>+5.2f}"))
     row.append(Segment(f" [{lean.low:+.2f}, {lean.high:+.2f}] ", _QUIET))
-    row.append(Segment(f" {leaning(lean)}", _STRONG if lean.sure else _QUIET))
-    return _cut(row, width)
-
-
-def leaning(lean: Lean) -> str:
-    """A bias in words; where the interval has 0 in it, none is shown."""
-    alone = "" if lean.humans or lean.name == "position" else ", no people to compare with"
-    if not lean.sure:
-        return f"no bias shown{alone}"
-    known = {"position": ("first shown", "second shown"), "length": ("longer", "shorter")}
-    more, less = known.get(lean.name, (f"one with more {one_line(lean.name)}", f"one with less {one_line(lean.name)}"))
-    return f"▲ favours the {more if lean.value > 0 else less}{alone}"
+    row.append(Segment(f" {'▲ ' if lean.sure else ''}{leaning(lean)}", _STRONG if lean.sure else _QUIET))
+    return row
 
 
 def _decision(made: Routed, width: int) -> list[Line]:
@@ -262,7 +240,7 @@ def _gauge(name: str, done: float, total: float, words: str, rest: str, width: i
     drawn = bar(min(done, total), total, cells)
     full = len(drawn.rstrip("─"))
     line = _named(name, Segment(drawn[:full], _BAR), Segment(drawn[full:], _QUIET), Segment(f"  {words}"))
-    return _cut([*line, _note(rest)], width)
+    return [*line, _note(rest)]
 
 
 def _named(name: str, *segments: Segment) -> Line:
@@ -271,10 +249,6 @@ def _named(name: str, *segments: Segment) -> Line:
 
 def _note(text: str) -> Segment:
     return Segment(text, _QUIET)
-
-
-def _quiet(line: Line) -> Line:
-    return [Segment(segment.text, _QUIET) for segment in line]
 
 
 def _cut(line: Line, width: int) -> Line:
@@ -292,14 +266,3 @@ def fitted(text: str, cells: int) -> str:
     """Any text on one line in exactly so many cells."""
     line = one_line(text)
     return set_cell_size(line, cells) if cell_len(line) <= cells else set_cell_size(line, cells - 1) + "…"
-
-
-def money(value: float) -> str:
-    """An amount without needless digits: 90, 4.25, 0.195, 0.0004."""
-    if value < 1:
-        return "<0.0001" if 0 < value < 0.0001 else f"{value:.3g}"
-    return f"{value:,.2f}".rstrip("0").rstrip(".")
-
-
-def _share(part: float, total: float) -> str:
-    return percent(round(part / total, 6)) if total else "–"
