@@ -140,6 +140,7 @@ def test_the_counts_add_up(study: Study) -> None:
     assert judge.failed > 0
     assert judge.verdicts + judge.failed == sum(map(len, study.state.consulted.values()))
     assert view.spent == pytest.approx(0.01 * judge.verdicts)
+    assert msgspec.json.decode(msgspec.json.encode(view), type=Routing) == view
     (position,) = [lean for lean in judge.leans if lean.name == "position"]
     assert position.low <= 0.4 + 1e-9
     assert position.high >= 0.4 - 1e-9
