@@ -173,8 +173,8 @@ class Routed(msgspec.Struct, frozen=True):
 
 class Routing(msgspec.Struct, frozen=True):
     """What the router's screen draws. Of pairs that are open or wait for people it tells nothing that a machine said:
-    what judges lean to, flip and agree on, and the decisions, are told of the other pairs. An audit that was read counts, also where
-    its pair is asked anew.
+    what judges lean to, flip and agree on, and the decisions, are told of the other pairs. An audit that was read
+    counts, also where its pair is asked anew.
 
     Queries: `people` answered, `machines` labelled, `waiting` for people, `nobody` could answer.
     """

@@ -170,7 +170,7 @@ def _trust(routing: Routing, width: int) -> list[Line]:
     ]
     least = "no threshold" if routing.threshold is None else f"confidence {routing.threshold:.3g} or more"
     if routing.alarm is not None:
-        least += " suspended"
+        least = least.replace("or more", "suspended")
     words = f"{routing.accepted} of {routing.machines}"
     share = f", {part(routing.accepted, routing.machines)}" if routing.machines else " machine labels"
     rows.append(_gauge("Accepted", routing.accepted, routing.machines, words, f"{share}, {least}", width))

@@ -78,6 +78,7 @@ async def test_alarm_and_warning_are_told_by_words_and_shape() -> None:
             said = await on_router(voter)
             assert voter.text("#state").startswith(f"{mark} {word}")
             assert ("✖ ALARM after 57 audits" in said) == (routing is ALARM)
+            assert ("confidence 0.813 suspended" in said) == (routing is ALARM)
             assert ("▲ Warning after 31 audits" in said) == (routing is not ROUTING)
 
 
