@@ -168,9 +168,9 @@ def _trust(routing: Routing, width: int) -> list[Line]:
         _gauge("Audits", routing.read, routing.epoch, read, " read for the next certificate", width),
         _named("", _note(told)),
     ]
-    least = "no threshold" if routing.threshold is None else f"confidence {routing.threshold:.3g} or more"
-    if routing.alarm is not None:
-        least = least.replace("or more", "suspended")
+    least = "no threshold"
+    if routing.threshold is not None:
+        least = f"confidence {routing.threshold:.3g} {'or more' if routing.alarm is None else 'suspended'}"
     words = f"{routing.accepted} of {routing.machines}"
     share = f", {part(routing.accepted, routing.machines)}" if routing.machines else " machine labels"
     rows.append(_gauge("Accepted", routing.accepted, routing.machines, words, f"{share}, {least}", width))
