@@ -5,7 +5,7 @@ from __future__ import annotations
 from elicit.safe_text import one_line
 from elicit.service import Lean, Routing
 
-NO_ROUTER = "This study has no router: people answer everything."
+NO_ROUTER = "This study has no router: nothing chooses between people and machines."
 
 
 def percent(share: float) -> str:
