@@ -6,7 +6,7 @@ A screen (terminal, page, script) is a thin client of `StudyService`. Everything
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -123,6 +123,99 @@ class Overview(msgspec.Struct, frozen=True):
     """Votes by choice."""
 
 
+class Lean(msgspec.Struct, frozen=True):
+    """What a machine judge favours beside quality: logits towards the answer that has one unit more, or (position)
+    towards the one shown first, with a 95 % interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    queries: int
+    humans: int
+    """Queries with people's votes to compare with; 0: the judge's own slope, which may be quality. Position needs
+    none."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves no leaning out."""
+        return not self.low <= 0 <= self.high
+
+
+class JudgeRow(msgspec.Struct, frozen=True):
+    """One machine judge. Money is in the unit of the prices."""
+
+    judge: str
+    verdicts: int
+    failed: int
+    """Times it was asked and gave no verdict."""
+    cost: float
+    flips: int
+    swapped: int
+    """Verdicts given in both orders; of these, `flips` that name another side in each."""
+    same: int
+    both: int
+    """Queries on which it and a person named a side; of these, `same` the same."""
+    leans: tuple[Lean, ...]
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """One decision of the router. No text and no name of an item: nobody can tell which pair it was about."""
+
+    to: Literal["people", "machines", "nobody"]
+    chance: float
+    """The probability with which this was decided."""
+    reason: str
+    """What it was decided on, in numbers."""
+    audit: Literal["", "right", "wrong"] = ""
+    """What a person's blind audit of the machines' label found; empty where there was none."""
+
+
+class Routing(msgspec.Struct, frozen=True):
+    """What the router's screen draws. Of pairs that are open or wait for people it tells nothing that a machine said:
+    what judges lean to, flip and agree on, and the decisions, are told of the other pairs. An audit that was read
+    counts, also where its pair is asked anew.
+
+    Queries: `people` answered, `machines` labelled, `waiting` for people, `nobody` could answer.
+    """
+
+    router: str
+    people: int
+    machines: int
+    waiting: int
+    nobody: int
+    audits_waiting: int
+    """Machine labels that wait for a person's blind audit."""
+    spent: float
+    budget: float | None
+    per_vote: float | None
+    """What a live vote has cost, people's and machines' together; None before the first."""
+    judges: tuple[JudgeRow, ...]
+    audits: int
+    wrong: int
+    """Audits read so far, and the labels among them that people contradicted."""
+    epoch: int
+    """Audits that a certificate takes; the next one is due when so many more are read since the last."""
+    target: float
+    """The share of accepted labels that may be wrong."""
+    threshold: float | None
+    """The least confidence that is accepted unseen; None: nothing is."""
+    accepted: int
+    """Machine labels that are accepted unseen now."""
+    certificate: str
+    """The certificate, or why there is none, in a sentence."""
+    alarm: int | None
+    """Audits of accepted labels after which the alarm went off."""
+    warning: int | None
+    decisions: tuple[Routed, ...]
+    """The last ones, newest first."""
+
+    @property
+    def read(self) -> int:
+        """Audits read towards the next certificate."""
+        return self.audits % self.epoch
+
+
 class StudyService(Protocol):
     """What screens talk to; local (an engine process) or remote (HTTP), with one judge per client.
 
@@ -157,6 +250,10 @@ class StudyService(Protocol):
         ...
 
     async def overview(self) -> Overview: ...
+
+    async def routing(self) -> Routing | None:
+        """Who answered what, at what cost, and how far machines are to be trusted; None where nothing is routed."""
+        ...
 
     async def close(self) -> None: ...
 

@@ -9,6 +9,7 @@ certificate.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -134,7 +135,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "spent": money,
         "budget": study.spec.routing.budget,
         "cost_per_vote": money / votes if votes else None,
-        "judges": _judges(study),
+        "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
         "agreement_of_people": _agreement(study),
         "audits": accepted.audits,
         "audits_wrong": accepted.wrong,
@@ -227,31 +228,39 @@ def _agreement(study: Study) -> float | None:
     return same / total if total >= FEWEST else None
 
 
-def _judges(study: Study) -> list[dict[str, Any]]:
-    """One row a machine judge: what it was asked, what it cost, how often people said the same."""
+def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, Any]]:
+    """One row a machine judge: what it was asked, what it cost, how often people said the same, what it leans to.
+
+    hidden: queries of whose verdicts nothing but their number and cost may be told.
+    """
     state = study.state
     said = {live.query: live.vote.outcome.choice for live in by_people(study)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
         for asked in several:
-            fresh = {"judge": asked.judge, "asked": 0, "failed": 0, "flips": 0, "cost": 0.0, "both": 0, "same": 0}
-            row = rows.setdefault(asked.judge, fresh)
+            fresh = dict.fromkeys(("asked", "failed", "flips", "swapped", "both", "same"), 0)
+            row = rows.setdefault(asked.judge, {"judge": asked.judge, "cost": 0.0, **fresh})
             row["asked"] += 1
             if asked.verdict is None:
                 row["failed"] += 1
                 continue
-            row["flips"] += asked.verdict.flips
             row["cost"] += cost(study, asked)
+            if number in hidden:
+                continue
+            row["flips"] += asked.verdict.flips
+            row["swapped"] += len(asked.verdict.logits) == 2
             if said.get(number) in ("a", "b") and asked.verdict.logit:
                 row["both"] += 1
                 row["same"] += (asked.verdict.logit > 0) == (said[number] == "a")
-    return [row | {"biases": [str(bias) for bias in _biases(study, name, said)]} for name, row in sorted(rows.items())]
+    return [row | {"biases": _biases(study, name, said, hidden)} for name, row in sorted(rows.items())]
 
 
-def _biases(study: Study, judge: str, said: dict[int, Choice]) -> list[Bias]:
+def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int]) -> list[Bias]:
     """What the judge leans to: the place shown first, and length."""
     judged = []
     for number, several in study.state.consulted.items():
+        if number in hidden:
+            continue
         query = study.state.asked[number].query
         first, second = (len(study.state.items[row].shown_text) for row in (query.a, query.b))
         votes = [said[number]] if number in said else []

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from elicit.service import Answer, Ballot, Overview, PastVote, StudyCard, Turn
+from elicit.service import Answer, Ballot, Overview, PastVote, Routing, StudyCard, Turn
 from elicit.types import BadInputError
 
 T = TypeVar("T")
@@ -86,6 +86,9 @@ class LocalService:
 
     async def overview(self) -> Overview:
         return await self._call(Overview, "overview")
+
+    async def routing(self) -> Routing | None:
+        return await self._call(Routing | None, "routing")  # type: ignore[arg-type]
 
     async def close(self) -> None:
         """End the engine process; everything is on disk already."""

@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from elicit.service import Answer, Ballot, Overview, PastVote, Progress, StudyCard, Turn, outcome_of
+from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing, StudyCard, Turn, outcome_of
 from elicit.types import BadInputError, Query
 from studies import status
+from studies.routing_view import routing_view
 from studies.study import Study
 from studies.trace import trace_of
 
@@ -85,6 +86,9 @@ class Host:
             seconds_median=status.seconds_median(study),
             counts=choices,
         )
+
+    async def routing(self) -> Routing | None:
+        return routing_view(self._study)
 
     async def close(self) -> None:
         self._study.close()

@@ -1,4 +1,4 @@
-"""The terminal app: starts the engine elsewhere, then moves between voting, overview, history and help."""
+"""The terminal app: starts the engine elsewhere, then moves between voting, overview, history, router and help."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from tui.history import HistoryScreen
 from tui.keys import farewell
 from tui.overview import OverviewScreen
 from tui.pace import Pace
+from tui.router import RouterScreen
 from tui.vote import VoteScreen
 
 Start = Callable[[], Awaitable[StudyService]]
-Place = Literal["vote", "overview", "history", "help"]
+Place = Literal["vote", "overview", "history", "router", "help"]
 
 _THEME = Theme(
     name="elicit",
@@ -80,6 +81,7 @@ class VoteApp(App[None]):
         Binding("f2", "go('overview')", show=False),
         Binding("f3", "go('history')", show=False),
         Binding("f4,escape", "go('vote')", show=False),
+        Binding("f5", "go('router')", show=False),
         Binding("q", "quit", show=False),
         Binding("ctrl+c", "leave", show=False, priority=True),
     ]
@@ -140,6 +142,8 @@ class VoteApp(App[None]):
     def _screen(self, place: Place, service: StudyService) -> Screen[None]:
         if place == "overview":
             return OverviewScreen(service)
+        if place == "router":
+            return RouterScreen(service)
         return HistoryScreen(service) if place == "history" else HelpScreen()
 
     async def action_quit(self) -> None:

@@ -15,7 +15,7 @@ LEFT = "#7fb2f5"
 RIGHT = "#e8b562"
 
 
-def bar(done: int, total: int, width: int) -> str:
+def bar(done: float, total: float, width: int) -> str:
     """Progress as a bar that reads without colour: heavy is done, light is to come."""
     filled = 0 if total <= 0 else min(width, round(width * done / total))
     return "━" * filled + "─" * (width - filled)

@@ -48,7 +48,7 @@ class HelpScreen(Screen[None]):
         """Lay the keys out for the width."""
         width = self.app.size.width
         self.query_one(Pane).show(lines_of(_rows(width - CHROME)))
-        places = (("F2", "overview"), ("F3", "history"), ("q", "quit"))
+        places = (("F2", "overview"), ("F3", "history"), ("F5", "router"), ("q", "quit"))
         self.query_one("#keys", Static).update(
             keys_line((("Esc", "back to voting"), ("j k", "scroll")), places, width - 2)
         )

@@ -76,6 +76,7 @@ HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("F2", "overview: ranking and progress"),
             ("F3", "history: your votes, and why each pair"),
             ("F4 or Esc", "back to voting"),
+            ("F5", "router: who answers, at what cost"),
             ("q", "quit; every vote is saved already"),
         ),
     ),

@@ -22,6 +22,7 @@ from elicit.types import BadInputError
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, spoken
 from tui.pane import CHROME, Pane, lines_of
+from tui.words import percent
 
 _QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
 _PLOT = (127, 178, 245)
@@ -101,7 +102,7 @@ class OverviewScreen(Screen[None]):
         plots.styles.height = max(12, min(18, height - 4 - rows)) if both else "1fr"
         flip = () if both else (("Tab", "ranking" if self._plots else "plots"),)
         here = (("Esc", "back to voting"), *flip, ("j k", "scroll"))
-        places = (("F1", "help"), ("F3", "history"), ("q", "quit"))
+        places = (("F1", "help"), ("F3", "history"), ("F5", "router"), ("q", "quit"))
         self.query_one("#keys", Static).update(keys_line(here, places, width - 2))
         if self._overview is None:
             return
@@ -188,7 +189,7 @@ def ranking(leaders: Sequence[LeaderRow], width: int) -> list[list[Segment]]:
                 Segment(set_cell_size(name, text), _STRONG if row.rank == 1 else None),
                 Segment(f"  {row.utility:>+7.2f}  "),
                 Segment(interval(row.low, row.utility, row.high, low, high, scale), _BAR),
-                Segment(f"  {_percent(row.p_best):>6}", _STRONG if row.rank == 1 else None),
+                Segment(f"  {percent(row.p_best):>6}", _STRONG if row.rank == 1 else None),
                 Segment(f" {row.votes:>6}", _QUIET),
             ]
         )
@@ -209,11 +210,3 @@ def interval(low: float, middle: float, high: float, least: float, most: float, 
     drawn[place(high)] = "┤"
     drawn[place(middle)] = "●"
     return "".join(drawn)
-
-
-def _percent(share: float) -> str:
-    if 0 < share < 0.01:
-        return "<1 %"
-    if 0.99 < share < 1:
-        return ">99 %"
-    return f"{100 * share:.0f} %"

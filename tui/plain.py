@@ -14,6 +14,7 @@ from elicit.types import BadInputError
 from tui.difference import difference
 from tui.keys import HELP, VOTES, farewell, sentence, spoken
 from tui.pace import Pace
+from tui.words import NO_ROUTER, leaning, money, percent, standing
 
 Read = Callable[[], Awaitable[str | None]]
 """Gives the next line, or None at the end of the input."""
@@ -30,6 +31,7 @@ _WORDS = {
     "a": "again",
     "f2": "overview",
     "f3": "history",
+    "f5": "router",
     "f1": "help",
     "?": "help",
     "q": "quit",
@@ -101,6 +103,8 @@ class PlainVoting:
             await self._overview()
         elif command == "history":
             await self._history()
+        elif command == "router":
+            await self._router()
         elif command == "help":
             self._help()
         elif line:
@@ -210,6 +214,32 @@ class PlainVoting:
         if not votes:
             self._write("No votes yet.")
 
+    async def _router(self) -> None:
+        seen = await self._service.routing()
+        if seen is None:
+            self._write(NO_ROUTER)
+            return
+        self._write(standing(seen)[1])
+        counts = f"Machines labelled {seen.machines} queries, people {seen.people}, nobody {seen.nobody}"
+        self._write(f"{counts}; {seen.waiting} wait for people.")
+        budget = "" if seen.budget is None else f" of {money(seen.budget)}"
+        each = "" if seen.per_vote is None else f", {money(seen.per_vote)} a vote"
+        self._write(f"Spent {money(seen.spent)}{budget}{each}.")
+        self._write(
+            f"Audits: {seen.read} of {seen.epoch} for the next certificate, {seen.wrong} of {seen.audits} wrong."
+        )
+        self._write(sentence(seen.certificate))
+        for row in seen.judges:
+            agrees = f", agrees with people on {row.same} of {row.both}" if row.both else ""
+            leans = "".join(f"; {one_line(lean.name)} {lean.value:+.2f}: {leaning(lean)}" for lean in row.leans)
+            self._write(
+                f"{one_line(row.judge)}: {row.verdicts} verdicts, {row.failed} failed, cost {money(row.cost)}, orders "
+                f"differ on {row.flips} of {row.swapped}{agrees}{leans}."
+            )
+        for made in seen.decisions:
+            audit = f" A blind audit found it {made.audit}." if made.audit else ""
+            self._write(f"To {made.to}, chance {percent(made.chance)}: {sentence(made.reason)}{audit}")
+
     def _help(self) -> None:
         left_out = {"Read"}
         for title, keys in HELP:
@@ -218,7 +248,9 @@ class PlainVoting:
                     self._write(f"{key}: {words}")
         self._write("d: the words only one text has")
         self._write("a: read the pair again")
-        self._write("Words work too: left, right, tie, bad, skip, undo, reasons, note, overview, history, quit.")
+        self._write(
+            "Words work too: left, right, tie, bad, skip, undo, reasons, note, overview, history, router, quit."
+        )
 
 
 def _stdin() -> Read:

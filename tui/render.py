@@ -123,7 +123,7 @@ def lay_out(text: str, width: int) -> list[Line]:
     if not text.strip():
         return [[Segment(EMPTY, Style(color="#8d97a5", italic=True))]]
     if len(text) > _LONGEST_MARKDOWN:
-        return _wrap(text, width)
+        return wrap(text, width)
     console = Console(
         file=StringIO(), width=width, theme=_THEME, force_terminal=True, color_system="truecolor", highlight=False
     )
@@ -133,10 +133,10 @@ def lay_out(text: str, width: int) -> list[Line]:
     while lines and not plain_text(lines[:1]).strip():
         lines.pop(0)
     # Some Markdown renders to nothing, a link's definition for one; the voter still has to see it.
-    return lines or _wrap(text, width)
+    return lines or wrap(text, width)
 
 
-def _wrap(text: str, width: int) -> list[Line]:
+def wrap(text: str, width: int) -> list[Line]:
     """Plain lines, broken at blanks where there are any; fast for texts of any size."""
     lines: list[Line] = []
     for line in text.split("\n"):

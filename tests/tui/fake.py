@@ -6,7 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from statistics import median
 
-from elicit.service import Answer, Ballot, LeaderRow, Overview, PastVote, Progress, StudyCard, Turn
+from elicit.service import (
+    Answer,
+    Ballot,
+    JudgeRow,
+    LeaderRow,
+    Lean,
+    Overview,
+    PastVote,
+    Progress,
+    Routed,
+    Routing,
+    StudyCard,
+    Turn,
+)
 
 SHORT = (
     "The cat sat on the mat and looked out of the window.",
@@ -74,6 +87,61 @@ Ignore small matters of style. When both are equally good, say so: a tie teaches
 """
 
 
+ROUTING = Routing(
+    router="default",
+    people=61,
+    machines=314,
+    waiting=12,
+    nobody=3,
+    audits_waiting=4,
+    spent=68.4,
+    budget=90.0,
+    per_vote=0.182,
+    judges=(
+        JudgeRow(
+            "gpt-4o-mini",
+            380,
+            2,
+            1.14,
+            41,
+            380,
+            103,
+            121,
+            (Lean("position", 0.21, 0.12, 0.30, 380, 0), Lean("length", 0.42, 0.10, 0.74, 121, 121)),
+        ),
+        JudgeRow("smollm2", 390, 0, 0.0003, 160, 390, 64, 120, (Lean("length", -0.06, -0.29, 0.17, 390, 0),)),
+    ),
+    audits=61,
+    wrong=5,
+    epoch=40,
+    target=0.15,
+    threshold=0.813,
+    accepted=203,
+    certificate=(
+        "Labels with confidence 0.813 or more, 65% of cases, are accepted: 1 of 31 audits were wrong there, so with "
+        "probability 97.0% at most 14.4% of them are, within the target of 15.0% (epoch 1). 21 of 40 audits of epoch "
+        "2 are in."
+    ),
+    alarm=None,
+    warning=None,
+    decisions=(
+        Routed(
+            "people",
+            0.94,
+            "fused 0.54, gpt-4o-mini 0.61, gpt-4o-mini swap disagrees, worth 0.31 bit, people 3.20 a bit",
+        ),
+        Routed(
+            "machines", 0.97, "fused 0.92, gpt-4o-mini 0.88, smollm2 0.71, worth 0.06 bit, people 16.67 a bit", "right"
+        ),
+        Routed("machines", 1.0, "fused 0.03, gpt-4o-mini 0.07, no human is to be had", "wrong"),
+        Routed("nobody", 1.0, "fused 0.50, no human is to be had"),
+        Routed("people", 0.91, "fused 0.47, gpt-4o-mini 0.52, model against judges, worth 0.29 bit, people 3.45 a bit"),
+        Routed("machines", 0.9, "fused 0.88, gpt-4o-mini 0.81, worth 0.09 bit, people 11.11 a bit"),
+    ),
+)
+"""A study under way, with a certificate."""
+
+
 class FakeService:
     """Pairs of texts in order. `fail` is raised by the next call that changes something."""
 
@@ -88,6 +156,7 @@ class FakeService:
         stop_at: int | None = None,
         target: int = 60,
         title: str = "Answers about Python",
+        routing: Routing | None = None,
     ) -> None:
         self.pairs = list(pairs) or [(SHORT[i % 4], SHORT[(i + 1) % 4]) for i in range(12)]
         self.context = context
@@ -95,6 +164,7 @@ class FakeService:
         self.left = left
         self.stop_at = stop_at
         self.target = target
+        self.router = routing
         self.answers: list[Answer] = []
         self.undone: list[Answer] = []
         self.notes: dict[int, str] = {}
@@ -187,6 +257,9 @@ class FakeService:
             seconds_median=median(times) if times else None,
             counts={choice: sides.count(choice) for choice in ("left", "right", "tie", "both_bad", "skip")},
         )
+
+    async def routing(self) -> Routing | None:
+        return self.router
 
     async def close(self) -> None:
         self.closed = True

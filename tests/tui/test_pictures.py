@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from elicit.service import StudyService
 from tests.tui.driving import SMALL, WIDE, Clock, Voter
-from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, SHORT, FakeService
+from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, ROUTING, SHORT, FakeService
 from tui.app import VoteApp
 from tui.pane import Pane
 from tui.vote import VoteScreen
@@ -29,6 +29,8 @@ Compare = Callable[..., bool]
         pytest.param(SMALL, "f2", id="overview-80x24"),
         pytest.param(WIDE, "f3", id="history-120x40"),
         pytest.param(SMALL, "f3", id="history-80x24"),
+        pytest.param(WIDE, "f5", id="router-120x40"),
+        pytest.param(SMALL, "f5", id="router-80x24"),
         pytest.param(WIDE, "f1", id="help-120x40"),
         pytest.param(SMALL, "f1", id="help-80x24"),
     ],
@@ -38,7 +40,7 @@ def test_picture(size: tuple[int, int], keys: str, snap_compare: Compare) -> Non
     clock = Clock()
 
     async def start() -> StudyService:
-        return FakeService(pairs, context=PROMPT, left=(9, 16, 25))
+        return FakeService(pairs, context=PROMPT, left=(9, 16, 25), routing=ROUTING)
 
     app = VoteApp(start, now=clock)
 

@@ -57,6 +57,8 @@ async def test_a_session_and_the_next_one(study: Path) -> None:
         await voter.press("f2")
         await voter.until(lambda: "Answer" in voter.pane("#leaders"), seconds=30)
         assert "2 of 20 votes" in voter.text("#state")
+        await voter.press("f5")
+        await voter.until(lambda: "no router" in voter.text("#state"), seconds=30)
 
     app = app_on(study)
     async with app.run_test(size=WIDE) as pilot:

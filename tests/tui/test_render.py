@@ -54,7 +54,7 @@ def test_no_line_is_wider_than_the_pane(text: str, width: int) -> None:
 @settings(deadline=None)
 @given(st.text("ab \n漢é-", min_size=1, max_size=200), st.integers(4, 30))
 def test_wrapping_keeps_every_word(text: str, width: int) -> None:
-    lines = render._wrap(text, width)
+    lines = render.wrap(text, width)
     assert "".join(plain_text(lines).split()) == "".join(text.split())
     assert all(cell_len(plain_text([line])) <= width for line in lines)
 
