@@ -261,8 +261,10 @@ def export(study: Path, output: str, form: Kind | None, table: str) -> None:
     "--verify", is_flag=True, help="Recompute every decision and report the first that differs (the default)."
 )
 @click.option("--selector", help="Replay the recorded votes under these selectors instead; comma-separated.")
-@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Replays of each selector.")
-@click.option("--votes", type=click.IntRange(1), help="At most so many votes a replay; default all.")
+@click.option("--router", help="Replay the recorded verdicts and votes under these routers instead; comma-separated.")
+@click.option("--human-share", default="0.1,0.2,0.5", show_default=True, help="People for such shares of the queries.")
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Replays of each.")
+@click.option("--votes", type=click.IntRange(1), help="At most so many votes a replay of a selector; default all.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; default one per core.")
 @click.option("--out", type=click.Path(path_type=Path), help="Finished replays are kept here (.jsonl).")
 @JSON
@@ -270,6 +272,8 @@ def replay(
     study: Path,
     verify: bool,
     selector: str | None,
+    router: str | None,
+    human_share: str,
     seeds: int,
     votes: int | None,
     workers: int | None,
@@ -277,14 +281,16 @@ def replay(
     as_json: bool,
 ) -> int:
     """Recompute every decision of STUDY from its log (exit code 1: divergence), or ask how it would have gone under
-    another selector. Never asks anybody anything."""
+    another selector or router. Never asks anybody anything."""
     from studies.study import Study
 
-    if verify and selector:
-        raise BadInputError("--verify recomputes what was decided, --selector what was not; give one of them")
+    if sum(map(bool, (verify, selector, router))) > 1:
+        raise BadInputError("--verify, --selector and --router are three different replays; give one of them")
     with Study.open(study, writable=False) as opened:
         if selector:
             return _otherwise(opened, selector, votes, seeds, workers, out, as_json)
+        if router:
+            return _rerouted(opened, router, human_share, seeds, workers, out, as_json)
         return _again(opened, as_json)
 
 
@@ -301,6 +307,20 @@ def _again(study: Study, as_json: bool) -> int:
     else:
         click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
     return 1 if found.status == "divergence" else 0
+
+
+def _rerouted(
+    study: Study, router: str, human_share: str, seeds: int, workers: int | None, out: Path | None, as_json: bool
+) -> int:
+    from studies.bench.commands import measured, shares_of, show_routing
+    from studies.counterfactual import routers
+
+    names, shares = list(dict.fromkeys(filter(None, router.split(",")))), shares_of(human_share)
+    result = measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds, workers, out)
+    if result is None:
+        return 3
+    show_routing(result, as_json, None)
+    return 0
 
 
 def _otherwise(

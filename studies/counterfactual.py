@@ -1,9 +1,12 @@
-"""Counterfactual replay: how a study would have gone under another selector, as far as its recorded votes can tell.
+"""Counterfactual replay: how a study would have gone under another selector or router, as far as its votes can tell.
 
 The other selector chooses, at every decision, among the pairs that still have a recorded vote, and is given one of
 them, drawn without replacement. What it recommends is judged by the belief that all recorded votes give. Two things
 bound what this can tell: pairs that nobody voted on cannot be asked (`coverage` says how often the selector, left free,
 would have asked a recorded one), and the judging belief has only seen what the recording selector asked.
+
+Another router is replayed on the pairs that people voted on, with what the machine judges said of them then: as in
+`elicit bench routing`, one of a pair's votes can be asked for and the others check the label.
 """
 
 from __future__ import annotations
@@ -18,10 +21,15 @@ from elicit import registry
 from elicit.engine import Engine
 from elicit.events import State
 from elicit.randomness import stream
-from elicit.types import BadInputError, Vote
+from elicit.routing import mirrored
+from elicit.types import BadInputError, Verdict, Vote, mirror
 from studies.bench.measuring import Job, Plan, Row, measure, versions
+from studies.bench.routing import routing
+from studies.bench.streams import Pair, Preference, Recorded
 from studies.bench.summaries import marks_of, summary
 from studies.decisions import engine_for, lessons
+from studies.desk import by_people, cost
+from studies.features import knowledge_of
 from studies.simulation import regrets
 from studies.spec import Spec
 from studies.study import Study
@@ -60,6 +68,45 @@ def counterfactual(study: Study, selectors: Sequence[str], votes: int | None, se
     setting = {"study": study.state.created, "votes": budget, "seeds": seeds, **versions()}
     rows = measure("replay", setting, jobs, plan)
     return {"bench": "replay", "setting": setting, "rows": rows, "summary": summarised(rows)}
+
+
+def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: int, plan: Plan) -> dict[str, Any]:
+    """Replay the study's queries under each of the routers, with people for each of the shares of them.
+
+    Raises BadInputError where too few pairs have votes of two people, or for an unknown router.
+    """
+    told = {"study": study.state.created, "votes": len(study.state.votes)}
+    return routing([recorded_in(study)] * seeds, names, shares, plan, told)
+
+
+def recorded_in(study: Study) -> Recorded:
+    """The pairs of a study that people voted on, with the machine judges' verdicts on them."""
+    state = study.state
+    people = {live.seq: live for live in by_people(study)}
+    votes: dict[tuple[int, int], list[Preference]] = {}
+    verdicts: dict[tuple[int, int], dict[str, Verdict]] = {}
+    for live in people.values():
+        outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
+        if outcome.choice in ("a", "b", "tie"):
+            votes.setdefault(live.vote.pair, []).append(outcome.choice)
+    for number, several in state.consulted.items():
+        query = state.asked[number].query
+        for asked in several:
+            if asked.verdict is not None:
+                seen = asked.verdict if query.a < query.b else mirrored(asked.verdict)
+                verdicts.setdefault(query.pair, {})[asked.judge] = seen
+    pairs = []
+    for (a, b), said in votes.items():
+        first, second = state.items[a], state.items[b]
+        gap = float(np.log1p(len(first.shown_text)) - np.log1p(len(second.shown_text)))
+        question = first.context or f"{a},{b}"
+        topic = str(first.meta.get("topic", ""))
+        pairs.append(Pair(a, b, question, topic, {"length": gap}, verdicts.get((a, b), {}), tuple(said)))
+    paid: dict[str, list[float]] = {}
+    for asked in (asked for several in state.consulted.values() for asked in several if asked.verdict):
+        paid.setdefault(asked.judge, []).append(cost(study, asked) / (study.spec.routing.person_price or 1.0))
+    prices = {judge: float(np.mean(costs)) for judge, costs in sorted(paid.items())}
+    return Recorded(knowledge_of(state.items, study.spec.embedder, study.spec.scores), tuple(pairs), prices)
 
 
 def run(

@@ -35,7 +35,7 @@ def worth(labels: Sequence[Labelled], answers: Sequence[str], seed: int) -> Row:
 
     certified: mean share of the labels accepted at risk ALPHA after AUDITS audits; violated: share of the splits in
     which more than ALPHA of the accepted were wrong; covered: share of the splits in which the 95 % interval of the win
-    rate, from a share ASKED of the answers, held it. Pairs that the person called even are left out of the first two.
+    rate, from a share ASKED of the answers where those are two or more, held it. Pairs that the person called even are left out of the first two.
     """
     logit = np.array([label.logit for label in labels])
     value = np.array([{"a": 1.0, "b": 0.0}.get(answer, 0.5) for answer in answers])
@@ -44,7 +44,7 @@ def worth(labels: Sequence[Labelled], answers: Sequence[str], seed: int) -> Row:
     p = np.array([label.probabilities for label in labels])
     machine = p[:, 0] + p[:, 1] / 2
     certified, violated, covered = list[float](), list[bool](), list[bool]()
-    for split in range(SPLITS):
+    for split in range(SPLITS if sided.any() else 0):
         rng = stream(seed, "bench/routing/audits", split)
         drawn = rng.integers(len(confidence), size=AUDITS)
         found = certify(plan(confidence, AUDITS, alpha=ALPHA, delta=DELTA), confidence[drawn], wrong[drawn])
@@ -53,12 +53,13 @@ def worth(labels: Sequence[Labelled], answers: Sequence[str], seed: int) -> Row:
         violated.append(bool(accepted.any() and wrong[accepted].mean() > ALPHA))
         again = rng.integers(len(value), size=len(value))
         people = np.where(rng.random(len(value)) < ASKED, value[again], np.nan)
-        low, high = win_rate(people, np.full(len(value), ASKED), machine[again]).interval()
-        covered.append(low <= value.mean() <= high)
+        if np.isfinite(people).sum() > 1:
+            low, high = win_rate(people, np.full(len(value), ASKED), machine[again]).interval()
+            covered.append(low <= value.mean() <= high)
     return {
-        "certified": float(np.mean(certified)),
-        "violated": float(np.mean(violated)),
-        "covered": float(np.mean(covered)),
+        "certified": float(np.mean(certified or [0.0])),
+        "violated": float(np.mean(violated or [False])),
+        "covered": float(np.mean(covered or [True])),
     }
 
 

@@ -252,7 +252,6 @@ def routing(
     """Label a stream of pairs with judges and a few humans, every router with the same stream, humans and money."""
     from studies.bench import routing as bench_
     from studies.bench import streams
-    from studies.bench.summaries import number, over_votes
 
     if pairs not in streams.SYNTHETIC and judgments is None:
         raise BadInputError("recorded pairs need the votes on them; give --judgments, or --pairs synthetic")
@@ -261,37 +260,13 @@ def routing(
         recorded = [streams.synthetic(seed, questions, streams.SYNTHETIC[pairs]) for seed in range(seeds)]
     else:
         recorded = [streams.read(Path(pairs), judgments, questions, _names(judges), judge_price)] * seeds
-    chosen, shares = _names(routers) or [], _shares(human_share)
+    chosen, shares = _names(routers) or [], shares_of(human_share)
     result = measured(
         lambda plan: bench_.routing(recorded, chosen, shares, plan, told), len(set(chosen)) * seeds, workers, out
     )
     if result is None:
         return 3
-    over = "human_share"
-    show(
-        result,
-        as_json,
-        plot,
-        "label_accuracy",
-        lambda s: [
-            *over_votes(s, "label_accuracy", over=over),
-            ("area", number("label_accuracy_area")),
-            *([(f"over {s[0]['method']}", bench_.interval)] if len(s) > 1 else []),
-            ("with ties", number("label_accuracy_ties")),
-            ("log loss", number("label_log_loss")),
-            ("model", number("model_accuracy")),
-            ("humans", number("humans_asked", ".2f")),
-            ("certified", number("certified", ".0%")),
-            ("violated", number("violated", ".1%")),
-            ("covered", number("covered", ".1%")),
-            ("cost", number("cost", ".0f")),
-            ("CPU ms", number("cpu_ms_per_pair", ".2f")),
-        ],
-        over,
-    )
-    if not as_json:
-        delays = "; ".join(f"alpha {r['alpha']}: {r['warned']:g} and {r['alarmed']:g}" for r in result["drift"])
-        click.echo(f"audits from 10 % wrong turning to 20 % until the warning and the alarm, medians: {delays}")
+    show_routing(result, as_json, plot)
     return 0
 
 
@@ -382,6 +357,38 @@ def show(
         say(f"wrote {plot}")
 
 
+def show_routing(result: dict[str, Any], as_json: bool, plot: Path | None) -> None:
+    """The table of routers, and how soon a drift is caught."""
+    from studies.bench.routing import interval
+    from studies.bench.summaries import number, over_votes
+
+    over = "human_share"
+    show(
+        result,
+        as_json,
+        plot,
+        "label_accuracy",
+        lambda s: [
+            *over_votes(s, "label_accuracy", over=over),
+            ("area", number("label_accuracy_area")),
+            *([(f"over {s[0]['method']}", interval)] if len(s) > 1 else []),
+            ("with ties", number("label_accuracy_ties")),
+            ("log loss", number("label_log_loss")),
+            ("model", number("model_accuracy")),
+            ("humans", number("humans_asked", ".2f")),
+            ("certified", number("certified", ".0%")),
+            ("violated", number("violated", ".1%")),
+            ("covered", number("covered", ".1%")),
+            ("cost", number("cost", ".0f")),
+            ("CPU ms", number("cpu_ms_per_pair", ".2f")),
+        ],
+        over,
+    )
+    if not as_json:
+        delays = "; ".join(f"alpha {r['alpha']}: {r['warned']:g} and {r['alarmed']:g}" for r in result["drift"])
+        click.echo(f"audits from 10 % wrong turning to 20 % until the warning and the alarm, medians: {delays}")
+
+
 def _settled(votes: int) -> Callable[[dict[str, Any]], str]:
     """Shows the median number of votes until the recommendation stayed; more than were cast is said so."""
     return lambda row: f"> {votes}" if (median := row["votes_to_95_median"]) > votes else f"{median:.0f}"
@@ -391,7 +398,7 @@ def _names(text: str | None) -> list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()] if text else None
 
 
-def _shares(text: str) -> list[float]:
+def shares_of(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from elicit.cli import _code
-from elicit.types import BadInputError
+from elicit.types import BadInputError, Verdict
 from studies.bench.measuring import Plan
-from studies.counterfactual import RECORDED, counterfactual, run
+from studies.counterfactual import RECORDED, counterfactual, recorded_in, routers, run
 from studies.decisions import lessons
 from studies.study import Study
 from tests.studies import making
@@ -64,3 +64,29 @@ def test_the_command_prints_one_line_a_selector(voted: Study, capsys: pytest.Cap
     told = json.loads(capsys.readouterr().out)
     assert [entry["method"] for entry in told["summary"]] == ["random", RECORDED]
     assert _code([*arguments, "--verify"]) == 2
+
+
+def test_routers_are_replayed_on_pairs_with_two_votes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with making.make(tmp_path, 12) as study:
+        for _ in range(VOTES):
+            query = study.ask("ann")
+            assert query is not None
+            better = "a" if study.state.items[query.a].meta["score"] > study.state.items[query.b].meta["score"] else "b"
+            logit = 1.0 if better == "a" else -1.0
+            study.consulted(query, "machine", Verdict({"ab": logit, "ba": logit}), "", "", {})
+            study.tell(query, better, "ann")
+            study.tell(query, better, "bob")
+        recorded = recorded_in(study)
+        assert len(recorded.pairs) == VOTES
+        for pair in recorded.pairs:  # everybody says the same of the smaller row as a
+            assert set(pair.votes) == {"a" if pair.verdicts["machine"].logit > 0 else "b"}
+        folder = str(study.folder)
+    arguments = ["replay", folder, "--router", "all_llm,all_human", "--seeds", "2", "--workers", "1", "--json"]
+    assert _code(arguments) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [entry["label_accuracy"] for entry in told["summary"]] == [1, 1]
+
+
+def test_routers_need_votes_of_two_people(voted: Study) -> None:
+    with pytest.raises(BadInputError, match="not enough human votes"):
+        routers(voted, ["all_llm"], [0.5], 1, Plan(workers=1))
