@@ -35,7 +35,8 @@ def worth(labels: Sequence[Labelled], answers: Sequence[str], seed: int) -> Row:
 
     certified: mean share of the labels accepted at risk ALPHA after AUDITS audits; violated: share of the splits in
     which more than ALPHA of the accepted were wrong; covered: share of the splits in which the 95 % interval of the win
-    rate, from a share ASKED of the answers where those are two or more, held it. Pairs that the person called even are left out of the first two.
+    rate, from a share ASKED of the answers, held it. Pairs that the person called even are left out of the first two,
+    and splits with fewer than two answers out of the last.
     """
     logit = np.array([label.logit for label in labels])
     value = np.array([{"a": 1.0, "b": 0.0}.get(answer, 0.5) for answer in answers])
