@@ -20,6 +20,10 @@ ENGINE = "3"
 """Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
 
 
+JOINED = " + "
+"""Between the names of the judges that made a vote together."""
+
+
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
     """What happened."""
 
@@ -240,6 +244,8 @@ class State:
                     raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
                 taken = self.votes.pop(index)
                 self.undone.append(taken)
+                if (held := self.open.get(judge)) in self.routed and held != taken.query:
+                    self.waiting.insert(0, held)  # what the router gave to people must not be lost for another query
                 self.open[judge] = taken.query
                 self.folded = event.seq
             case Noted(query=query, judge=judge, text=text):

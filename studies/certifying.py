@@ -175,33 +175,34 @@ def first_wins(study: Study) -> Estimate | None:
     """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
     have answered two of them.
 
-    Prediction-powered: every pair counts by its machine label, put right by those that went to people, each weighed by
-    one over the probability with which it did. `a` is the first as listed.
+    Prediction-powered: every pair counts by what was believed of it before people saw it, put right by those that went
+    to people, each weighed by one over the probability with which it did, by the router or by the lot for an audit. Of
+    the pairs in the order of the log, up to the first that still waits for a person; those that no person could have
+    been asked about are left out. `a` is the first as listed.
     """
     state, listed = study.state, {(min(a, b), max(a, b)): a for _, a, b in study.state.pairs}
-    labels, said = machine_labels(study), dict[int, Vote]()
+    said, open_ = dict[int, Vote](), {*state.waiting, *state.open.values()}
     for live in by_people(study):
         if live.vote.outcome.choice in SIDES:
             said.setdefault(live.query, live.vote)
     human, propensity, machine = [], [], []
     for number, routes in state.routed.items():
-        query = state.asked[number].query
+        if number in open_:
+            break
+        query, numbers = state.asked[number].query, routes[0].numbers
         turned = listed.get(query.pair, query.a) != query.a
-        lots = [r.propensity for r in routes if r.to == "audit"]
         straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
-        chance = straight if routes[0].to == "people" else (lots[0] if lots else study.spec.routing.audits)
-        p = labels[number].p if number in labels else None
-        guess = p["a"] + p["tie"] / 2 if p else routes[0].numbers.get("p_a", 0.5)
-        vote = said.get(number)
-        asked = bool(lots) or routes[0].to == "people"
-        value = np.nan
+        # A query that went to people would else have had the chance of an audit.
+        chance = straight + (1 - straight) * numbers.get("audit", study.spec.routing.audits)
+        asked, vote = routes[0].to == "people" or len(routes) > 1, said.get(number)
+        if chance <= 0 or (asked and vote is None):
+            continue
+        value, guess = np.nan, numbers["p_a"] + numbers["p_tie"] / 2
         if asked and vote is not None:
             outcome = mirror(vote.outcome) if turned else vote.outcome
             value = {"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice]
-        elif asked:
-            continue  # nobody has come to it yet: it tells of the others' waiting, not of the pair
         human.append(value)
-        propensity.append(min(max(chance, 1e-3), 1.0))
+        propensity.append(chance)
         machine.append(1 - guess if turned else guess)
     if sum(np.isfinite(human)) < 2:
         return None

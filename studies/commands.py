@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 import msgspec
@@ -179,8 +178,10 @@ def status(study: Path, as_json: bool) -> None:
             f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
         )
     else:
+        machines = f"{values['labelled_by_machines']} by machines, " if values["labelled_by_machines"] else ""
         click.echo(
-            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, the rest by the model"
+            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, {machines}"
+            "the rest by the model"
         )
     if "routing" in values:
         from studies.certifying import lines_of
@@ -340,6 +341,12 @@ def _text(path: Path) -> str:
         raise BadInputError(f"{path} cannot be read ({error}); give a Markdown file") from None
 
 
+class Step(Protocol):
+    """Moves a progress bar on; money: spent so far."""
+
+    def __call__(self, done: int, money: float = 0.0, /) -> None: ...
+
+
 class progress:  # noqa: N801  (reads as a verb where it is used)
     """A progress bar on stderr, where there is somebody to see it: `with progress(10, "votes") as step: step(3)`."""
 
@@ -348,13 +355,17 @@ class progress:  # noqa: N801  (reads as a verb where it is used)
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        spent = TextColumn("{task.fields[spent]}")
+        columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), spent)
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._bar.add_task(unit, total=total)
+        self._task = self._bar.add_task(unit, total=total, spent="")
 
-    def __enter__(self) -> Callable[[int], None]:
+    def __enter__(self) -> Step:
         self._bar.start()
-        return lambda done: self._bar.update(self._task, completed=done)
+        return self._step
+
+    def _step(self, done: int, money: float = 0.0) -> None:
+        self._bar.update(self._task, completed=done, spent=f"spent {money:.4g}" if money else "")
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
