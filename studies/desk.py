@@ -7,6 +7,7 @@ in the log until one of them asks (`Study.ask`).
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -57,6 +58,8 @@ class Desk:
         self.lasting: dict[str, str] = {}
         self.stuck = ""
         self._failures: Counter[str] = Counter()
+        self._under_way: list[float] = []
+        self._back = asyncio.Event()
         self._begin()
 
     # -- one query --------------------------------------------------------------------------------------------
@@ -68,31 +71,42 @@ class Desk:
         """
         case = self._case(query)
         while True:
-            self._catch_up()
             seats, budget = self.seats(), self.budget()
             step = len(self.study.state.consulted.get(query.id, []))
             decision = self._router.route(case, seats, budget, self._luck(query.id, step))
             decision = _on(decision, case, seats, budget, self._router.label(case))
             if decision.judge is None:
-                break
+                judges, human, _ = offer(case, seats, budget)
+                if judges or human or case.verdicts or not case.absent <= self.lasting.keys():
+                    break
+                if not self._under_way:
+                    self.stuck = f"the {budget.money:.4g} left of the budget pay for nobody's answer"
+                    return
+                await self._back.wait()  # a call may turn out to cost less than was put aside for it
+                continue
             if decision.judge == PEOPLE:
                 self._decided.add(query.id)
                 self.study.route(query, "people", decision)
                 return
-            answer = await self.judges[decision.judge].judge(query)
+            answer = await self._ask(decision.judge, query)
             if decision.judge in self.people and isinstance(answer, Vote):
                 self._decided.add(query.id)
                 vote = Voted(query.id, answer.outcome, decision.judge, answer.seconds)
                 self.study.route(query, "people", decision, vote)
                 return
             case = self._consulted(query, case, decision, answer)
-        if not case.verdicts and case.absent <= self.lasting.keys():
-            judges, human, _ = offer(case, seats, budget)
-            if not judges and human is None:
-                self.stuck = f"the {budget.money:.4g} left of the budget pay for nobody's answer"
-                return
         self._decided.add(query.id)
         await self._settled(query, case, decision)
+
+    async def _ask(self, name: str, query: Query) -> Vote | JudgeFailure:
+        """A judge's answer; what it may cost is put aside until it is there."""
+        self._under_way.append(self._prices[name])
+        try:
+            return await self.judges[name].judge(query)
+        finally:
+            self._under_way.remove(self._prices[name])
+            self._back.set()
+            self._back.clear()
 
     def _consulted(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
         name = decision.judge
@@ -156,7 +170,7 @@ class Desk:
 
         Of what the judges of all of them leave over, the audits to be expected are put aside.
         """
-        state = self.study.state
+        state, left_over = self.study.state, self.money()
         if state.pairs:
             left = len(self._listed) - len(self._listed & self._taken)
         else:
@@ -164,19 +178,19 @@ class Desk:
         left = max(left, 1)
         if self.limit is None:
             return Budget(NO_LIMIT, left)
-        seats, money = self.seats(), max(self.money(), 0.0)
+        seats, money = self.seats(), max(left_over, 0.0)
         person = min((seat.price for seat in seats if seat.kind == "human"), default=0.0)
         machines = left * sum(seat.price for seat in seats if seat.kind == "llm")
         return Budget(money - min(self.spec.audits * left * person, max(money - machines, 0.0)), left)
 
     def money(self) -> float:
-        """What is neither spent nor promised to people whose answers are still to come; infinite without a limit."""
+        """What is neither spent nor put aside for answers that are still to come; infinite without a limit."""
+        self._catch_up()
         if self.limit is None:
             return float("inf")
         state = self.study.state
-        promised = len(state.waiting) + sum(number in state.routed for number in state.open.values())
-        self._catch_up()
-        return self.limit - self.spent - promised * self.spec.person_price
+        people = len(state.waiting) + sum(number in state.routed for number in state.open.values())
+        return self.limit - self.spent - people * self.spec.person_price - sum(self._under_way)
 
     def closed(self) -> str:
         """Why nothing more can be routed, or an empty string."""

@@ -92,14 +92,15 @@ async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, u
         while not ended:
             if votes is not None and done + busy >= votes:
                 ended = f"{votes} queries were asked for"
-            elif until_stop and votes is None and (stop := study.stop()).stop:
+                return
+            if until_stop and votes is None and (stop := study.stop()).stop:
                 ended = stop.why
-            else:
-                ended = desk.closed()
-            query = None if ended else study.ask(name, waiting=False)
+                return
+            closed = desk.closed()
+            query = None if closed else study.ask(name, waiting=False)
             if query is None:
-                if not busy:  # else what the others have under way may leave something to ask
-                    ended = ended or study.exhausted(name, waiting=False) or "no pair is left to ask"
+                if not busy:  # else what the others have under way may leave money, or something to ask
+                    ended = closed or study.exhausted(name, waiting=False) or "no pair is left to ask"
                 return
             busy += 1
             await desk.settle(query)

@@ -32,11 +32,11 @@ class Reader:
 
     async def judge(self, query):
         self.calls += 1
+        temper = self.temper if self.calls > self.after else "right"
         if self.book:
             with open(self.book, "a") as book:
                 book.write(f"{query.id} {query.a} {query.b}\\n")
         await asyncio.sleep(self.wait)
-        temper = self.temper if self.calls > self.after else "right"
         if temper in ("broken", "gone"):
             return JudgeFailure(self.name, "the line is dead", temper == "gone")
         worth = [int(self.items[row].text.split()[-1]) for row in (query.a, query.b)]
@@ -50,11 +50,8 @@ class Reader:
 
 def pairs(n: int) -> list[PairRow]:
     """n pairs; the response with the larger number is better, the first as often as the second."""
-    values = [(7 * k + 3) % (2 * n) for k in range(2 * n)]
-    return [
-        PairRow(f"p{k}", f"Task {k}", f"answer {values[2 * k]}", f"answer {values[2 * k + 1] + 2 * n * (k % 2)}")
-        for k in range(n)
-    ]
+    ends_ = [(2 * k + 1, 2 * k) if (k * k + k // 3) % 2 else (2 * k, 2 * k + 1) for k in range(n)]
+    return [PairRow(f"p{k}", f"Task {k}", f"answer {a}", f"answer {b}") for k, (a, b) in enumerate(ends_)]
 
 
 def judge(folder: Path, name: str = "gpt", *, price: float | None = 0.01, person: bool = False, **options: Any) -> Any:
