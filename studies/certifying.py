@@ -22,6 +22,8 @@ from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.desk import by_people, cost, spent
 
 if TYPE_CHECKING:
+    from elicit.events import State
+    from studies.spec import Spec
     from studies.study import Study
 
 SIDES: tuple[Choice, ...] = ("a", "tie", "b")
@@ -123,7 +125,7 @@ def routing_of(study: Study) -> dict[str, Any]:
     state, accepted = study.state, acceptance(study)
     labels = machine_labels(study)
     queries = Counter(routes[0].to for routes in state.routed.values())
-    money, people = spent(study), by_people(study)
+    money, people = spent(study), by_people(study.spec, study.state)
     votes = len(state.votes)
     result: dict[str, Any] = {
         "router": study.spec.routing.router,
@@ -145,7 +147,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "warning": accepted.alarm.warned if accepted.alarm else None,
         "people": dict(Counter(live.vote.judge for live in people)),
     }
-    if study.spec.goal == "label" and (estimate := first_wins(study)) is not None:
+    if study.spec.goal == "label" and (estimate := first_wins(study.spec, study.state)) is not None:
         low, high = estimate.interval()
         result["a_wins"] = {"value": estimate.value, "low": low, "high": high}
     return result
@@ -171,7 +173,7 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
     return lines
 
 
-def first_wins(study: Study) -> Estimate | None:
+def first_wins(spec: Spec, state: State) -> Estimate | None:
     """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
     have answered two of them.
 
@@ -180,9 +182,9 @@ def first_wins(study: Study) -> Estimate | None:
     the pairs in the order of the log, up to the first that still waits for a person; those that no person could have
     been asked about are left out. `a` is the first as listed.
     """
-    state, listed = study.state, {(min(a, b), max(a, b)): a for _, a, b in study.state.pairs}
+    listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
     said, open_ = dict[int, Vote](), {*state.waiting, *state.open.values()}
-    for live in by_people(study):
+    for live in by_people(spec, state):
         if live.vote.outcome.choice in SIDES:
             said.setdefault(live.query, live.vote)
     human, propensity, machine = [], [], []
@@ -193,7 +195,7 @@ def first_wins(study: Study) -> Estimate | None:
         turned = listed.get(query.pair, query.a) != query.a
         straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
         # A query that went to people would else have had the chance of an audit.
-        chance = straight + (1 - straight) * numbers.get("audit", study.spec.routing.audits)
+        chance = straight + (1 - straight) * numbers.get("audit", spec.routing.audits)
         asked, vote = routes[0].to == "people" or len(routes) > 1, said.get(number)
         if chance <= 0 or (asked and vote is None):
             continue
@@ -215,7 +217,7 @@ def first_wins(study: Study) -> Estimate | None:
 def _agreement(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for live in by_people(study):
+    for live in by_people(study.spec, study.state):
         outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
         if outcome.choice in ("a", "b"):
             by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))
@@ -231,7 +233,7 @@ def _agreement(study: Study) -> float | None:
 def _judges(study: Study) -> list[dict[str, Any]]:
     """One row a machine judge: what it was asked, what it cost, how often people said the same."""
     state = study.state
-    said = {live.query: live.vote.outcome.choice for live in by_people(study)}
+    said = {live.query: live.vote.outcome.choice for live in by_people(study.spec, study.state)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
         for asked in several:

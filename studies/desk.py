@@ -17,13 +17,14 @@ import numpy as np
 import torch
 
 from elicit import registry
-from elicit.events import JOINED, Consulted, Event, LiveVote, Routed, Undone, Voted
+from elicit.events import JOINED, Consulted, Event, LiveVote, Routed, State, Undone, Voted
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Verdict, Vote
 
 if TYPE_CHECKING:
+    from studies.spec import Spec
     from studies.study import Study
 
 PEOPLE = "people"
@@ -299,13 +300,15 @@ def spent(study: Study) -> float:
     """The money that people and judges have cost so far."""
     prices = {judge.name: judge.price or 0.0 for judge in study.spec.judges}
     machines = sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
-    return machines + sum(prices.get(live.vote.judge, study.spec.routing.person_price) for live in by_people(study))
+    return machines + sum(
+        prices.get(live.vote.judge, study.spec.routing.person_price) for live in by_people(study.spec, study.state)
+    )
 
 
-def by_people(study: Study) -> list[LiveVote]:
+def by_people(spec: Spec, state: State) -> list[LiveVote]:
     """The live votes that are not a machine's: those of people, and of judges that stand for one."""
-    machines = {judge.name for judge in study.spec.judges if not judge.person}
-    return [live for live in study.state.votes if live.raw is None and live.vote.judge not in machines]
+    machines = {judge.name for judge in spec.judges if not judge.person}
+    return [live for live in state.votes if live.raw is None and live.vote.judge not in machines]
 
 
 def joint(case: Case) -> ChoiceOutcome:

@@ -71,7 +71,7 @@ async def _run(
     try:
         for model in models:
             await model.check()
-        people = [live.vote for live in by_people(study)]
+        people = [live.vote for live in by_people(study.spec, study.state)]
         for judge in judges.values():
             if isinstance(judge, TaughtJudge):
                 judge.learn_from(people)

@@ -18,7 +18,7 @@ from elicit.types import ChoiceOutcome, JudgeFailure, Verdict, Vote
 
 
 class Reader:
-    """Reads the number in a response. temper: right, wrong, first (always a), broken (passing failures), gone (lasting).
+    """Reads the number in a response. temper: right, wrong, first (always a), broken (fails) or gone (for good).
 
     after: answers given before it takes to that temper. book: a file with a line for every call.
     """
