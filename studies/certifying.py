@@ -71,13 +71,17 @@ def machine_labels(study: Study) -> dict[int, MachineLabel]:
 
 
 def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
-    """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq."""
+    """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq.
+
+    A second person's answer is no second draw.
+    """
     labels = machine_labels(study)
     drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
     found = []
     for live in study.state.votes:
         label = labels.get(live.query)
         if live.raw is None and label and live.query in drawn and live.vote.outcome.choice in SIDES:
+            drawn.remove(live.query)
             found.append((label, live.vote.outcome.choice != label.choice, live.seq))
     return found
 
@@ -106,7 +110,7 @@ def acceptance(study: Study) -> Acceptance:
                 alpha=rules.alpha,
                 delta=rules.delta,
                 epoch=start // rules.epoch + 1,
-                agreement=agreement,
+                agreement=None if agreement is None else max(agreement, 0.5),
             )
         except BadInputError as error:
             return Acceptance(None, f"No label can be accepted: {error}.", None, len(read), wrong)

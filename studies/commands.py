@@ -125,7 +125,7 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
     from studies.study import Study
 
     with Study.open(study, writable=not estimate) as opened:
-        total = votes or opened.spec.votes - len(opened.state.votes)
+        total = votes or to_ask(opened)
         if estimate:
             _estimated(estimates(opened, max(1, total)), as_json)
             return 0
@@ -139,6 +139,13 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
         stopped = opened.stop().stop
         spent = len(opened.state.votes) >= opened.spec.votes or "budget" in why
         return 3 if spent and not stopped and (votes is None or "budget" in why) else 0
+
+
+def to_ask(study: Study) -> int:
+    """How many queries there may still be: votes, or pairs without a label."""
+    left = study.spec.votes - len(study.state.votes)
+    labelled = {live.vote.pair for live in study.state.votes}
+    return min(left, sum((min(a, b), max(a, b)) not in labelled for _, a, b in study.state.pairs) or left)
 
 
 def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
