@@ -256,7 +256,7 @@ def _judges(study: Study) -> list[dict[str, Any]]:
 
 
 def _biases(study: Study, judge: str, said: dict[int, Choice]) -> list[Bias]:
-    """What the judge leans to: the place shown first, and length."""
+    """What the judge leans to for all that is known, the place shown first or length."""
     judged = []
     for number, several in study.state.consulted.items():
         query = study.state.asked[number].query
@@ -264,4 +264,4 @@ def _biases(study: Study, judge: str, said: dict[int, Choice]) -> list[Bias]:
         votes = [said[number]] if number in said else []
         gaps = {"length": float(np.log1p(first) - np.log1p(second))}
         judged += [Judged(asked.verdict, gaps, votes) for asked in several if asked.judge == judge and asked.verdict]
-    return biases(judged)
+    return [bias for bias in biases(judged) if bias.low > 0 or bias.high < 0]

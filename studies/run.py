@@ -56,7 +56,15 @@ def run(
     no judge is configured, or one is down.
     """
     limit = study.spec.routing.budget if budget is None else budget
-    return asyncio.run(_run(study, begun(study), votes, report, until_stop, limit))
+    judges = begun(study)
+    for spec in study.spec.judges if limit is not None else ():
+        judge = judges[spec.name]
+        if spec.price is None and isinstance(judge, ModelJudge) and judge.estimate(1).cost is None:
+            raise BadInputError(
+                f"judge {spec.name!r}: a budget needs prices; add the options price_in and price_out, money for a "
+                "million tokens (0 for a model of your own)"
+            )
+    return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
 
 
 async def _run(
@@ -116,7 +124,8 @@ async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, u
     except* BadInputError as errors:
         raise errors.exceptions[0] from None
     waiting = len(study.state.waiting)
-    wait = f"; {waiting} queries wait for people ('elicit vote {study.folder}')" if waiting else ""
+    wait = f"; {waiting} {'query waits' if waiting == 1 else 'queries wait'} for people" if waiting else ""
+    wait += f" ('elicit vote {study.folder}')" if waiting else ""
     down = "".join(f"; {name} answers no more: {why}" for name, why in desk.lasting.items())
     return f"{ended}{wait}{down}"
 
@@ -139,7 +148,7 @@ async def _one_by_one(
             return answer.why
         if isinstance(answer, Vote):
             study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
-            money += answer.verdict.cost if answer.verdict else 0.0
+            money += cost(study, study.state.consulted[query.id][-1]) if answer.verdict else 0.0
         else:
             study.tell(query, "skip", name, raw={"failure": answer.why})
         done += 1
