@@ -147,7 +147,9 @@ class Router(Protocol):
     """Decides who answers, learns from the humans' answers, hands out labels. One file in `elicit/routers/`; its name
     is the file's name.
 
-    A router's decisions are a function of its options, of the cases it was told, and of the generators handed in.
+    A router's decisions are a function of its options, of the cases it was asked about and told, and of the generators
+    handed in. What it keeps of its own decisions it keeps when it decides for a human or for nobody: from these calls
+    and from `tell` it is made again out of a study's log.
     """
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:

@@ -143,6 +143,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "judges": _judges(study),
         "agreement_of_people": _agreement(study),
         "audits": accepted.audits,
+        "audits_drawn": sum(len(routes) > 1 for routes in state.routed.values()),
         "audits_wrong": accepted.wrong,
         "threshold": accepted.certificate.threshold if accepted.certificate else None,
         "accepted": sum(accepted.accepts(label.confidence) for label in labels.values()),
@@ -171,7 +172,8 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
         swaps = f", orders disagree on {judge['flips']}" if judge["flips"] else ""
         lines.append(f"  {judge['judge']}: {judge['asked']} verdicts, cost {judge['cost']:.4g}{agreed}{swaps}{failed}")
         lines += [f"    leans: {bias}" for bias in judge["biases"]]
-    lines.append(f"audits: {routing['audits']}, {routing['audits_wrong']} wrong. {routing['certificate']}")
+    answered = f"{routing['audits']} of {routing['audits_drawn']} answered, {routing['audits_wrong']} wrong"
+    lines.append(f"audits: {answered}. {routing['certificate']}")
     if wins := routing.get("a_wins"):
         lines.append(f"first response preferred: {wins['value']:.1%}, 95 % in {wins['low']:.1%} to {wins['high']:.1%}")
     return lines

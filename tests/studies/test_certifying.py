@@ -12,7 +12,7 @@ import pytest
 
 from elicit.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, State, Voted
 from elicit.types import ChoiceOutcome, Item, Query
-from studies.certifying import acceptance, first_wins, routing_of
+from studies.certifying import acceptance, first_wins, lines_of, routing_of
 from studies.spec import JudgeSpec, Routing, Spec
 from studies.study import Study
 from tests.studies.routed import better, go, judge, make, vote
@@ -66,13 +66,12 @@ def test_right_audits_certify_after_the_epoch_and_not_before(tmp_path: Path) -> 
     above = [row for row in machines if max(row["p_a"], row["p_tie"], row["p_b"]) >= found.certificate.threshold]
     assert above
     assert all(row["accepted"] for row in above)
-    assert any(line.startswith("audits: 40, 0 wrong. Labels with confidence") for line in _lines(study))
+    assert any(line.startswith("audits: 40 of 60 answered, 0 wrong. Labels with confidence") for line in _lines(study))
     study.close()
 
 
 def _lines(study: Study) -> list[str]:
-    from studies.certifying import lines_of
-
+    assert json.loads(json.dumps(study.status()))["routing"]["audits"] == 40
     return lines_of(routing_of(study))
 
 

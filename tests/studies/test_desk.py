@@ -285,6 +285,16 @@ def test_a_stand_in_for_people_answers_at_once(tmp_path: Path) -> None:
     study.close()
 
 
+def test_people_alone_answer_as_far_as_the_money_goes(tmp_path: Path) -> None:
+    study = make(tmp_path, [judge(tmp_path, "crowd", price=0.5, person=True)], 30, {"budget": 5.0})
+    why = go(study)
+    assert why == "the budget of 5 is spent" or "pay for nobody's answer" in why
+    assert set(ends(study)) <= {"people", "passed over", "open"}
+    assert spent(study) <= 5.0
+    assert ends(study)["people"] > 5
+    study.close()
+
+
 def test_two_people_are_given_different_waiting_queries_first(tmp_path: Path) -> None:
     study = make(tmp_path, [judge(tmp_path)], 20, {"router": "all_human", "budget": 3.5})
     go(study)
