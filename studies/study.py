@@ -291,7 +291,9 @@ class Study:
         votes = len(self.state.votes)
         if waiting and self._waiting(judge) is not None:
             return ""
-        under_way = len(self.state.pending(judge)) if judge.startswith(LANE) else 0
+        under_way = 0
+        if judge.startswith(LANE):
+            under_way = len(self.state.unanswered()) + sum(holder != judge for holder in self.state.open)
         if votes + under_way >= self.spec.votes:
             which = "" if votes >= self.spec.votes else ", those under way among them"
             return f"the budget of {self.spec.votes} votes is spent{which}; raise `votes` in study.toml to go on"
