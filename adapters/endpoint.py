@@ -62,6 +62,21 @@ class BusyError(EndpointError):
         self.wait = wait
 
 
+def checked_url(url: str) -> str:
+    """The address without a slash at its end.
+
+    Raises BadInputError where it is none, or holds a password or key.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInputError("option endpoint is no http address; give one, as in http://127.0.0.1:8080/v1")
+    if parts.username or parts.password or parts.query:
+        raise BadInputError(
+            "option endpoint holds a password or key; take it out, and say in key which environment variable has it"
+        )
+    return url.rstrip("/")
+
+
 class Answer(NamedTuple):
     """A reply, what was paid for it now, and whether it had been paid for before."""
 
@@ -99,14 +114,7 @@ class Endpoint:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        self.url = self.url.rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInputError("option endpoint is no http address; give one, as in http://127.0.0.1:8080/v1")
-        if parts.username or parts.password or parts.query:
-            raise BadInputError(
-                "option endpoint holds a password or key; take it out, and say in key which environment variable has it"
-            )
+        self.url = checked_url(self.url)
         if self.key and not re.fullmatch(r"[!-~]+", self._secret):
             raise BadInputError(
                 f"the environment variable {self.key} holds no key; set it with: export {self.key}=..., "

@@ -10,6 +10,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ import msgspec
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from elicit.events import SCHEMA, AnyBody, Event, Forgotten
+from adapters.calls import FILE as BOOK
+from elicit.events import JOINED, SCHEMA, AnyBody, Event, Forgotten
 from elicit.types import BadInputError
 
 FILE = "study.db"
 LOCK = "study.lock"
+LIVE = (FILE, BOOK)
+"""Databases that may be in use while they are copied."""
 
 
 class SqliteLedger:
@@ -117,12 +121,11 @@ class SqliteLedger:
         return BadInputError(f"{self._path}{place}: {error}; restore it from a backup")
 
     def backup(self, folder: Path) -> None:
-        """Copy the log into another folder while it may be in use (SQLite's online backup)."""
-        target = sqlite3.connect(folder / FILE)
-        try:
-            self._connection.backup(target)
-        finally:
-            target.close()
+        """Copy the log and the book of calls into another folder while they may be in use (SQLite's online backup)."""
+        for file in (file for file in LIVE if (self._path.parent / file).exists()):
+            source, target = sqlite3.connect(self._path.with_name(file)), sqlite3.connect(folder / file)
+            with closing(source), closing(target):
+                source.backup(target)
 
     def forget(self, judge: str) -> str:
         """Replace a judge's name by a pseudonym and remove its notes, everywhere in the log and on disk.
@@ -133,9 +136,10 @@ class SqliteLedger:
         changed: list[tuple[str, int]] = []
         for seq, body in self._db.execute("SELECT seq, body FROM events").fetchall():
             values: dict[str, Any] = msgspec.json.decode(body)
-            if values.get("judge") != judge:
+            names = str(values.get("judge", "")).split(JOINED)
+            if judge not in names:
                 continue
-            values["judge"] = pseudonym
+            values["judge"] = JOINED.join(pseudonym if name == judge else name for name in names)
             for field in ("note", "text"):
                 if values.get(field):
                     values[field] = ""
@@ -146,9 +150,12 @@ class SqliteLedger:
         self._connection.executemany("UPDATE events SET body = ? WHERE seq = ?", changed)
         self._connection.execute("COMMIT")
         self.append([Forgotten(pseudonym)])
-        # Freed pages and the write-ahead log still hold the old text until both are rewritten.
-        self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _scrub(self._connection)
+        if (book := self._path.with_name(BOOK)).exists():
+            with closing(sqlite3.connect(book, isolation_level=None)) as calls:
+                calls.execute("PRAGMA secure_delete = ON")
+                calls.execute("UPDATE calls SET judge = ? WHERE judge = ?", (pseudonym, judge))
+                _scrub(calls)
         return pseudonym
 
     def close(self) -> None:
@@ -159,6 +166,12 @@ class SqliteLedger:
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+def _scrub(connection: sqlite3.Connection) -> None:
+    """Rewrite the file and its write-ahead log: freed pages of both still hold the old text until then."""
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _locked(folder: Path) -> FileLock:

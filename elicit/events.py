@@ -20,6 +20,12 @@ ENGINE = "3"
 """Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
 
 
+ANTICIPATED = 16
+"""Waiting queries whose answers a selector counts on."""
+JOINED = " + "
+"""Between the names of the judges that made a vote together."""
+
+
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
     """What happened."""
 
@@ -240,6 +246,8 @@ class State:
                     raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
                 taken = self.votes.pop(index)
                 self.undone.append(taken)
+                if (held := self.open.get(judge)) in self.routed and held != taken.query:
+                    self.waiting.insert(0, held)  # what the router gave to people must not be lost for another query
                 self.open[judge] = taken.query
                 self.folded = event.seq
             case Noted(query=query, judge=judge, text=text):
@@ -264,7 +272,12 @@ class State:
         return live.vote.note if later is None else later
 
     def pending(self, judge: str) -> list[tuple[int, int]]:
-        """Pairs that are with other judges than this one, or wait for a person and have no vote yet."""
+        """Pairs that are with other judges than this one, and the newest of those that wait for a person: their answers
+        are anticipated one by one, which takes its time."""
+        others = [query for holder, query in self.open.items() if holder != judge]
+        return [self.asked[query].query.pair for query in [*others, *self.unanswered()[-ANTICIPATED:]]]
+
+    def unanswered(self) -> list[int]:
+        """The queries that wait for a person and have no vote yet, as those to be audited have."""
         voted = {live.query for live in self.votes} if self.waiting else set()
-        waiting = [q for q in self.waiting if q not in voted]
-        return [self.asked[q].query.pair for q in [*(q for j, q in self.open.items() if j != judge), *waiting]]
+        return [query for query in self.waiting if query not in voted]

@@ -54,6 +54,15 @@ class ModelJudge(Judge, Protocol):
 
 
 @runtime_checkable
+class QuestionedJudge(Judge, Protocol):
+    """A judge that can be put the question that people are asked."""
+
+    def put(self, question: str) -> None:
+        """Judge by this question, unless its own options have one; before it begins."""
+        ...
+
+
+@runtime_checkable
 class TaughtJudge(Judge, Protocol):
     """A judge that can be shown how people voted."""
 

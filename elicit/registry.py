@@ -65,11 +65,14 @@ def plugin(kind: str, name: str, options: dict[str, Any] | None = None) -> Any:
         )
     try:
         return cls(**(options or {}))
-    except TypeError:
-        taken = ", ".join(p for p in inspect.signature(cls).parameters) or "none"
-        raise BadInputError(
-            f"{kind} {name!r} does not take these options: {', '.join(options or {})}; known are: {taken}"
-        ) from None
+    except TypeError as error:
+        taken, given = inspect.signature(cls).parameters, options or {}
+        if unknown := [option for option in given if option not in taken]:
+            what = f"does not take these options: {', '.join(unknown)}; known are: {', '.join(taken) or 'none'}"
+        else:
+            needed = [name for name, p in taken.items() if p.default is p.empty and name not in given]
+            what = f"needs these options too: {', '.join(needed)}" if needed else f"cannot be made ({error})"
+        raise BadInputError(f"{kind} {name!r} {what}") from None
 
 
 def selector(name: str, options: dict[str, Any] | None = None) -> Selector:

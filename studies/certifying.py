@@ -23,6 +23,8 @@ from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.desk import by_people, cost, spent
 
 if TYPE_CHECKING:
+    from elicit.events import State
+    from studies.spec import Spec
     from studies.study import Study
 
 SIDES: tuple[Choice, ...] = ("a", "tie", "b")
@@ -70,13 +72,17 @@ def machine_labels(study: Study) -> dict[int, MachineLabel]:
 
 
 def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
-    """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq."""
+    """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq.
+
+    A second person's answer is no second draw.
+    """
     labels = machine_labels(study)
     drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
     found = []
     for live in study.state.votes:
         label = labels.get(live.query)
         if live.raw is None and label and live.query in drawn and live.vote.outcome.choice in SIDES:
+            drawn.remove(live.query)
             found.append((label, live.vote.outcome.choice != label.choice, live.seq))
     return found
 
@@ -105,7 +111,7 @@ def acceptance(study: Study) -> Acceptance:
                 alpha=rules.alpha,
                 delta=rules.delta,
                 epoch=start // rules.epoch + 1,
-                agreement=agreement,
+                agreement=None if agreement is None else max(agreement, 0.5),
             )
         except BadInputError as error:
             return Acceptance(None, f"No label can be accepted: {error}.", None, len(read), wrong)
@@ -124,7 +130,7 @@ def routing_of(study: Study) -> dict[str, Any]:
     state, accepted = study.state, acceptance(study)
     labels = machine_labels(study)
     queries = Counter(routes[0].to for routes in state.routed.values())
-    money, people = spent(study), by_people(study)
+    money, people = spent(study), by_people(study.spec, study.state)
     votes = len(state.votes)
     result: dict[str, Any] = {
         "router": study.spec.routing.router,
@@ -138,6 +144,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
         "agreement_of_people": _agreement(study),
         "audits": accepted.audits,
+        "audits_drawn": sum(len(routes) > 1 for routes in state.routed.values()),
         "audits_wrong": accepted.wrong,
         "threshold": accepted.certificate.threshold if accepted.certificate else None,
         "accepted": sum(accepted.accepts(label.confidence) for label in labels.values()),
@@ -146,7 +153,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "warning": accepted.alarm.warned if accepted.alarm else None,
         "people": dict(Counter(live.vote.judge for live in people)),
     }
-    if study.spec.goal == "label" and (estimate := first_wins(study)) is not None:
+    if study.spec.goal == "label" and (estimate := first_wins(study.spec, study.state)) is not None:
         low, high = estimate.interval()
         result["a_wins"] = {"value": estimate.value, "low": low, "high": high}
     return result
@@ -166,43 +173,45 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
         swaps = f", orders disagree on {judge['flips']}" if judge["flips"] else ""
         lines.append(f"  {judge['judge']}: {judge['asked']} verdicts, cost {judge['cost']:.4g}{agreed}{swaps}{failed}")
         lines += [f"    leans: {bias}" for bias in judge["biases"]]
-    lines.append(f"audits: {routing['audits']}, {routing['audits_wrong']} wrong. {routing['certificate']}")
+    answered = f"{routing['audits']} of {routing['audits_drawn']} answered, {routing['audits_wrong']} wrong"
+    lines.append(f"audits: {answered}. {routing['certificate']}")
     if wins := routing.get("a_wins"):
         lines.append(f"first response preferred: {wins['value']:.1%}, 95 % in {wins['low']:.1%} to {wins['high']:.1%}")
     return lines
 
 
-def first_wins(study: Study) -> Estimate | None:
+def first_wins(spec: Spec, state: State) -> Estimate | None:
     """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
     have answered two of them.
 
-    Prediction-powered: every pair counts by its machine label, put right by those that went to people, each weighed by
-    one over the probability with which it did. `a` is the first as listed.
+    Prediction-powered: every pair counts by what was believed of it before people saw it, put right by those that went
+    to people, each weighed by one over the probability with which it did, by the router or by the lot for an audit. Of
+    the pairs in the order of the log, up to the first that still waits for a person; those that no person could have
+    been asked about are left out. `a` is the first as listed.
     """
-    state, listed = study.state, {(min(a, b), max(a, b)): a for _, a, b in study.state.pairs}
-    labels, said = machine_labels(study), dict[int, Vote]()
-    for live in by_people(study):
+    listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
+    said, open_ = dict[int, Vote](), {*state.waiting, *state.open.values()}
+    for live in by_people(spec, state):
         if live.vote.outcome.choice in SIDES:
             said.setdefault(live.query, live.vote)
     human, propensity, machine = [], [], []
     for number, routes in state.routed.items():
-        query = state.asked[number].query
+        if number in open_:
+            break
+        query, numbers = state.asked[number].query, routes[0].numbers
         turned = listed.get(query.pair, query.a) != query.a
-        lots = [r.propensity for r in routes if r.to == "audit"]
         straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
-        chance = straight if routes[0].to == "people" else (lots[0] if lots else study.spec.routing.audits)
-        p = labels[number].p if number in labels else None
-        guess = p["a"] + p["tie"] / 2 if p else routes[0].numbers.get("p_a", 0.5)
-        vote = said.get(number)
-        asked = bool(lots) or routes[0].to == "people"
-        value = np.nan
+        # A query that went to people would else have had the chance of an audit.
+        chance = straight + (1 - straight) * numbers.get("audit", spec.routing.audits)
+        asked, vote = routes[0].to == "people" or len(routes) > 1, said.get(number)
+        if chance <= 0 or (asked and vote is None):
+            continue
+        value, guess = np.nan, numbers["p_a"] + numbers["p_tie"] / 2
         if asked and vote is not None:
             outcome = mirror(vote.outcome) if turned else vote.outcome
             value = {"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice]
-        elif asked:
-            continue  # nobody has come to it yet: it tells of the others' waiting, not of the pair
         human.append(value)
-        propensity.append(min(max(chance, 1e-3), 1.0))
+        propensity.append(chance)
         machine.append(1 - guess if turned else guess)
     if sum(np.isfinite(human)) < 2:
         return None
@@ -215,7 +224,7 @@ def first_wins(study: Study) -> Estimate | None:
 def _agreement(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for live in by_people(study):
+    for live in by_people(study.spec, study.state):
         outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
         if outcome.choice in ("a", "b"):
             by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))
@@ -234,7 +243,7 @@ def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, An
     hidden: queries of whose verdicts nothing but their number and cost may be told.
     """
     state = study.state
-    said = {live.query: live.vote.outcome.choice for live in by_people(study)}
+    said = {live.query: live.vote.outcome.choice for live in by_people(study.spec, study.state)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
         for asked in several:
@@ -256,7 +265,7 @@ def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, An
 
 
 def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int]) -> list[Bias]:
-    """What the judge leans to: the place shown first, and length."""
+    """What the judge leans to for all that is known, the place shown first or length."""
     judged = []
     for number, several in study.state.consulted.items():
         if number in hidden:
@@ -266,4 +275,4 @@ def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int])
         votes = [said[number]] if number in said else []
         gaps = {"length": float(np.log1p(first) - np.log1p(second))}
         judged += [Judged(asked.verdict, gaps, votes) for asked in several if asked.judge == judge and asked.verdict]
-    return biases(judged)
+    return [bias for bias in biases(judged) if bias.low > 0 or bias.high < 0]

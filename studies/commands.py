@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 import msgspec
@@ -126,7 +125,7 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
     from studies.study import Study
 
     with Study.open(study, writable=not estimate) as opened:
-        total = votes or opened.spec.votes - len(opened.state.votes)
+        total = votes or to_ask(opened)
         if estimate:
             _estimated(estimates(opened, max(1, total)), as_json)
             return 0
@@ -140,6 +139,13 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
         stopped = opened.stop().stop
         spent = len(opened.state.votes) >= opened.spec.votes or "budget" in why
         return 3 if spent and not stopped and (votes is None or "budget" in why) else 0
+
+
+def to_ask(study: Study) -> int:
+    """How many queries there may still be: votes, or pairs without a label."""
+    left = study.spec.votes - len(study.state.votes)
+    labelled = {live.vote.pair for live in study.state.votes}
+    return min(left, sum((min(a, b), max(a, b)) not in labelled for _, a, b in study.state.pairs) or left)
 
 
 def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
@@ -179,8 +185,10 @@ def status(study: Path, as_json: bool) -> None:
             f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
         )
     else:
+        machines = f"{values['labelled_by_machines']} by machines, " if values["labelled_by_machines"] else ""
         click.echo(
-            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, the rest by the model"
+            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, {machines}"
+            "the rest by the model"
         )
     if "routing" in values:
         from studies.certifying import lines_of
@@ -398,6 +406,12 @@ def _text(path: Path) -> str:
         raise BadInputError(f"{path} cannot be read ({error}); give a Markdown file") from None
 
 
+class Step(Protocol):
+    """Moves a progress bar on; money: spent so far."""
+
+    def __call__(self, done: int, money: float = 0.0, /) -> None: ...
+
+
 class progress:  # noqa: N801  (reads as a verb where it is used)
     """A progress bar on stderr, where there is somebody to see it: `with progress(10, "votes") as step: step(3)`."""
 
@@ -406,13 +420,17 @@ class progress:  # noqa: N801  (reads as a verb where it is used)
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        spent = TextColumn("{task.fields[spent]}")
+        columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), spent)
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._bar.add_task(unit, total=total)
+        self._task = self._bar.add_task(unit, total=total, spent="")
 
-    def __enter__(self) -> Callable[[int], None]:
+    def __enter__(self) -> Step:
         self._bar.start()
-        return lambda done: self._bar.update(self._task, completed=done)
+        return self._step
+
+    def _step(self, done: int, money: float = 0.0) -> None:
+        self._bar.update(self._task, completed=done, spent=f"spent {money:.4g}" if money else "")
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()

@@ -82,7 +82,7 @@ def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: 
 def recorded_in(study: Study) -> Recorded:
     """The pairs of a study that people voted on, with the machine judges' verdicts on them."""
     state = study.state
-    people = {live.seq: live for live in by_people(study)}
+    people = {live.seq: live for live in by_people(study.spec, study.state)}
     votes: dict[tuple[int, int], list[Preference]] = {}
     verdicts: dict[tuple[int, int], dict[str, Verdict]] = {}
     for live in people.values():

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from elicit.engine import Engine
     from elicit.stopping import Stop
 
+LANE = "router "
+"""How the names begin under which the router holds queries in the log while it decides."""
 MANY_ITEMS = 20_000
 """From so many items on, the engine computes on all cores."""
 
@@ -37,9 +39,13 @@ def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | Non
 
 
 def answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
-    """The pairs that are not for this judge: its own votes, and listed pairs with anybody's label; newest last."""
+    """The pairs that are not for this judge: its own votes, and listed pairs with anybody's label; newest last.
+
+    A machine says the same again, so what the router has had is not for it.
+    """
     votes = [*(live.vote for live in state.votes), *more]
-    return [v.pair for v in votes if v.judge == judge or (state.pairs and v.outcome.choice != "skip")]
+    pairs = [v.pair for v in votes if v.judge == judge or (state.pairs and v.outcome.choice != "skip")]
+    return pairs + [state.asked[n].query.pair for n in state.routed] if judge.startswith(LANE) else pairs
 
 
 def lessons(state: State) -> list[Vote]:

@@ -1,12 +1,15 @@
 """The router's desk: each query goes to machine judges, to people or to nobody, and every step is in the log.
 
-The router's own state is a function of the log: it is made anew from the queries that were routed before. People who
-are not there are not waited for: their queries wait in the log until one of them asks (`Study.ask`).
+The router's own state is a function of the log: what it was asked and told is there with all it was decided on, so that
+a router made anew goes on as if it had never stopped. People who are not there are not waited for: their queries wait
+in the log until one of them asks (`Study.ask`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,172 +17,255 @@ import numpy as np
 import torch
 
 from elicit import registry
-from elicit.events import Consulted, LiveVote
+from elicit.events import JOINED, Consulted, Event, LiveVote, Routed, State, Undone, Voted
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
-from elicit.routing import Budget, Case, Decision, Labelled, Seat
-from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Verdict, Vote
+from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
+from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
 
 if TYPE_CHECKING:
+    from studies.spec import Spec
     from studies.study import Study
 
 PEOPLE = "people"
 """The seat of whoever votes in person."""
-JOINED = " + "
-"""Between the names of the judges that made a label together."""
+NOBODY = "nobody"
+"""Who passes over a query that no judge could answer."""
+SEAT = "price of "
+"""How the numbers of a decision name who could be asked."""
 SURE = 2.0
 """Log-odds ascribed to a judge that gives none."""
 LOOSE = 0.1
 """Log-odds of the judges' mean below which they name no side."""
+PATIENCE = 5
+"""Failures of a model one after the other, after which it is taken to be down."""
+PRICED = 100
+"""Queries over which the price of a judge's answer is averaged."""
+NO_LIMIT = 1e12
 
 
 class Desk:
-    """Routes the queries of one study. judges: those configured, begun, by name."""
+    """Routes the queries of one study. judges: those configured, begun, by name. budget: instead of the study's."""
 
     def __init__(self, study: Study, judges: Mapping[str, Judge], budget: float | None = None) -> None:
         self.study, self.judges, self.spec = study, judges, study.spec.routing
         self.people = {judge.name for judge in study.spec.judges if judge.person}
-        self._prices = {judge.name: judge.price for judge in study.spec.judges if judge.price is not None}
+        self._prices = {
+            judge.name: _price(judges.get(judge.name)) if judge.price is None else judge.price
+            for judge in study.spec.judges
+        }
         self.limit = self.spec.budget if budget is None else budget
-        self._router = registry.router(self.spec.router, dict(self.spec.options))
-        self._cases: dict[int, Case] = {}
-        self._told: set[int] = set()
+        self._listed = {(min(a, b), max(a, b)) for _, a, b in study.state.pairs}
         self.lasting: dict[str, str] = {}
-        self._recall()
+        self.stuck = ""
+        self._failures: Counter[str] = Counter()
+        self._under_way: list[float] = []
+        self._back = asyncio.Event()
+        self._begin()
 
     # -- one query --------------------------------------------------------------------------------------------
 
     async def settle(self, query: Query) -> None:
-        """Route a fresh query until it is with people or nobody is asked any more; record its label then."""
-        self._catch_up()
-        case, step = self._case(query), 0
+        """Route a query until it is with people or nobody is asked any more; record its label then.
+
+        Where there is nobody to ask about it, it stays open, and `closed` says why.
+        """
+        case = self._case(query)
         while True:
-            rng = stream(self.study.spec.seed, f"route {query.id}", step)
-            decision = self._router.route(case, self.seats(), self.budget(), rng)
-            decision = _with_moments(decision, case)
+            seats, budget = self.seats(), self.budget()
+            step = len(self.study.state.consulted.get(query.id, []))
+            decision = self._router.route(case, seats, budget, self._luck(query.id, step))
+            decision = _on(decision, case, seats, budget, self._router.label(case))
             if decision.judge is None:
-                break
+                judges, human, _ = offer(case, seats, budget)
+                silent = set(case.asked) - case.verdicts.keys()
+                if judges or human or case.verdicts or not silent <= self.lasting.keys():
+                    break
+                if not self._under_way:
+                    self.stuck = f"the {budget.money:.4g} left of the budget pay for nobody's answer"
+                    return
+                await self._back.wait()  # a call may turn out to cost less than was put aside for it
+                continue
             if decision.judge == PEOPLE:
                 self.study.route(query, "people", decision)
-                self._cases[query.id] = case
                 return
-            answer = await self.judges[decision.judge].judge(query)
+            answer = await self._ask(decision.judge, query)
             if decision.judge in self.people and isinstance(answer, Vote):
-                self.study.route(query, "people", decision)
-                self._cases[query.id] = case
-                self.study.tell(query, answer.outcome, decision.judge, seconds=answer.seconds)
+                vote = Voted(query.id, answer.outcome, decision.judge, answer.seconds)
+                self.study.route(query, "people", decision, vote)
                 return
             case = self._consulted(query, case, decision, answer)
-            step += 1
-        await self._labelled(query, case, decision)
+        await self._settled(query, case, decision)
+
+    async def _ask(self, name: str, query: Query) -> Vote | JudgeFailure:
+        """A judge's answer; what it may cost is put aside until it is there."""
+        self._under_way.append(self._prices[name])
+        try:
+            return await self.judges[name].judge(query)
+        finally:
+            self._under_way.remove(self._prices[name])
+            self._back.set()
+            self._back.clear()
 
     def _consulted(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
-        assert decision.judge is not None
+        name = decision.judge
+        assert name is not None
         if isinstance(answer, JudgeFailure):
+            self._failures[name] += 1
             if answer.lasting:
-                self.lasting[decision.judge] = answer.why
-            self.study.consulted(query, decision.judge, None, answer.why, decision.reason, decision.numbers)
-            return case.without(decision.judge)
-        verdict = answer.verdict or plain(answer.outcome)
-        self.study.consulted(query, decision.judge, verdict, "", decision.reason, decision.numbers)
-        return case.heard(decision.judge, verdict)
+                self.lasting[name] = answer.why
+            elif isinstance(self.judges[name], ModelJudge) and self._failures[name] >= PATIENCE:
+                self.lasting.setdefault(name, f"{PATIENCE} queries one after the other failed, the last: {answer.why}")
+            self.study.consulted(query, name, None, answer.why, decision.reason, decision.numbers)
+            return case.without(name)
+        self._failures[name] = 0
+        verdict = answer.verdict or plain(answer.outcome, query.shown)
+        self.study.consulted(query, name, verdict, "", decision.reason, decision.numbers)
+        return case.heard(name, verdict)
 
-    async def _labelled(self, query: Query, case: Case, decision: Decision) -> None:
+    async def _settled(self, query: Query, case: Case, decision: Decision) -> None:
         """Nobody is asked any more: the machines' vote and the fused label are recorded, and the lot for an audit is
-        drawn."""
-        self.study.route(query, "nobody", decision)
-        self._cases[query.id] = case
+        drawn; a query on which no machine said anything is passed over."""
         if not case.verdicts:
-            self._router.tell(case)
-            self.study.tell(query, "skip", PEOPLE, raw={"failure": decision.reason})
+            passed = Voted(query.id, ChoiceOutcome("skip"), NOBODY, raw={"failure": decision.reason})
+            self.study.route(query, "nobody", decision, passed)
             return
-        names = JOINED.join(sorted(case.verdicts))
-        self.study.tell(query, joint(case), names, raw={"label": told(self._router.label(case))})
         price = min((seat.price for seat in self.seats() if seat.kind == "human"), default=np.inf)
-        drawn = stream(self.study.spec.seed, "audit", query.id).random() < self.spec.audits
-        if not (drawn and price <= self.budget().money):
-            self._router.tell(case)  # an audited case is told with the person's answer
-        else:
-            self.study.route(query, "audit", Decision(PEOPLE, self.spec.audits, {}, "drawn by lot"))
-            for name in sorted(self.people):  # who stands for a person answers at once
+        chance = self.spec.audits if price <= self.money() + ROUNDING else 0.0
+        drawn = stream(self.study.spec.seed, "audit", query.id).random() < chance
+        names, label = JOINED.join(sorted(case.verdicts)), told(self._router.label(case))
+        more: list[Voted | Routed] = [Voted(query.id, joint(case), names, raw={"label": label})]
+        if drawn:
+            more.append(Routed(query.id, "audit", chance, {}, "drawn by lot"))
+        decision = replace(decision, numbers={**decision.numbers, "audit": chance})
+        self.study.route(query, "nobody", decision, *more)
+        if drawn:
+            await self.attend([query.id])
+
+    async def attend(self, queries: Iterable[int]) -> None:
+        """Let whoever stands for a person answer those of the queries that wait for one."""
+        for number in queries:
+            for name in sorted(self.people):
+                query = self.study.query(number)
                 answer = await self.judges[name].judge(query)
-                if isinstance(answer, Vote):
+                if isinstance(answer, Vote) and number in self.study.state.waiting:
                     self.study.tell(query, answer.outcome, name, seconds=answer.seconds)
-                    break
 
     # -- what the router sees ---------------------------------------------------------------------------------
 
     def seats(self) -> list[Seat]:
         """Who can be asked now. Judges that will answer nothing more are gone."""
-        found = []
-        for judge in self.study.spec.judges:
-            if judge.name not in self.lasting:
-                price = self._prices.setdefault(judge.name, _price(self.judges.get(judge.name)))
-                found.append(Seat(judge.name, "human" if judge.person else "llm", price))
+        found = [
+            Seat(name, "human" if name in self.people else "llm", price)
+            for name, price in self._prices.items()
+            if name not in self.lasting
+        ]
         if self.spec.person_price > 0 and not self.people:
             found.append(Seat(PEOPLE, "human", self.spec.person_price))
         return found
 
     def budget(self) -> Budget:
-        """The money that is left, and the queries."""
-        state = self.study.state
+        """The money that is left for this query and those after it, and how many they are.
+
+        Of what the judges of all of them leave over, the audits to be expected are put aside.
+        """
+        state, left_over = self.study.state, self.money()
         if state.pairs:
-            labelled = {live.vote.pair for live in state.votes}
-            left = sum((min(a, b), max(a, b)) not in labelled for _, a, b in state.pairs)
+            left = len(self._listed) - len(self._listed & self._taken)
         else:
-            left = self.study.spec.votes - len(state.votes)
-        left = max(left - len(state.waiting), 1)
+            left = self.study.spec.votes - len(state.votes) - len(state.waiting)
+        left = max(left, 1)
         if self.limit is None:
-            return Budget(1e12, left)
-        return Budget(self.limit - spent(self.study), left)
+            return Budget(NO_LIMIT, left)
+        seats, money = self.seats(), max(left_over, 0.0)
+        person = min((seat.price for seat in seats if seat.kind == "human"), default=0.0)
+        machines = left * sum(seat.price for seat in seats if seat.kind == "llm")
+        return Budget(money - min(self.spec.audits * left * person, max(money - machines, 0.0)), left)
+
+    def money(self) -> float:
+        """What is neither spent nor put aside for answers that are still to come; infinite without a limit."""
+        self._catch_up()
+        if self.limit is None:
+            return float("inf")
+        state = self.study.state
+        people = len(state.waiting) + sum(number in state.routed for number in state.open.values())
+        return self.limit - self.spent - people * self.spec.person_price - sum(self._under_way)
 
     def closed(self) -> str:
         """Why nothing more can be routed, or an empty string."""
         if not self.seats():
             return "no judge answers any more"
-        cheapest = min(seat.price for seat in self.seats())
-        if self.limit is not None and self.limit - spent(self.study) < cheapest:
+        if self.money() < min(seat.price for seat in self.seats()) - ROUNDING:
             return f"the budget of {self.limit:g} is spent"
-        return ""
+        return self.stuck
 
     def _case(self, query: Query) -> Case:
-        first, second = (self.study.state.items[row] for row in (query.a, query.b))
+        """The case as far as the log has it; a judge that failed in an earlier run may try again."""
         belief = self.study.engine.posterior.difference(torch.tensor([[query.a, query.b]]))
-        case = Case(
-            mean=float(belief.mean[0]),
-            variance=max(float(belief.variance[0]), 1e-6),
+        case = self._blank(query).foretold(float(belief.mean[0]), max(float(belief.variance[0]), 1e-6))
+        for asked in self.study.state.consulted.get(query.id, []):
+            case = case.heard(asked.judge, asked.verdict) if asked.verdict else case
+        return case
+
+    def _blank(self, query: Query) -> Case:
+        first, second = (self.study.state.items[row] for row in (query.a, query.b))
+        return Case(
             gaps={"length": float(np.log1p(len(first.shown_text)) - np.log1p(len(second.shown_text)))},
             topic=str(first.meta.get("topic", second.meta.get("topic", ""))),
         )
-        for asked in self.study.state.consulted.get(query.id, []):
-            case = case.heard(asked.judge, asked.verdict) if asked.verdict else case.without(asked.judge)
-        return case
+
+    def _luck(self, number: int, step: int) -> np.random.Generator:
+        return stream(self.study.spec.seed, f"route {number}", step)
 
     # -- what the router knows --------------------------------------------------------------------------------
 
-    def _recall(self) -> None:
-        """Bring the router to where the log is: all routed cases in order, with what people said of them."""
-        for number, routes in self.study.state.routed.items():
-            numbers = routes[0].numbers
-            case = self._case(self.study.query(number)).foretold(numbers["mean"], numbers["variance"])
-            if routes[-1].to == "nobody":
-                self._router.tell(case)
-            self._cases[number] = case
+    def _begin(self) -> None:
+        """A fresh router, brought to where the log is."""
+        name = "default" if self.spec.router == "none" else self.spec.router  # switched off since
+        self._router = registry.router(name, dict(self.spec.options) if name == self.spec.router else {})
+        self._cases: dict[int, Case] = {}
+        self._taken: set[tuple[int, int]] = set()
+        self._gone = {live.seq for live in self.study.state.undone}
+        self._machines = {judge.name for judge in self.study.spec.judges if not judge.person}
+        self.spent, self._seen = 0.0, 0
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Let the router learn what people have answered since."""
-        for live in self.study.state.votes:
-            if live.seq not in self._told:
-                self._told.add(live.seq)
-                case = self._cases.get(live.query)
-                if case is not None and live.raw is None and live.vote.outcome.choice != "skip":
-                    self._router.tell(case.answered(live.vote.outcome, live.vote.judge))
+        """Let the router take in what has happened since; what was taken back is as if it had never been."""
+        if self._seen == self.study.state.seq:
+            return
+        events = list(self.study.events(self._seen))
+        if self._seen and any(isinstance(event.body, Undone) for event in events):
+            self._begin()
+            return
+        for event in events:
+            self._take(event)
+        self._seen = events[-1].seq
+
+    def _take(self, event: Event) -> None:
+        match event.body:
+            case Consulted() as asked:
+                self.spent += cost(self.study, asked)
+            case Routed(query=number, to="people" | "nobody" as to) as routed:
+                query, said = self.study.query(number), self.study.state.consulted.get(number, [])
+                case = self._blank(query).foretold(routed.numbers["mean"], routed.numbers["variance"])
+                for asked in said:
+                    case = case.heard(asked.judge, asked.verdict) if asked.verdict else case.without(asked.judge)
+                if to == "nobody" and not any(later.to == "audit" for later in self.study.state.routed[number]):
+                    self._router.tell(case)  # an audited case is told with the person's answer
+                self._cases[number] = case
+                self._taken.add(query.pair)
+            case Voted() as voted if event.seq not in self._gone:
+                self._taken.add(self.study.query(voted.query).pair)
+                if voted.raw is None and voted.judge not in self._machines:
+                    self.spent += self._prices.get(voted.judge, self.spec.person_price)
+                if voted.raw is None and voted.query in self._cases and voted.outcome.choice != "skip":
+                    self._router.tell(self._cases[voted.query].answered(voted.outcome, voted.judge))
 
     def labels(self) -> dict[int, Labelled]:
         """The labels of the routed queries by all that is known now, people's answers among it."""
         cases = dict(self._cases)
-        for live in by_people(self.study):
+        for live in by_people(self.study.spec, self.study.state):
             if live.query in cases:
                 cases[live.query] = cases[live.query].answered(live.vote.outcome, live.vote.judge)
         return {number: self._router.label(case) for number, case in cases.items()}
@@ -197,13 +283,15 @@ def spent(study: Study) -> float:
     """The money that people and judges have cost so far."""
     prices = {judge.name: judge.price or 0.0 for judge in study.spec.judges}
     machines = sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
-    return machines + sum(prices.get(live.vote.judge, study.spec.routing.person_price) for live in by_people(study))
+    return machines + sum(
+        prices.get(live.vote.judge, study.spec.routing.person_price) for live in by_people(study.spec, study.state)
+    )
 
 
-def by_people(study: Study) -> list[LiveVote]:
+def by_people(spec: Spec, state: State) -> list[LiveVote]:
     """The live votes that are not a machine's: those of people, and of judges that stand for one."""
-    machines = {judge.name for judge in study.spec.judges if not judge.person}
-    return [live for live in study.state.votes if live.raw is None and live.vote.judge not in machines]
+    machines = {judge.name for judge in spec.judges if not judge.person}
+    return [live for live in state.votes if live.raw is None and live.vote.judge not in machines]
 
 
 def joint(case: Case) -> ChoiceOutcome:
@@ -213,10 +301,10 @@ def joint(case: Case) -> ChoiceOutcome:
     return ChoiceOutcome("a" if case.logit > 0 else "b")
 
 
-def plain(outcome: Outcome) -> Verdict:
-    """The verdict of a judge that says no more than its choice."""
+def plain(outcome: Outcome, shown: Shown) -> Verdict:
+    """The verdict of a judge that says no more than its choice, of two in the order shown."""
     logit = {"a": SURE, "b": -SURE}.get(outcome.choice, 0.0)
-    return Verdict({"ab": logit, "ba": logit}, tie=float(outcome.choice == "tie"))
+    return Verdict({shown: logit}, tie=float(outcome.choice == "tie"))
 
 
 def told(label: Labelled) -> dict[str, Any]:
@@ -226,10 +314,17 @@ def told(label: Labelled) -> dict[str, Any]:
     return {"a": a, "tie": tie, "b": b, "logit": label.logit, "terms": dict(terms)}
 
 
-def _with_moments(decision: Decision, case: Case) -> Decision:
-    """With what the utility model said when it was made, so that the router can be brought back from the log."""
-    return replace(decision, numbers={**decision.numbers, "mean": case.mean, "variance": case.variance})
+def _on(decision: Decision, case: Case, seats: Iterable[Seat], budget: Budget, label: Labelled) -> Decision:
+    """The decision with all it was made on, so that a router can be brought back from the log; and with the label as
+    it would be without anybody more."""
+    numbers = {"mean": case.mean, "variance": case.variance, "queries": float(budget.queries)}
+    if budget.money < NO_LIMIT:
+        numbers["money"] = budget.money
+    numbers |= {SEAT + seat.name: seat.price for seat in seats}
+    numbers |= {"p_a": label.probabilities.a, "p_tie": label.probabilities.tie}
+    finite = {name: value for name, value in decision.numbers.items() if np.isfinite(value)}
+    return replace(decision, numbers={**finite, **numbers})
 
 
 def _price(judge: Judge | None) -> float:
-    return (judge.estimate(1).cost or 0.0) if isinstance(judge, ModelJudge) else 0.0
+    return (judge.estimate(PRICED).cost or 0.0) / PRICED if isinstance(judge, ModelJudge) else 0.0

@@ -23,7 +23,7 @@ def routing_view(study: Study) -> Routing | None:
         return None
     pending, labels, accepted = _pending(study), machine_labels(study), acceptance(study)
     sent = {number: routes[0].to for number, routes in state.routed.items()}
-    people = {live.query for live in by_people(study)} - labels.keys()
+    people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
     waiting = {number for number in pending if sent.get(number) == "people"}
     money = spent(study)
     return Routing(

@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from elicit import registry
-from elicit.judging import Estimate, Judge, ModelJudge, TaughtJudge
+from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
-from studies.desk import Desk, by_people
+from studies.decisions import LANE
+from studies.desk import Desk, by_people, cost
+from studies.spec import QUESTION
 from studies.study import Study
 
 LANES = 8
 """Queries on their way at the same time, so that slow judges are not waited for one after the other."""
-LANE = "router {}"
-"""Who holds a query in the log while the router decides."""
 
-Report = Callable[[int], None]
+Report = Callable[[int, float], None]
+"""Called with the queries settled and the money spent so far."""
 
 
 def begun(study: Study) -> dict[str, Judge]:
@@ -27,6 +28,8 @@ def begun(study: Study) -> dict[str, Judge]:
     judges: dict[str, Judge] = {}
     for spec in study.spec.judges:
         made: Judge = registry.plugin("judge", spec.kind, dict(spec.options))
+        if isinstance(made, QuestionedJudge) and study.spec.question != QUESTION:
+            made.put(study.spec.question)
         made.begin(spec.name, study.state.items, study.state.pairs, study.folder)
         judges[spec.name] = made
     if not judges:
@@ -48,11 +51,20 @@ def run(
 ) -> str:
     """Settle up to `votes` queries more (None: until the stop rule or the budget); returns why it ended.
 
-    report: called after each with how many there are. budget: money to spend at most, instead of the study's.
-    Interrupting loses nothing: every vote is in the log. A query that no judge can answer is passed over. Raises
-    BadInputError where no judge is configured, or one is down.
+    report: called after each. budget: money to spend at most, all runs together, instead of the study's. Interrupting
+    loses nothing: every vote is in the log. A query that no judge can answer is passed over. Raises BadInputError where
+    no judge is configured, or one is down.
     """
-    return asyncio.run(_run(study, begun(study), votes, report, until_stop, budget))
+    limit = study.spec.routing.budget if budget is None else budget
+    judges = begun(study)
+    for spec in study.spec.judges if limit is not None else ():
+        judge = judges[spec.name]
+        if spec.price is None and isinstance(judge, ModelJudge) and judge.estimate(1).cost is None:
+            raise BadInputError(
+                f"judge {spec.name!r}: a budget needs prices; add the options price_in and price_out, money for a "
+                "million tokens (0 for a model of your own)"
+            )
+    return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
 
 
 async def _run(
@@ -61,19 +73,19 @@ async def _run(
     votes: int | None,
     report: Report,
     until_stop: bool,
-    budget: float | None,
+    limit: float | None,
 ) -> str:
     models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
     try:
         for model in models:
             await model.check()
-        people = [live.vote for live in by_people(study)]
+        people = [live.vote for live in by_people(study.spec, study.state)]
         for judge in judges.values():
             if isinstance(judge, TaughtJudge):
                 judge.learn_from(people)
         if study.spec.routing.router == "none":
-            return await _one_by_one(study, judges, votes, report, until_stop)
-        return await _routed(study, Desk(study, judges, budget), votes, report, until_stop)
+            return await _one_by_one(study, judges, votes, report, until_stop, limit)
+        return await _routed(study, Desk(study, judges, limit), votes, report, until_stop)
     finally:
         for model in models:
             await model.end()
@@ -81,59 +93,66 @@ async def _run(
 
 async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, until_stop: bool) -> str:
     """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
-    done, begun_, ended = 0, 0, ""
+    done, busy, ended = 0, 0, ""
 
     async def lane(name: str) -> None:
-        nonlocal done, begun_, ended
+        nonlocal done, busy, ended
         while not ended:
-            if votes is not None and begun_ >= votes:
+            if votes is not None and done + busy >= votes:
                 ended = f"{votes} queries were asked for"
-            elif until_stop and votes is None and (stop := study.stop()).stop:
-                ended = stop.why
-            else:
-                ended = desk.closed()
-            query = None if ended else study.ask(name, waiting=False)
-            if query is None:
-                ended = ended or study.exhausted(name) or "no pair is left to ask"
                 return
-            begun_ += 1
+            if until_stop and votes is None and (stop := study.stop()).stop:
+                ended = stop.why
+                return
+            closed = desk.closed()
+            query = None if closed else study.ask(name, waiting=False)
+            if query is None:
+                if not busy:  # else what the others have under way may leave money, or something to ask
+                    ended = closed or study.exhausted(name, waiting=False) or "no pair is left to ask"
+                return
+            busy += 1
             await desk.settle(query)
-            done += 1
-            report(done)
+            busy, done = busy - 1, done + 1
+            report(done, desk.spent)
             await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
 
+    await desk.attend(list(study.state.waiting))
     try:
         async with asyncio.TaskGroup() as group:
             for number in range(LANES):
-                group.create_task(lane(LANE.format(number)))
+                group.create_task(lane(f"{LANE}{number}"))
     except* BadInputError as errors:
         raise errors.exceptions[0] from None
     waiting = len(study.state.waiting)
-    wait = f"; {waiting} queries wait for people ('elicit vote {study.folder}')" if waiting else ""
+    wait = f"; {waiting} {'query waits' if waiting == 1 else 'queries wait'} for people" if waiting else ""
+    wait += f" ('elicit vote {study.folder}')" if waiting else ""
     down = "".join(f"; {name} answers no more: {why}" for name, why in desk.lasting.items())
     return f"{ended}{wait}{down}"
 
 
 async def _one_by_one(
-    study: Study, judges: dict[str, Judge], votes: int | None, report: Report, until_stop: bool
+    study: Study, judges: dict[str, Judge], votes: int | None, report: Report, until_stop: bool, limit: float | None
 ) -> str:
-    done = 0
+    done, money = 0, sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
     name = next(iter(judges))
     while votes is None or done < votes:
         if until_stop and votes is None and (stop := study.stop()).stop:
             return stop.why
+        if limit is not None and money >= limit:
+            return f"the budget of {limit:g} is spent"
         query = study.ask(name, waiting=False)
         if query is None:
-            return study.exhausted(name) or "no pair is left to ask"
+            return study.exhausted(name, waiting=False) or "no pair is left to ask"
         answer = await _first_answer(judges.values(), query)
         if isinstance(answer, JudgeFailure) and answer.lasting:
             return answer.why
         if isinstance(answer, Vote):
             study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
+            money += cost(study, study.state.consulted[query.id][-1]) if answer.verdict else 0.0
         else:
             study.tell(query, "skip", name, raw={"failure": answer.why})
         done += 1
-        report(done)
+        report(done, money)
     return f"{done} votes were asked for"
 
 

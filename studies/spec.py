@@ -15,6 +15,8 @@ from elicit.types import BadInputError, Goal, UnknownNameError
 
 FILE = "study.toml"
 
+QUESTION = "Which one is better?"
+
 EMBEDDERS = ("wordllama", "none")
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -72,7 +74,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top: Annotated[int, msgspec.Meta(ge=1)] = 10
     seed: int = 0
     votes: Annotated[int, msgspec.Meta(ge=1)] = 200
-    question: str = "Which one is better?"
+    question: str = QUESTION
     guidelines: str = ""
     reasons: tuple[str, ...] = ("more correct", "clearer", "better style", "more complete", "safer")
     model: str = "default"
@@ -94,7 +96,7 @@ FIXED = {
     "goal": "the votes so far were asked for the other goal",
     "top": "the votes so far were asked at the boundary of the other top",
 }
-HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing")
+HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "judges")
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
@@ -206,6 +208,8 @@ def load_plugins(spec: Spec, changed: tuple[str, ...]) -> None:
         registry.selector(spec.selector, dict(spec.selector_options))
     if {"model", "model_options"} & set(changed):
         registry.model(spec.model, dict(spec.model_options))
+    for judge in spec.judges if "judges" in changed else ():
+        registry.plugin("judge", judge.kind, dict(judge.options))  # it refuses a key that was pasted into its options
     if "routing" in changed and spec.routing.router != "none":
         registry.router(spec.routing.router, dict(spec.routing.options))
 

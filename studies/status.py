@@ -152,7 +152,8 @@ def status_of(study: Study) -> dict[str, Any]:
     if spec.goal == "label":
         labels = pair_labels(study)
         result["pairs"] = len(labels)
-        result["labelled_by_votes"] = sum(row["source"] == "votes" for row in labels)
+        sources = Counter(row["source"] for row in labels)
+        result["labelled_by_votes"], result["labelled_by_machines"] = sources["votes"], sources["machines"]
         return result
     rows = leaders(study)
     result["best"] = {
@@ -208,19 +209,20 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
             "source": "votes" if cast else "model",
         }
         if state.routed:
-            row |= _provenance(fused.get(pair), unseen.get(pair), accepted, bool(cast), turned=a > b)
+            row |= _provenance(row, fused.get(pair), unseen.get(pair), accepted, turned=a > b)
         rows.append(row)
     return rows
 
 
 def _provenance(
+    row: dict[str, Any],
     fused: dict[str, Any] | None,
     unseen: MachineLabel | None,
     accepted: Acceptance | None,
-    voted: bool,
     turned: bool,
 ) -> dict[str, Any]:
-    """What routing adds to a pair's row; labels in the log speak of the smaller row as a."""
+    """What routing adds to a pair's row; queries speak of the smaller row as a."""
+    voted = row["source"] == "votes"
     if fused is None:
         return {"p_a": None, "p_tie": None, "p_b": None, "terms": {}, "accepted": voted}
     p = {"a": fused["b"] if turned else fused["a"], "tie": fused["tie"], "b": fused["a"] if turned else fused["b"]}
@@ -230,8 +232,13 @@ def _provenance(
         "p_tie": p["tie"],
         "p_b": p["b"],
         "terms": {name: sign * value for name, value in fused["terms"].items()},
-        "accepted": voted or (unseen is not None and accepted is not None and accepted.accepts(unseen.confidence)),
+        "accepted": voted,
     }
     if not voted:
-        found |= {"label": max(p, key=p.__getitem__), "source": "machines"}
+        found["label"] = max(p, key=p.__getitem__)
+    if not voted and unseen is not None:
+        # The certificate speaks of the label that was audited, which what was learnt since may have turned.
+        stands = fused[unseen.choice] == max(p.values())
+        covered = accepted is not None and accepted.accepts(unseen.confidence)
+        found |= {"source": "machines", "accepted": stands and covered}
     return found

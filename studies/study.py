@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 
 from adapters.formats import PairRow, items_of
-from adapters.ledger import SqliteLedger
+from adapters.ledger import LIVE, SqliteLedger
 from adapters.tables import Kind
 from elicit.events import (
     ENGINE,
@@ -26,6 +26,7 @@ from elicit.events import (
     Consulted,
     Created,
     EngineChanged,
+    Event,
     Handed,
     ItemsAdded,
     LiveVote,
@@ -39,7 +40,7 @@ from elicit.events import (
 )
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
 from studies import spec as specs
-from studies.decisions import answered, choose, engine_for, lesson, lessons, stop_of
+from studies.decisions import LANE, answered, choose, engine_for, lesson, lessons, stop_of
 from studies.features import knowledge_of
 from studies.lookahead import Branch, Lookahead
 from studies.spec import Spec
@@ -91,6 +92,7 @@ class Study:
             checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)}, len(rows))
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
+        specs.load_plugins(checked, ("judges",))
         knowledge_of(rows, checked.embedder, checked.scores)
         bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
         with _appearing(folder) as part:
@@ -167,7 +169,7 @@ class Study:
             if waiting and (number := self._waiting(judge)) is not None:
                 self._append(Handed(number, judge))
                 return self.query(number)
-            if self.exhausted(judge):
+            if self.exhausted(judge, waiting=waiting):
                 return None
             branch = self._ahead.current(self._key(judge))
             query = branch.query if branch else choose(self.engine, self.state, judge)
@@ -229,11 +231,15 @@ class Study:
         with self._turn:
             self._append(Consulted(query.id, judge, verdict, failure, reason, dict(numbers)))
 
-    def route(self, query: Query, to: Literal["people", "nobody", "audit"], decision: Decision) -> None:
-        """Record where the router sent a query; with people, it waits for the next one who asks."""
+    def route(self, query: Query, to: Literal["people", "nobody"], decision: Decision, *more: Voted | Routed) -> None:
+        """Record where the router sent a query; with people, it waits for the next one who asks. more: what follows at
+        once, so that no crash comes in between: a vote, the lot for an audit."""
         with self._turn:
-            numbers = dict(decision.numbers)
-            self._append(Routed(query.id, to, decision.propensity, numbers, decision.reason))
+            votes = len(self.state.votes)
+            sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason)
+            self._append(sent, *more)
+            if self._engine is not None:
+                self._engine.learn(lessons(self.state)[votes:])
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -280,13 +286,17 @@ class Study:
                 self._stop = (self.state.folded, stop_of(self.engine, self.spec))
             return self._stop[1]
 
-    def exhausted(self, judge: str) -> str:
-        """Why this judge is asked nothing more, or an empty string."""
+    def exhausted(self, judge: str, *, waiting: bool = True) -> str:
+        """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
         votes = len(self.state.votes)
-        if self._waiting(judge) is not None:
+        if waiting and self._waiting(judge) is not None:
             return ""
-        if votes >= self.spec.votes:
-            return f"the budget of {self.spec.votes} votes is spent; raise `votes` in study.toml to go on"
+        under_way = 0
+        if judge.startswith(LANE):
+            under_way = len(self.state.unanswered()) + sum(holder != judge for holder in self.state.open)
+        if votes + under_way >= self.spec.votes:
+            which = "" if votes >= self.spec.votes else ", those under way among them"
+            return f"the budget of {self.spec.votes} votes is spent{which}; raise `votes` in study.toml to go on"
         taken = set(self.state.pending(judge))
         if self.spec.goal == "label":
             taken |= set(answered(self.state, judge))
@@ -327,7 +337,7 @@ class Study:
         with _appearing(target) as part:
             self._ledger.backup(part)
             for file in self.folder.iterdir():
-                if file.is_file() and not file.name.startswith(("study.db", "study.lock")):
+                if file.is_file() and not file.name.startswith((*LIVE, "study.lock")):
                     shutil.copy2(file, part / file.name)
 
     def forget(self, judge: str) -> str:
@@ -339,14 +349,14 @@ class Study:
                 self.state.fold(event)
             return pseudonym
 
-    def events(self) -> Iterable[Any]:
-        """The whole log, in order."""
-        return self._ledger.read()
+    def events(self, since: int = 0) -> Iterable[Event]:
+        """The log after event `since`, in order."""
+        return self._ledger.read(since)
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _append(self, body: AnyBody) -> None:
-        for event in self._ledger.append([body]):
+    def _append(self, *bodies: AnyBody) -> None:
+        for event in self._ledger.append(bodies):
             self.state.fold(event)
 
     def query(self, number: int) -> Query:

@@ -18,7 +18,7 @@ from adapters import prompting
 from adapters.answers import ParseError
 from adapters.calls import BudgetError, CallBook, Prices
 from adapters.chat import Api, Reply, Request
-from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError
+from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
 from elicit.judging import Estimate
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
@@ -89,6 +89,10 @@ class AskingJudge(ABC):
                 f"judge {self.MODE}: option parameters holds {', '.join(sorted(taken))}, which the judge sets itself; "
                 "take it out, and use the options model, max_tokens, temperature and samples"
             )
+        try:
+            checked_url(self.endpoint)
+        except BadInputError as error:
+            raise BadInputError(f"judge {self.MODE}: {error}") from None
         # A key put here by mistake is not repeated.
         if not re.fullmatch(r"([A-Z_][A-Z0-9_]*)?", self.key):
             raise BadInputError(

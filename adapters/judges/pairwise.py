@@ -20,7 +20,7 @@ from elicit.types import ChoiceOutcome, Query, Verdict, Vote, hash_of
 
 @dataclass(kw_only=True, eq=False)
 class Pairwise(AskingJudge):
-    """question: what to judge by. examples: how many of people's votes to show it (see `learn_from`).
+    """question: what to judge by, else the study's. examples: how many of people's votes to show it (see `learn_from`).
 
     The other options: `AskingJudge`. A prompt with a third label lets it say tie.
     """
@@ -28,12 +28,17 @@ class Pairwise(AskingJudge):
     MODE = "pairwise"
     LABELS = range(2, 4)
 
-    question: str = "Which response is better?"
+    question: str = ""
     examples: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._votes: tuple[Vote, ...] = ()
+        self._question = self.question or "Which response is better?"
+
+    def put(self, question: str) -> None:
+        """See `elicit.judging.QuestionedJudge`."""
+        self._question = self.question or question
 
     def learn_from(self, votes: Sequence[Vote]) -> None:
         """Take people's votes as examples, oldest first; the newest decided ones are shown, never a machine's."""
@@ -56,7 +61,7 @@ class Pairwise(AskingJudge):
         )
 
     def _told(self) -> Mapping[str, Any]:
-        return {"question": self.question}
+        return {"question": self._question}
 
     def _outcome(self, verdict: Verdict) -> ChoiceOutcome:
         return ChoiceOutcome("tie") if (verdict.tie or 0) > 0.5 else super()._outcome(verdict)

@@ -18,18 +18,30 @@ from elicit.types import Query, Verdict
 
 @dataclass(kw_only=True, eq=False)
 class Pointwise(AskingJudge):
-    """question: asked about each response, to be answered with Yes or No. The other options: `AskingJudge`."""
+    """question: asked about each response, to be answered with Yes or No; else made of the study's.
+
+    The other options: `AskingJudge`.
+    """
 
     MODE = "pointwise"
     LABELS = range(2, 3)
 
-    question: str = "Is this a good response?"
+    question: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._question = self.question or "Is this a good response?"
+
+    def put(self, question: str) -> None:
+        """See `elicit.judging.QuestionedJudge`."""
+        comparing = f'People see this response beside another and are asked "{question}" Would they choose this one?'
+        self._question = self.question or comparing
 
     def _ask(self, query: Query) -> tuple[Asked, Asked]:
         return self._about(query.a), self._about(query.b)
 
     def _told(self) -> Mapping[str, Any]:
-        return {"question": self.question}
+        return {"question": self._question}
 
     def _about(self, row: int) -> Asked:
         item = self._items[row]

@@ -97,7 +97,7 @@ def vote_automatically(study: Study, report: Callable[[int], None]) -> None:
     """The simulated person votes until the stop rule is met or the budget is spent."""
     from studies.run import run
 
-    run(study, None, report)
+    run(study, None, lambda done, _: report(done))
 
 
 def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[str, Any]:

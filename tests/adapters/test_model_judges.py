@@ -257,7 +257,7 @@ async def test_a_prompt_of_one_s_own_with_ties_and_reasons(server: Server, tmp_p
         ({"samples": 0}, "option samples: expected `int` >= 1"),
         ({"price_in": "cheap"}, r"option price_in: expected `float \| null`"),
         ({"api": "smoke"}, "option api: invalid enum value 'smoke'"),
-        ({"endpoint": "here"}, "judge 'judge': option endpoint is no http address"),
+        ({"endpoint": "here"}, r"judge \w+: option endpoint is no http address"),
         ({"parameters": {"n": 5}}, "option parameters holds n, which the judge sets itself"),
         ({"prompt": "none.toml"}, r"judge 'judge': there is no prompt .*none.toml"),
         ({"colour": "red"}, r"does not take these options: .*known are: endpoint, model"),
