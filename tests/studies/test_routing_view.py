@@ -45,9 +45,9 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("routed")
     (folder / "longer.py").write_text(JUDGE)
     judge = {"name": "longer", "kind": f"{folder / 'longer.py'}:Longer"}
-    routing = {"router": "default", "budget": 20.0, "person_price": 1.0, "audits": 0.5, "epoch": 8}
+    routing = {"router": "default", "budget": 60.0, "person_price": 1.0, "audits": 0.5, "epoch": 8}
     with make(folder, 9, votes=90, judges=[judge], routing=routing) as study:
-        run(study, 45, lambda _: None)
+        run(study, 45, lambda *_: None)
     return folder / "study"
 
 
