@@ -11,7 +11,7 @@ from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 
-DENSE = 2000
+DENSE = 500
 """Above so many items pairs are drawn and checked one by one instead of listed."""
 
 

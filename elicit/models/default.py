@@ -2,7 +2,7 @@
 
 Items that are ids only get Bradley-Terry, with residuals of pairs where there are not too many. Items of which
 something is known get the Gaussian process, whose grid averages over kernels, amplitudes and features that say nothing
-at all from the first vote on; from five hundred votes on the neural utility is averaged in, by how well each foretells
+at all from the first vote on; from two thousand votes on the neural utility is averaged in, by how well each foretells
 the votes. Before that a network knows no better than the grid, and costs more.
 """
 
@@ -23,7 +23,7 @@ from elicit.networks import Training
 from elicit.posterior import Knowledge, Posterior
 from elicit.types import Vote
 
-TRAIN = 341
+TRAIN = 1334
 """Votes at which a network begins to train; it joins at half as many more."""
 
 WELCOME = float(np.log(0.1 / 0.9))
