@@ -190,6 +190,12 @@ def status(study: Path, as_json: bool) -> None:
             f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, {machines}"
             "the rest by the model"
         )
+    for row in values.get("annotators", []):
+        from elicit.safe_text import one_line
+
+        right = f"names the better side in {row['accuracy']:.0%}, 95 % in {row['low']:.0%} to {row['high']:.0%}"
+        again = f"; said the same in {row['repeated']} of {row['repeats']} repeats" if row["repeats"] else ""
+        click.echo(f"  {one_line(row['judge'])}: {row['votes']} votes, {right}{again}")
     if "routing" in values:
         from studies.certifying import lines_of
 

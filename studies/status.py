@@ -10,6 +10,7 @@ import numpy as np
 
 from elicit.service import LeaderRow, PastVote, Progress, side_of
 from elicit.types import mirror
+from studies.annotators import annotators
 
 if TYPE_CHECKING:
     from studies.certifying import Acceptance, MachineLabel
@@ -145,6 +146,8 @@ def status_of(study: Study) -> dict[str, Any]:
         "expected_regret": stop.expected,
         "votes_left": votes_left(study),
     }
+    if rows_of_people := annotators(study):
+        result["annotators"] = rows_of_people
     if state.routed:
         from studies.certifying import routing_of
 
