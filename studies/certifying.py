@@ -21,6 +21,7 @@ from elicit.drift import Drift, watch
 from elicit.estimates import Estimate, win_rate
 from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.desk import by_people, cost, spent
+from studies.features import gaps
 
 if TYPE_CHECKING:
     from elicit.events import State
@@ -265,14 +266,14 @@ def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, An
 
 
 def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int]) -> list[Bias]:
-    """What the judge leans to for all that is known, the place shown first or length."""
+    """What the judge leans to for all that is known, the place shown first, length or format."""
     judged = []
     for number, several in study.state.consulted.items():
         if number in hidden:
             continue
         query = study.state.asked[number].query
-        first, second = (len(study.state.items[row].shown_text) for row in (query.a, query.b))
+        first, second = (study.state.items[row].shown_text for row in (query.a, query.b))
         votes = [said[number]] if number in said else []
-        gaps = {"length": float(np.log1p(first) - np.log1p(second))}
-        judged += [Judged(asked.verdict, gaps, votes) for asked in several if asked.judge == judge and asked.verdict]
+        leans = gaps(first, second)
+        judged += [Judged(asked.verdict, leans, votes) for asked in several if asked.judge == judge and asked.verdict]
     return [bias for bias in biases(judged) if bias.low > 0 or bias.high < 0]

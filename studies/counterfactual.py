@@ -29,7 +29,7 @@ from studies.bench.streams import Pair, Preference, Recorded
 from studies.bench.summaries import marks_of, summary
 from studies.decisions import engine_for, lessons
 from studies.desk import by_people, cost
-from studies.features import knowledge_of
+from studies.features import gaps, knowledge_of
 from studies.simulation import regrets
 from studies.spec import Spec
 from studies.study import Study
@@ -98,10 +98,10 @@ def recorded_in(study: Study) -> Recorded:
     pairs = []
     for (a, b), said in votes.items():
         first, second = state.items[a], state.items[b]
-        gap = float(np.log1p(len(first.shown_text)) - np.log1p(len(second.shown_text)))
+        leans = gaps(first.shown_text, second.shown_text)
         question = first.context or f"{a},{b}"
         topic = str(first.meta.get("topic", ""))
-        pairs.append(Pair(a, b, question, topic, {"length": gap}, verdicts.get((a, b), {}), tuple(said)))
+        pairs.append(Pair(a, b, question, topic, leans, verdicts.get((a, b), {}), tuple(said)))
     paid: dict[str, list[float]] = {}
     for asked in (asked for several in state.consulted.values() for asked in several if asked.verdict):
         paid.setdefault(asked.judge, []).append(cost(study, asked) / (study.spec.routing.person_price or 1.0))

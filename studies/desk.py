@@ -22,6 +22,7 @@ from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
+from studies.features import gaps
 
 if TYPE_CHECKING:
     from studies.spec import Spec
@@ -210,7 +211,7 @@ class Desk:
     def _blank(self, query: Query) -> Case:
         first, second = (self.study.state.items[row] for row in (query.a, query.b))
         return Case(
-            gaps={"length": float(np.log1p(len(first.shown_text)) - np.log1p(len(second.shown_text)))},
+            gaps=gaps(first.shown_text, second.shown_text),
             topic=str(first.meta.get("topic", second.meta.get("topic", ""))),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,16 @@ from elicit.types import BadInputError, Item
 
 EMBEDDED = 100_000
 """Characters of a text that are embedded; what comes later moves a mean of token vectors little."""
+
+MARKUP = re.compile(r"^\s*(?:[-*•#>|]|\d+[.)]|```)", re.MULTILINE)
+
+
+def gaps(first: str, second: str) -> dict[str, float]:
+    """How much more the first text has than the second of what judges may lean to: differences of log(1 + characters)
+    ("length") and of log(1 + lines that begin with a mark of Markdown) ("format")."""
+    counts = np.log1p([[len(text), len(MARKUP.findall(text))] for text in (first, second)])
+    length, form = (counts[0] - counts[1]).tolist()
+    return {"length": length, "format": form}
 
 
 def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = ()) -> Knowledge:

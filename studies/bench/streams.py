@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from elicit.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.types import BadInputError, Item, Shown, Verdict
 from studies.bench.measuring import fingerprint
-from studies.features import knowledge_of
+from studies.features import gaps, knowledge_of
 
 Preference = Literal["a", "b", "tie"]
 Part = Literal["even", "odd", "all"]
@@ -36,7 +35,6 @@ ERRORS = {"cheap": 0.88, "middle": 0.8, "dear": 0.72}
 """Sd of the judges' errors over that of theta: they are right on .77, .79 and .81."""
 COMMON = 0.78
 """Share of the errors' variance that all three have in common: whether they are wrong correlates .6."""
-MARKUP = re.compile(r"^\s*(?:[-*•#>|]|\d+[.)]|```)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -163,10 +161,7 @@ def read(
                 b,
                 _question(row),
                 str(row.meta.get("category", row.meta.get("subset", ""))),
-                {
-                    "length": float(np.log1p(len(texts[0])) - np.log1p(len(texts[1]))),
-                    "format": float(np.log1p(len(MARKUP.findall(texts[0]))) - np.log1p(len(MARKUP.findall(texts[1])))),
-                },
+                gaps(*texts),
                 {
                     judge: verdict
                     for judge in seats
