@@ -142,6 +142,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "spent": money,
         "budget": study.spec.routing.budget,
         "cost_per_vote": money / votes if votes else None,
+        "cost_per_bit": money / bits if (bits := _bits(study)) else None,
         "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
         "agreement_of_people": _agreement(study),
         "audits": accepted.audits,
@@ -164,6 +165,8 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
     """What `routing_of` gives, for a reader."""
     budget = "" if routing["budget"] is None else f" of {routing['budget']:g}"
     each = "" if routing["cost_per_vote"] is None else f", {routing['cost_per_vote']:.3g} a vote"
+    if routing["cost_per_bit"] is not None:
+        each += f", {routing['cost_per_bit']:.3g} a bit expected"
     lines = [
         f"routing ({routing['router']}): {routing['to_machines']} labels by machines, {routing['to_people']} queries "
         f"to people, {routing['waiting']} waiting; spent {routing['spent']:.4g}{budget}{each}"
@@ -220,6 +223,13 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
         return win_rate(np.array(human), np.array(propensity), np.array(machine))
     except BadInputError:
         return None
+
+
+def _bits(study: Study) -> float:
+    """The bits that the answers asked for were expected to tell of what people think, as the router put it."""
+    told = [asked.numbers for several in study.state.consulted.values() for asked in several if asked.verdict]
+    told += [routes[0].numbers for routes in study.state.routed.values() if routes[0].to == "people"]
+    return sum(numbers.get("bits", 0.0) for numbers in told)
 
 
 def _agreement(study: Study) -> float | None:

@@ -270,6 +270,30 @@ def routing(
     return 0
 
 
+@bench.command(epilog=example("elicit bench judges --pairs llmbar.parquet --judgments verdicts.parquet"))
+@click.option("--pairs", required=True, help="Files of pairs; comma-separated.")
+@click.option("--judgments", required=True, help="Files of judgments on them, in the same order.")
+@JSON
+def judges(pairs: str, judgments: str, as_json: bool) -> None:
+    """How often machine judges are wrong where people decided, and what they lean to, over all files pooled."""
+    from studies.bench import judges as bench_
+
+    first, second = _names(pairs) or [], _names(judgments) or []
+    if len(first) != len(second):
+        raise BadInputError(f"--pairs names {len(first)} files and --judgments {len(second)}; give as many of both")
+    result = bench_.judges([(Path(a), Path(b)) for a, b in zip(first, second, strict=True)])
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for row in result["summary"]:
+        flips = "" if row["flips"] is None else f", orders disagree on {row['flips']:.0%}"
+        error = f"wrong on {row['error']:.1%} [{row['error_low']:.1%}, {row['error_high']:.1%}]"
+        click.echo(f"{row['method']}: {error} of {row['pairs']} pairs{flips}")
+        for bias in row["biases"]:
+            if bias["low"] > 0 or bias["high"] < 0:
+                click.echo(f"  {bias['name']} {bias['value']:+.2f} [{bias['low']:.2f}, {bias['high']:.2f}]")
+
+
 @bench.command(epilog=example("elicit bench latency --items 200,10000 --dim 384 --votes 100,1000 --device cpu"))
 @click.option("--items", default="200,2000", show_default=True, help="Comma-separated.")
 @click.option("--dim", type=click.IntRange(0), default=384, show_default=True, help="Features an item; 0: ids only.")
