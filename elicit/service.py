@@ -190,6 +190,8 @@ class Routing(msgspec.Struct, frozen=True):
     budget: float | None
     per_vote: float | None
     """What a live vote has cost, people's and machines' together; None before the first."""
+    per_bit: float | None
+    """What a bit has cost that the answers were expected to tell of people's opinion; None before the first."""
     judges: tuple[JudgeRow, ...]
     audits: int
     wrong: int

@@ -142,7 +142,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "spent": money,
         "budget": study.spec.routing.budget,
         "cost_per_vote": money / votes if votes else None,
-        "cost_per_bit": money / bits if (bits := _bits(study)) else None,
+        "cost_per_bit": money / bits if (bits := bits_asked_for(study)) else None,
         "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
         "agreement_of_people": _agreement(study),
         "audits": accepted.audits,
@@ -225,10 +225,12 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
         return None
 
 
-def _bits(study: Study) -> float:
-    """The bits that the answers asked for were expected to tell of what people think, as the router put it."""
-    told = [asked.numbers for several in study.state.consulted.values() for asked in several if asked.verdict]
-    told += [routes[0].numbers for routes in study.state.routed.values() if routes[0].to == "people"]
+def bits_asked_for(study: Study, hidden: Set[int] = frozenset()) -> float:
+    """The bits that answers were expected to tell of people's opinion, as the router put it; not of hidden queries."""
+    consulted = [several for number, several in study.state.consulted.items() if number not in hidden]
+    told = [asked.numbers for several in consulted for asked in several if asked.verdict]
+    routed = [routes[0] for number, routes in study.state.routed.items() if number not in hidden]
+    told += [first.numbers for first in routed if first.to == "people"]
     return sum(numbers.get("bits", 0.0) for numbers in told)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from elicit.service import JudgeRow, Lean, Routed, Routing
-from studies.certifying import acceptance, audits, judged_by, machine_labels
+from studies.certifying import acceptance, audits, bits_asked_for, judged_by, machine_labels
 from studies.desk import by_people, spent
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def routing_view(study: Study) -> Routing | None:
         spent=money,
         budget=rules.budget,
         per_vote=money / len(state.votes) if state.votes else None,
+        per_bit=money / bits if (bits := bits_asked_for(study, hidden(study))) else None,
         judges=tuple(
             JudgeRow(
                 judge=row["judge"],

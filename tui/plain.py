@@ -224,6 +224,7 @@ class PlainVoting:
         self._write(f"{counts}; {seen.waiting} wait for people.")
         budget = "" if seen.budget is None else f" of {money(seen.budget)}"
         each = "" if seen.per_vote is None else f", {money(seen.per_vote)} a vote"
+        each += "" if seen.per_bit is None else f", {money(seen.per_bit)} a bit"
         self._write(f"Spent {money(seen.spent)}{budget}{each}.")
         self._write(
             f"Audits: {seen.read} of {seen.epoch} for the next certificate, {seen.wrong} of {seen.audits} wrong."

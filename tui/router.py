@@ -151,6 +151,7 @@ def split(counts: list[int], cells: int) -> list[int]:
 
 def _money(routing: Routing, width: int) -> list[Line]:
     each = "" if routing.per_vote is None else f", {money(routing.per_vote)} a vote"
+    each += "" if routing.per_bit is None else f", {money(routing.per_bit)} a bit"
     if routing.budget is None:
         return [_named("Spent", Segment(money(routing.spent)), _note(f", no limit{each}"))]
     words = f"{money(routing.spent)} of {money(routing.budget)}"

@@ -97,6 +97,7 @@ ROUTING = Routing(
     spent=68.4,
     budget=90.0,
     per_vote=0.182,
+    per_bit=None,
     judges=(
         JudgeRow(
             "gpt-4o-mini",
