@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from elicit import davidson
 from elicit.davidson import Floats, Ints
-from elicit.leaderboards import PRIOR_SD, Leaderboard, _quantile, _relative, _strong_components
+from elicit.leaderboards import PRIOR_SD, Leaderboard, relative_to, strong_components, student_quantile
 from elicit.types import BadInputError
 
 PASSES = 3
@@ -49,7 +49,7 @@ class Estimate:
         """Low and high end, true with probability `level`, within 0 and 1. Raises BadInputError."""
         if not 0 < level < 1:
             raise BadInputError(f"the level is {level}; give a probability such as 0.95")
-        half = _quantile(0.5 + level / 2, self.freedom) * self.standard_error
+        half = student_quantile(0.5 + level / 2, self.freedom) * self.standard_error
         return max(0.0, self.value - half), min(1.0, self.value + half)
 
 
@@ -133,16 +133,16 @@ def routed_leaderboard(
     met = np.zeros((n_items, n_items), dtype=bool)
     met[counts.first, counts.second] = counts.ended[:, 0] > 0
     met[counts.second, counts.first] = counts.ended[:, 1] > 0
-    groups = _strong_components(met)
+    groups = strong_components(met)
     reference = (groups == 0) | (2 * (groups == 0).sum() <= n_items)
     total = counts.ended.sum(1)
     return Leaderboard(
         utilities=fitted.utilities - fitted.utilities[reference].mean(),
-        covariance=_relative(covariance, reference),
-        model_covariance=_relative(davidson.model_covariance(fitted), reference),
+        covariance=relative_to(covariance, reference),
+        model_covariance=relative_to(davidson.model_covariance(fitted), reference),
         nu=0.0,
         votes=(np.bincount(counts.first, total, n_items) + np.bincount(counts.second, total, n_items)).astype(float),
-        components=_strong_components(met | met.T),
+        components=strong_components(met | met.T),
         groups=groups,
         reference=reference,
         clusters=max(2, round(labels)),

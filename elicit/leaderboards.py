@@ -68,7 +68,7 @@ class Leaderboard:
 
         With clusters by Student's t with one degree of freedom less than there are clusters. Raises BadInputError.
         """
-        half = _quantile(0.5 + _checked(level) / 2, self._freedom) * np.sqrt(np.diagonal(self.covariance))
+        half = student_quantile(0.5 + _checked(level) / 2, self._freedom) * np.sqrt(np.diagonal(self.covariance))
         return np.stack([self.utilities - half, self.utilities + half], 1)
 
     def ranks(self, level: float = 0.95) -> Ints:
@@ -157,23 +157,23 @@ def leaderboard(
     met = np.zeros((n_items, n_items), dtype=bool)  # [i, j]: i did at least once not lose to j
     met[counts.first, counts.second] = counts.ended[:, [0, 2]].any(1)
     met[counts.second, counts.first] = counts.ended[:, [1, 2]].any(1)
-    groups = _strong_components(met)
+    groups = strong_components(met)
     reference = (groups == 0) | (2 * (groups == 0).sum() <= n_items)
     total = counts.ended.sum(1)
     return Leaderboard(
         utilities=fitted.utilities - fitted.utilities[reference].mean(),
-        covariance=_relative(davidson.sandwich(fitted, middle), reference),
-        model_covariance=_relative(davidson.model_covariance(fitted), reference),
+        covariance=relative_to(davidson.sandwich(fitted, middle), reference),
+        model_covariance=relative_to(davidson.model_covariance(fitted), reference),
         nu=fitted.nu,
         votes=(np.bincount(counts.first, total, n_items) + np.bincount(counts.second, total, n_items)).astype(float),
-        components=_strong_components(met | met.T),
+        components=strong_components(met | met.T),
         groups=groups,
         reference=reference,
         clusters=size,
     )
 
 
-def _relative(covariance: Floats, reference: NDArray[np.bool_]) -> Floats:
+def relative_to(covariance: Floats, reference: NDArray[np.bool_]) -> Floats:
     """(n, n) covariance of the utilities less the mean of those of `reference`."""
     rows = covariance - covariance[reference].mean(0)
     both = rows - rows[:, reference].mean(1)[:, None]
@@ -226,7 +226,7 @@ def _largest(
     return top
 
 
-def _strong_components(edge: NDArray[np.bool_]) -> Ints:
+def strong_components(edge: NDArray[np.bool_]) -> Ints:
     """(n,) the strongly connected component of each node of a graph (n, n), numbered from the largest (Kosaraju)."""
     n = len(edge)
     fresh, finished = np.ones(n, dtype=bool), []
@@ -262,7 +262,7 @@ def _checked(level: float) -> float:
     return level
 
 
-def _quantile(p: float, freedom: float) -> float:
+def student_quantile(p: float, freedom: float) -> float:
     """The p-quantile of Student's t (Abramowitz and Stegun 26.7.5); of the normal where freedom is infinite."""
     z = NormalDist().inv_cdf(p)
     terms = (

@@ -164,6 +164,11 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
         """The two rows, smaller first."""
         return (self.a, self.b) if self.a < self.b else (self.b, self.a)
 
+    @property
+    def outcome_of_pair(self) -> Outcome:
+        """The outcome as said of `pair`: a is the smaller row."""
+        return self.outcome if self.a < self.b else mirror(self.outcome)
+
 
 class JudgeFailure(msgspec.Struct, frozen=True):
     """A judge could not answer; never a vote. `lasting`: it will not answer any other query of this run either."""

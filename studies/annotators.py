@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from elicit.reliability import dawid_skene
-from elicit.types import mirror
 from studies.desk import by_people
 
 if TYPE_CHECKING:
@@ -29,10 +28,9 @@ def annotators(study: Study) -> list[dict[str, Any]]:
     who, which, said, first = [], [], [], []
     for live in votes:
         query, turned = study.state.asked[live.query].query, live.vote.a > live.vote.b
-        outcome = mirror(live.vote.outcome) if turned else live.vote.outcome
         who.append(people.index(live.vote.judge))
         which.append(pairs.index(live.vote.pair))
-        said.append(SAID[outcome.choice])
+        said.append(SAID[live.vote.outcome_of_pair.choice])
         first.append(int((query.shown == "ab") == turned))
     found = dawid_skene(who, which, said, len(people), len(pairs), first=first)
     accuracy, intervals = found.accuracy.mean, found.accuracy.intervals()

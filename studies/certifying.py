@@ -46,7 +46,7 @@ class MachineLabel(NamedTuple):
 @dataclass(frozen=True)
 class Acceptance:
     """What audits allow. certificate: the newest, None before the first; why: in a sentence; alarm: the watch over
-    accepted labels since then; audits: all so far; wrong: of these; planned: audits in the coming epoch."""
+    accepted labels since then; audits: all so far; wrong: of these."""
 
     certificate: Certificate | None
     why: str
@@ -238,7 +238,7 @@ def _agreement(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for live in by_people(study.spec, study.state):
-        outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
+        outcome = live.vote.outcome_of_pair
         if outcome.choice in ("a", "b"):
             by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))
     same = total = 0

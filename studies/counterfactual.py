@@ -22,7 +22,7 @@ from elicit.engine import Engine
 from elicit.events import State
 from elicit.randomness import stream
 from elicit.routing import mirrored
-from elicit.types import BadInputError, Verdict, Vote, mirror
+from elicit.types import BadInputError, Verdict, Vote
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.routing import routing
 from studies.bench.streams import Pair, Preference, Recorded
@@ -86,7 +86,7 @@ def recorded_in(study: Study) -> Recorded:
     votes: dict[tuple[int, int], list[Preference]] = {}
     verdicts: dict[tuple[int, int], dict[str, Verdict]] = {}
     for live in people.values():
-        outcome = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
+        outcome = live.vote.outcome_of_pair
         if outcome.choice in ("a", "b", "tie"):
             votes.setdefault(live.vote.pair, []).append(outcome.choice)
     for number, several in state.consulted.items():

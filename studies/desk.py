@@ -276,17 +276,24 @@ def cost(study: Study, asked: Consulted) -> float:
     """What one verdict has cost: as the judge tells, or its price in the specification."""
     if asked.verdict is None:
         return 0.0
-    prices = {judge.name: judge.price or 0.0 for judge in study.spec.judges}
-    return asked.verdict.cost or prices.get(asked.judge, 0.0)
+    return asked.verdict.cost or _configured(study).get(asked.judge, 0.0)
+
+
+def spent_on_machines(study: Study) -> float:
+    """The money that machine judges have cost so far."""
+    return sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
 
 
 def spent(study: Study) -> float:
     """The money that people and judges have cost so far."""
-    prices = {judge.name: judge.price or 0.0 for judge in study.spec.judges}
-    machines = sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
-    return machines + sum(
-        prices.get(live.vote.judge, study.spec.routing.person_price) for live in by_people(study.spec, study.state)
-    )
+    prices, person = _configured(study), study.spec.routing.person_price
+    people = sum(prices.get(live.vote.judge, person) for live in by_people(study.spec, study.state))
+    return spent_on_machines(study) + people
+
+
+def _configured(study: Study) -> dict[str, float]:
+    """The prices of an answer that the specification gives, by judge; 0 where it gives none."""
+    return {judge.name: judge.price or 0.0 for judge in study.spec.judges}
 
 
 def by_people(spec: Spec, state: State) -> list[LiveVote]:
@@ -316,8 +323,8 @@ def told(label: Labelled) -> dict[str, Any]:
 
 
 def _on(decision: Decision, case: Case, seats: Iterable[Seat], budget: Budget, label: Labelled) -> Decision:
-    """The decision with all it was made on, so that a router can be brought back from the log; and with the label as
-    it would be without anybody more."""
+    """The decision with all it was made on: what the utility model said, by which the case is brought back from the
+    log, who could be asked, and the money; and with the label as it would be without anybody more."""
     numbers = {"mean": case.mean, "variance": case.variance, "queries": float(budget.queries)}
     if budget.money < NO_LIMIT:
         numbers["money"] = budget.money

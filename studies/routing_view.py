@@ -22,6 +22,7 @@ def routing_view(study: Study) -> Routing | None:
     if rules.router == "none" and not state.routed:
         return None
     pending, labels, accepted = _pending(study), machine_labels(study), acceptance(study)
+    unseen = hidden(study)
     sent = {number: routes[0].to for number, routes in state.routed.items()}
     people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
     waiting = {number for number in pending if sent.get(number) == "people"}
@@ -36,7 +37,7 @@ def routing_view(study: Study) -> Routing | None:
         spent=money,
         budget=rules.budget,
         per_vote=money / len(state.votes) if state.votes else None,
-        per_bit=money / bits if (bits := bits_asked_for(study, hidden(study))) else None,
+        per_bit=money / bits if (bits := bits_asked_for(study, unseen)) else None,
         judges=tuple(
             JudgeRow(
                 judge=row["judge"],
@@ -49,7 +50,7 @@ def routing_view(study: Study) -> Routing | None:
                 both=row["both"],
                 leans=tuple(Lean(*bias) for bias in row["biases"]),
             )
-            for row in judged_by(study, hidden(study))
+            for row in judged_by(study, unseen)
         ),
         audits=accepted.audits,
         wrong=accepted.wrong,

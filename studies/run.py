@@ -9,7 +9,7 @@ from elicit import registry
 from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
 from studies.decisions import LANE
-from studies.desk import Desk, by_people, cost
+from studies.desk import Desk, by_people, cost, spent_on_machines
 from studies.spec import QUESTION
 from studies.study import Study
 
@@ -133,7 +133,7 @@ async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, u
 async def _one_by_one(
     study: Study, judges: dict[str, Judge], votes: int | None, report: Report, until_stop: bool, limit: float | None
 ) -> str:
-    done, money = 0, sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
+    done, money = 0, spent_on_machines(study)
     name = next(iter(judges))
     while votes is None or done < votes:
         if until_stop and votes is None and (stop := study.stop()).stop:

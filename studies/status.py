@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elicit.service import LeaderRow, PastVote, Progress, side_of
-from elicit.types import mirror
 from studies.annotators import annotators
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     votes: dict[tuple[int, int], list[str]] = {}
     for live in state.votes:
         if live.vote.outcome.choice != "skip" and not (live.raw and "label" in live.raw):
-            said = live.vote.outcome if live.vote.a < live.vote.b else mirror(live.vote.outcome)
+            said = live.vote.outcome_of_pair
             votes.setdefault(live.vote.pair, []).append(said.choice)
     known = Desk(study, {}).labels() if state.routed else {}
     fused = {state.asked[number].query.pair: told(label) for number, label in known.items()}

@@ -6,16 +6,14 @@ Record comes before update: a vote is in the log before the engine learns it, so
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from adapters.formats import PairRow, items_of
+from adapters.formats import PairRow
 from adapters.ledger import LIVE, SqliteLedger
 from adapters.tables import Kind
 from elicit.events import (
@@ -40,8 +38,10 @@ from elicit.events import (
 )
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
 from studies import spec as specs
+from studies.candidates import candidates
 from studies.decisions import LANE, answered, choose, engine_for, lesson, lessons, stop_of
 from studies.features import knowledge_of
+from studies.folder import appearing
 from studies.lookahead import Branch, Lookahead
 from studies.spec import Spec
 
@@ -84,7 +84,7 @@ class Study:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             known = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
             raise BadInputError(f"{folder} already exists; choose another name" + known)
-        rows, listed = _candidates(items, pairs)
+        rows, listed = candidates(items, pairs)
         spec.setdefault("goal", "label" if listed else "best")
         if (spec["goal"] == "label") != bool(listed):
             raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
@@ -95,7 +95,7 @@ class Study:
         specs.load_plugins(checked, ("judges",))
         knowledge_of(rows, checked.embedder, checked.scores)
         bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
-        with _appearing(folder) as part:
+        with appearing(folder) as part:
             (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
             ledger = SqliteLedger(part, writable=True)
             ledger.append([*bodies, PairsAdded(tuple(listed))] if listed else bodies)
@@ -211,9 +211,8 @@ class Study:
             if isinstance(reasons, str):
                 raise BadInputError(f"reasons must be a list of texts, not the text {reasons!r}")
             key = self._key(judge)
-            if verdict is not None:
-                self._append(Consulted(number, judge, verdict))
-            self._append(Voted(number, said, judge, seconds, tuple(reasons), note, raw))
+            seen = [] if verdict is None else [Consulted(number, judge, verdict)]
+            self._append(*seen, Voted(number, said, judge, seconds, tuple(reasons), note, raw))
             if self._engine is None:
                 return  # whoever asks for the engine next gets it with this vote
             branch = self._ahead.take(key, number, said)
@@ -334,7 +333,7 @@ class Study:
         target = Path(path)
         if target.exists():
             raise BadInputError(f"{target} already exists; choose another name for the backup")
-        with _appearing(target) as part:
+        with appearing(target) as part:
             self._ledger.backup(part)
             for file in self.folder.iterdir():
                 if file.is_file() and not file.name.startswith((*LIVE, "study.lock")):
@@ -384,24 +383,6 @@ class Study:
         return Branch(engine, following, stop_of(engine, self.spec))
 
 
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes its name when the block ends well, and vanishes when it does not."""
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if folder.exists():
-            folder.rmdir()
-        part.rename(folder)
-    except (OSError, sqlite3.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadInputError(f"{folder} cannot be written ({why}); choose another place") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def _outcome(outcome: str | Outcome, strength: int | None) -> Outcome:
     if not isinstance(outcome, str):
         return outcome
@@ -412,33 +393,3 @@ def _outcome(outcome: str | Outcome, strength: int | None) -> Outcome:
             f"({outcome!r}, strength {strength!r}) is not an outcome; say one of {', '.join(CHOICES)}, "
             "and strength 1, 2 or 3 only with a or b"
         ) from None
-
-
-def _candidates(
-    items: Iterable[Item | str | Mapping[str, Any]] | None, pairs: Sequence[PairRow] | None
-) -> tuple[list[Item], list[tuple[str, int, int]]]:
-    """The items of a study and its listed pairs (id, row of a, row of b)."""
-    if (items is None) == (pairs is None):
-        raise BadInputError("a study is made of items or of pairs; give one of them")
-    if isinstance(items, str):
-        raise BadInputError("items is a text; give a list of items (adapters.formats.read_items reads a file)")
-    if pairs is None:
-        rows = items_of(items or ())
-        contexts = {item.context for item in rows}
-        if len(contexts) > 1:
-            raise BadInputError(
-                f"the items have {len(contexts)} different contexts, but all are compared with each other; "
-                "give them one context, or give pairs"
-            )
-        return rows, []
-    rows, places, listed = [], {}, []
-    for pair in pairs:
-        ends = []
-        for side, text in (("a", pair.response_a), ("b", pair.response_b)):
-            content = (pair.prompt, text, pair.same_text and (pair.pair_id, side))
-            if content not in places:
-                places[content] = len(rows)
-                rows.append(Item(f"{pair.pair_id}/{side}", text, context=pair.prompt))
-            ends.append(places[content])
-        listed.append((pair.pair_id, ends[0], ends[1]))
-    return rows, listed

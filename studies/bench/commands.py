@@ -11,7 +11,8 @@ import click
 
 from elicit.types import BadInputError
 from studies.bench.methods import OUTSIDE, known
-from studies.commands import JSON, example, progress, say
+from studies.bench.printing import measured, names_of, shares_of, show, show_routing
+from studies.commands import JSON, example
 
 ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,8 +94,8 @@ def selection(
 
     if not instances.exists():
         raise BadInputError(f"there is nothing at {instances}; give --instances a folder of .npz files")
-    found = bench_.read_instances(instances, seeds, _numbers("--items", items), _names(families))
-    chosen = _names(methods) or []
+    found = bench_.read_instances(instances, seeds, _numbers("--items", items), names_of(families))
+    chosen = names_of(methods) or []
 
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.selection(found, chosen, votes, plan, noise)
@@ -147,8 +148,8 @@ def tuning(
 
     if not pool.is_file():
         raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
-    pools = bench_.read_pools(pool, _names(tasks), _names(models))
-    chosen = _names(methods) or []
+    pools = bench_.read_pools(pool, names_of(tasks), names_of(models))
+    chosen = names_of(methods) or []
 
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.tuning(pools, chosen, votes, seeds, utility_sd, plan)
@@ -195,8 +196,8 @@ def dueling(
     from studies.bench import dueling as bench_
     from studies.bench.summaries import difference, number, over_votes
 
-    read = bench_.read_matrices(matrices, _names(names))
-    chosen = _names(methods) or []
+    read = bench_.read_matrices(matrices, names_of(names))
+    chosen = names_of(methods) or []
 
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.dueling(read, chosen, votes, seeds, plan)
@@ -259,8 +260,8 @@ def routing(
     if judgments is None:
         recorded = [streams.synthetic(seed, questions, streams.SYNTHETIC[pairs]) for seed in range(seeds)]
     else:
-        recorded = [streams.read(Path(pairs), judgments, questions, _names(judges), judge_price)] * seeds
-    chosen, shares = _names(routers) or [], shares_of(human_share)
+        recorded = [streams.read(Path(pairs), judgments, questions, names_of(judges), judge_price)] * seeds
+    chosen, shares = names_of(routers) or [], shares_of(human_share)
     result = measured(
         lambda plan: bench_.routing(recorded, chosen, shares, plan, told), len(set(chosen)) * seeds, workers, out
     )
@@ -278,7 +279,7 @@ def judges(pairs: str, judgments: str, as_json: bool) -> None:
     """How often machine judges are wrong where people decided, and what they lean to, over all files pooled."""
     from studies.bench import judges as bench_
 
-    first, second = _names(pairs) or [], _names(judgments) or []
+    first, second = names_of(pairs) or [], names_of(judgments) or []
     if len(first) != len(second):
         raise BadInputError(f"--pairs names {len(first)} files and --judgments {len(second)}; give as many of both")
     result = bench_.judges([(Path(a), Path(b)) for a, b in zip(first, second, strict=True)])
@@ -311,7 +312,7 @@ def latency(
     from studies.bench import latency as bench_
     from studies.bench.summaries import number, table
 
-    sizes, marks, chosen = _numbers("--items", items) or [], _numbers("--votes", votes) or [], _names(methods) or []
+    sizes, marks, chosen = _numbers("--items", items) or [], _numbers("--votes", votes) or [], names_of(methods) or []
 
     def measure(plan: Any) -> dict[str, Any]:
         return bench_.latency(sizes, dim, marks, device, chosen, window, seed, plan)
@@ -337,96 +338,9 @@ def latency(
     return 0
 
 
-def measured(
-    measure: Callable[[Any], dict[str, Any]], runs: int, workers: int | None, out: Path | None
-) -> dict[str, Any] | None:
-    """What `measure` gives under a progress bar, or None when it was interrupted and that has been said."""
-    from studies.bench.measuring import Plan
-
-    finished = 0
-    try:
-        with progress(max(1, runs), "runs") as step:
-
-            def report(done: int) -> None:
-                nonlocal finished
-                finished = done
-                step(done)
-
-            return measure(Plan(workers or 0, out, report))
-    except KeyboardInterrupt:
-        kept = f"in {out}; the same command goes on from there" if out else "lost; --out FILE would keep them"
-        say(f"\nelicit: stopped; {finished} of {runs} runs are {kept}")
-        return None
-
-
-def show(
-    result: dict[str, Any],
-    as_json: bool,
-    plot: Path | None,
-    value: str,
-    columns: Callable[[list[dict[str, Any]]], list[tuple[str, Callable[[dict[str, Any]], str]]]],
-    over: str = "votes",
-) -> None:
-    from studies.bench.summaries import number, table
-    from studies.bench.summaries import plot as draw
-
-    summary = result["summary"]
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        first = [("method", number("method", "")), ("runs", number("runs", ""))]
-        click.echo(table(summary, [*first, *columns(summary)]))
-    if plot:
-        draw(plot, summary, value, over)
-        say(f"wrote {plot}")
-
-
-def show_routing(result: dict[str, Any], as_json: bool, plot: Path | None) -> None:
-    """The table of routers, and how soon a drift is caught."""
-    from studies.bench.routing import interval
-    from studies.bench.summaries import number, over_votes
-
-    over = "human_share"
-    show(
-        result,
-        as_json,
-        plot,
-        "label_accuracy",
-        lambda s: [
-            *over_votes(s, "label_accuracy", over=over),
-            ("area", number("label_accuracy_area")),
-            *([(f"over {s[0]['method']}", interval)] if len(s) > 1 else []),
-            ("with ties", number("label_accuracy_ties")),
-            ("log loss", number("label_log_loss")),
-            ("model", number("model_accuracy")),
-            ("humans", number("humans_asked", ".2f")),
-            ("certified", number("certified", ".0%")),
-            ("violated", number("violated", ".1%")),
-            ("covered", number("covered", ".1%")),
-            ("cost", number("cost", ".0f")),
-            ("CPU ms", number("cpu_ms_per_pair", ".2f")),
-        ],
-        over,
-    )
-    if not as_json:
-        delays = "; ".join(f"alpha {r['alpha']}: {r['warned']:g} and {r['alarmed']:g}" for r in result["drift"])
-        click.echo(f"audits from 10 % wrong turning to 20 % until the warning and the alarm, medians: {delays}")
-
-
 def _settled(votes: int) -> Callable[[dict[str, Any]], str]:
     """Shows the median number of votes until the recommendation stayed; more than were cast is said so."""
     return lambda row: f"> {votes}" if (median := row["votes_to_95_median"]) > votes else f"{median:.0f}"
-
-
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
-
-
-def shares_of(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise BadInputError(f"--human-share {text!r} is not a list of shares; say for instance 0.05,0.2") from None
 
 
 def _numbers(option: str, text: str | None) -> list[int] | None:

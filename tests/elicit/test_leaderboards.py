@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import elicit
 from elicit import davidson, registry
-from elicit.leaderboards import PRIOR_SD, Leaderboard, _quantile, leaderboard
+from elicit.leaderboards import PRIOR_SD, Leaderboard, leaderboard, student_quantile
 from elicit.randomness import stream
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Vote
 from tests.elicit.voting import N, Votes, cast, mirrored, votes
@@ -235,7 +235,7 @@ def test_few_clusters_widen_everything() -> None:
 @pytest.mark.parametrize("freedom", [4, 9, 64, math.inf])
 @pytest.mark.parametrize("p", [0.75, 0.975, 0.995])
 def test_quantiles_are_students(freedom: float, p: float) -> None:
-    q = _quantile(p, freedom)
+    q = student_quantile(p, freedom)
     x = np.linspace(0, q, 20_001)
     density = np.exp(-(x**2) / 2) if freedom == math.inf else (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
     far = np.linspace(0, 500, 500_001)

@@ -1,0 +1,42 @@
+"""What a study is made of: items, or pairs of responses whose texts become items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from adapters.formats import PairRow, items_of
+from elicit.types import BadInputError, Item
+
+
+def candidates(
+    items: Iterable[Item | str | Mapping[str, Any]] | None, pairs: Sequence[PairRow] | None
+) -> tuple[list[Item], list[tuple[str, int, int]]]:
+    """The items of a study and its listed pairs (id, row of a, row of b).
+
+    Raises BadInputError where both or none are given, or the items do not belong together.
+    """
+    if (items is None) == (pairs is None):
+        raise BadInputError("a study is made of items or of pairs; give one of them")
+    if isinstance(items, str):
+        raise BadInputError("items is a text; give a list of items (adapters.formats.read_items reads a file)")
+    if pairs is None:
+        rows = items_of(items or ())
+        contexts = {item.context for item in rows}
+        if len(contexts) > 1:
+            raise BadInputError(
+                f"the items have {len(contexts)} different contexts, but all are compared with each other; "
+                "give them one context, or give pairs"
+            )
+        return rows, []
+    rows, places, listed = [], {}, []
+    for pair in pairs:
+        ends = []
+        for side, text in (("a", pair.response_a), ("b", pair.response_b)):
+            content = (pair.prompt, text, pair.same_text and (pair.pair_id, side))
+            if content not in places:
+                places[content] = len(rows)
+                rows.append(Item(f"{pair.pair_id}/{side}", text, context=pair.prompt))
+            ends.append(places[content])
+        listed.append((pair.pair_id, ends[0], ends[1]))
+    return rows, listed

@@ -1,0 +1,148 @@
+"""The commands that go through a study again: as it was, as it would have gone otherwise, and as it may go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from elicit.types import BadInputError
+from studies.commands import JSON, STUDY, example, progress
+
+if TYPE_CHECKING:
+    from studies.study import Study
+
+
+@click.command(epilog=example("elicit replay jokes --selector thompson,random --seeds 10"))
+@STUDY
+@click.option(
+    "--verify", is_flag=True, help="Recompute every decision and report the first that differs (the default)."
+)
+@click.option("--selector", help="Replay the recorded votes under these selectors instead; comma-separated.")
+@click.option("--router", help="Replay the recorded verdicts and votes under these routers instead; comma-separated.")
+@click.option("--human-share", default="0.1,0.2,0.5", show_default=True, help="People for such shares of the queries.")
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Replays of each.")
+@click.option("--votes", type=click.IntRange(1), help="At most so many votes a replay of a selector; default all.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default one per core.")
+@click.option("--out", type=click.Path(path_type=Path), help="Finished replays are kept here (.jsonl).")
+@JSON
+def replay(
+    study: Path,
+    verify: bool,
+    selector: str | None,
+    router: str | None,
+    human_share: str,
+    seeds: int,
+    votes: int | None,
+    workers: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Recompute every decision of STUDY from its log (exit code 1: divergence), or ask how it would have gone under
+    another selector or router. Never asks anybody anything."""
+    from studies.study import Study
+
+    if sum(map(bool, (verify, selector, router))) > 1:
+        raise BadInputError("--verify, --selector and --router are three different replays; give one of them")
+    with Study.open(study, writable=False) as opened:
+        if selector:
+            return _otherwise(opened, selector, votes, seeds, workers, out, as_json)
+        if router:
+            return _rerouted(opened, router, human_share, seeds, workers, out, as_json)
+        return _again(opened, as_json)
+
+
+def _again(study: Study, as_json: bool) -> int:
+    from studies.replay import verify
+
+    with progress(study.state.seq, "events") as step:
+        found = verify(study, step)
+    values = {"status": found.status, "checked": found.checked, "event": found.event, "why": found.why}
+    if as_json:
+        click.echo(json.dumps(values))
+    elif found.status == "same":
+        click.echo(f"same: all {found.checked} decisions come out as recorded")
+    else:
+        click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
+    return 1 if found.status == "divergence" else 0
+
+
+def _rerouted(
+    study: Study, router: str, human_share: str, seeds: int, workers: int | None, out: Path | None, as_json: bool
+) -> int:
+    from studies.bench.printing import measured, names_of, shares_of, show_routing
+    from studies.counterfactual import routers
+
+    names, shares = list(dict.fromkeys(names_of(router) or [])), shares_of(human_share)
+    result = measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds, workers, out)
+    if result is None:
+        return 3
+    show_routing(result, as_json, None)
+    return 0
+
+
+def _otherwise(
+    study: Study, selector: str, votes: int | None, seeds: int, workers: int | None, out: Path | None, as_json: bool
+) -> int:
+    from studies.bench.printing import measured, names_of, show
+    from studies.bench.summaries import number, over_votes
+    from studies.counterfactual import counterfactual
+
+    names = list(dict.fromkeys(names_of(selector) or []))
+    runs = len(names) * seeds + 1
+    result = measured(lambda plan: counterfactual(study, names, votes, seeds, plan), runs, workers, out)
+    if result is None:
+        return 3
+    show(
+        result,
+        as_json,
+        None,
+        "simple_regret",
+        lambda s: [
+            *over_votes(s, "simple_regret"),
+            ("± se", number("simple_regret_se")),
+            ("same best", number("same_best", ".0%")),
+            ("coverage", number("coverage", ".0%")),
+        ],
+    )
+    return 0
+
+
+@click.command(epilog=example("elicit plan jokes --votes 100"))
+@STUDY
+@click.option("--votes", type=click.IntRange(1), default=100, show_default=True, help="Votes more.")
+@click.option("--studies", type=click.IntRange(1), default=1000, show_default=True, help="How many are simulated.")
+@JSON
+def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
+    """Foretell what more votes will bring: simulate many studies like STUDY, from what is believed now."""
+    import numpy as np
+
+    from studies.bench.summaries import marks_of
+    from studies.planning import plan as simulate
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
+        wanted = opened.spec.stop.regret
+        found = simulate(opened.engine, votes, studies, step)
+    settled = found.settled(wanted)
+    rows = [
+        {
+            "votes": mark,
+            "simple_regret": float(found.regret[:, mark].mean()),
+            "within": float((found.regret[:, mark] <= wanted).mean()),
+        }
+        for mark in (0, *marks_of((10, 20, 40, 80, 150, 300, 600), votes))
+    ]
+    low, middle, high = (int(q) for q in np.quantile(settled, (0.1, 0.5, 0.9), method="inverted_cdf"))
+    if as_json:
+        speed = found.bytes_moved / found.seconds
+        told = {"rows": rows, "votes_to_stop": [low, middle, high], "seconds": found.seconds, "bytes_per_second": speed}
+        click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **told}))
+        return
+    click.echo(f"{'votes more':>10}  {'expected simple regret':>22}  {f'within {wanted:.0%} of the best':>22}")
+    for row in rows:
+        click.echo(f"{row['votes']:>10}  {row['simple_regret']:>22.3f}  {row['within']:>22.0%}")
+    many = {v: f"over {votes}" if v > votes else str(v) for v in (low, middle, high)}
+    click.echo(f"half need {many[middle]} votes to stay within {wanted:.0%}, 80 % need {many[low]} to {many[high]}")
