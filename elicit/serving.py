@@ -1,0 +1,416 @@
+"""What a study server says and hears: the wire's nouns, and the protocol of a study that is served.
+
+Many annotators work on one study at once. Each holds leases: queries lent for a while, shown blind in an order of their
+own. Everything here is the JSON of the API, the client's and the server's, and nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+import msgspec
+
+from elicit.service import LeaderRow, Overview, Progress, Routing
+from elicit.types import BadInputError, Goal
+
+Scope = Literal["annotator", "judge", "admin"]
+"""annotator: a person who votes; judge: a script that votes; admin: who runs the study."""
+Screen = Literal["left", "right", "tie", "both_bad", "skip"]
+Pane = Literal["left", "right"]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\w.@+-]+( [\w.@+-]+)*$")]
+"""A name as the log keeps it: letters, digits and . @ + - _, single spaces between."""
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Note = Annotated[str, msgspec.Meta(max_length=10_000)]
+Whole = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+MOST_LEASES = 20
+"""Queries that one annotator may hold at once."""
+
+
+class Refused(BadInputError):
+    """What was asked cannot be done now, or not by whoever asked; `status` is the HTTP status that says so."""
+
+    def __init__(self, status: int, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.retry_after = status, retry_after
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who a token stands for; study: the only one it opens, empty for all."""
+
+    judge: str
+    scope: Scope
+    study: str = ""
+
+
+# -- what clients send ----------------------------------------------------------------------------------------------
+
+
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Leases asked for: so many at once, those held already among them."""
+
+    n: Annotated[int, msgspec.Meta(ge=1, le=MOST_LEASES)] = 1
+    annotator: Name | None = None
+    """For whom an admin asks; everybody else asks for themselves."""
+
+
+class Cast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A vote on a leased query, in the terms of its screen."""
+
+    lease: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    choice: Screen
+    strength: Literal[1, 2, 3] | None = None
+    """1 slightly, 2 clearly, 3 far better; with left or right alone."""
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e7)] | None = None
+    """Active seconds: idle time taken off."""
+    reasons: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=20)] = ()
+    note: Note = ""
+
+
+class Void(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A vote is to count no more. `again`: lease its query to the same annotator once more, as an undo does."""
+
+    why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    again: bool = False
+
+
+class Noting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A note on a past vote; it replaces the one before."""
+
+    note: Note
+
+
+class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new annotator, or a script that judges.
+
+    pools: only pairs whose items' `meta.pool` is among them; empty: all. quota: votes at most.
+    """
+
+    judge: Name
+    scope: Literal["annotator", "judge"] = "annotator"
+    pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] = ()
+    quota: Whole | None = None
+
+
+class Amendment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an admin changes of an annotator. weight: 1 counts in full, 0 is quarantined: kept in the log, taught to
+    nobody. What is not given stays."""
+
+    weight: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] | None = None
+    quota: Whole | None = None
+
+
+class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A link that makes annotators of those who open it: so many, within so many hours."""
+
+    uses: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 366)] = 72.0
+    pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] = ()
+    quota: Whole | None = None
+
+
+class Accepting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whoever opened an invite link tells the name they want to vote under."""
+
+    judge: Name
+
+
+class Pausing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether queries are lent out."""
+
+    paused: bool
+
+
+class Replaying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A replay to compute: under another selector, another router, or (neither) every decision checked."""
+
+    selector: Tag | None = None
+    router: Tag | None = None
+
+
+# -- what the server says -------------------------------------------------------------------------------------------
+
+
+class ServedCard(msgspec.Struct, frozen=True):
+    """What a voter is told about a study before the first query."""
+
+    study: str
+    title: str
+    goal: Goal
+    question: str
+    guidelines: str
+    """Markdown."""
+    guidelines_html: str
+    reasons: tuple[str, ...]
+    items: int
+    paused: bool
+    deadline: str
+    """ISO 8601; empty: none."""
+    judge: str
+    """The name of whoever asks."""
+    scope: Scope
+
+
+class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A query lent to one annotator. `left` and `right` are as they are to be shown; `token` goes with the vote.
+
+    number: its place among the annotator's votes, from 1. expires: ISO 8601; seconds: how long that is from now, by
+    which clients should go, since clocks differ. *_html: the texts as safe HTML, where `?html=true` asked for it. images:
+    the panes that have a picture, at `/v1/leases/{lease}/images/{pane}`.
+    """
+
+    lease: str
+    token: str
+    number: int
+    left: str
+    right: str
+    context: str
+    expires: str
+    seconds: float
+    left_html: str = ""
+    right_html: str = ""
+    context_html: str = ""
+    images: tuple[Pane, ...] = ()
+
+
+class Leases(msgspec.Struct, frozen=True):
+    """What an annotator holds now. Where that is less than was wanted, `why` tells, and `retry_after` in how many
+    seconds asking again may give more; None: not before something changes."""
+
+    leases: tuple[Lease, ...]
+    progress: Progress
+    why: str = ""
+    retry_after: float | None = None
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """A lease was held on to: it now ends then."""
+
+    lease: str
+    expires: str
+    seconds: float
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A vote is on disk. `vote` names it; `votes` is how many this annotator has given with it."""
+
+    vote: int
+    lease: str
+    time: str
+    votes: int
+
+
+class Voided(msgspec.Struct, frozen=True):
+    """A vote counts no more; lease: its query, lent again where that was asked for."""
+
+    vote: int
+    lease: Lease | None = None
+
+
+class ServedVote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A vote given, as its screen had it. Only an admin is told `a` and `b` (ids of the items), `shown`, `check` and
+    `why` the pair was asked."""
+
+    vote: int
+    judge: str
+    left: str
+    right: str
+    context: str
+    choice: Screen
+    time: str
+    strength: int | None = None
+    seconds: float | None = None
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+    voided: bool = False
+    a: str = ""
+    b: str = ""
+    shown: str = ""
+    check: str = ""
+    """gold or repeat where the query was a check of the annotator."""
+    why: str = ""
+
+
+class VotesPage(msgspec.Struct, frozen=True):
+    """Votes, newest first; next: the cursor of the page after this one, None: the last."""
+
+    votes: tuple[ServedVote, ...]
+    next: str | None
+
+
+class ItemRow(msgspec.Struct, frozen=True):
+    """An item as the study has it."""
+
+    id: str
+    text: str
+    context: str
+    image: bool
+    meta: dict[str, Any]
+
+
+class ItemsPage(msgspec.Struct, frozen=True):
+    items: tuple[ItemRow, ...]
+    next: str | None
+
+
+class LeaderPage(msgspec.Struct, frozen=True):
+    """The leaderboard; model_version: seq of the newest vote it knows."""
+
+    leaders: tuple[LeaderRow, ...]
+    next: str | None
+    model_version: int
+
+
+class PosteriorPage(msgspec.Struct, frozen=True):
+    """Utilities in logits, rows as the items are; parallel lists."""
+
+    items: tuple[str, ...]
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    p_best: tuple[float, ...]
+    next: str | None
+    model_version: int
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """One check of an annotator's conduct: a number with its 95 % interval, and what the rule makes of it.
+
+    weight: what the rule would let the votes count; 1 where it finds nothing.
+    """
+
+    check: str
+    value: float
+    low: float
+    high: float
+    votes: int
+    flag: bool
+    weight: float
+    why: str
+
+
+class AnnotatorRow(msgspec.Struct, frozen=True):
+    """One annotator. accuracy: the probability of naming the better side, with its 95 % interval, None before votes
+    overlap; leases: held now; seconds: median of a vote; weight: what the votes count now; last: time of the newest."""
+
+    judge: str
+    scope: Scope
+    pools: tuple[str, ...]
+    quota: int | None
+    votes: int
+    leases: int
+    weight: float
+    last: str
+    seconds: float | None
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    findings: tuple[FindingRow, ...]
+
+
+class AgreementView(msgspec.Struct, frozen=True):
+    """How far people agree. Intervals hold 95 %; None where it is not defined yet."""
+
+    people: int
+    pairs: int
+    """Pairs that two or more people voted on."""
+    alpha_nominal: tuple[float, float, float] | None
+    """Krippendorff's alpha with low and high end; so is the ordinal one."""
+    alpha_ordinal: tuple[float, float, float] | None
+    fleiss: float | None
+    cohen: float | None
+    """Mean over pairs of annotators, weighted by the pairs they share."""
+    ceiling: tuple[float, float, float] | None
+    """The chance that one person says what another said, three-way."""
+    ceiling_decided: tuple[float, float, float] | None
+    """The same with ties aside."""
+
+
+class MachineRow(msgspec.Struct, frozen=True):
+    """A judge of the specification or a script with a judge's token."""
+
+    judge: str
+    kind: str
+    person: bool
+    price: float | None
+    votes: int
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A token, told this once; the server keeps its hash alone."""
+
+    judge: str
+    scope: Scope
+    study: str
+    token: str
+
+
+class Invited(msgspec.Struct, frozen=True):
+    """An invite; `path` is what follows the server's address in the link."""
+
+    code: str
+    path: str
+    expires: str
+    uses: int
+
+
+class ReplayJob(msgspec.Struct, frozen=True):
+    """A replay that is being computed, or its result."""
+
+    job: str
+    done: bool
+    result: dict[str, Any] | None = None
+    error: str = ""
+
+
+class StudyEvent(msgspec.Struct, frozen=True):
+    """Something happened: an event of the log without its texts."""
+
+    seq: int
+    time: str
+    type: str
+    judge: str = ""
+
+
+class ServedStudy(Protocol):
+    """One study that many use at once. Every method may raise `Refused`, or BadInputError for what cannot be used.
+
+    Pages: `after` is a position to go on from, `limit` how many at most.
+    """
+
+    id: str
+
+    async def card(self, who: Who) -> ServedCard: ...
+    async def progress(self, who: Who) -> Progress: ...
+    async def lease(self, who: Who, wanted: Wanted) -> Leases: ...
+    async def heartbeat(self, who: Who, lease: str) -> Beat: ...
+    async def release(self, who: Who, lease: str) -> None: ...
+    async def image(self, who: Who, lease: str, pane: Pane) -> Path: ...
+    async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
+        """Record a vote, on disk before this returns. key: of the sender's choice, with a digest of what it sent under
+        it: the same again gives the first answer, another digest is refused (422)."""
+        ...
+
+    async def void(self, who: Who, vote: int, void: Void) -> Voided: ...
+    async def note(self, who: Who, vote: int, note: str) -> None: ...
+    async def votes(self, who: Who, after: int | None, limit: int) -> VotesPage: ...
+    async def pause(self, who: Who, paused: bool) -> ServedCard: ...
+    async def items(self, after: int, limit: int) -> ItemsPage: ...
+    async def enrol(self, who: Who, enrolment: Enrolment) -> None: ...
+    async def amend(self, who: Who, judge: str, amendment: Amendment) -> AnnotatorRow: ...
+    async def annotators(self) -> tuple[AnnotatorRow, ...]: ...
+    async def judges(self) -> tuple[MachineRow, ...]: ...
+    async def leaderboard(self, after: int, limit: int) -> LeaderPage: ...
+    async def posterior(self, after: int, limit: int) -> PosteriorPage: ...
+    async def overview(self) -> Overview: ...
+    async def agreement(self) -> AgreementView: ...
+    async def routing(self) -> Routing | None: ...
+    async def export(self, table: str, format: str) -> Path: ...  # noqa: A002
+    async def replay(self, replaying: Replaying) -> ReplayJob: ...
+    async def replayed(self, job: str) -> ReplayJob: ...
+    def tail(self, since: int) -> AsyncIterator[StudyEvent]:
+        """The events after `since`, then each as it happens."""
+        ...
