@@ -28,7 +28,7 @@ MOST_LEASES = 20
 """Queries that one annotator may hold at once."""
 
 
-class Refused(BadInputError):
+class RefusedError(BadInputError):
     """What was asked cannot be done now, or not by whoever asked; `status` is the HTTP status that says so."""
 
     def __init__(self, status: int, detail: str, retry_after: float | None = None) -> None:
@@ -159,7 +159,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     """A query lent to one annotator. `left` and `right` are as they are to be shown; `token` goes with the vote.
 
     number: its place among the annotator's votes, from 1. expires: ISO 8601; seconds: how long that is from now, by
-    which clients should go, since clocks differ. *_html: the texts as safe HTML, where `?html=true` asked for it. images:
+    which clients should go, since clocks differ. *_html: the texts as safe HTML, where `?html=true` asked. images:
     the panes that have a picture, at `/v1/leases/{lease}/images/{pane}`.
     """
 
@@ -376,7 +376,7 @@ class StudyEvent(msgspec.Struct, frozen=True):
 
 
 class ServedStudy(Protocol):
-    """One study that many use at once. Every method may raise `Refused`, or BadInputError for what cannot be used.
+    """One study that many use at once. Every method may raise `RefusedError`, or BadInputError for what cannot be used.
 
     Pages: `after` is a position to go on from, `limit` how many at most.
     """
