@@ -74,7 +74,7 @@ class SqliteLedger:
         self._db.execute("PRAGMA secure_delete = ON")
         if "events" not in self._db.table_names():
             self._db.table("events").create({"seq": int, "time": str, "type": str, "body": str}, pk="seq")
-            self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+        self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def append(self, bodies: Sequence[AnyBody]) -> list[Event]:
         """Append events in one transaction; they are on disk when this returns.

@@ -24,7 +24,7 @@ from studies.desk import by_people, cost, spent
 from studies.features import gaps
 
 if TYPE_CHECKING:
-    from elicit.events import State
+    from elicit.state import State
     from studies.spec import Spec
     from studies.study import Study
 

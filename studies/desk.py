@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from elicit import registry
-from elicit.events import JOINED, Consulted, Event, LiveVote, Routed, State, Undone, Voted
+from elicit.events import JOINED, Consulted, Event, Routed, Undone, Voted
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
+from elicit.state import LiveVote, State
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
 from studies.features import gaps
 

@@ -27,19 +27,18 @@ from elicit.events import (
     Event,
     Handed,
     ItemsAdded,
-    LiveVote,
     Noted,
     PairsAdded,
     Routed,
     SpecChanged,
-    State,
     Undone,
     Voted,
 )
+from elicit.state import LiveVote, State
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
 from studies import spec as specs
 from studies.candidates import candidates
-from studies.decisions import LANE, answered, choose, engine_for, lesson, lessons, stop_of
+from studies.decisions import LANE, answered, bring, choose, engine_for, stop_of, taught
 from studies.features import knowledge_of
 from studies.folder import appearing
 from studies.lookahead import Branch, Lookahead
@@ -60,6 +59,7 @@ class Study:
         self._turn = threading.RLock()
         self._ahead = Lookahead(self._branch)
         self._engine: Engine | None = None
+        self._revised = 0
         self._stop: tuple[int, Stop] | None = None
 
     # -- beginning and end ------------------------------------------------------------------------------------
@@ -148,10 +148,16 @@ class Study:
     def engine(self) -> Engine:
         """The engine, with every live vote learnt; made when it is first needed."""
         with self._turn:
+            return self.catch_up()
+
+    def catch_up(self, most: int | None = None) -> Engine:
+        """The engine, after learning what it has not learnt yet, of up to `most` votes (None: all)."""
+        with self._turn:
             if self._engine is None:
-                made = engine_for(self.spec, self.state)
-                made.learn(lessons(self.state))
-                self._engine = made
+                self._engine, self._revised = engine_for(self.spec, self.state), 0
+            done, votes = len(self._engine.votes), len(self.state.votes)
+            if self._revised != self.state.revised or done < votes:
+                self._revised = bring(self._engine, self.state, self._revised, most=most)
             return self._engine
 
     # -- the loop ---------------------------------------------------------------------------------------------
@@ -221,7 +227,7 @@ class Study:
                 self._stop = (self.state.folded, branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
             else:
-                self._engine.learn([lesson(self.state.votes[-1].vote)])
+                self.catch_up()
 
     def consulted(
         self, query: Query, judge: str, verdict: Verdict | None, failure: str, reason: str, numbers: Mapping[str, float]
@@ -234,11 +240,10 @@ class Study:
         """Record where the router sent a query; with people, it waits for the next one who asks. more: what follows at
         once, so that no crash comes in between: a vote, the lot for an audit."""
         with self._turn:
-            votes = len(self.state.votes)
             sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason)
             self._append(sent, *more)
             if self._engine is not None:
-                self._engine.learn(lessons(self.state)[votes:])
+                self.catch_up()
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -248,9 +253,9 @@ class Study:
             )
             if index is None:
                 return None
-            live, engine = self.state.votes[index], self.engine
+            live, _ = self.state.votes[index], self.engine
             self._append(Undone(live.seq, judge))
-            engine.retract(index)
+            self.catch_up()
             return live
 
     def note(self, query: int, judge: str, text: str) -> None:
@@ -355,7 +360,10 @@ class Study:
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _append(self, *bodies: AnyBody) -> None:
-        for event in self._ledger.append(bodies):
+        events = self._ledger.append(bodies)
+        if events[0].seq != self.state.seq + 1:  # another process of this study wrote in between
+            events = list(self._ledger.read(self.state.seq))
+        for event in events:
             self.state.fold(event)
 
     def query(self, number: int) -> Query:
@@ -378,7 +386,7 @@ class Study:
         """What the study would be after this answer. Runs in the thread that looks ahead."""
         query = self.state.asked[number].query
         vote = Vote(query.a, query.b, outcome, judge)
-        engine.learn([vote])
+        engine.learn([taught(vote, self.state.weights.get(judge, 1.0))])
         following = choose(engine, self.state, judge, vote)
         return Branch(engine, following, stop_of(engine, self.spec))
 
