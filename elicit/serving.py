@@ -196,12 +196,11 @@ class Beat(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A vote is on disk. `vote` names it; `votes` is how many this annotator has given with it."""
+    """A vote is on disk; `vote` names it."""
 
     vote: int
     lease: str
     time: str
-    votes: int
 
 
 class Voided(msgspec.Struct, frozen=True):

@@ -64,6 +64,15 @@ class Held:
     over: str = ""
 
 
+@dataclass(frozen=True)
+class Keyed:
+    """A vote that was sent under a key: the digest of what was sent, its seq and time."""
+
+    digest: str
+    vote: int
+    time: str
+
+
 @dataclass
 class State:
     """What the log says now.
@@ -72,8 +81,9 @@ class State:
     back; `folded` is the seq of the last vote or undo, `revised` of the last event that changed what earlier votes
     teach. `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
     that wait for a person. `stock` maps queries for whoever comes to the votes they still want, `leases` names all that
-    were lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `keys` maps a judge
-    and its key to what was sent under it and the vote that came of it.
+    were lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `had` the
+    pairs a judge was ever lent, `lent` how many queries, `checks` those that checked it; `keys` maps a judge and a key
+    of its own to the vote that was sent under it.
     """
 
     spec: dict[str, Any] = field(default_factory=dict)
@@ -91,7 +101,10 @@ class State:
     leases: dict[str, Held] = field(default_factory=dict)
     held: dict[str, list[str]] = field(default_factory=dict)
     taken: dict[int, list[str]] = field(default_factory=dict)
-    keys: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    had: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    lent: dict[str, int] = field(default_factory=dict)
+    checks: dict[str, list[int]] = field(default_factory=dict)
+    keys: dict[tuple[str, str], Keyed] = field(default_factory=dict)
     enrolled: dict[str, Enrolled] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     paused: bool = False
@@ -155,6 +168,10 @@ class State:
                 self.leases[leased.lease] = Held(leased.query, leased.judge, leased.shown, leased.seconds, event.time)
                 self.held.setdefault(leased.judge, []).append(leased.lease)
                 self.taken.setdefault(leased.query, []).append(leased.judge)
+                self.had.setdefault(leased.judge, set()).add(self.asked[leased.query].query.pair)
+                self.lent[leased.judge] = self.lent.get(leased.judge, 0) + 1
+                if self.asked[leased.query].judge == CHECK:
+                    self.checks.setdefault(leased.judge, []).append(leased.query)
                 if leased.query in self.waiting:
                     self.waiting.remove(leased.query)
             case Returned(lease=lease, why=why):
@@ -190,7 +207,7 @@ class State:
             self._ended(voted.lease, "voted")
             if late:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self.keys[voted.judge, voted.key] = (voted.digest, event.seq)
+            self.keys[voted.judge, voted.key] = Keyed(voted.digest, event.seq, event.time)
             self._lacks(voted.query, -1)
             if late and voted.query in self.waiting:
                 self.waiting.remove(voted.query)
@@ -229,6 +246,10 @@ class State:
             self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
         )
         return self.stock.get(query, 0) - holders
+
+    def pool_of(self, row: int) -> str:
+        """The pool of a listed pair, which its first item names in `meta.pool`."""
+        return str(self.items[row].meta.get("pool", ""))
 
     def note_of(self, live: LiveVote) -> str:
         """The note on a vote: the newest one written."""

@@ -58,7 +58,7 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
     pending = state.pending(STOCK)
     if state.pairs:
         labelled = {live.vote.pair for live in state.votes if live.vote.outcome.choice != "skip" and not live.check}
-        listed = {(min(a, b), max(a, b)) for _, a, b in state.pairs if pool in ("", pool_of(state, a))}
+        listed = {(min(a, b), max(a, b)) for _, a, b in state.pairs if pool in ("", state.pool_of(a))}
         within = sorted(listed - labelled - under_way - set(pending))
         avoid: list[tuple[int, int]] = []
         left = len(within)
@@ -70,11 +70,6 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
     if left <= 0:
         return []
     return engine.ask(min(k, left), pending=pending, avoid=avoid, within=within)
-
-
-def pool_of(state: State, row: int) -> str:
-    """The pool of a listed pair, which its first item names in `meta.pool`."""
-    return str(state.items[row].meta.get("pool", ""))
 
 
 def lessons(state: State, since: int = 0, until: int | None = None) -> list[Vote]:

@@ -103,15 +103,16 @@ class Study:
         return cls.open(folder)
 
     @classmethod
-    def open(cls, path: str | Path, *, writable: bool = True) -> Study:
-        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing.
+    def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Study:
+        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing. beside: in
+        a process that the study's writer started, to write beside it.
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
         folder = Path(path)
         if not (folder / specs.FILE).is_file():
             raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
-        ledger = SqliteLedger(folder, writable=writable)
+        ledger = SqliteLedger(folder, writable=writable, beside=beside)
         try:
             state = State()
             for event in ledger.read():
