@@ -268,6 +268,11 @@ class State:
         routed = [query for query in lent if query in self.routed]
         return [*self.unanswered(), *routed, *self.stock]
 
+    def unheard(self) -> set[int]:
+        """The queries that somebody is still to judge: open, lent, or waiting for a person."""
+        lent = (self.leases[lease].query for leases in self.held.values() for lease in leases)
+        return {*self.waiting, *self.open.values(), *lent}
+
     def unanswered(self) -> list[int]:
         """The queries that wait for a person and have no vote yet, as those to be audited have."""
         voted = {live.query for live in self.votes} if self.waiting else set()

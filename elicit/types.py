@@ -34,7 +34,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """A candidate: what is compared.
 
     `text` is what the engine embeds and, unless `display` is given, what a voter reads (Markdown). `payload`
-    is any JSON value for items that are not text. `context` is the prompt above both panes. `features` are
+    is any JSON value for items that are not text. `context` is the prompt above both panes. `image` is the
+    path of a picture shown with the text, relative to the study's folder. `features` are
     named numbers; `embedding` replaces the text embedding. `meta` travels along and is never shown to a voter.
     """
 
@@ -43,6 +44,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     display: str = ""
     payload: Any = None
     context: str = ""
+    image: str = ""
     features: dict[str, float] = {}
     embedding: tuple[float, ...] | None = None
     meta: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """The engine process: hosts one study for one judge behind a pipe, as the log's only writer.
 
-`python -m studies.host STUDY JUDGE` answers what comes through its pipe (`studies.pipe`). Screens talk to it through `studies.client`, so that they start at once and never wait for torch.
+`python -m studies.host STUDY JUDGE` answers what comes through its pipe (`studies.pipe`). Screens talk to it through
+`studies.client`, so that they start at once and never wait for torch.
 """
 
 from __future__ import annotations

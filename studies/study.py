@@ -19,6 +19,7 @@ from adapters.tables import Kind
 from elicit.events import (
     ENGINE,
     SCHEMA,
+    STOCK,
     AnyBody,
     Asked,
     Consulted,
@@ -34,6 +35,7 @@ from elicit.events import (
     Undone,
     Voted,
 )
+from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
 from studies import spec as specs
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 class Study:
     """An open study. Methods may be called from several threads; one process writes at a time."""
 
-    def __init__(self, folder: Path, ledger: SqliteLedger, state: State, spec: Spec) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec) -> None:
         self.folder, self.spec, self.state = folder, spec, state
         self._ledger = ledger
         self._turn = threading.RLock()
@@ -229,6 +231,21 @@ class Study:
                 self._ahead.arrived(self._key(judge), branch)
             else:
                 self.catch_up()
+
+    def refresh(self) -> None:
+        """Take in what another process of this study has written."""
+        with self._turn:
+            for event in self._ledger.read(self.state.seq):
+                self.state.fold(event)
+
+    def stock(self, queries: Sequence[Query], pool: str = "") -> None:
+        """Keep queries ready, for whoever comes, that the engine as it is now has chosen."""
+        with self._turn:
+            learnt = len(self.catch_up(0).votes)
+            behind = learnt < len(self.state.votes)
+            folded = (self.state.votes[learnt - 1].seq if learnt else 0) if behind else self.state.folded
+            wanted, seen = self.spec.serving.overlap, self.state.seq
+            self._append(*(Asked(query, STOCK, folded, wanted, seen, len(queries), pool) for query in queries))
 
     def consulted(
         self, query: Query, judge: str, verdict: Verdict | None, failure: str, reason: str, numbers: Mapping[str, float]
