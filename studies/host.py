@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from adapters import images
 from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing, StudyCard, Turn, outcome_of
 from elicit.types import BadInputError, Query
 from studies import status
@@ -94,9 +95,10 @@ class Host:
         self._study.close()
 
     def _ballot(self, query: Query, number: int) -> Ballot:
-        items = self._study.state.items
-        left, right = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
-        return Ballot(query.id, number, items[left].shown_text, items[right].shown_text, items[left].context)
+        rows = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
+        left, right = (self._study.state.items[row] for row in rows)
+        pictures = (str(images.stored(self._study.folder, item) or "") for item in (left, right))
+        return Ballot(query.id, number, left.shown_text, right.shown_text, left.context, *pictures)
 
 
 async def _serve(host: Host) -> None:
