@@ -34,17 +34,17 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """A candidate: what is compared.
 
     `text` is what the engine embeds and, unless `display` is given, what a voter reads (Markdown). `payload`
-    is any JSON value for items that are not text. `context` is the prompt above both panes. `image` is the
-    path of a picture shown with the text, relative to the study's folder. `features` are
-    named numbers; `embedding` replaces the text embedding. `meta` travels along and is never shown to a voter.
+    is any JSON value for items that are not text. `image` is a picture shown above the text: a file, and in a study
+    its path in the study's folder. `context` is the prompt above both panes. `features` are named numbers; `embedding`
+    replaces the text embedding. `meta` travels along and is never shown to a voter.
     """
 
     id: str
     text: str = ""
     display: str = ""
     payload: Any = None
-    context: str = ""
     image: str = ""
+    context: str = ""
     features: dict[str, float] = {}
     embedding: tuple[float, ...] | None = None
     meta: dict[str, Any] = {}
@@ -57,8 +57,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     @property
     def shown_text(self) -> str:
-        """The Markdown a voter reads."""
-        if self.display or self.text:
+        """The Markdown a voter reads; nothing where the picture is all there is."""
+        if self.display or self.text or (self.image and self.payload is None):
             return self.display or self.text
         return "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
 

@@ -10,6 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from adapters import images
 from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing, StudyCard, Turn, outcome_of
 from elicit.types import BadInputError, Query
 from studies import pipe, status
@@ -90,9 +91,10 @@ class Host:
         self._study.close()
 
     def _ballot(self, query: Query, number: int) -> Ballot:
-        items = self._study.state.items
-        left, right = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
-        return Ballot(query.id, number, items[left].shown_text, items[right].shown_text, items[left].context)
+        rows = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
+        left, right = (self._study.state.items[row] for row in rows)
+        pictures = (str(images.stored(self._study.folder, item) or "") for item in (left, right))
+        return Ballot(query.id, number, left.shown_text, right.shown_text, left.context, *pictures)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def leaders(study: Study) -> tuple[LeaderRow, ...]:
         LeaderRow(
             rank=rank,
             item=state.items[row].id,
-            text=state.items[row].text or state.items[row].shown_text,
+            text=state.items[row].text or state.items[row].shown_text or state.items[row].id,
             utility=float(mean[row]),
             low=float(mean[row] - Z90 * sd[row]),
             high=float(mean[row] + Z90 * sd[row]),

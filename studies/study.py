@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
+from adapters import images
 from adapters.formats import PairRow
 from adapters.ledger import LIVE, SqliteLedger
 from adapters.tables import Kind
@@ -96,8 +97,9 @@ class Study:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
         specs.load_plugins(checked, ("judges",))
         knowledge_of(rows, checked.embedder, checked.scores)
-        bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(tuple(rows))]
         with appearing(folder) as part:
+            kept = tuple(images.keep(rows, part))
+            bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(kept)]
             (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
             ledger = SqliteLedger(part, writable=True)
             ledger.append([*bodies, PairsAdded(tuple(listed))] if listed else bodies)
@@ -361,6 +363,8 @@ class Study:
             for file in self.folder.iterdir():
                 if file.is_file() and not file.name.startswith((*LIVE, "study.lock")):
                     shutil.copy2(file, part / file.name)
+            if (pictures := self.folder / images.FOLDER).is_dir():
+                shutil.copytree(pictures, part / images.FOLDER)
 
     def forget(self, judge: str) -> str:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
