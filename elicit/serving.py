@@ -198,11 +198,12 @@ class Beat(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A vote is on disk; `vote` names it."""
+    """A vote is on disk. `vote` names it; `votes` is how many of this annotator's counted with it."""
 
     vote: int
     lease: str
     time: str
+    votes: int
 
 
 class Voided(msgspec.Struct, frozen=True):

@@ -66,11 +66,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Keyed:
-    """A vote that was sent under a key: the digest of what was sent, its seq and time."""
+    """A vote that was sent under a key: the digest of what was sent, its seq and time, and how many of the judge's
+    votes counted with it."""
 
     digest: str
     vote: int
     time: str
+    votes: int
 
 
 @dataclass
@@ -81,8 +83,8 @@ class State:
     back; `folded` is the seq of the last vote or undo, `revised` of the last event that changed what earlier votes
     teach. `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
     that wait for a person. `stock` maps queries for whoever comes to the votes they still want, `leases` names all that
-    were lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `had` the
-    pairs a judge was ever lent, `lent` how many queries, `checks` those that checked it; `keys` maps a judge and a key
+    were lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given`
+    counts a judge's live votes, `had` are the pairs it was ever lent, `lent` how many queries, `checks` those that checked it; `keys` maps a judge and a key
     of its own to the vote that was sent under it.
     """
 
@@ -101,6 +103,7 @@ class State:
     leases: dict[str, Held] = field(default_factory=dict)
     held: dict[str, list[str]] = field(default_factory=dict)
     taken: dict[int, list[str]] = field(default_factory=dict)
+    given: dict[str, int] = field(default_factory=dict)
     had: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
     lent: dict[str, int] = field(default_factory=dict)
     checks: dict[str, list[int]] = field(default_factory=dict)
@@ -202,12 +205,13 @@ class State:
         shown = voted.shown or query.shown
         self.votes.append(LiveVote(event.seq, voted.query, event.time, vote, voted.raw, voted.lease, shown, check))
         self.folded = event.seq
+        given = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
         if voted.lease:
             late = self.leases[voted.lease].over
             self._ended(voted.lease, "voted")
             if late:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self.keys[voted.judge, voted.key] = Keyed(voted.digest, event.seq, event.time)
+            self.keys[voted.judge, voted.key] = Keyed(voted.digest, event.seq, event.time, given)
             self._lacks(voted.query, -1)
             if late and voted.query in self.waiting:
                 self.waiting.remove(voted.query)
@@ -221,6 +225,7 @@ class State:
             raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
         taken = self.votes.pop(index)
         self.undone.append(taken)
+        self.given[judge] -= 1
         self.folded = self.revised = event.seq
         if taken.lease:
             self.leases[taken.lease].over = "voided"

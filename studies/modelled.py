@@ -52,7 +52,7 @@ class Modelled:
         self._scratch = tempfile.TemporaryDirectory(prefix="elicit-")
 
     def begin(self, wanted: Callable[[], dict[str, int]], stepped: Callable[[], Awaitable[None]]) -> None:
-        """Start it and keep it going. wanted: free queries to have, by pool; stepped: called after each of its steps."""
+        """Start it and keep it going. wanted: free queries to have, by pool; stepped: called after each step."""
         self._task = asyncio.create_task(self._keep(wanted, stepped))
 
     async def close(self) -> None:

@@ -103,7 +103,6 @@ class Served:
         self._due = {
             lease: time.monotonic() + held.seconds for lease, held in self.state.leases.items() if not held.over
         }
-        self._mine = Counter(live.vote.judge for live in self.state.votes)
         self._seen: dict[str, float] = {}
         self._busy: Counter[int] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -148,7 +147,7 @@ class Served:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), 0.1)
         held = self._active(judge)[: wanted.n]
-        leases = tuple(self._lease(lease, i) for i, lease in enumerate(held, self._mine[judge] + 1))
+        leases = tuple(self._lease(lease, i) for i, lease in enumerate(held, self.state.given.get(judge, 0) + 1))
         if len(leases) == wanted.n:
             return Leases(leases, self._progress(judge))
         ended = why or (self.views.latest.why if self.views.latest else "")
@@ -188,7 +187,7 @@ class Served:
         quota = (enrolled.quota if enrolled else None) or serving.quota
         held = len(self._active(judge))
         room = self.spec.votes - len(self.state.votes) - len(self._due)
-        missing = min(n - held, room, n if quota is None else quota - self._mine[judge] - held)
+        missing = min(n - held, room, n if quota is None else quota - self.state.given.get(judge, 0) - held)
         if missing <= 0:
             return
         shares, turn = (serving.gold_share, serving.repeat_share), self.state.lent.get(judge, 0)
@@ -223,7 +222,7 @@ class Served:
             return "the study is paused; it goes on by itself when whoever runs it lets it"
         if serving.ends and datetime.now(UTC) > serving.ends:
             return f"the study ended at {serving.deadline}; thank you"
-        if quota is not None and self._mine[judge] >= quota:
+        if quota is not None and self.state.given.get(judge, 0) >= quota:
             return f"you have given all {quota} votes that were asked of you; thank you"
         if self.state.weights.get(judge, 1.0) == 0:
             return "whoever runs the study is looking at your votes; there is nothing to do for now"
@@ -242,7 +241,7 @@ class Served:
                 422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
             )
         if known:
-            return Receipt(known.vote, cast.lease, known.time)
+            return Receipt(known.vote, cast.lease, known.time, known.votes)
         if place in self._flying:
             return await asyncio.shield(self._flying[place])
         held = self._held(who, cast.lease)
@@ -279,11 +278,12 @@ class Served:
 
     async def _record(self, voted: Voted) -> Receipt:
         try:
-            event = (await self._commits.commit(voted))[0]
+            await self._commits.commit(voted)
         finally:
             self._voting.discard(voted.lease)
             del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
-        return Receipt(event.seq, voted.lease, event.time)
+        known = self.state.keys[voted.judge, voted.key]
+        return Receipt(known.vote, voted.lease, known.time, known.votes)
 
     async def void(self, who: Who, vote: int, void: Void) -> Voided:
         """Let a vote count no more; with `again`, its query is lent to its judge once more."""
@@ -297,7 +297,7 @@ class Served:
             if void.again:
                 bodies.append(Leased(live.query, judge, lease, live.shown, self.spec.serving.lease))
             await self._commits.commit(*bodies)
-            return Voided(vote, self._lease(lease, self._mine[judge] + 1) if void.again else None)
+            return Voided(vote, self._lease(lease, self.state.given.get(judge, 0) + 1) if void.again else None)
 
     async def note(self, who: Who, vote: int, note: str) -> None:
         """Attach a note to a vote; it replaces the one before."""
@@ -355,7 +355,7 @@ class Served:
     async def enrol(self, who: Who, enrolment: Enrolment) -> None:
         """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
         name, state = enrolment.judge, self.state
-        known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self._mine}
+        known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
         async with self._locks[""]:
             if name.casefold() in {other.casefold() for other in known}:
                 raise RefusedError(409, f"the name {name!r} is taken in this study; choose another")
@@ -438,7 +438,7 @@ class Served:
         )
 
     def _progress(self, judge: str) -> Progress:
-        votes, mine, latest = len(self.state.votes), self._mine[judge], self.views.latest
+        votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self.views.latest
         closed = self._closed(judge)
         if latest is None:
             return Progress(votes, mine, self.spec.votes, None, bool(closed), closed)
@@ -477,11 +477,8 @@ class Served:
                 self._due[lease] = time.monotonic() + seconds
             case Returned(lease=lease):
                 self._due.pop(lease, None)
-            case Voted(judge=judge, lease=lease):
-                self._mine[judge] += 1
+            case Voted(lease=lease):
                 self._due.pop(lease, None)
-            case Undone(judge=judge):
-                self._mine[judge] -= 1
         self._changed.set()
         self.views.wake.set()
         for queue in self._listeners:
