@@ -49,6 +49,9 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # an answer in two parts must not wait for an ACK
         try:
             listener.bind((host, port))
         except OSError as error:
