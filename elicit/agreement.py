@@ -171,7 +171,8 @@ def _alpha(rows: Ints, weights: Ints, metric: Metric) -> Floats:
         middle = given.cumsum(1) - given / 2
         apart = (middle[:, :, None] - middle[:, None]) ** 2
     expected = np.einsum("rc,rd,rcd->r", given, given, apart)
-    return 1 - (given.sum(1) - 1) * _ratio(np.einsum("rcd,rcd->r", met, apart), expected)
+    observed = np.einsum("rcd,rcd->r", met, apart)
+    return np.asarray(1 - (given.sum(1) - 1) * _ratio(observed, expected))
 
 
 def _fleiss(rows: Ints, weights: Ints) -> Floats:
