@@ -163,7 +163,7 @@ def meetings(who: Ints, which: Ints) -> tuple[Ints, Ints]:
 
 def _alpha(rows: Ints, weights: Ints, metric: Metric) -> Floats:
     pairs = rows[:, :, None] * rows[:, None] - rows[:, :, None] * np.eye(SAID)
-    met = weights @ (pairs / (rows.sum(1) - 1)[:, None, None]).reshape(len(rows), -1)
+    met = weights @ (pairs / (rows.sum(1) - 1)[:, None, None]).reshape(len(rows), SAID * SAID)
     met = met.reshape(-1, SAID, SAID)
     given = met.sum(2)
     apart = np.broadcast_to(1 - np.eye(SAID), met.shape)

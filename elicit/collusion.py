@@ -6,16 +6,14 @@ for a wider range of honest people than those who vote like everybody else, and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
 from elicit.agreement import meetings
 from elicit.certificate import spending
 from elicit.records import B, Finding, Floats, Ints, Records
-from elicit.tails import at_least, holm, jeffreys
+from elicit.tails import at_least, coins_at_least, holm, jeffreys
 
 QUARANTINED = 0.0
 
@@ -32,7 +30,7 @@ TOGETHER = 60.0
 """Seconds between two votes on one pair that are in lockstep."""
 SHARED = 10
 """Pairs that two accounts must share before they are compared."""
-KINDRED = 0.25
+KINDRED = 0.5
 """Two people of one mind may agree this much of the way from what is expected of two people to always."""
 
 FAR = 0.5
@@ -77,7 +75,7 @@ def against(records: Records, names: Sequence[str], rng: np.random.Generator, al
         for block, start in enumerate(range(0, int(own.sum()), BLOCK)):
             terms, against_it = surprise[own][start : start + BLOCK], lesser[own][start : start + BLOCK]
             for look in looks[looks <= len(terms)]:
-                tail = _coins(int(terms[:look][against_it[:look]].sum()), terms[:look])
+                tail = coins_at_least(int(terms[:look][against_it[:look]].sum()), terms[:look])
                 corrected = tail * LOOKS / spending(1.0, block + 1)
                 if corrected < smallest:
                     smallest, after = corrected, start + int(look)
@@ -95,10 +93,10 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
 
     How often two people would agree on a pair is what the others' votes on it tell, under a Dirichlet prior that gives
     the agreement and the shares of answers found in general, moved in logits by how much each of the two agrees with
-    everybody else. The agreements then are independent events, whose exact tail is taken. Two people of one mind agree
-    more than that, so the tails are held against the spread of all pairs of accounts (the empirical null of Efron
-    2004). Half of alpha is spent on all pairs of accounts and half on those that vote in lockstep, which is settled by
-    the times and not by the answers (independent filtering: Bourgon, Gentleman and Huber 2010).
+    everybody else. People of one mind agree more than that, so it is raised half way to certainty (`KINDRED`); then the
+    agreements are independent events, whose exact tail is taken. Half of alpha is spent on all pairs of accounts and
+    half on those that vote in lockstep, which is settled by the times and not by the answers (independent filtering:
+    Bourgon, Gentleman and Huber 2010); both by Holm (1979).
 
     The account that voted first is kept, the later ones are quarantined.
     """
@@ -121,18 +119,14 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
     kept = np.flatnonzero(shared >= SHARED)
     if not len(kept):
         return []
-    spread = np.sqrt(np.bincount(group, chance * (1 - chance)))
-    z = ((agreed - np.bincount(group, chance)) / spread)[kept]
-    middle = float(np.median(z))
-    scale = max(1.0, 1.4826 * float(np.median(np.abs(z - middle))))
     lockstep = np.bincount(group, np.abs(np.diff(records.time[rows][np.stack([first, second])], axis=0)[0]) <= TOGETHER)
     together = (2 * lockstep >= shared)[kept]
     order = np.argsort(group, kind="stable")
     ends = np.cumsum(shared)
     p = np.ones(len(kept))
-    for n in np.flatnonzero(z > 2):
+    for n in np.flatnonzero(agreed[kept] > np.bincount(group, chance)[kept]):
         its = order[ends[kept[n]] - shared[kept[n]] : ends[kept[n]]]
-        p[n] = _flattened(at_least(int(agreed[kept[n]]), chance[its]), max(0.0, middle), scale)
+        p[n] = at_least(int(agreed[kept[n]]), chance[its])
     flags = holm(p, alpha / 2)
     flags[together] |= holm(p[together], alpha / 2)
     start = np.full(size, np.inf)
@@ -142,10 +136,10 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
         at = np.flatnonzero((j[kept] == judge) | (k[kept] == judge))
         other = np.where(j[kept] == judge, k[kept], j[kept])[at]
         later = flags[at] & (start[judge] > start[other])
-        pick = int(np.lexsort((-z[at], p[at], ~later))[0])
+        pick = int(np.lexsort((-agreed[kept[at]] / shared[kept[at]], p[at], ~later))[0])
         n, account = kept[at[pick]], names[other[pick]]
         why = f"agrees with {account} on {agreed[n]:.0f} of {shared[n]} pairs, where {chance[group == n].sum():.0f}"
-        why += " would be expected of two people"
+        why += " would be expected of two people of one mind"
         if flags[at[pick]]:
             why += ", in lockstep" if together[at[pick]] else ""
             why += f"; p = {p[at[pick]]:.1g}" + ("" if later[pick] else ": the later account is quarantined")
@@ -233,7 +227,7 @@ def _expected_agreement(pair: Ints, answer: Ints, first: Ints, second: Ints, sam
     np.add.at(count, (pair, answer + 1), 1)
     mass = strength * shares + count[pair[first]] - np.eye(3)[answer[first] + 1] - np.eye(3)[answer[second] + 1]
     total = mass.sum(1)
-    return np.asarray((mass * (mass + 1)).sum(1) / (total * (total + 1)))
+    return np.asarray(np.clip((mass * (mass + 1)).sum(1) / (total * (total + 1)), SURELY, 1 - SURELY))
 
 
 def _leanings(j: Ints, k: Ints, met: tuple[Floats, Floats, Floats], size: int) -> Floats:
@@ -250,22 +244,6 @@ def _leanings(j: Ints, k: Ints, met: tuple[Floats, Floats, Floats], size: int) -
         observed = (same + 2 * share) / (votes + 2)
         lean += np.log(observed / (1 - observed)) - np.log(share / (1 - share))
     return lean
-
-
-def _flattened(p: float, middle: float, scale: float) -> float:
-    """The p-value where the null of its normal score has this middle and this spread."""
-    score = -NormalDist().inv_cdf(min(max(p, 1e-300), 1 - 1e-15))
-    return math.erfc((score - middle) / scale / math.sqrt(2)) / 2
-
-
-def _coins(reached: int, terms: Ints) -> float:
-    """P(the sum is at least `reached`) where a fair coin decides of each of the terms (n,) whether it counts."""
-    law = np.zeros(int(terms.sum()) + 1)
-    law[0] = 1.0
-    for term in terms.tolist():
-        law[term:] += law[:-term].copy()
-        law /= 2
-    return float(min(1.0, law[reached:].sum()))
 
 
 def _counts(records: Records, rows: Ints) -> Ints:

@@ -38,6 +38,17 @@ def at_least(hits: int, probabilities: ArrayLike) -> float:
     return float(min(1.0, law[max(hits, 0) :].sum()))
 
 
+def coins_at_least(reached: int, terms: ArrayLike) -> float:
+    """P(the sum is this or more) where a fair coin decides of each of the terms (n,), whole numbers, if it counts."""
+    rest: NDArray[np.int64] = np.asarray(terms, np.int64)
+    law = np.zeros(int(rest.sum()) + 1)
+    law[0] = 1.0
+    for term in rest.tolist():
+        law[term:] += law[: len(law) - term].copy()
+        law /= 2
+    return float(min(1.0, law[max(reached, 0) :].sum()))
+
+
 def two_sided(hits: int, trials: int) -> float:
     """The p-value of so many heads of a fair coin, either way."""
     return min(1.0, 2 * at_least(max(hits, trials - hits), np.full(trials, 0.5)))
