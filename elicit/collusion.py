@@ -25,6 +25,7 @@ HISTORY = 3
 STEP = 0.02
 """The logarithm of a p-value is rounded to this, so that the law of their sum is exact on a grid."""
 LOOKS, BLOCK = 5, 100
+"""So often, at places drawn by lot, it is looked at the sum within so many votes."""
 
 TOGETHER = 60.0
 """Seconds between two votes on one pair that are in lockstep."""
@@ -48,11 +49,13 @@ def against(records: Records, names: Sequence[str], rng: np.random.Generator, al
     lot, Fisher's sum of -log p so far is tested at a share of alpha (Chiang et al. 2024, Chatbot Arena, on anomalous
     users). Where others have hardly voted, the p-value is the probability that the model gave the vote.
 
-    There the sum is held against chi-squared, which flags whoever is not like most. Here it is held against its exact
-    law for somebody who tosses a coin, which lies above that of all who are with the majority at least half of the
-    time on each pair: dissent is not fraud. The test begins anew every `BLOCK` votes, at a falling share of alpha, so
-    as to see accounts that turn; and is corrected for the number of annotators (Holm 1979). Looking again as the
-    others' votes come in is not corrected for.
+    There the sum is held against chi-squared, which p-values as coarse as those of a few others hardly ever reach. Here
+    it is held against its exact law for somebody who tosses a coin, and that lies above the law of whoever is with the
+    majority of each pair at least half of the time, however many the others are: dissent is not fraud. Who truly sees
+    most pairs the other way round is not told from a saboteur.
+
+    The test begins anew every `BLOCK` votes, at a falling share of alpha, so as to see accounts that turn; and is
+    corrected for the number of annotators (Holm 1979). Looking again as the others' votes come in is not corrected for.
     """
     rows = records.opinions
     rows = rows[records.answer[rows] != 0]
@@ -61,8 +64,7 @@ def against(records: Records, names: Sequence[str], rng: np.random.Generator, al
     alike, others = count[np.arange(len(rows)), np.int64(said_b)] - 1, count.sum(1) - 1
     by_others, share = others >= HISTORY, alike / np.maximum(others, 1)
     share = np.where(by_others, share, np.where(said_b, 1 - records.p_a[rows], records.p_a[rows]))
-    known = share != 0.5
-    known &= np.isfinite(share)
+    known = np.isfinite(share) & (share != 0.5)
     rows, share, by_others, alike, others = (x[known] for x in (rows, share, by_others, alike, others))
     lesser = share < 0.5
     p_value = np.where(by_others, (1 + np.minimum(alike, others - alike)) / (1 + others), np.minimum(share, 1 - share))
@@ -136,7 +138,7 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
         at = np.flatnonzero((j[kept] == judge) | (k[kept] == judge))
         other = np.where(j[kept] == judge, k[kept], j[kept])[at]
         later = flags[at] & (start[judge] > start[other])
-        pick = int(np.lexsort((-agreed[kept[at]] / shared[kept[at]], p[at], ~later))[0])
+        pick = int(np.lexsort((-shared[kept[at]], -agreed[kept[at]] / shared[kept[at]], p[at], ~later))[0])
         n, account = kept[at[pick]], names[other[pick]]
         why = f"agrees with {account} on {agreed[n]:.0f} of {shared[n]} pairs, where {chance[group == n].sum():.0f}"
         why += " would be expected of two people of one mind"
@@ -159,31 +161,29 @@ def coordinated(records: Records, names: Sequence[str], items: Sequence[str], al
     rows = records.opinions
     rows = rows[records.answer[rows] != 0]
     for_b = records.answer[rows] == B
-    best: dict[int, tuple[float, int, int, int]] = {}
+    pushes: dict[int, list[tuple[float, float, int, int, int]]] = {}
     by_item: dict[int, tuple[Ints, Floats]] = {}
-    for item in np.unique(np.concatenate([records.a[rows], records.b[rows]])):
+    for item in np.unique(np.concatenate([records.a[rows], records.b[rows]])).tolist():
         on = (records.a[rows] == item) | (records.b[rows] == item)
         who, pair = records.who[rows][on], records.pair[rows][on]
         won = np.where(records.b[rows] == item, for_b, ~for_b)[on]
         judges, tails = _pushing(who, pair, won, np.zeros(0, np.int64))
-        judges, tails = _pushing(who, pair, won, judges[tails <= SUSPECT])
-        by_item[int(item)] = judges, tails
+        judges, tails = by_item[item] = _pushing(who, pair, won, judges[tails <= SUSPECT])
         for judge, tail in zip(judges.tolist(), tails.tolist(), strict=True):
-            if judge not in best or tail < best[judge][0]:
-                best[judge] = tail, int(item), int(won[who == judge].sum()), int((who == judge).sum())
+            wins, votes = int(won[who == judge].sum()), int((who == judge).sum())
+            pushes.setdefault(judge, []).append((tail, -wins / votes, -votes, wins, item))
     groups = [_cluster(judges, tails) for judges, tails in by_item.values()]
     pushed = holm([p for p, _ in groups], alpha)
     clusters = {item: group for item, (_, group), flag in zip(by_item, groups, pushed, strict=True) if flag}
     out = []
-    for judge in sorted(best):
-        tail, item, wins, votes = best[judge]
-        flag = judge in clusters.get(item, ())
-        why = f"{wins} of {votes} decided votes on {items[item]} are for it"
-        if flag:
-            why += (
-                f", far more than the others give it, as with {len(clusters[item]) - 1} other accounts; p = {tail:.1g}"
-            )
-        out.append(_finding(names[judge], "coordinated", wins, votes, flag, why))
+    for judge, own in sorted(pushes.items()):
+        mine = [push for push in own if judge in clusters.get(push[-1], ())]
+        tail, _, less, wins, item = min(mine or own)
+        why = f"{wins} of {-less} decided votes on {items[item]} are for it"
+        if mine:
+            why += f", far more than the others give it, and {len(clusters[item]) - 1} other accounts do the same"
+            why += f"; p = {tail:.1g}"
+        out.append(_finding(names[judge], "coordinated", wins, -less, bool(mine), why))
     return out
 
 

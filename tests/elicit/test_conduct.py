@@ -66,7 +66,7 @@ def test_exchanging_a_and_b_changes_no_finding(seed: int) -> None:
         left=-records.left,
         gold=np.where(records.gold == UNKNOWN, UNKNOWN, -records.gold),
     )
-    assert same(findings(records), findings(turned))
+    assert findings(records) == findings(turned)
 
 
 @settings(deadline=None, max_examples=10)
@@ -78,19 +78,11 @@ def test_the_numbers_of_annotators_pairs_and_items_do_not_matter(seed: int) -> N
     moved = replace(records, who=people[records.who], pair=pairs[records.pair], a=items[records.a], b=items[records.b])
     names = [f"p{n:02}" for n in range(8)]
     renamed = [names[n] for n in np.argsort(people)]
-    here, there = findings(records, names=names), findings(moved, names=renamed)
-    assert same(here, tuple(sorted(there, key=lambda f: f.judge)))
-
-
-def same(here: tuple[Finding, ...], there: tuple[Finding, ...]) -> bool:
-    """Equal but for sentences, which name numbered items, and for which of equally pushed items is told of."""
-    return [
-        (f.judge, f.check, f.value, f.votes, f.flag) if f.check not in ("coordinated", "duplicate") else f.flag
-        for f in here
-    ] == [
-        (f.judge, f.check, f.value, f.votes, f.flag) if f.check not in ("coordinated", "duplicate") else f.flag
-        for f in there
-    ]
+    here, there = (
+        sorted((f.judge, f.check, f.value, f.low, f.high, f.votes, f.flag, f.weight) for f in found)
+        for found in (findings(records, names=names), findings(moved, names=renamed))
+    )
+    assert here == there
 
 
 def test_the_same_stream_gives_the_same_findings() -> None:
