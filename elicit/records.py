@@ -45,9 +45,10 @@ class Records:
     who: number of the annotator. pair: number of the unordered pair, or of the case where the same items meet in
     several contexts. a, b: numbers of its items. said: -1 for a, 0 tie, 1 for b, 2 both bad, 3 skip. left: 1 where a
     stood left, -1 where b did. seconds: of active time, nan where it was not measured. length: characters there were
-    to read. time: seconds since the epoch. gold: the known answer -1, 0 or 1; 9 where there is none. repeat: whether it
-    is a hidden repeat of an earlier vote by the same annotator on the same pair. p_a: the model's probability that a is
-    preferred, when it was asked; nan where there is none.
+    to read, without texts that the annotator had read before where that is known. time: seconds since the epoch. gold:
+    the known answer -1, 0 or 1; 9 where there is none. repeat: whether it is a hidden repeat of an earlier vote by the
+    same annotator on the same pair. p_a: the model's probability that a is preferred, when it was asked; nan where
+    there is none.
 
     Raises BadInputError.
     """

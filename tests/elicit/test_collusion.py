@@ -9,7 +9,7 @@ from scipy import stats
 from elicit.collusion import against, coordinated, duplicates
 from elicit.randomness import stream
 from elicit.records import Finding, Records
-from tests.elicit.crowds import DAY, ITEMS, crowd, second_account, voting
+from tests.elicit.crowds import DAY, ITEMS, crowd, second_account, together, voting
 
 ALPHA = 0.01
 PEOPLE, LAST = 16, 15
@@ -72,14 +72,19 @@ def test_an_account_that_turns_is_found_after_it_did() -> None:
     assert found.value < 0.6
 
 
-def test_votes_to_come_do_not_move_where_one_looks() -> None:
-    """The places are a function of the stream alone, so that a replay with more people or votes looks there too."""
+def test_who_else_votes_does_not_move_where_one_looks() -> None:
+    """The places are a function of the stream alone, so that a replay with more people looks there too."""
     records = crowd(stream(0, "crowd"), PEOPLE, 100)
     turned = voting(records, LAST, said=-records.said[records.who == LAST])
-    found = next(f for f in who_is_against(turned) if f.judge == str(LAST))
-    copy = replace(turned, who=np.where(turned.who == 0, PEOPLE, turned.who))
-    again = next(f for f in who_is_against(copy) if f.judge == str(LAST))
-    assert found.why == again.why
+    elsewhere = crowd(stream(1, "crowd"), PEOPLE, 100)
+    more = together(
+        turned, replace(elsewhere, who=elsewhere.who + PEOPLE, pair=elsewhere.pair + int(turned.pair.max()) + 1)
+    )
+    here, there = (
+        next(f.why.split(", with p")[0] for f in who_is_against(r) if f.judge == str(LAST)) for r in (turned, more)
+    )
+    assert "after" in here
+    assert here == there
 
 
 # -- duplicates --------------------------------------------------------------------------------------------------------

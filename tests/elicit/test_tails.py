@@ -62,7 +62,8 @@ def test_the_law_of_the_longest_run_is_the_sum_over_all_sequences(
 
 @given(st.lists(st.integers(0, 2), max_size=20))
 def test_runs_are_as_long_as_grouping_says(values: list[int]) -> None:
-    expected = [size for _, run in itertools.groupby(values) for size in [len(list(run))] * 1 for _ in range(size)]
+    sizes = [len(list(run)) for _, run in itertools.groupby(values)]
+    expected = [size for size in sizes for _ in range(size)]
     assert run_lengths(values).tolist() == expected
     assert longest_run(values) == max(expected, default=0)
 
