@@ -40,13 +40,13 @@ const HELP = [
 const cap = (key) => make("kbd", { "aria-hidden": "true" }, { ArrowLeft: "←", ArrowRight: "→" }[key] ?? key);
 
 function button(key, words, name, look) {
-  const does = key in VOTES ? { "data-vote": key } : { "data-do": ACTS[key] };
+  const does = key in VOTES ? { "data-vote": key } : { "data-do": ACTS[key], "aria-pressed": key === "d" ? "true" : null };
   return make("button", { type: "button", class: look, "aria-label": name, "aria-keyshortcuts": key, ...does }, cap(key), ` ${words}`);
 }
 
 for (const [key, words, name] of SCALE) $("scale").append(button(key, words, name, VOTES[key].join(" ")));
 for (const [key, words] of MORE) $("more").append(button(key, words, null, "quiet"));
-$("tools").append(button("g", "Guidelines", null, "quiet"), button("?", "Keys", null, "quiet"));
+$("tools").append(button("g", "Guidelines", null, "quiet"), button("?", "Help", null, "quiet"));
 for (const [keys, words] of HELP) {
   const caps = keys.split(" ").map((key) => make("kbd", {}, key));
   $("keys").append(make("div", {}, make("dt", {}, ...caps), make("dd", {}, words)));
