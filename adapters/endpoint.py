@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import email.utils
-import math
 import os
 import re
 import time
@@ -20,6 +17,7 @@ import msgspec
 from adapters import chat
 from adapters.calls import CallBook
 from adapters.chat import Api, Reply, Request
+from adapters.connection import retry_after
 from elicit.types import BadInputError, hash_of
 
 LONGEST_WAIT = 120.0
@@ -245,7 +243,7 @@ class Endpoint:
         words = self._words(answer)
         unpaid = "insufficient_quota" in words
         if (answer.status_code in RETRIED or answer.status_code >= 500) and not unpaid:
-            raise BusyError(f"{self.url} answers {words}", _retry_after(answer))
+            raise BusyError(f"{self.url} answers {words}", retry_after(answer))
         if answer.status_code in (400, 403, 422):
             named = (name for name, word in _SPARE[self.api].items() if name in body and word in words)
             spare = next((name for name in named if name not in self._refused), None)
@@ -321,13 +319,3 @@ _SPARE: dict[Api, dict[str, str]] = {
 
 One that is refused is left out from then on; of top_logprobs fewer are asked for, and max_tokens has a newer name.
 """
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    """The seconds Retry-After asks for, given as a number or a date."""
-    said = answer.headers.get("retry-after", "")
-    with contextlib.suppress(ValueError):
-        return max(float(said), 0.0) if math.isfinite(float(said)) else None
-    with contextlib.suppress(ValueError):
-        return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
-    return None

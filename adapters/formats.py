@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from adapters import fields
+from adapters import fields, images
 from adapters.tables import Row, quoted, read_table
 from elicit.types import BadInputError, Item
 
@@ -24,7 +24,7 @@ JudgeKind = Literal["human", "llm"]
 Preference = Literal["a", "b", "tie"]
 Order = Literal["ab", "ba", "both", "unknown"]
 
-ITEM_FIELDS = ("id", "text", "payload", "context", "display", "features", "embedding", "meta")
+ITEM_FIELDS = ("id", "text", "payload", "image", "context", "display", "features", "embedding", "meta")
 ID_DIGITS = 10
 """Hex digits of the content hash that become the id of an item without one."""
 
@@ -65,9 +65,10 @@ def read_items(path: str | Path) -> list[Item]:
     """The items of a file, two or more, in the file's order.
 
     An item without an id gets the first `ID_DIGITS` digits of its content hash. All items have the same features and
-    embeddings of one length, ids differ, and so do contents. Raises `BadInputError`.
+    embeddings of one length, ids differ, and so do contents. An image is a file, named relative to this one,
+    and comes as an absolute path. Raises `BadInputError`.
     """
-    return _items(read_table(path).rows)
+    return _items(read_table(path).rows, Path() if str(path) == "-" else Path(path).parent)
 
 
 def items_of(values: Iterable[Item | str | Mapping[str, Any]]) -> list[Item]:
@@ -83,7 +84,7 @@ def items_of(values: Iterable[Item | str | Mapping[str, Any]]) -> list[Item]:
             plain.append(known)
     if not plain:
         raise BadInputError("there are no items; give two or more")
-    return _items([Row("the items", "jsonl", number, value) for number, value in enumerate(plain, start=1)])
+    return _items([Row("the items", "jsonl", number, value) for number, value in enumerate(plain, start=1)], Path())
 
 
 def _plain(value: Any) -> Any:
@@ -93,10 +94,10 @@ def _plain(value: Any) -> Any:
     raise BadInputError(f"an item holds a {type(value).__name__}, which is not plain data; give text, numbers, lists")
 
 
-def _items(rows: Sequence[Row]) -> list[Item]:
-    items = [_item(row) for row in rows]
+def _items(rows: Sequence[Row], folder: Path) -> list[Item]:
+    items = [_item(row, folder) for row in rows]
     _check_same_shape(rows, items)
-    hashes = [item.content_hash for item in items]
+    hashes = [images.content_hash(item) for item in items]
     items = [
         item if item.id else msgspec.structs.replace(item, id=content[:ID_DIGITS])
         for item, content in zip(items, hashes, strict=True)
@@ -165,18 +166,19 @@ def check_judgments(
             )
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row, folder: Path) -> Item:
     if row.kind == "jsonl":
         for field in row.values:
             if field not in ITEM_FIELDS:
                 close = fields.close_to(field, ITEM_FIELDS)
                 raise row.error(f"this field is not known{close}; use {', '.join(ITEM_FIELDS)}", field)
     text, payload = fields.text(row, "text"), fields.json_value(row, "payload")
-    if not text and payload is None:
-        if row.kind != "jsonl" and not {"text", "payload"} & row.values.keys():
+    image = _image(row, folder)
+    if not text and payload is None and not image:
+        if row.kind != "jsonl" and not {"text", "payload", "image"} & row.values.keys():
             raise fields.missing(row, "text")
         said = "is empty" if row.values.get("text") == "" else "is missing, and so is payload"
-        raise row.error(f"it {said}; give the item a text or a payload", "text")
+        raise row.error(f"it {said}; give the item a text, a payload or an image", "text")
     if text and payload is not None:
         raise row.error("there is a text as well; keep one of the two", "payload")
     named = fields.with_prefix(row, "features")
@@ -186,6 +188,7 @@ def _item(row: Row) -> Item:
         text=text,
         display=fields.text(row, "display"),
         payload=payload,
+        image=image,
         context=fields.text(row, "context"),
         features={
             key: fields.number(row, f"features.{key}", value) for key, value in named.items() if value is not None
@@ -193,6 +196,19 @@ def _item(row: Row) -> Item:
         embedding=fields.numbers(row, "embedding"),
         meta=fields.others(row, known),
     )
+
+
+def _image(row: Row, folder: Path) -> str:
+    """The picture's file as an absolute path, once it is known to be a picture; empty where the item has none."""
+    named = fields.text(row, "image")
+    if not named:
+        return ""
+    try:
+        file = images.named_in(folder, named)
+        images.read(file)
+    except BadInputError as error:
+        raise row.error(f"{quoted(named)}: {error}", "image") from None
+    return str(file)
 
 
 def _check_same_shape(rows: Sequence[Row], items: Sequence[Item]) -> None:

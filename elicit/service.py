@@ -14,13 +14,18 @@ from elicit.types import Choice, Goal, Outcome
 
 
 class Ballot(msgspec.Struct, frozen=True):
-    """One blind comparison. `query` names it to the service; `number` is its place in the judge's session, from 1."""
+    """One blind comparison. `query` names it to the service; `number` is its place in the judge's session, from 1.
+
+    left_image, right_image: the files of the pictures above the texts, as this machine has them; empty: none.
+    """
 
     query: int
     number: int
     left: str
     right: str
     context: str = ""
+    left_image: str = ""
+    right_image: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,10 +72,16 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """The next ballot with the progress; `ballot` is None when there is nothing left to ask."""
+    """The next ballot with the progress; `ballot` is None when there is nothing to ask.
+
+    notice: what the voter has to know at once, in a sentence. again: where there is no ballot, the seconds after which
+    asking again may give one; None: not before something changes.
+    """
 
     ballot: Ballot | None
     progress: Progress
+    notice: str = ""
+    again: float | None = None
 
 
 class PastVote(msgspec.Struct, frozen=True):

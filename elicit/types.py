@@ -34,14 +34,16 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """A candidate: what is compared.
 
     `text` is what the engine embeds and, unless `display` is given, what a voter reads (Markdown). `payload`
-    is any JSON value for items that are not text. `context` is the prompt above both panes. `features` are
-    named numbers; `embedding` replaces the text embedding. `meta` travels along and is never shown to a voter.
+    is any JSON value for items that are not text. `image` is a picture shown above the text: a file, and in a study
+    its path in the study's folder. `context` is the prompt above both panes. `features` are named numbers; `embedding`
+    replaces the text embedding. `meta` travels along and is never shown to a voter.
     """
 
     id: str
     text: str = ""
     display: str = ""
     payload: Any = None
+    image: str = ""
     context: str = ""
     features: dict[str, float] = {}
     embedding: tuple[float, ...] | None = None
@@ -55,8 +57,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     @property
     def shown_text(self) -> str:
-        """The Markdown a voter reads."""
-        if self.display or self.text:
+        """The Markdown a voter reads; nothing where the picture is all there is."""
+        if self.display or self.text or (self.image and self.payload is None):
             return self.display or self.text
         return "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
 
@@ -148,7 +150,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's."""
+    """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's; `weight` is
+    the probability that it is meant, besides its judge's slips."""
 
     a: int
     b: int
@@ -158,6 +161,7 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     reasons: tuple[str, ...] = ()
     note: str = ""
     verdict: Verdict | None = None
+    weight: float = 1.0
 
     @property
     def pair(self) -> tuple[int, int]:

@@ -48,7 +48,6 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
     for live in state.votes:
         name = live.vote.judge or "(no name)"
         judges[name] = judges.get(name, 0) + 1
-    best = state.items[place[rows[0].item]]
     return ReportData(
         title=spec.title,
         goal=spec.goal,
@@ -59,7 +58,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         items=len(state.items),
         votes=len(state.votes),
         judges=judges,
-        recommendation=None if spec.goal == "label" else Recommendation(rows[0], best.text or best.shown_text),
+        recommendation=None if spec.goal == "label" else Recommendation(rows[0], rows[0].text),
         leaders=() if spec.goal == "label" else rows,
         expected_regret=() if spec.goal == "label" else trace.every(trace.expected),
         p_best_curves={

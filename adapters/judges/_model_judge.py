@@ -109,6 +109,8 @@ class AskingJudge(ABC):
                 "(0 for a model of your own)"
             )
         try:
+            if unseen := next((item.id for item in items if item.image), None):
+                raise BadInputError(f"item {unseen!r} has a picture, which models are not shown; leave the judge out")
             self._endpoint = Endpoint(
                 url=self.endpoint,
                 api=self.api,

@@ -117,7 +117,9 @@ def test_pairs_written_read_back_the_same(pairs: list[PairRow], kind: str) -> No
         texts.map(str.encode),
         st.lists(json_values, max_size=3).map(lambda rows: b"\n".join(map(msgspec.json.encode, rows))),
         st.lists(
-            st.dictionaries(st.sampled_from(["id", "text", "payload", "features", "embedding", "meta"]), json_values),
+            st.dictionaries(
+                st.sampled_from(["id", "text", "payload", "image", "features", "embedding", "meta"]), json_values
+            ),
             max_size=3,
         ).map(lambda rows: b"\n".join(map(msgspec.json.encode, rows))),
         st.lists(st.sampled_from(list('text,id"\n\r{}[]:;=1e9')), max_size=40).map(lambda cs: "".join(cs).encode()),
@@ -162,13 +164,16 @@ JSONL = {
     "no rows": (" \n\r\n", "pool.jsonl: there are no rows in this file; give it at least one"),
     "empty": ("", "pool.jsonl: the file is empty"),
     "not UTF-8": (GOOD.encode() + b'{"text": "\xe9"}', "line 2: byte 0xe9 is not UTF-8; save the file as UTF-8"),
-    "neither": ('{"id": "a"}', 'line 1, field "text": it is missing, and so is payload; give the item a text or'),
+    "neither": (
+        '{"id": "a"}',
+        'line 1, field "text": it is missing, and so is payload; give the item a text, a payload or',
+    ),
     "empty text": ('{"text": ""}', 'line 1, field "text": it is empty; give'),
     "both": ('{"text": "x", "payload": 1}', 'line 1, field "payload": there is a text as well; keep one of the two'),
     "unknown field": (
         '{"tekst": "x"}',
         'line 1, field "tekst": this field is not known (did you mean "text"?); '
-        "use id, text, payload, context, display, features, embedding, meta",
+        "use id, text, payload, image, context, display, features, embedding, meta",
     ),
     "duplicate id": (GOOD + "\n" + '{"id": "a", "text": "b"}', 'line 3, field "id": "a" is the id of line 1 already'),
     "same content": (GOOD + '{"id": "b", "text": "first"}', 'line 2: this is the same item as in line 1 (ids "a" and'),

@@ -1,0 +1,163 @@
+"""The leases that a voter holds on a study server: the open ballot, and a few ahead of it with their pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from adapters import images
+from adapters.connection import Server
+from elicit.service import Ballot, Progress
+from elicit.serving import Beat, Lease, Leases, RefusedError, Wanted
+
+AHEAD = 3
+"""Leases held beside the open one."""
+ASK_AGAIN = 20.0
+"""Seconds until a server is asked again that had too few and did not say when it may have more."""
+GONE = (404, 409, 410)
+"""What a server says of a lease that is not held any more."""
+
+
+class Held(msgspec.Struct, eq=False):
+    """A lease with its ballot as the screen has it. until, beat: when it ends and when it is to be held on to, in
+    seconds of `now`."""
+
+    lease: Lease
+    ballot: Ballot
+    until: float = 0.0
+    beat: float = 0.0
+    gone: bool = False
+
+    def lasts(self, seconds: float) -> None:
+        """It ends in so many seconds."""
+        self.until, self.beat = now() + seconds, now() + seconds / 3
+
+
+class Holding:
+    """Every method that calls the server raises what `Server.call` does. numbers: the next number of a ballot."""
+
+    def __init__(self, server: Server, study: str, numbers: Iterator[int]) -> None:
+        self._server, self._study, self._numbers = server, study, numbers
+        self._pictures = TemporaryDirectory(prefix="elicit-")
+        self.open: Held | None = None
+        self.ahead: list[Held] = []
+        self.spent: set[str] = set()
+        """Leases with a vote; what the server may still call held."""
+        self.progress = Progress(0, 0, 0, None, False, "")
+        self.why = ""
+        """Why there are fewer than wanted."""
+        self.asked = False
+        """Whether the server had its say since the last vote."""
+        self.ask_at = 0.0
+        """When it is to be asked for more; infinite: after the next vote."""
+
+    @property
+    def all(self) -> list[Held]:
+        """The open one and those ahead."""
+        return [*([] if self.open is None else [self.open]), *self.ahead]
+
+    def fresh(self) -> list[Held]:
+        """Those ahead that have not ended by our reckoning: a machine that slept holds leases that have."""
+        moment = now()
+        self.ahead = [held for held in self.ahead if not held.gone and held.until > moment]
+        return self.ahead
+
+    def spend(self) -> Held:
+        """The open one has its vote."""
+        assert self.open is not None
+        held, self.open = self.open, None
+        self.spent.add(held.lease.lease)
+        self.asked = False
+        return held
+
+    def reopen(self, held: Held) -> None:
+        """Open a ballot again; the one that was open comes after it."""
+        self.spent.discard(held.lease.lease)
+        if self.open is not None:
+            self.ahead.insert(0, self.open)
+        self.open = held
+
+    async def step(self) -> float:
+        """Hold on to a lease or ask for more, where that is due; gives the seconds until something is."""
+        moment, held = now(), [held for held in self.all if not held.gone]
+        if late := next((one for one in held if one.beat <= moment), None):
+            await self._hold_on(late)
+            return 0.0
+        few = len(self.all) <= AHEAD
+        if few and (not self.asked or self.ask_at <= moment):
+            await self._ask()
+            return 0.0
+        return max(0.05, min([inf, *(one.beat - moment for one in held), *([self.ask_at - moment] if few else [])]))
+
+    async def take(self, lease: Lease, number: int) -> Held:
+        """A lease as a ballot of that number, with its pictures fetched."""
+        files = {pane: str(await self._picture(lease, pane)) for pane in lease.images}
+        pictures = (files.get("left", ""), files.get("right", ""))
+        held = Held(lease, Ballot(number, lease.number, lease.left, lease.right, lease.context, *pictures))
+        held.lasts(lease.seconds)
+        return held
+
+    async def release(self) -> None:
+        """Hand all of them back."""
+        for held in self.all:
+            try:
+                await self._server.call(type(None), "DELETE", "leases", held.lease.lease)
+            except RefusedError as error:
+                if error.status not in GONE:
+                    raise
+
+    def close(self) -> None:
+        """Remove the pictures."""
+        self._pictures.cleanup()
+
+    async def _hold_on(self, held: Held) -> None:
+        try:
+            beat = await self._server.call(Beat, "POST", "leases", held.lease.lease, "heartbeat")
+        except RefusedError as error:
+            if error.status not in GONE:
+                raise
+            held.gone, self.asked = True, False
+            self.fresh()
+            return
+        held.lasts(beat.seconds)
+
+    async def _ask(self) -> None:
+        wanted, voted = Wanted(1 + AHEAD), len(self.spent)
+        given = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=wanted)
+        known, ahead = {held.lease.lease: held for held in self.all}, []
+        for lease in given.leases:
+            held = known.pop(lease.lease, None)
+            if held is None and lease.lease not in self.spent:
+                try:
+                    held = await self.take(lease, next(self._numbers))
+                except RefusedError as error:
+                    if error.status not in GONE:
+                        raise
+            if held is not None:
+                held.lasts(lease.seconds)
+                ahead.append(held)
+        for held in known.values():
+            held.gone = True
+        # A vote or an undo may have come while the pictures did.
+        self.ahead = [held for held in ahead if held is not self.open and held.lease.lease not in self.spent]
+        self.progress, self.why, self.asked, self.ask_at = given.progress, given.why, voted == len(self.spent), inf
+        if len(given.leases) < wanted.n:
+            self.ask_at = now() + (ASK_AGAIN if given.retry_after is None else max(1.0, given.retry_after))
+
+    async def _picture(self, lease: Lease, pane: str) -> Path:
+        data = await self._server.call(bytes, "GET", "leases", lease.lease, "images", pane)
+        file = Path(self._pictures.name) / images.name_of(data)
+        await asyncio.to_thread(file.write_bytes, data)
+        return file
+
+
+def now() -> float:
+    """Seconds that pass also while the machine sleeps, where it can tell."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -1,0 +1,116 @@
+"""Pictures of items: a user's own files, kept in the study's folder under names that tell nothing but their content."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from elicit.types import BadInputError, Item
+
+FOLDER = "images"
+"""Where a study keeps them, beside its log."""
+LARGEST = 20_000_000
+"""Bytes of a picture at most."""
+KINDS = "a PNG, JPEG, GIF or WebP picture"
+
+_STARTS = {"png": (b"\x89PNG\r\n\x1a\n",), "jpg": (b"\xff\xd8\xff",), "gif": (b"GIF87a", b"GIF89a")}
+_STORED = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.(?:png|jpg|gif|webp)")
+_ADDRESS = re.compile(r"\s*(?:(?:[a-z][a-z0-9+.-]*:)?//|data:)", re.IGNORECASE)
+
+
+def kind_of(data: bytes) -> str:
+    """The ending of a picture by its first bytes: png, jpg, gif or webp; empty for anything else."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return next((kind for kind, starts in _STARTS.items() if data.startswith(starts)), "")
+
+
+def name_of(data: bytes) -> str:
+    """The file's name in a study: the first 32 hex digits of its SHA-256, and its kind's ending.
+
+    Raises BadInputError for what is no picture that every browser shows, or too large.
+    """
+    if len(data) > LARGEST:
+        raise BadInputError(f"the picture is larger than {LARGEST // 10**6} MB; make it smaller")
+    kind = kind_of(data)
+    if not kind:
+        raise BadInputError(f"this is not {KINDS}; convert it to one")
+    return f"{hashlib.sha256(data).hexdigest()[:32]}.{kind}"
+
+
+def named_in(folder: Path, image: str) -> Path:
+    """The file that an item in a file of `folder` means by `image`; absolute.
+
+    Raises BadInputError for an address of the web.
+    """
+    if _ADDRESS.match(image):
+        raise BadInputError(
+            "a picture on the web would tell its owner who looks at what; save it and give the file's name"
+        )
+    return (folder / image).absolute()
+
+
+def read(file: Path) -> bytes:
+    """The bytes of a picture in a regular file.
+
+    Raises BadInputError where there is none, or it is no picture, or too large.
+    """
+    try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise BadInputError("this is no file; name a picture")
+        if found.st_size > LARGEST:
+            raise BadInputError(f"the picture is larger than {LARGEST // 10**6} MB; make it smaller")
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadInputError):
+            raise
+        why = getattr(error, "strerror", None) or "not a path"
+        raise BadInputError(f"the picture cannot be read ({why}); check the path") from None
+    name_of(data)
+    return data
+
+
+def keep(items: list[Item], folder: Path) -> list[Item]:
+    """Copy the items' pictures into `folder`, a study's, and name the copies in the items.
+
+    Raises BadInputError with the item's id where a picture has gone.
+    """
+    kept = []
+    for item in items:
+        if not item.image:
+            kept.append(item)
+            continue
+        try:
+            data = read(named_in(Path(), item.image))
+        except BadInputError as error:
+            raise BadInputError(f"item {item.id!r}, image {item.image!r}: {error}") from None
+        image = f"{FOLDER}/{name_of(data)}"
+        (folder / FOLDER).mkdir(exist_ok=True)
+        (folder / image).write_bytes(data)
+        kept.append(replace(item, image=image))
+    return kept
+
+
+def stored(folder: Path, item: Item) -> Path | None:
+    """The file of an item's picture in the study in `folder`; None where it has none.
+
+    Raises BadInputError where the study names a file that is none of its own, or that is not there.
+    """
+    if not item.image:
+        return None
+    file = folder / item.image
+    if not _STORED.fullmatch(item.image) or file.is_symlink() or not file.is_file():
+        raise BadInputError(f"{folder}: the picture of item {item.id!r} is missing; restore {FOLDER}/ from a backup")
+    return file.absolute()
+
+
+def content_hash(item: Item) -> str:
+    """`Item.content_hash` with the picture's content in the place of its path."""
+    if not item.image:
+        return item.content_hash
+    return replace(item, image=f"{FOLDER}/{name_of(read(Path(item.image)))}").content_hash

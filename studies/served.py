@@ -1,0 +1,283 @@
+"""A study that many use at once: leases, votes and annotators, beside the engine process that models it.
+
+The log is the truth here too: a lease is in it before it is lent, a vote before it is acknowledged. What an annotator
+is lent is a function of the log; the engine, in a process of its own (`studies.modelled`), only has to keep the stock
+filled, and may be slow, or gone for a while. Loads no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+from adapters.ledger import SqliteLedger
+from elicit.events import (
+    AnyBody,
+    Enrolled,
+    Event,
+    Leased,
+    Noted,
+    Paused,
+    Undone,
+    Voted,
+    Weighed,
+)
+from elicit.service import Answer, Progress, outcome_of
+from elicit.serving import (
+    Amendment,
+    AnnotatorRow,
+    Cast,
+    Enrolment,
+    ItemsPage,
+    Receipt,
+    RefusedError,
+    ServedCard,
+    StudyEvent,
+    Void,
+    Voided,
+    VotesPage,
+    Who,
+)
+from elicit.state import LiveVote, State
+from studies import spec as specs
+from studies.committing import Committer
+from studies.golds import golds_of
+from studies.leasing import Leasing
+from studies.pages import items_page, votes_page
+
+NOBODYS = ("people", "nobody")
+"""Names that mean something else in the log."""
+
+
+class Served(Leasing):
+    """`elicit.serving.ServedStudy` over a folder; between `begin` and `close` it is the study's only writer.
+
+    secret: what the tokens of leases are made with.
+    Raises BadInputError where the study cannot be opened for writing.
+    """
+
+    def __init__(self, folder: Path, secret: bytes) -> None:
+        from studies.study import Study
+
+        Study.open(folder).close()  # takes in an edited study.toml, and says what is wrong with it
+        self._ledger = SqliteLedger(folder, writable=True)
+        try:
+            state = State()
+            for event in self._ledger.read():
+                state.fold(event)
+            spec = specs.convert(state.spec)
+            golds = golds_of(folder, spec.serving.golds, state)
+        except BaseException:
+            self._ledger.close()
+            raise
+        super().__init__(folder, state, spec, golds, secret)
+        self._flying: dict[tuple[str, str], asyncio.Future[Receipt]] = {}
+        self._digests: dict[tuple[str, str], str] = {}
+        self._listeners: set[asyncio.Queue[Event]] = set()
+
+    def begin(self) -> None:
+        """Start the engine and the clock."""
+        self._commits = Committer(self._ledger, self.state, self._told)
+        self.views.begin(self._wanted, self._refresh)
+        self._clock = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        """Stop; everything is on disk already."""
+        self._clock.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._clock
+        await self.views.close()
+        await self._commits.close()
+        self._ledger.close()
+
+    # -- votes ------------------------------------------------------------------------------------------------
+
+    async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
+        """Record a vote, on disk before this returns; see `elicit.serving.ServedStudy`."""
+        place = (who.judge, key)
+        known = self.state.keys.get(place)
+        if (known.digest if known else self._digests.get(place, digest)) != digest:
+            raise RefusedError(
+                422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
+            )
+        if known:
+            return Receipt(known.vote, cast.lease, known.time, known.votes)
+        if place in self._flying:
+            return await asyncio.shield(self._flying[place])
+        held = self._held(who, cast.lease)
+        if not hmac.compare_digest(cast.token, self._token(cast.lease)):
+            raise RefusedError(404, "there is no such lease; ask for another")
+        if cast.lease in self._voting or (held.over and not (held.over == "expired" and self.spec.serving.late)):
+            raise RefusedError(409, f"this lease is over ({held.over or 'being voted on'}); the vote was not counted")
+        try:
+            outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
+        except ValueError as error:
+            raise RefusedError(
+                422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
+            ) from error
+        self._seen[who.judge] = time.monotonic()
+        self._voting.add(cast.lease)
+        self._digests[place] = digest
+        self._flying[place] = asyncio.ensure_future(
+            self._record(
+                Voted(
+                    held.query,
+                    outcome,
+                    who.judge,
+                    cast.seconds,
+                    cast.reasons,
+                    cast.note,
+                    lease=cast.lease,
+                    shown=held.shown,
+                    key=key,
+                    digest=digest,
+                )
+            )
+        )
+        return await asyncio.shield(self._flying[place])
+
+    async def _record(self, voted: Voted) -> Receipt:
+        try:
+            await self._commits.commit(voted)
+        finally:
+            self._voting.discard(voted.lease)
+            del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
+        known = self.state.keys[voted.judge, voted.key]
+        return Receipt(known.vote, voted.lease, known.time, known.votes)
+
+    async def void(self, who: Who, vote: int, void: Void) -> Voided:
+        """Let a vote count no more; with `again`, its query is lent to its judge once more."""
+        async with self._locks[self._vote(who, vote)[1]]:
+            live, judge = self._vote(who, vote)
+            if live is None:
+                raise RefusedError(409, f"vote {vote} was taken back before")
+            bodies: list[AnyBody] = [Undone(vote, judge, "" if judge == who.judge else who.judge, void.why)]
+            lease = secrets.token_hex(12)
+            if void.again:
+                bodies.append(Leased(live.query, judge, lease, live.shown, self.spec.serving.lease))
+            await self._commits.commit(*bodies)
+            return Voided(vote, self._lease(lease, self.state.given.get(judge, 0) + 1) if void.again else None)
+
+    async def note(self, who: Who, vote: int, note: str) -> None:
+        """Attach a note to a vote; it replaces the one before."""
+        live, _ = self._vote(who, vote)
+        if live is None:
+            raise RefusedError(409, f"vote {vote} was taken back")
+        await self._commits.commit(Noted(live.query, live.vote.judge, note))
+
+    async def votes(self, who: Who, after: int | None, limit: int) -> VotesPage:
+        """Votes, newest first, those taken back among them: an admin's page has everybody's."""
+        return votes_page(self.state, None if who.scope == "admin" else who.judge, after, limit)
+
+    def _vote(self, who: Who, vote: int) -> tuple[LiveVote | None, str]:
+        """The live vote of that number (None: it was taken back), if this one may touch it, and its judge."""
+        for votes in (self.state.votes, self.state.undone):
+            for live in reversed(votes):
+                if live.seq == vote and (who.scope == "admin" or live.vote.judge == who.judge):
+                    return (live if votes is self.state.votes else None), live.vote.judge
+        raise RefusedError(404, f"there is no vote {vote} of yours")
+
+    # -- whoever runs the study -------------------------------------------------------------------------------
+
+    async def card(self, who: Who) -> ServedCard:
+        """What a voter is told before the first query."""
+        spec = self.spec
+        return ServedCard(
+            study=self.id,
+            title=spec.title,
+            goal=spec.goal,
+            question=spec.question,
+            guidelines=spec.guidelines,
+            guidelines_html="",
+            reasons=spec.reasons,
+            items=len(self.state.items),
+            paused=self.state.paused,
+            deadline=spec.serving.deadline,
+            judge=who.judge,
+            scope=who.scope,
+        )
+
+    async def progress(self, who: Who) -> Progress:
+        """The voter's own work and how much is left."""
+        return self._progress(who.judge)
+
+    async def items(self, after: int, limit: int) -> ItemsPage:
+        """A page of the items, in their order."""
+        return items_page(self.state, after, limit)
+
+    async def pause(self, who: Who, paused: bool) -> ServedCard:
+        """Lend no queries, or go on. Votes on what is lent are taken all the same."""
+        if paused != self.state.paused:
+            await self._commits.commit(Paused(paused, who.judge))
+        return await self.card(who)
+
+    async def enrol(self, who: Who, enrolment: Enrolment) -> None:
+        """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
+        name, state = enrolment.judge, self.state
+        known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
+        async with self._locks[""]:
+            if name.casefold() in {other.casefold() for other in known}:
+                raise RefusedError(409, f"the name {name!r} is taken in this study; choose another")
+            self._check_pools(enrolment.pools)
+            await self._commits.commit(Enrolled(name, enrolment.scope, enrolment.pools, enrolment.quota))
+
+    async def amend(self, who: Who, judge: str, amendment: Amendment) -> AnnotatorRow:
+        """Change what an annotator's votes weigh, its pools or its quota."""
+        old = self.state.enrolled.get(judge)
+        if old is None:
+            raise RefusedError(404, f"there is no annotator {judge!r}")
+        bodies: list[AnyBody] = []
+        if amendment.weight is not None:
+            bodies.append(Weighed(judge, amendment.weight, who.judge, amendment.why))
+        if amendment.pools is not None or amendment.quota is not None:
+            self._check_pools(amendment.pools or ())
+            pools = old.pools if amendment.pools is None else amendment.pools
+            bodies.append(Enrolled(judge, old.scope, pools, amendment.quota or old.quota))
+        if bodies:
+            await self._commits.commit(*bodies)
+        return next(row for row in await self.views.annotators() if row.judge == judge)
+
+    async def tail(self, since: int) -> AsyncIterator[StudyEvent]:
+        """The events after `since`, then each as it happens."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            for event in await self._commits.read(since):
+                since = event.seq
+                yield _without_texts(event)
+            while True:
+                event = await queue.get()
+                if event.seq > since:
+                    yield _without_texts(event)
+        finally:
+            self._listeners.discard(queue)
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _check_pools(self, pools: tuple[str, ...]) -> None:
+        known = {self.state.pool_of(a) for _, a, _ in self.state.pairs} - {""}
+        for pool in pools:
+            if pool not in known:
+                there = (
+                    f"known are: {', '.join(sorted(known))}" if known else "this study has none (`meta.pool` of pairs)"
+                )
+                raise RefusedError(422, f"there is no pool {pool!r}; {there}")
+
+    async def _refresh(self) -> None:
+        await self._commits.commit()
+
+    def _told(self, event: Event) -> None:
+        """Called with every event, after it is folded."""
+        self._follow(event)
+        for queue in self._listeners:
+            queue.put_nowait(event)
+
+
+def _without_texts(event: Event) -> StudyEvent:
+    kind = event.body.__struct_config__.tag
+    return StudyEvent(event.seq, event.time, str(kind), getattr(event.body, "judge", ""))
