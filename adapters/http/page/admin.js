@@ -1,9 +1,9 @@
 // The admin page: who runs the study, what is fetched when, and what its forms and buttons do. What it shows is in
 // panels.js.
 
-import { $, call, kept, make, opened, sentence, wait } from "./client.js";
+import { $, call, kept, make, opened, sentence } from "./client.js";
 import * as panels from "./panels.js";
-import { follow } from "./stream.js";
+import { follow, wait } from "./stream.js";
 
 const ADMIN = "elicit.admin";
 const EVENTS = 40;
@@ -23,17 +23,12 @@ const api = (method, rest, body) => call(method, rest ? path(rest) : path(), { t
 
 // Coming in
 
-async function enter(given, wanted) {
-  const cards = await call("GET", "/v1/studies", { token: given });
-  const card = cards.find((one) => one.study === wanted) ?? cards[0];
-  if (!card) throw new Error("This token opens no study.");
+async function enter(given) {
+  const [card] = await call("GET", "/v1/studies", { token: given });
   if (card.scope !== "admin") throw new Error("This token votes, and does not run the study. Open your own link to vote.");
   token = given;
   study = card.study;
-  kept.set(ADMIN, { token, study });
-  $("study").replaceChildren(...cards.map((one) => make("option", { value: one.study }, one.title || one.study)));
-  $("study").value = study;
-  $("which").hidden = cards.length < 2;
+  kept.set(ADMIN, token);
   $("login").hidden = true;
   $("page").hidden = $("tools").hidden = false;
   tell("");
@@ -42,8 +37,10 @@ async function enter(given, wanted) {
   following = new AbortController();
   log.length = 0;
   panels.exports($("exports"), download);
-  follow(path("events"), token, following.signal, happened, linked);
   watch(following.signal);
+  // From a little before now: the log may be long.
+  const since = await api("GET", "leaderboard?limit=1").then((page) => page.model_version - EVENTS, () => 0);
+  follow(path("events"), token, Math.max(0, since), following.signal, happened, linked);
 }
 
 function leave(why = "") {
@@ -51,10 +48,21 @@ function leave(why = "") {
   kept.set(ADMIN, null);
   token = "";
   $("login").hidden = false;
-  $("page").hidden = $("tools").hidden = $("which").hidden = true;
+  $("page").hidden = $("tools").hidden = true;
   $("live").textContent = "";
   tell(why);
   $("token").focus();
+}
+
+/** Coming in failed: the token is no good, or the server is away for a while. */
+async function refused(error, first) {
+  if (!error.passing) {
+    leave(sentence(error.message));
+    return;
+  }
+  tell(`${sentence(error.message)} This page tries again by itself.`);
+  await wait(error.after ?? 5);
+  enter(first).catch((again) => refused(again, first));
 }
 
 function tell(words) {
@@ -200,7 +208,7 @@ function submits(form, act) {
 
 submits($("login").querySelector("form"), async () => {
   const pasted = $("token").value.trim();
-  await enter(new URLSearchParams(pasted.split("#")[1] ?? "").get("token") ?? pasted, "");
+  await enter(new URLSearchParams(pasted.split("#")[1] ?? "").get("token") ?? pasted);
   $("token").value = "";
 });
 submits($("invite"), async () => {
@@ -237,14 +245,11 @@ async function download(table, format) {
 
 $("pause").onclick = () => trying(async () => draw.card(await api("PATCH", "", { paused: !$("pause").dataset.paused })));
 $("leave").onclick = () => leave("You have signed out.");
-$("study").onchange = () => trying(() => enter(token, $("study").value));
 addEventListener("resize", () => panels.resized());
 document.addEventListener("visibilitychange", () => {
   dirty = true;
 });
 
-const link = opened();
-const known = kept.get(ADMIN);
-if (link.token || known) {
-  enter(link.token ?? known.token, link.study ?? known?.study).catch((error) => leave(sentence(error.message)));
-} else $("token").focus();
+const first = opened().token ?? kept.get(ADMIN);
+if (first) enter(first).catch((error) => refused(error, first));
+else $("token").focus();

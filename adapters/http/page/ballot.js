@@ -3,7 +3,7 @@
 import { $, call, kept, make, plural, sentence } from "./client.js";
 import { markDifference } from "./difference.js";
 import { ACTS, VOTES, spoken } from "./keys.js";
-import { askNote, askReasons, fill, inSheet, tellLost } from "./sheets.js";
+import { ask, askNote, askReasons, fill, inSheet, tellLost } from "./sheets.js";
 
 const LINE = 64;
 const SIDES = ["left", "right"];
@@ -26,15 +26,15 @@ export class Ballot {
   #listening = new AbortController();
   problem = null;
 
-  constructor({ card, session, outbox, leases, pace, more, leave }) {
-    Object.assign(this, { card, session, outbox, leases, pace, more });
+  constructor(parts) {
+    Object.assign(this, parts);
+    const { card, pace } = this;
     const on = (target, event, act) => target.addEventListener(event, act, { signal: this.#listening.signal });
     on(document, "keydown", (event) => this.#key(event));
     on(document, "click", (event) => this.#click(event));
     on(window, "resize", () => this.#fit());
     on(panes, "scroll", () => this.#drawSides());
     for (const sheet of document.querySelectorAll("dialog")) on(sheet, "close", () => pace.painted(true));
-    on($("help"), "close", () => $("help").returnValue === "leave" && leave());
     $("single").checked = kept.get("elicit.single") ?? true;
     on($("single"), "change", () => kept.set("elicit.single", $("single").checked));
     document.querySelector("[data-do=guidelines]").hidden = !card.guidelines_html;
@@ -51,19 +51,15 @@ export class Ballot {
     for (const sheet of document.querySelectorAll("dialog[open]")) sheet.close();
   }
 
-  // -- Showing
+  // Showing
 
   /** Put the first lease on the screen, unless it is there. */
   show() {
     this.drawProgress();
     const lease = this.leases.first;
-    if (lease === this.#shown && !$("ballot").hidden) return;
-    if (lease?.lease === this.#shown?.lease && lease && !$("ballot").hidden) {
-      this.#shown = lease;
-      return;
-    }
+    const same = lease?.lease === this.#shown?.lease && !$("ballot").hidden;
     this.#shown = lease;
-    if (!lease) return;
+    if (!lease || same) return;
     $("notice").hidden = true;
     $("ballot").hidden = $("votes").hidden = false;
     $("context").hidden = !lease.context;
@@ -141,7 +137,7 @@ export class Ballot {
   }
 
   #drawSides() {
-    for (const button of $("flip").children) button.setAttribute("aria-pressed", button.dataset.side === this.#side);
+    for (const button of $("flip").children) button.ariaPressed = button.dataset.side === this.#side;
   }
 
   drawProgress() {
@@ -168,7 +164,7 @@ export class Ballot {
     $("said").replaceChildren(...parts.filter(Boolean));
   }
 
-  // -- Voting
+  // Voting
 
   #vote(key) {
     const [choice, strength = null] = VOTES[key];
@@ -178,7 +174,8 @@ export class Ballot {
       this.say("Too quick: this pair had only just appeared. Press again if you meant it.", true);
       return;
     }
-    if (this.leases.expired(lease)) {
+    // Without a connection nobody can say whether a late vote still counts: the server will.
+    if (this.leases.expired(lease) && !this.problem) {
       this.say("This pair was handed back while you were away. Asking for another …", true);
       this.more();
       return;
@@ -234,8 +231,10 @@ export class Ballot {
   }
 
   async #unsend({ cast }) {
-    if (!this.leases.putFirst(cast.lease)) await this.leases.fill();
-    this.leases.putFirst(cast.lease);
+    if (!this.leases.putBack(cast.lease)) {
+      await this.leases.fill();
+      this.leases.putBack(cast.lease);
+    }
     this.show();
     return cast;
   }
@@ -248,13 +247,10 @@ export class Ballot {
       const page = await call("GET", `/v1/studies/${study}/votes?limit=50${cursor && `&cursor=${cursor}`}`, { token });
       const last = page.votes.find((vote) => !vote.voided);
       if (last) {
-        const { lease } = await call("POST", `/v1/studies/${study}/votes/${last.vote}/void`, { token, body: { why: "undo", again: true } });
-        if (lease) {
-          this.outbox.reopen(lease.lease);
-          await this.leases.fill();
-          this.leases.putFirst(lease.lease);
-          this.show();
-        }
+        const body = { why: "undo", again: true };
+        const { lease } = await call("POST", `/v1/studies/${study}/votes/${last.vote}/void?html=true`, { token, body });
+        if (lease) this.leases.putFirst(lease);
+        this.show();
         return last;
       }
       cursor = page.next;
@@ -262,7 +258,7 @@ export class Ballot {
     return null;
   }
 
-  // -- Saying more
+  // Saying more
 
   reasons() {
     if (!this.card.reasons.length) {
@@ -292,18 +288,18 @@ export class Ballot {
   }
 
   help() {
-    $("help").showModal();
+    ask($("help"), this.leave);
   }
 
   showLost() {
     tellLost(this.outbox.lost, () => this.outbox.forgetLost());
   }
 
-  // -- Reading
+  // Reading
 
   diff() {
     this.#diff = !this.#diff;
-    document.querySelector("[data-do=diff]").setAttribute("aria-pressed", this.#diff);
+    document.querySelector("[data-do=diff]").ariaPressed = this.#diff;
     if (this.#shown) this.#draw();
     if (!this.#diff) this.say("Differences are not marked. d marks them.");
     else if (this.#alike) this.say("Differing words are bold and underlined.");
@@ -331,7 +327,7 @@ export class Ballot {
     for (const target of rightOnly ? [pane.right] : [pane.left, pane.right, panes]) target.scrollBy(0, by);
   }
 
-  // -- Keys and buttons
+  // Keys and buttons
 
   #click(event) {
     const button = event.target.closest("button");

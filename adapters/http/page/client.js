@@ -16,13 +16,9 @@ export class Problem extends Error {
   }
 }
 
-const AWAY = "The server does not answer";
-
-/** What an answer that is not 2xx says. */
 async function problem(answer) {
-  const told = await answer.json().catch(() => ({}));
+  const { detail } = await answer.json().catch(() => ({}));
   const after = Number.parseFloat(answer.headers.get("Retry-After"));
-  const detail = typeof told.detail === "string" && told.detail ? told.detail : told.title || answer.statusText;
   return new Problem(answer.status, detail || `The server answered ${answer.status}`, after >= 0 ? after : null);
 }
 
@@ -38,7 +34,7 @@ export async function call(method, path, { token, body, key, headers = {}, signa
     if (read) return await read(answer);
     return answer.status === 204 ? null : await answer.json();
   } catch (error) {
-    throw error instanceof Problem ? error : new Problem(0, AWAY);
+    throw error instanceof Problem ? error : new Problem(0, "The server does not answer");
   }
 }
 
@@ -81,8 +77,6 @@ export function freshKey() {
 }
 
 export const $ = (id) => document.getElementById(id);
-
-export const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 /** An element with attributes and children; text is text, never HTML. */
 export function make(tag, attributes = {}, ...children) {

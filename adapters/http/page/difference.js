@@ -12,7 +12,7 @@ export function difference(left, right) {
   const texts = [left, right];
   const words = texts.map((text) => Array.from(text.matchAll(WORD), (match) => ({ word: match[0], at: match.index })));
   const same = words.map((list) => new Uint8Array(list.length));
-  for (const [i, j, size] of withoutIslands(blocks(words), words)) {
+  for (const [i, j, size] of withoutIslands(match(...words.map((list) => list.map(({ word }) => word))), words)) {
     same[0].fill(1, i, i + size);
     same[1].fill(1, j, j + size);
   }
@@ -61,11 +61,6 @@ function wrap(element, marks) {
 
 const sum = (list) => list.reduce((total, one) => total + one, 0);
 
-function blocks(words) {
-  const [ours, theirs] = words.map((list) => list.map(({ word }) => word));
-  return work(ours, theirs) <= MOST_WORK ? match(ours, theirs) : [];
-}
-
 /** Drop equal runs no longer than the differences on both their sides: a shared "of the" in two sentences that say
  * different things would only make the marks hard to read. */
 function withoutIslands(found, words) {
@@ -92,6 +87,7 @@ function match(ours, theirs) {
     if (!places.has(word)) places.set(word, []);
     places.get(word).push(j);
   });
+  if (sum(ours.map((word) => places.get(word)?.length ?? 0)) > MOST_WORK) return [];
   const found = [];
   const open = [[0, ours.length, 0, theirs.length]];
   while (open.length) {
@@ -122,12 +118,6 @@ function match(ours, theirs) {
     else joined.push([i, j, size]);
   }
   return joined;
-}
-
-function work(ours, theirs) {
-  const counts = new Map();
-  for (const word of theirs) counts.set(word, (counts.get(word) ?? 0) + 1);
-  return ours.reduce((total, word) => total + (counts.get(word) ?? 0), 0);
 }
 
 /** The differing words as spans; neighbours become one with the blank between them. */

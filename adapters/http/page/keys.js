@@ -18,11 +18,8 @@ const STRENGTHS = { 1: "slightly better", 2: "clearly better", 3: "far better" }
 export const spoken = ({ choice, strength }) => CHOICES[choice] + (strength ? `, ${STRENGTHS[strength]}` : "");
 
 const SCALE = [
-  ["ArrowLeft", "Left is better", "Left is better"],
-  ["1", "far", "Left far better"], ["2", "clearly", "Left clearly better"], ["3", "slightly", "Left slightly better"],
-  ["4", "tie", "tie"],
-  ["5", "slightly", "Right slightly better"], ["6", "clearly", "Right clearly better"], ["7", "far", "Right far better"],
-  ["ArrowRight", "Right is better", "Right is better"],
+  ["ArrowLeft", "Left is better"], ["1", "far"], ["2", "clearly"], ["3", "slightly"], ["4", "tie"],
+  ["5", "slightly"], ["6", "clearly"], ["7", "far"], ["ArrowRight", "Right is better"],
 ];
 const MORE = [
   ["0", "both bad"], ["s", "skip"], ["u", "undo"], ["r", "reasons"], ["n", "note"], ["d", "differences"], ["z", "zoom"],
@@ -39,14 +36,16 @@ const HELP = [
 
 const cap = (key) => make("kbd", { "aria-hidden": "true" }, { ArrowLeft: "←", ArrowRight: "→" }[key] ?? key);
 
-function button(key, words, name, look) {
+function button(key, words, look) {
+  const [side, strength] = VOTES[key] ?? [];
+  const name = strength ? `${side} ${words} better` : null;
   const does = key in VOTES ? { "data-vote": key } : { "data-do": ACTS[key], "aria-pressed": key === "d" ? "true" : null };
   return make("button", { type: "button", class: look, "aria-label": name, "aria-keyshortcuts": key, ...does }, cap(key), ` ${words}`);
 }
 
-for (const [key, words, name] of SCALE) $("scale").append(button(key, words, name, VOTES[key].join(" ")));
-for (const [key, words] of MORE) $("more").append(button(key, words, null, "quiet"));
-$("tools").append(button("g", "Guidelines", null, "quiet"), button("?", "Help", null, "quiet"));
+for (const [key, words] of SCALE) $("scale").append(button(key, words, VOTES[key][0]));
+for (const [key, words] of MORE) $("more").append(button(key, words, "quiet"));
+$("tools").append(button("g", "Guidelines", "quiet"), button("?", "Help", "quiet"));
 for (const [keys, words] of HELP) {
   const caps = keys.split(" ").map((key) => make("kbd", {}, key));
   $("keys").append(make("div", {}, make("dt", {}, ...caps), make("dd", {}, words)));

@@ -48,16 +48,20 @@ export class Leases {
 
   async #fill() {
     const { study, token } = this.#session;
-    const n = Math.min(MOST, AHEAD + this.#outbox.waiting.length);
+    const n = Math.min(MOST, Math.max(AHEAD, this.open.length) + this.#outbox.waiting.length);
     const asked = Date.now();
     const answer = await call("POST", `/v1/studies/${study}/leases?html=true`, { token, body: { n } });
     const before = this.open.map((lease) => lease.lease);
     const place = (lease) => (before.includes(lease.lease) ? before.indexOf(lease.lease) : MOST);
-    this.open = answer.leases.filter((lease) => !this.#outbox.has(lease.lease)).sort((a, b) => place(a) - place(b));
-    for (const lease of this.open) {
+    for (const lease of answer.leases) {
       lease.until = asked + 1000 * lease.seconds;
       this.#seen.set(lease.lease, lease);
     }
+    // Of one that holds more than was asked for, the server does not tell all.
+    const told = new Set(answer.leases.map((lease) => lease.lease));
+    const untold = answer.leases.length < n ? [] : this.open.filter((lease) => !told.has(lease.lease) && !this.expired(lease));
+    const held = [...answer.leases, ...untold].filter((lease) => !this.#outbox.has(lease.lease));
+    this.open = held.sort((a, b) => place(a) - place(b));
     while (this.#seen.size > 2 * MOST) this.#seen.delete(this.#seen.keys().next().value);
     ({ progress: this.progress, why: this.why = "", retry_after: this.after = null } = answer);
     if (before.length && before[0] !== this.first?.lease) this.#onGone();
@@ -68,12 +72,17 @@ export class Leases {
     return this.open.shift();
   }
 
-  /** A query is open again: put it first. False where this page does not have its texts. */
-  putFirst(id) {
-    const lease = this.open.find((other) => other.lease === id) ?? this.#seen.get(id);
-    if (!lease) return false;
-    this.open = [lease, ...this.open.filter((other) => other.lease !== id)];
-    return true;
+  /** A query whose vote was not sent is open again; false where this page does not have its texts. */
+  putBack(id) {
+    const lease = this.#seen.get(id);
+    if (lease) this.putFirst(lease);
+    return Boolean(lease);
+  }
+
+  putFirst(lease) {
+    lease.until ??= Date.now() + 1000 * lease.seconds;
+    this.#seen.set(lease.lease, lease);
+    this.open = [lease, ...this.open.filter((other) => other.lease !== lease.lease)];
   }
 
   expired(lease) {

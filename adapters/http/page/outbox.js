@@ -70,13 +70,6 @@ export class Outbox {
     return entry;
   }
 
-  /** The query of a vote that was taken back at the server is open again. */
-  reopen(lease) {
-    const state = this.#state;
-    state.voted = state.voted.filter((other) => other !== lease);
-    this.#save(state);
-  }
-
   /** The person has read what could not be counted. */
   forgetLost() {
     this.#save({ ...this.#state, lost: [] });

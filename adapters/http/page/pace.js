@@ -11,7 +11,6 @@ export class Pace {
   #painted = now();
   #ballot = 0;
   #votes = [];
-  #known = [];
 
   /** A sign of life: the time since the last one counts, up to the longest gap. */
   touch() {
@@ -48,13 +47,8 @@ export class Pace {
     this.#votes.pop();
   }
 
-  /** Seconds of earlier votes, for the estimate alone. */
-  remember(seconds) {
-    this.#known = seconds;
-  }
-
   get #median() {
-    const times = [...this.#known, ...this.#votes].sort((a, b) => a - b);
+    const times = [...this.#votes].sort((a, b) => a - b);
     const middle = times.length >> 1;
     if (times.length < 3) return null;
     return times.length % 2 ? times[middle] : (times[middle - 1] + times[middle]) / 2;

@@ -7,7 +7,7 @@ const FIRST = 20;
 
 const logits = (value) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(2);
 const money = (value) => (value > 0 && value < 0.0001 ? "<0.0001" : value < 1 ? `${Number(value.toPrecision(3))}` : value.toLocaleString("en", { maximumFractionDigits: 2 }));
-const moment = (time) => make("time", { datetime: time }, time ? new Date(time).toLocaleString() : "–");
+const moment = (time) => make("time", { datetime: time }, time ? new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "–");
 const number = (value) => value.toLocaleString("en");
 
 /** Put in new content; what was open stays open, what had the focus keeps it. */
@@ -55,7 +55,7 @@ export function overview(view) {
   const least = Math.min(...leaders.map((row) => row.low));
   const most = Math.max(...leaders.map((row) => row.high));
   const columns = [
-    ["Item", (row) => [`${row.rank}. `, make("span", { class: "clip", dir: "auto", title: row.text.slice(0, 500) }, row.text.slice(0, 300) || row.item)]],
+    ["Item", (row) => make("span", { class: "clip", dir: "auto", title: row.text.slice(0, 500) }, `${row.rank}. `, row.text.slice(0, 300) || row.item)],
     ["90 % interval", (row) => interval(row.low, row.utility, row.high, least, most)],
     ["Utility", (row) => [logits(row.utility), make("small", {}, `${logits(row.low)} to ${logits(row.high)}`)], true],
     ["P(best)", (row) => [bar(row.p_best), percent(row.p_best)], true],
@@ -178,5 +178,5 @@ export function replayed(place, job) {
 }
 
 export function events(place, log) {
-  place.replaceChildren(...log.map((event) => make("li", {}, moment(event.time), make("span", {}, event.type.replaceAll("_", " ")), make("bdi", {}, event.judge ?? ""))));
+  place.replaceChildren(...log.map((event) => make("li", {}, make("time", { datetime: event.time }, new Date(event.time).toLocaleTimeString()), make("span", {}, event.type.replaceAll("_", " ")), make("bdi", {}, event.judge ?? ""))));
 }

@@ -10,10 +10,16 @@ export function fill(element, html, text) {
 }
 
 /** Open a sheet; `keep` when it is closed by its first button. */
-function ask(sheet, keep) {
+export function ask(sheet, keep) {
   sheet.returnValue = "";
   sheet.addEventListener("close", () => sheet.returnValue && keep(), { once: true });
   sheet.showModal();
+}
+
+/** Close a sheet at once for the next key, too: the browser would leave the focus in it for a moment. */
+function shut(sheet, value) {
+  sheet.close(value);
+  if (sheet.contains(document.activeElement)) document.activeElement.blur();
 }
 
 const boxes = () => [...$("boxes").querySelectorAll("input")];
@@ -51,9 +57,9 @@ export function inSheet(sheet, event) {
   else if (ticked) {
     ticked.checked = !ticked.checked;
     ticked.focus();
-  } else if (key === "Enter" && (at >= 0 || (event.target.id === "note-text" && !event.shiftKey))) sheet.close("keep");
-  else if (key === "r" && inputs.length) sheet.close("keep");
-  else if ({ guidelines: "g", help: "?", enough: "c" }[sheet.id] === key) sheet.close("");
+  } else if (key === "Enter" && (at >= 0 || (event.target.id === "note-text" && !event.shiftKey))) shut(sheet, "keep");
+  else if (key === "r" && inputs.length) shut(sheet, "keep");
+  else if ({ guidelines: "g", help: "?", enough: "c" }[sheet.id] === key) shut(sheet, "");
   else return;
   event.preventDefault();
 }

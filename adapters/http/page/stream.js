@@ -1,15 +1,16 @@
 // Server-sent events by fetch: EventSource cannot send a token.
 
-import { call, wait } from "./client.js";
+import { call } from "./client.js";
 
 const LONGEST_PAUSE = 30;
 
-/** Each event for ever, from now on; comes back by itself and misses none. `onLink(problem)`: null when connected. */
-export async function follow(path, token, signal, onEvent, onLink) {
-  let last = null;
+export const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+/** Each event after `last`, for ever; comes back by itself and misses none. `onLink(problem)`: null when connected. */
+export async function follow(path, token, last, signal, onEvent, onLink) {
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
-      const headers = { Accept: "text/event-stream", ...(last === null ? {} : { "Last-Event-ID": last }) };
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": last };
       const read = async (answer) => {
         onLink(null);
         failures = 0;

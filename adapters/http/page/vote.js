@@ -16,60 +16,53 @@ let session = null;
 let ballot = null;
 let timer = 0;
 
-// -- What stands there instead of a pair
+// What stands there instead of a pair
 
-/** Say what is the matter; `form`: the id of one to fill in, or buttons as [words, act]. */
-function notice(title, text, form = "", buttons = []) {
+/** Say what is the matter; under it buttons, [words, act] each. */
+function notice(title, text, buttons = []) {
   const news = $("notice").hidden || $("notice-title").textContent !== title;
   $("notice-title").textContent = title;
   $("notice-text").textContent = text;
-  for (const id of ["accept", "login"]) $(id).hidden = id !== form;
-  $("choices").replaceChildren(...buttons.map(([words, act]) => make("button", { type: "button", class: "main", click: act }, words)));
+  $("choices").replaceChildren(...buttons.map(([words, act]) => make("button", { class: "main", click: act }, words)));
   $("wrong").textContent = "";
   $("notice").hidden = false;
-  $("ballot").hidden = $("votes").hidden = true;
-  if (news) ($(form)?.querySelector("input") ?? $("notice-title")).focus();
+  $("ask").hidden = $("ballot").hidden = $("votes").hidden = true;
+  if (news) $("notice-title").focus();
 }
 
-/** Try; what the server refuses is said below the form. */
-async function trying(form, act) {
-  const button = form.querySelector("button");
-  button.disabled = true;
-  $("wrong").textContent = "";
-  try {
-    await act();
-  } catch (error) {
-    $("wrong").textContent = sentence(error.message);
-  }
-  button.disabled = false;
+/** Ask for one thing; what the server says against it is told below. */
+function askFor(asked, hint, secret, act) {
+  const input = $("answer");
+  $("asked").textContent = asked;
+  $("hint").textContent = hint;
+  Object.assign(input, { value: "", type: secret ? "password" : "text", autocomplete: secret ? "current-password" : "username" });
+  $("ask").hidden = false;
+  input.focus();
+  $("ask").onsubmit = async (event) => {
+    event.preventDefault();
+    $("wrong").textContent = "";
+    input.readOnly = true;
+    await act(input.value.trim()).catch((error) => {
+      $("wrong").textContent = sentence(error.message);
+    });
+    input.readOnly = false;
+  };
 }
 
 function askForToken(why) {
-  notice("Welcome", why, "login");
-  $("login").onsubmit = (event) => {
-    event.preventDefault();
-    trying($("login"), async () => {
-      const pasted = $("token").value.trim();
-      const found = new URLSearchParams(pasted.split("#")[1] ?? "");
-      const token = found.get("token") ?? pasted;
-      await enter(token, found.get("study") ?? "");
-      $("token").value = "";
-    });
-  };
+  notice("Welcome", why);
+  // Whoever pastes the whole link means its token.
+  askFor("Your token", "It is part of your link.", true, (pasted) => enter(/[#&]token=([^&]+)/.exec(pasted)?.[1] ?? pasted));
 }
 
-function askForName(study, invite) {
-  notice("Welcome", "You are invited to compare pairs: two texts at a time, and you say which is better.", "accept");
-  $("accept").onsubmit = (event) => {
-    event.preventDefault();
-    trying($("accept"), async () => {
-      const body = { judge: $("name").value.trim().replace(/\s+/g, " ") };
-      const admitted = await call("POST", `/v1/invites/${encodeURIComponent(invite)}/accept`, { body });
-      // Kept at once: an invite may be good for one acceptance only.
-      kept.set(SESSION, { token: admitted.token, study: admitted.study || study });
-      await enter(admitted.token, admitted.study || study);
-    });
-  };
+function askForName(invite) {
+  notice("Welcome", "You are invited to compare pairs: two texts at a time, and you say which is better.");
+  askFor("Your name in this study", "Letters, digits, . @ + - _ and single spaces. Whoever runs the study sees it.", false, async (judge) => {
+    const { token } = await call("POST", `/v1/invites/${encodeURIComponent(invite)}/accept`, { body: { judge } });
+    // Kept at once: an invite may be good for one acceptance only.
+    kept.set(SESSION, { token });
+    await enter(token);
+  });
 }
 
 function leave() {
@@ -80,23 +73,13 @@ function leave() {
   askForToken("You have signed out. Open your link again, or paste your token.");
 }
 
-// -- Coming in
+// Coming in
 
 /** Open the study that a token opens. Throws Problem. */
-async function enter(token, study) {
-  if (!study) {
-    const cards = await call("GET", "/v1/studies", { token });
-    if (cards.length > 1) {
-      const open = (card) => enter(token, card.study).catch((error) => failed(error, token, card.study));
-      notice("Which study?", "Your token opens several.", "", cards.map((card) => [card.title || card.study, () => open(card)]));
-      return;
-    }
-    if (!cards.length) throw new Error("This token opens no study.");
-    study = cards[0].study;
-  }
-  const card = await call("GET", `/v1/studies/${encodeURIComponent(study)}`, { token });
+async function enter(token) {
+  const [card] = await call("GET", "/v1/studies", { token });
   if (card.scope === "admin") {
-    notice("This token runs the study", "Votes are given with a token of one's own. The admin page makes them.", "", [
+    notice("This token runs the study", "Votes are given with a token of one's own. The admin page makes them.", [
       ["Open the admin page", () => location.assign(`/admin#token=${encodeURIComponent(token)}`)],
     ]);
     return;
@@ -107,12 +90,12 @@ async function enter(token, study) {
   open(card);
 }
 
-function failed(error, token, study) {
+function failed(error, token) {
   if (error.status === 401) {
     askForToken("Your link or token is no longer valid. Ask whoever runs the study for a new one, and paste it here.");
   } else if (error.passing) {
     notice("The server does not answer", "This page tries again by itself. Votes you gave are kept in this browser.");
-    timer = setTimeout(() => enter(token, study).catch((again) => failed(again, token, study)), 1000 * (error.after ?? 5));
+    timer = setTimeout(() => enter(token).catch((again) => failed(again, token)), 1000 * (error.after ?? 5));
   } else {
     askForToken(sentence(error.message));
   }
@@ -132,7 +115,6 @@ function open(card) {
   tabs.postMessage({ voting: me, as: `${session.study} ${session.judge}` });
   drawNet();
   outbox.send();
-  remember();
   more();
 }
 
@@ -143,14 +125,7 @@ function close() {
   drawNet();
 }
 
-async function remember() {
-  const { study, token } = session;
-  const page = await call("GET", `/v1/studies/${study}/votes?limit=30`, { token }).catch(() => ({ votes: [] }));
-  pace.remember(page.votes.filter((vote) => !vote.voided && vote.seconds != null).map((vote) => vote.seconds));
-  ballot?.drawProgress();
-}
-
-// -- The next pair, or why there is none
+// The next pair, or why there is none
 
 /** Ask for leases until there are enough, and show what there is; goes on by itself. */
 async function more() {
@@ -167,7 +142,7 @@ async function more() {
   drawNet();
   if (problem?.status === 401) {
     close();
-    failed(problem, "", "");
+    failed(problem, "");
     return;
   }
   const { leases } = asking;
@@ -176,43 +151,41 @@ async function more() {
   if (problem || leases.low) timer = setTimeout(more, 1000 * Math.max(1, problem ? problem.after ?? 5 : leases.after ?? SLOW));
 }
 
-function resting(leases, problem) {
+function resting({ progress, why, after }, problem) {
   const goesOn = "This page goes on by itself.";
-  if (problem?.passing) notice("No connection", `${sentence(problem.message)} Votes you gave are kept in this browser and will be sent. ${goesOn}`);
-  else if (problem) notice("Nothing to vote on", `${sentence(problem.message)} ${goesOn}`);
-  else notice("Nothing to compare now", `${sentence(leases.why) || "There is no pair for you."} ${leases.after === null ? "" : goesOn} Thank you for your votes.`);
-  const undo = [["Undo my last vote", () => ballot?.undo()]];
-  $("choices").replaceChildren(...(leases.progress?.mine ? undo : []).map(([words, act]) => make("button", { type: "button", class: "quiet", click: act }, words)));
+  const buttons = progress?.mine ? [["Undo my last vote", () => ballot?.undo()]] : [];
+  if (problem?.passing) notice("No connection", `${sentence(problem.message)} Your votes are kept in this browser and will be sent. ${goesOn}`);
+  else if (problem) notice("Nothing to vote on", `${sentence(problem.message)} ${goesOn}`, buttons);
+  else notice("Nothing to compare now", `${sentence(why) || "There is no pair for you."} ${after === null ? "" : goesOn}`, buttons);
 }
 
 /** What is not at the server yet, in words. */
 function drawNet() {
-  const said = [];
   const outbox = ballot?.outbox;
   const waiting = outbox?.waiting.length ?? 0;
-  const problem = outbox?.problem ?? ballot?.problem;
-  if (problem) {
-    const why = problem.status === 0 ? (navigator.onLine ? "The server does not answer" : "You are offline") : problem.message;
-    const votes = waiting ? `${plural(waiting, "vote")} ${waiting === 1 ? "is" : "are"} kept in this browser and will be sent.` : "You can go on for a few pairs.";
-    said.push(`${sentence(why)} ${votes}`);
-  } else if (waiting > 3) said.push(`${plural(waiting, "vote")} on the way.`);
-  if (outbox?.fleeting) said.push("This browser stores nothing: stay on this page until your votes are sent.");
   const lost = outbox?.lost.length ?? 0;
-  const button = lost && make("button", { type: "button", click: () => ballot.showLost() }, `${plural(lost, "vote")} could not be counted`);
+  const problem = outbox?.problem ?? ballot?.problem;
+  const said = [];
+  if (problem) {
+    said.push(problem.status || navigator.onLine ? sentence(problem.message) : "You are offline.");
+    if (waiting) said.push(`${plural(waiting, "vote")} ${waiting === 1 ? "is" : "are"} kept in this browser and will be sent.`);
+  }
+  if (outbox?.fleeting) said.push("This browser stores nothing: stay on this page until your votes are sent.");
   const words = said.join(" ");
   // Said again only when it changed, or a reader would hear it at every try.
   if ($("net").dataset.said === words + lost) return;
   $("net").dataset.said = words + lost;
-  $("net").replaceChildren(words, ...(button ? [button] : []));
+  $("net").replaceChildren(words);
+  if (lost) $("net").append(make("button", { click: () => ballot.showLost() }, `${plural(lost, "vote")} could not be counted`));
 }
 
 // One tab votes at a time, the one opened last; else the same pair could be voted on in two of them.
 tabs.onmessage = ({ data }) => {
   if (!ballot || data.voting === me || data.as !== `${session.study} ${session.judge}`) return;
-  const { token, study } = session;
+  const { token } = session;
   close();
-  notice("Voting goes on in another tab", "This tab rests, so that no pair is voted on twice.", "", [
-    ["Vote in this tab instead", () => enter(token, study).catch((error) => failed(error, token, study))],
+  notice("Voting goes on in another tab", "This tab rests, so that no pair is voted on twice.", [
+    ["Vote in this tab instead", () => enter(token).catch((error) => failed(error, token))],
   ]);
 };
 
@@ -229,8 +202,8 @@ document.addEventListener("visibilitychange", () => {
 
 const link = opened();
 const known = kept.get(SESSION);
-if (link.invite) askForName(link.study ?? "", link.invite);
+if (link.invite) askForName(link.invite);
 else if (link.token || known) {
-  const { token, study = "" } = link.token ? link : known;
-  enter(token, study).catch((error) => failed(error, token, study));
+  const { token } = link.token ? link : known;
+  enter(token).catch((error) => failed(error, token));
 } else askForToken("To vote, open the link you were given, or paste the token that is part of it.");
