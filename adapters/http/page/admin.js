@@ -16,6 +16,7 @@ let token = "";
 let study = "";
 let following = new AbortController();
 let dirty = true;
+let hurry = false;
 const log = [];
 
 const path = (...rest) => ["/v1/studies", encodeURIComponent(study), ...rest].join("/");
@@ -78,7 +79,7 @@ async function trying(act) {
     if (error.status === 401) leave("This token is no longer valid.");
     else tell(sentence(error.message));
   }
-  dirty = true;
+  dirty = hurry = true;
 }
 
 // What is shown, and when it is looked at again
@@ -110,7 +111,8 @@ async function watch(signal) {
   for (let round = 0; !signal.aborted; round += 1) {
     if (dirty || round % ANYWAY === 0) for (const name of Object.keys(look)) due[name] = true;
     dirty = false;
-    const now = Object.keys(look).filter((name) => due[name] && round % look[name][0] === 0 && !document.hidden);
+    const now = Object.keys(look).filter((name) => due[name] && (hurry || round % look[name][0] === 0) && !document.hidden);
+    hurry = false;
     await Promise.all(now.map(async (name) => {
       due[name] = false;
       try {

@@ -191,8 +191,9 @@ export class Ballot {
     this.more();
   }
 
-  saved(entry, receipt) {
-    if (!this.outbox.waiting.length) this.say(`Saved vote ${entry.number}: ${spoken(entry.cast)}. u takes it back.`);
+  saved({ number, cast }, receipt) {
+    const given = `${number}: ${spoken(cast)}.`;
+    if ($("said").textContent.endsWith(`${given} Saving …`)) this.say(`Saved vote ${given} u takes it back.`);
     if (this.leases.progress) this.leases.progress.mine = receipt.votes;
   }
 
@@ -341,7 +342,8 @@ export class Ballot {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     const sheet = document.querySelector("dialog[open]");
     if (sheet) inSheet(sheet, event);
-    else if (!event.target.closest("input, textarea, select") && this.#act(event)) event.preventDefault();
+    // For a moment the focus stays in a sheet that was closed, where nobody can write.
+    else if (!event.target.closest("input, textarea")?.offsetParent && this.#act(event)) event.preventDefault();
   }
 
   /** What a key does; whether it did something. */

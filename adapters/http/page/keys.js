@@ -1,4 +1,4 @@
-// The keys, the buttons that do the same, and the words for both.
+// The keys, the buttons for them, and their words.
 
 import { $, make } from "./client.js";
 

@@ -88,7 +88,7 @@ export function annotators(rows, { weigh, renew }) {
     ["Accuracy", (row) => (row.accuracy === null ? "–" : [percent(row.accuracy), make("small", {}, `${percent(row.low)} to ${percent(row.high)}`)]), true],
     ["Last vote", (row) => moment(row.last)],
     ["Checks", (row) => [state(row), findings(row)]],
-    ["", (row) => make("div", { class: "act" }, act(row, row.weight > 0 ? "Quarantine" : "Restore", weigh), act(row, "New link", renew))],
+    ["Change", (row) => make("div", { class: "act" }, act(row, row.weight > 0 ? "Quarantine" : "Restore", weigh), act(row, "New link", renew))],
   ];
   const act = (row, words, does) => make("button", { type: "button", "data-keep": `${words} ${row.judge}`, "aria-label": `${words}: ${row.judge}`, click: () => does(row) }, words);
   redraw($("annotators"), rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link below."));

@@ -16,12 +16,6 @@ export function ask(sheet, keep) {
   sheet.showModal();
 }
 
-/** Close a sheet at once for the next key, too: the browser would leave the focus in it for a moment. */
-function shut(sheet, value) {
-  sheet.close(value);
-  if (sheet.contains(document.activeElement)) document.activeElement.blur();
-}
-
 const boxes = () => [...$("boxes").querySelectorAll("input")];
 
 export function askReasons(reasons, chosen, keep) {
@@ -57,9 +51,9 @@ export function inSheet(sheet, event) {
   else if (ticked) {
     ticked.checked = !ticked.checked;
     ticked.focus();
-  } else if (key === "Enter" && (at >= 0 || (event.target.id === "note-text" && !event.shiftKey))) shut(sheet, "keep");
-  else if (key === "r" && inputs.length) shut(sheet, "keep");
-  else if ({ guidelines: "g", help: "?", enough: "c" }[sheet.id] === key) shut(sheet, "");
+  } else if (key === "Enter" && (at >= 0 || (event.target.id === "note-text" && !event.shiftKey))) sheet.close("keep");
+  else if (key === "r" && inputs.length) sheet.close("keep");
+  else if ({ guidelines: "g", help: "?", enough: "c" }[sheet.id] === key) sheet.close("");
   else return;
   event.preventDefault();
 }
