@@ -110,7 +110,9 @@ class RemoteService:
         if why := self._over or self._away:
             return Turn(None, replace(progress, why=why), notice, None if self._over else 2.0)
         if not holding.asked:
-            return Turn(None, replace(progress, why=f"{self._address.server} has not answered yet"), notice, 1.0)
+            return Turn(
+                None, replace(progress, why=f"the server {self._address.server} has not answered yet"), notice, 1.0
+            )
         again = None if holding.ask_at == inf else min(max(1.0, holding.ask_at - now()), ASK_AGAIN)
         return Turn(None, replace(progress, why=holding.why or progress.why), notice, again)
 
@@ -345,11 +347,13 @@ def _refusal(error: Exception, address: Address) -> str:
     server, study = address
     status = error.status if isinstance(error, RefusedError) else 0
     if status == 401:
-        return f"{server} does not take this token any more, or never did; ask who runs the study for a new one"
+        return (
+            f"the server {server} does not take this token any more, or never did; ask who runs the study for a new one"
+        )
     if status == 403:
-        return f"{server} does not let this token into {study} ({str(error).rstrip('.')}); check the address"
+        return f"the server {server} does not let this token into {study} ({str(error).rstrip('.')}); check the address"
     if status == 404:
-        return f"{server} has no study {study} for this token; check the address"
+        return f"the server {server} has no study {study} for this token; check the address"
     return str(error).rstrip(".")
 
 
