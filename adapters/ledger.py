@@ -32,14 +32,15 @@ LIVE = (FILE, BOOK)
 class SqliteLedger:
     """The event log of the study in `folder`.
 
-    writable: become the study's only writer until `close`; else read what is there.
+    writable: become the study's only writer until `close`; else read what is there. beside: write beside the only
+    writer, as a process may that it started.
     Raises BadInputError where another process writes, the file is no study log, or a newer release wrote it.
     """
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
+    def __init__(self, folder: Path, *, writable: bool, beside: bool = False) -> None:
         self._path = folder / FILE
         self._lock: FileLock | None = None
-        if writable:
+        if writable and not beside:
             self._lock = _locked(folder)
         elif not self._path.exists():
             raise BadInputError(f"{folder} has no {FILE}; make a study with 'elicit init'")
@@ -74,7 +75,7 @@ class SqliteLedger:
         self._db.execute("PRAGMA secure_delete = ON")
         if "events" not in self._db.table_names():
             self._db.table("events").create({"seq": int, "time": str, "type": str, "body": str}, pk="seq")
-            self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+        self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def append(self, bodies: Sequence[AnyBody]) -> list[Event]:
         """Append events in one transaction; they are on disk when this returns.

@@ -194,16 +194,25 @@ class Engine:
         if not -len(self.votes) <= index < len(self.votes):
             raise BadInputError(f"there is no vote {index} to take back among {len(self.votes)} votes")
         index = range(len(self.votes))[index]
-        vote, later = self.votes[index], self.votes[index + 1 :]
-        back = len(self.votes) - index
-        if back <= len(self._past):
-            self.posterior, self._past = self._past[-back], self._past[:-back]
-            self.votes = self.votes[:index]
-        else:
-            later = self.votes[:index] + later
-            self.posterior, self._past, self.votes = self._prior, (), ()
-        self.learn(later)
+        vote = self.votes[index]
+        self.follow([*self.votes[:index], *self.votes[index + 1 :]])
         return vote
+
+    def follow(self, votes: Sequence[Vote], most: int | None = None) -> None:
+        """Hold exactly these votes, as if they alone had come in this order; of what is to be learnt for it, at most so
+        many now. Only what differs is learnt again, as far as the beliefs before it are remembered.
+
+        Raises BadInputError for rows that do not exist.
+        """
+        both = zip(self.votes, votes, strict=False)
+        same = next((i for i, (had, now) in enumerate(both) if had != now), min(len(self.votes), len(votes)))
+        back = len(self.votes) - same
+        if back > len(self._past):
+            self.posterior, self._past, self.votes = self._prior, (), ()
+        elif back:
+            self.posterior, self._past = self._past[-back], self._past[:-back]
+            self.votes = self.votes[:same]
+        self.learn(votes[len(self.votes) :][:most])
 
     def fork(self) -> Engine:
         """A second engine in the same state; what one learns the other does not. Cheap: beliefs are immutable."""

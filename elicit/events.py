@@ -1,29 +1,29 @@
-"""The log's events and their fold: the append-only log is the truth, everything else is computed from it.
+"""The log's events: the append-only log is the truth, everything else is computed from it.
 
-An event is an envelope (`seq`, `time`) around a body; the bodies are a tagged union. `fold` turns events into the
-study's state and is the only place that knows what an event means.
+An event is an envelope (`seq`, `time`) around a body; the bodies are a tagged union. `elicit.state` folds them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
-from elicit.types import BadInputError, Item, Outcome, Query, Verdict, Vote
+from elicit.types import Item, Outcome, Query, Shown, Verdict
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the log's format; a newer one is refused."""
 
 ENGINE = "3"
 """Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
 
 
-ANTICIPATED = 16
-"""Waiting queries whose answers a selector counts on."""
 JOINED = " + "
 """Between the names of the judges that made a vote together."""
+STOCK, CHECK = "(stock)", "(check)"
+"""In place of a judge: queries kept ready for whoever comes, and those that check an annotator."""
+GOLD, REPEAT = "gold", "repeat"
+"""In place of a selector: a pair whose answer is known, and one the annotator has answered, sides swapped."""
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
@@ -64,11 +64,63 @@ class EngineChanged(Body, frozen=True, tag="engine_changed"):
 
 
 class Asked(Body, frozen=True, tag="asked"):
-    """A query was chosen for a judge. `folded`: seq of the last vote or undo the deciding posterior had seen."""
+    """A query was chosen for a judge. `folded`: seq of the last vote or undo the deciding posterior had seen.
+
+    Queries for the stock come `batch` at once, of one pool where the study has pools, and wait for `wanted` votes each;
+    `seen` is the last event that was known when they were chosen.
+    """
 
     query: Query
     judge: str
     folded: int
+    wanted: int = 1
+    seen: int = 0
+    batch: int = 0
+    pool: str = ""
+
+
+class Enrolled(Body, frozen=True, tag="enrolled"):
+    """An annotator, or a script that judges, joined, or what is agreed with it changed. pools: the only ones it is
+    given queries of; empty: all. quota: votes at most."""
+
+    judge: str
+    scope: Literal["annotator", "judge", "admin"] = "annotator"
+    pools: tuple[str, ...] = ()
+    quota: int | None = None
+
+
+class Leased(Body, frozen=True, tag="leased"):
+    """A query was lent to a judge for so many seconds, in the order it is shown to this one."""
+
+    query: int
+    judge: str
+    lease: str
+    shown: Shown
+    seconds: float
+
+
+class Returned(Body, frozen=True, tag="returned"):
+    """A lease ended without a vote."""
+
+    lease: str
+    why: Literal["released", "expired", "voided"]
+
+
+class Weighed(Body, frozen=True, tag="weighed"):
+    """From here on a judge's votes, the earlier ones too, count this much: 0 is quarantined. by: a check's name, or
+    who decided."""
+
+    judge: str
+    weight: float
+    by: str = ""
+    why: str = ""
+
+
+class Paused(Body, frozen=True, tag="paused"):
+    """No queries are lent any more, or again."""
+
+    paused: bool
+    by: str = ""
 
 
 class Consulted(Body, frozen=True, tag="consulted"):
@@ -108,7 +160,10 @@ class Handed(Body, frozen=True, tag="handed"):
 
 class Voted(Body, frozen=True, tag="voted"):
     """A judge answered the query with that seq. `seconds` is active time. `raw` is what a machine's label is made of,
-    or a failure."""
+    or a failure.
+
+    On a leased query: the lease, how it was shown, and the sender's key with a digest of what was sent under it.
+    """
 
     query: int
     outcome: Outcome
@@ -117,13 +172,20 @@ class Voted(Body, frozen=True, tag="voted"):
     reasons: tuple[str, ...] = ()
     note: str = ""
     raw: dict[str, Any] | None = None
+    lease: str = ""
+    shown: Shown | None = None
+    key: str = ""
+    digest: str = ""
 
 
 class Undone(Body, frozen=True, tag="undone"):
-    """The vote with that seq was taken back by its judge; its query is open again."""
+    """The vote with that seq, of that judge, counts no more; its query is open again. by: who took it back, empty: the
+    judge."""
 
     vote: int
     judge: str
+    by: str = ""
+    why: str = ""
 
 
 class Noted(Body, frozen=True, tag="noted"):
@@ -154,6 +216,11 @@ AnyBody = (
     | Undone
     | Noted
     | Forgotten
+    | Enrolled
+    | Leased
+    | Returned
+    | Weighed
+    | Paused
 )
 
 
@@ -163,121 +230,3 @@ class Event(msgspec.Struct, frozen=True):
     seq: int
     time: str
     body: AnyBody
-
-
-@dataclass(frozen=True)
-class LiveVote:
-    """A vote that counts, with its places in the log; raw: see `Voted`."""
-
-    seq: int
-    query: int
-    time: str
-    vote: Vote
-    raw: dict[str, Any] | None = None
-
-
-@dataclass
-class State:
-    """What the log says now.
-
-    `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
-    back; `folded` is the seq of the last vote or undo. `consulted` holds what machine judges said of a query, `routed`
-    where the router sent it, `waiting` the queries that wait for a person.
-    """
-
-    spec: dict[str, Any] = field(default_factory=dict)
-    engine: str = ""
-    items: list[Item] = field(default_factory=list)
-    pairs: list[tuple[str, int, int]] = field(default_factory=list)
-    asked: dict[int, Asked] = field(default_factory=dict)
-    votes: list[LiveVote] = field(default_factory=list)
-    undone: list[LiveVote] = field(default_factory=list)
-    open: dict[str, int] = field(default_factory=dict)
-    consulted: dict[int, list[Consulted]] = field(default_factory=dict)
-    routed: dict[int, list[Routed]] = field(default_factory=dict)
-    waiting: list[int] = field(default_factory=list)
-    notes: dict[tuple[int, str], str] = field(default_factory=dict)
-    folded: int = 0
-    seq: int = 0
-    created: str = ""
-
-    def fold(self, event: Event) -> State:
-        """Take in the next event, and return self.
-
-        Raises BadInputError where the log has a gap or refers to what is not in it.
-        """
-        if event.seq != self.seq + 1:
-            raise BadInputError(f"the log jumps from event {self.seq} to {event.seq}; restore study.db from a backup")
-        self.seq = event.seq
-        match event.body:
-            case Created(schema=schema, engine=engine, spec=spec):
-                if schema > SCHEMA:
-                    raise BadInputError(
-                        f"this study was written by a newer release (format {schema}, this one reads up to {SCHEMA}); "
-                        "upgrade elicit to open it"
-                    )
-                self.spec, self.engine, self.created = spec, engine, event.time
-            case ItemsAdded(items=items):
-                self.items.extend(items)
-            case PairsAdded(pairs=pairs):
-                self.pairs.extend(pairs)
-            case SpecChanged(spec=spec):
-                self.spec = spec
-            case EngineChanged(engine=engine):
-                self.engine = engine
-            case Asked() as asked:
-                self.asked[event.seq] = asked
-                self.open[asked.judge] = event.seq
-            case Consulted() as consulted:
-                self.consulted.setdefault(consulted.query, []).append(consulted)
-            case Routed(query=query, to=to) as routed:
-                self.routed.setdefault(query, []).append(routed)
-                self.open = {judge: q for judge, q in self.open.items() if q != query}
-                if to != "nobody":
-                    self.waiting.append(query)
-            case Handed(query=query, judge=judge):
-                self.waiting.remove(query)
-                self.open[judge] = query
-            case Voted() as voted:
-                self._voted(event, voted)
-            case Undone(vote=seq, judge=judge):
-                index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
-                if index is None:
-                    raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
-                taken = self.votes.pop(index)
-                self.undone.append(taken)
-                if (held := self.open.get(judge)) in self.routed and held != taken.query:
-                    self.waiting.insert(0, held)  # what the router gave to people must not be lost for another query
-                self.open[judge] = taken.query
-                self.folded = event.seq
-            case Noted(query=query, judge=judge, text=text):
-                self.notes[query, judge] = text
-            case Forgotten():
-                pass
-        return self
-
-    def _voted(self, event: Event, voted: Voted) -> None:
-        if voted.query not in self.asked:
-            raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
-        query = self.asked[voted.query].query
-        vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
-        self.votes.append(LiveVote(event.seq, voted.query, event.time, vote, voted.raw))
-        self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
-        self.waiting = [query for query in self.waiting if query != voted.query]
-        self.folded = event.seq
-
-    def note_of(self, live: LiveVote) -> str:
-        """The note on a vote: the newest one written."""
-        later = self.notes.get((live.query, live.vote.judge))
-        return live.vote.note if later is None else later
-
-    def pending(self, judge: str) -> list[tuple[int, int]]:
-        """Pairs that are with other judges than this one, and the newest of those that wait for a person: their answers
-        are anticipated one by one, which takes its time."""
-        others = [query for holder, query in self.open.items() if holder != judge]
-        return [self.asked[query].query.pair for query in [*others, *self.unanswered()[-ANTICIPATED:]]]
-
-    def unanswered(self) -> list[int]:
-        """The queries that wait for a person and have no vote yet, as those to be audited have."""
-        voted = {live.query for live in self.votes} if self.waiting else set()
-        return [query for query in self.waiting if query not in voted]

@@ -106,9 +106,9 @@ class GridPosterior(Transitive):
         sign = 1 if outcome.choice == "both_bad" else -1
         parent, c = self._column(vote.a, vote.b, sign)
         d, s2 = parent._moments(c, vote.a, vote.b, sign)
-        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.slip(vote.judge))
+        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.slip(vote.judge, vote.weight))
         shrink = _shrink(site.variance, s2)
-        name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength}".encode()
+        name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength},{vote.weight}".encode()
         child = parent._narrowed(c, shrink, name)
         step = ((site.mean - d) / s2).to(c)
         child = replace(

@@ -40,10 +40,11 @@ class Noise:
         share = ((self.bad + 0.5) / (self.bad + self.ties + self.decided + 10.0)) ** 0.5
         return float(np.log(share / (1 - share)))
 
-    def slip(self, judge: str | None = ANYBODY) -> float:
-        """The share of a judge's votes that say nothing: posterior mean over SLIPS."""
+    def slip(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
+        """The share of a judge's votes that say nothing: posterior mean over SLIPS; a vote of weight w is meant with
+        probability w of what it would be."""
         weights = SLIP_PRIOR * np.exp(log - log.max()) if (log := self.slips.get(judge)) is not None else SLIP_PRIOR
-        return float(weights @ SLIPS / weights.sum())
+        return 1 - weight * (1 - float(weights @ SLIPS / weights.sum()))
 
     def after(self, outcome: Outcome, judge: str, clean: float, chance: float) -> Noise:
         """With one more vote: clean is its probability without a slip, chance with one."""

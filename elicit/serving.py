@@ -23,6 +23,8 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\w.@
 """A name as the log keeps it: letters, digits and . @ + - _, single spaces between."""
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=10_000)]
+Plugin = Annotated[str, msgspec.Meta(max_length=64, pattern="^[a-z0-9_]+$")]
+"""One of ours by name: a file to load would be code from outside."""
 Whole = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 MOST_LEASES = 20
 """Queries that one annotator may hold at once."""
@@ -128,8 +130,8 @@ class Pausing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Replaying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A replay to compute: under another selector, another router, or (neither) every decision checked."""
 
-    selector: Tag | None = None
-    router: Tag | None = None
+    selector: Plugin | None = None
+    router: Plugin | None = None
 
 
 # -- what the server says -------------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ class Beat(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A vote is on disk. `vote` names it; `votes` is how many this annotator has given with it."""
+    """A vote is on disk. `vote` names it; `votes` is how many of this annotator's counted with it."""
 
     vote: int
     lease: str
@@ -375,6 +377,45 @@ class StudyEvent(msgspec.Struct, frozen=True):
     judge: str = ""
 
 
+class Advanced(msgspec.Struct, frozen=True):
+    """Where the engine is: `model_version` is the seq of the newest vote it has learnt, `behind` how many are to come.
+
+    short: queries that are wanted and not there yet; why: why there will be no more; left: see `Progress`.
+    """
+
+    model_version: int
+    behind: int
+    short: int
+    stop: bool
+    reason: str
+    left: tuple[int, int, int] | None
+    why: str
+    machines: str
+    """Why machine judges answer nothing more, or an empty string."""
+
+
+class Views(Protocol):
+    """What an admin may ask of a study's engine. Every method may raise `RefusedError` (503) while it is away.
+
+    Pages: `after` is a position to go on from, `limit` how many at most.
+    """
+
+    latest: Advanced | None
+    down: str
+    """Why the engine is away; empty when it is there."""
+
+    async def annotators(self) -> tuple[AnnotatorRow, ...]: ...
+    async def judges(self) -> tuple[MachineRow, ...]: ...
+    async def leaderboard(self, after: int, limit: int) -> LeaderPage: ...
+    async def posterior(self, after: int, limit: int) -> PosteriorPage: ...
+    async def overview(self) -> Overview: ...
+    async def agreement(self) -> AgreementView: ...
+    async def routing(self) -> Routing | None: ...
+    async def export(self, table: str, format: str) -> Path: ...  # noqa: A002
+    async def replay(self, replaying: Replaying) -> ReplayJob: ...
+    async def replayed(self, job: str) -> ReplayJob: ...
+
+
 class ServedStudy(Protocol):
     """One study that many use at once. Every method may raise `RefusedError`, or BadInputError for what cannot be used.
 
@@ -382,6 +423,7 @@ class ServedStudy(Protocol):
     """
 
     id: str
+    views: Views
 
     async def card(self, who: Who) -> ServedCard: ...
     async def progress(self, who: Who) -> Progress: ...
@@ -397,20 +439,10 @@ class ServedStudy(Protocol):
     async def void(self, who: Who, vote: int, void: Void) -> Voided: ...
     async def note(self, who: Who, vote: int, note: str) -> None: ...
     async def votes(self, who: Who, after: int | None, limit: int) -> VotesPage: ...
-    async def pause(self, who: Who, paused: bool) -> ServedCard: ...
     async def items(self, after: int, limit: int) -> ItemsPage: ...
+    async def pause(self, who: Who, paused: bool) -> ServedCard: ...
     async def enrol(self, who: Who, enrolment: Enrolment) -> None: ...
     async def amend(self, who: Who, judge: str, amendment: Amendment) -> AnnotatorRow: ...
-    async def annotators(self) -> tuple[AnnotatorRow, ...]: ...
-    async def judges(self) -> tuple[MachineRow, ...]: ...
-    async def leaderboard(self, after: int, limit: int) -> LeaderPage: ...
-    async def posterior(self, after: int, limit: int) -> PosteriorPage: ...
-    async def overview(self) -> Overview: ...
-    async def agreement(self) -> AgreementView: ...
-    async def routing(self) -> Routing | None: ...
-    async def export(self, table: str, format: str) -> Path: ...  # noqa: A002
-    async def replay(self, replaying: Replaying) -> ReplayJob: ...
-    async def replayed(self, job: str) -> ReplayJob: ...
     def tail(self, since: int) -> AsyncIterator[StudyEvent]:
         """The events after `since`, then each as it happens."""
         ...

@@ -150,7 +150,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's."""
+    """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's; `weight` is
+    the probability that it is meant, besides its judge's slips."""
 
     a: int
     b: int
@@ -160,6 +161,7 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     reasons: tuple[str, ...] = ()
     note: str = ""
     verdict: Verdict | None = None
+    weight: float = 1.0
 
     @property
     def pair(self) -> tuple[int, int]:

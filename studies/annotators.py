@@ -27,11 +27,11 @@ def annotators(study: Study) -> list[dict[str, Any]]:
         return []
     who, which, said, first = [], [], [], []
     for live in votes:
-        query, turned = study.state.asked[live.query].query, live.vote.a > live.vote.b
+        turned = live.vote.a > live.vote.b
         who.append(people.index(live.vote.judge))
         which.append(pairs.index(live.vote.pair))
         said.append(SAID[live.vote.outcome_of_pair.choice])
-        first.append(int((query.shown == "ab") == turned))
+        first.append(int((live.shown == "ab") == turned))
     found = dawid_skene(who, which, said, len(people), len(pairs), first=first)
     accuracy, intervals = found.accuracy.mean, found.accuracy.intervals()
     rows = [

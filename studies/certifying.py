@@ -24,7 +24,7 @@ from studies.desk import by_people, cost, spent
 from studies.features import gaps
 
 if TYPE_CHECKING:
-    from elicit.events import State
+    from elicit.state import State
     from studies.spec import Spec
     from studies.study import Study
 
@@ -194,7 +194,7 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
     been asked about are left out. `a` is the first as listed.
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
-    said, open_ = dict[int, Vote](), {*state.waiting, *state.open.values()}
+    said, open_ = dict[int, Vote](), state.unheard()
     for live in by_people(spec, state):
         if live.vote.outcome.choice in SIDES:
             said.setdefault(live.query, live.vote)

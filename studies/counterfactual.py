@@ -19,9 +19,9 @@ import numpy as np
 
 from elicit import registry
 from elicit.engine import Engine
-from elicit.events import State
 from elicit.randomness import stream
 from elicit.routing import mirrored
+from elicit.state import State
 from elicit.types import BadInputError, Verdict, Vote
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.routing import routing

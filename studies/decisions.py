@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from elicit.events import State
-from elicit.types import BadInputError, Item, Query, Vote
+from elicit.events import STOCK
+from elicit.state import State
+from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
 from studies.features import knowledge_of
 from studies.spec import Spec
 
@@ -48,13 +49,51 @@ def answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
     return pairs + [state.asked[n].query.pair for n in state.routed] if judge.startswith(LANE) else pairs
 
 
-def lessons(state: State) -> list[Vote]:
-    """What the engine learns of the live votes: never seconds, reasons or notes, so that they decide nothing."""
-    return [lesson(live.vote) for live in state.votes]
+def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]:
+    """Up to k queries for whoever comes, as a function of the log: not on pairs under way, as long as there are others.
+
+    pool: only listed pairs of that pool; empty: all.
+    """
+    under_way = {state.asked[query].query.pair for query in state.under_way()}
+    pending = state.pending(STOCK)
+    if state.pairs:
+        labelled = {live.vote.pair for live in state.votes if live.vote.outcome.choice != "skip" and not live.check}
+        listed = {(min(a, b), max(a, b)) for _, a, b in state.pairs if pool in ("", state.pool_of(a))}
+        within = sorted(listed - labelled - under_way - set(pending))
+        avoid: list[tuple[int, int]] = []
+        left = len(within)
+    else:
+        within, avoid = None, sorted(under_way)
+        left = engine.n * (engine.n - 1) // 2 - len(under_way | set(pending))
+        if left <= 0:  # a small pool: several are asked the same at once
+            pending, avoid, left = [], [], engine.n * (engine.n - 1) // 2
+    if left <= 0:
+        return []
+    return engine.ask(min(k, left), pending=pending, avoid=avoid, within=within)
 
 
-def lesson(vote: Vote) -> Vote:
-    return Vote(vote.a, vote.b, vote.outcome, vote.judge)
+def lessons(state: State, since: int = 0, until: int | None = None) -> list[Vote]:
+    """What the engine learns of the live votes, from one on up to before another: never seconds, reasons or notes, so
+    that they decide nothing. Those that check an annotator or are quarantined count as skipped."""
+    return [
+        taught(live.vote, 0 if live.check else state.weights.get(live.vote.judge, 1))
+        for live in state.votes[since:until]
+    ]
+
+
+def bring(engine: Engine, state: State, revised: int, votes: int | None = None, most: int | None = None) -> int:
+    """Let the engine hold what the first votes of the state teach (None: all), learning at most so many now. revised:
+    what this returned last time, 0 for a fresh engine."""
+    if revised == state.revised:
+        engine.learn(lessons(state, len(engine.votes), votes)[:most])
+    else:
+        engine.follow(lessons(state, 0, votes), most)
+    return state.revised
+
+
+def taught(vote: Vote, weight: float) -> Vote:
+    """What the engine learns of a vote that counts so much."""
+    return Vote(vote.a, vote.b, vote.outcome if weight else ChoiceOutcome("skip"), vote.judge, weight=weight or 1.0)
 
 
 def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from elicit import registry
-from elicit.events import JOINED, Consulted, Event, LiveVote, Routed, State, Undone, Voted
+from elicit.events import JOINED, Consulted, Event, Routed, Undone, Voted
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
+from elicit.state import LiveVote, State
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
 from studies.features import gaps
 
@@ -189,7 +190,7 @@ class Desk:
         if self.limit is None:
             return float("inf")
         state = self.study.state
-        people = len(state.waiting) + sum(number in state.routed for number in state.open.values())
+        people = sum(number in state.routed for number in state.unheard())
         return self.limit - self.spent - people * self.spec.person_price - sum(self._under_way)
 
     def closed(self) -> str:
@@ -299,6 +300,7 @@ def _configured(study: Study) -> dict[str, float]:
 def by_people(spec: Spec, state: State) -> list[LiveVote]:
     """The live votes that are not a machine's: those of people, and of judges that stand for one."""
     machines = {judge.name for judge in spec.judges if not judge.person}
+    machines |= {name for name, enrolled in state.enrolled.items() if enrolled.scope == "judge"}
     return [live for live in state.votes if live.raw is None and live.vote.judge not in machines]
 
 

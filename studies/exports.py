@@ -35,7 +35,7 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
     for number, live in enumerate(study.state.votes, start=1):
         query, vote = study.state.asked[live.query].query, live.vote
         pair_id, first = listed.get(vote.pair, (None, vote.a))
-        choice, shown, p_a = vote.outcome.choice, query.shown, query.why.get("p_a")
+        choice, shown, p_a = vote.outcome.choice, live.shown, query.why.get("p_a")
         a, b = items[vote.a], items[vote.b]
         if first != vote.a:  # speak of the pair as it was listed
             a, b, p_a = b, a, None if p_a is None else round(1 - p_a, 6)

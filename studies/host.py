@@ -1,23 +1,19 @@
 """The engine process: hosts one study for one judge behind a pipe, as the log's only writer.
 
-`python -m studies.host STUDY JUDGE` reads one JSON request a line from stdin and answers each on stdout. Screens
-talk to it through `studies.client`, so that they start at once and never wait for torch.
+`python -m studies.host STUDY JUDGE` answers what comes through its pipe (`studies.pipe`). Screens talk to it through
+`studies.client`, so that they start at once and never wait for torch.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import msgspec
 
 from adapters import images
 from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing, StudyCard, Turn, outcome_of
 from elicit.types import BadInputError, Query
-from studies import status
+from studies import pipe, status
 from studies.routing_view import routing_view
 from studies.study import Study
 from studies.trace import trace_of
@@ -101,60 +97,12 @@ class Host:
         return Ballot(query.id, number, left.shown_text, right.shown_text, left.context, *pictures)
 
 
-async def _serve(host: Host) -> None:
-    """Answer requests until stdin ends. Slow reads (overview, upcoming) do not hold up votes."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 28)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    tasks: set[asyncio.Task[None]] = set()
-    while line := await reader.readline():
-        request = msgspec.json.decode(line)
-        task = asyncio.create_task(_answer(host, request))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    for task in tasks:
-        task.cancel()
-    await host.close()
-
-
-async def _answer(host: Host, request: dict[str, Any]) -> None:
-    reply: dict[str, Any] = {"id": request["id"]}
-    try:
-        arguments = request["arguments"]
-        if request["method"] == "vote":
-            arguments = [msgspec.convert(arguments[0], Answer)]
-        reply["result"] = await getattr(host, request["method"])(*arguments)
-    except (BadInputError, msgspec.ValidationError) as error:
-        reply["error"] = str(error)
-    except Exception as error:
-        reply["error"] = f"the engine could not do this ({type(error).__name__}: {error}); your votes are saved"
-    _send(reply)
-
-
-def _send(reply: dict[str, Any]) -> None:
-    _wire.write(msgspec.json.encode(reply) + b"\n")
-    _wire.flush()
-
-
-_wire: BinaryIO
-
-
 def main() -> None:
     """Host the study named on the command line."""
-    global _wire
     folder, judge = sys.argv[1:3]
-    # Stdout is the wire; what a user's plug-in prints goes to stderr instead.
-    _wire = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     # A vote must not wait for the thread that looks ahead; the default interval is 5 ms.
     sys.setswitchinterval(0.0005)
-    try:
-        host = Host(Study.open(Path(folder)), judge)
-    except BadInputError as error:
-        _send({"id": 0, "error": str(error)})
-        return
-    _send({"id": 0, "result": None})
-    asyncio.run(_serve(host))
+    pipe.answer(lambda: Host(Study.open(Path(folder)), judge))
 
 
 if __name__ == "__main__":

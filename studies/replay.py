@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from elicit.engine import Engine
-from elicit.events import ENGINE, Asked, EngineChanged, Event, SpecChanged, State
+from elicit.events import CHECK, ENGINE, STOCK, Asked, EngineChanged, Event, SpecChanged
+from elicit.state import State
 from elicit.types import Query
 from studies import spec as specs
-from studies.decisions import choose, engine_for, lessons
+from studies.decisions import bring, choose, engine_for, restock
 from studies.study import Study
 
 DRIFT = 1e-6
@@ -32,13 +32,14 @@ class Verification:
 
 def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Verification:
     """Recompute every decision of the log, in order, and compare. report: called with each event's seq."""
-    state, engine, checked = State(), None, 0
-    learnt: list[int] = []  # the votes the engine holds, by seq
+    state, engine, checked, revised = State(), None, 0, 0
+    batches = {e.body.seen: e.body for e in study.events() if isinstance(e.body, Asked) and e.body.judge == STOCK}
+    stock: list[Query] = []  # chosen again, and not yet met in the log
     drift: Verification | None = None
     for event in study.events():
         report(event.seq)
         body = event.body
-        if isinstance(body, Asked):
+        if isinstance(body, Asked) and body.judge != CHECK:
             if state.engine != ENGINE:
                 return Verification(
                     "different engine",
@@ -46,10 +47,12 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
                     event.seq,
                     f"decided by version {state.engine} of the algorithm, this release has {ENGINE}",
                 )
-            if engine is None:
-                engine, learnt = engine_for(specs.convert(state.spec), state), []
-            _bring(engine, learnt, state)
-            again = choose(engine, state, body.judge)
+            if body.judge == STOCK:
+                again = stock.pop(0) if stock else None
+            else:
+                engine = engine or engine_for(specs.convert(state.spec), state)
+                revised = bring(engine, state, revised)
+                again = choose(engine, state, body.judge)
             checked += 1
             if (found := _compare(event, body.query, again)) is not None:
                 if found.status == "divergence":
@@ -57,20 +60,17 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
                 drift = drift or found
         state.fold(event)
         if isinstance(body, SpecChanged | EngineChanged):
-            engine = None
+            engine, revised = None, 0
+        if (batch := batches.get(event.seq)) is not None and state.engine == ENGINE:
+            engine = engine or engine_for(specs.convert(state.spec), state)
+            known = sum(live.seq <= batch.folded for live in state.votes)
+            if len(engine.votes) > known:
+                revised = -1  # another decision had seen more
+            revised = bring(engine, state, revised, known)
+            stock = restock(engine, state, batch.batch, batch.pool)
     if drift:
         return Verification(drift.status, checked, drift.event, drift.why)
     return Verification("same", checked)
-
-
-def _bring(engine: Engine, learnt: list[int], state: State) -> None:
-    """Let the engine hold the live votes of the state, taking back what was undone since."""
-    live = [vote.seq for vote in state.votes]
-    for seq in [s for s in learnt if s not in set(live)]:
-        engine.retract(learnt.index(seq))
-        learnt.remove(seq)
-    engine.learn(lessons(state)[len(learnt) :])
-    learnt[:] = live
 
 
 def _compare(event: Event, recorded: Query, again: Query | None) -> Verification | None:

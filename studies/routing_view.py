@@ -21,7 +21,7 @@ def routing_view(study: Study) -> Routing | None:
     state, rules = study.state, study.spec.routing
     if rules.router == "none" and not state.routed:
         return None
-    pending, labels, accepted = _pending(study), machine_labels(study), acceptance(study)
+    pending, labels, accepted = study.state.unheard(), machine_labels(study), acceptance(study)
     unseen = hidden(study)
     sent = {number: routes[0].to for number, routes in state.routed.items()}
     people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
@@ -71,12 +71,8 @@ def hidden(study: Study) -> set[int]:
     By pair: one that the machines labelled may be asked again, as another query.
     """
     asked = study.state.asked
-    pairs = {asked[number].query.pair for number in _pending(study)}
+    pairs = {asked[number].query.pair for number in study.state.unheard()}
     return {number for number, made in asked.items() if made.query.pair in pairs}
-
-
-def _pending(study: Study) -> set[int]:
-    return {*study.state.waiting, *study.state.open.values()}
 
 
 def _decisions(study: Study) -> Iterator[Routed]:

@@ -67,6 +67,12 @@ def run(
     return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
 
 
+async def work(study: Study) -> str:
+    """Let the configured judges answer, beside the people of a served study, what its router gives them, until the
+    stop rule, the budget or the last pair; returns why it ended. Raises as `run` does."""
+    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget)
+
+
 async def _run(
     study: Study,
     judges: dict[str, Judge],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -66,6 +67,36 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epoch: Annotated[int, msgspec.Meta(ge=1)] = 250
 
 
+class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How `elicit serve` lends queries to annotators.
+
+    overlap: votes a query is to get, each from another annotator. lease: seconds it stays lent without a sign of life.
+    late: votes on leases that have ended count all the same. quota: votes an annotator may give. deadline: ISO 8601; no
+    queries after it. golds: a file in the study's folder with pairs whose answer is known (JSON lines or CSV: `a`, `b`
+    and `answer`, or `pair_id` and `answer`). gold_share, repeat_share: the chance that a query is such a pair, and that
+    it is one the annotator has answered, sides swapped. rules: what checks of conduct do: "show" them to the admin, or
+    "weigh" the annotator's votes by them.
+    """
+
+    overlap: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    lease: Annotated[float, msgspec.Meta(ge=1, le=604_800)] = 600.0
+    late: bool = False
+    quota: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    deadline: str = ""
+    golds: str = ""
+    gold_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
+    repeat_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
+    rules: Literal["show", "weigh"] = "show"
+
+    @property
+    def ends(self) -> datetime | None:
+        """The deadline; a time without a zone is UTC. Raises ValueError."""
+        if not self.deadline:
+            return None
+        at = datetime.fromisoformat(self.deadline)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a study's decisions and screens depend on; one table of `study.toml`."""
 
@@ -85,6 +116,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     selector_options: dict[str, Any] = {}
     stop: StopRule = StopRule()
     routing: Routing = Routing()
+    serving: Serving = Serving()
     judges: tuple[JudgeSpec, ...] = ()
 
 
@@ -96,7 +128,7 @@ FIXED = {
     "goal": "the votes so far were asked for the other goal",
     "top": "the votes so far were asked at the boundary of the other top",
 }
-HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "judges")
+HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "serving", "judges")
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
@@ -153,6 +185,12 @@ def convert(values: dict[str, Any], items: int | None = None) -> Spec:
             registry.known("judge", judge.kind)
     if ":" not in spec.routing.router and spec.routing.router != "none":
         registry.known("router", spec.routing.router)
+    try:
+        spec.serving.ends  # noqa: B018
+    except ValueError:
+        raise BadInputError(
+            f"serving.deadline {spec.serving.deadline!r} is no time; write it like 2030-01-31T18:00+01:00"
+        ) from None
     names = [judge.name for judge in spec.judges]
     if len(set(names)) < len(names):
         raise BadInputError("two judges in study.toml have the same name; give each its own")
@@ -185,9 +223,9 @@ def dumps(spec: Spec) -> str:
             document[name].comment(WHY[name])
     document.add("stop", tomlkit.item(tables["stop"]))
     document["stop"].comment("stop once the regret of the recommended item is this small with this confidence")
-    if spec.routing != Routing():
-        tables["routing"] = {name: value for name, value in tables["routing"].items() if value not in (None, {})}
-        document.add("routing", tomlkit.item(tables["routing"]))
+    for name, usual in (("routing", Routing()), ("serving", Serving())):
+        if getattr(spec, name) != usual:
+            document.add(name, tomlkit.item({k: v for k, v in tables[name].items() if v not in (None, {}, "")}))
     for name in ("model_options", "selector_options"):
         if tables[name]:
             document.add(name, tomlkit.item(tables[name]))

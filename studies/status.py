@@ -53,8 +53,12 @@ def progress(study: Study, judge: str) -> Progress:
 
 
 def votes_left(study: Study) -> tuple[int, int, int] | None:
-    """Low, middle and high end of the forecast, none of them beyond the budget; None where nothing is known yet."""
-    forecast = study.stop().votes_left
+    """The forecast of the stop rule; None where nothing is known yet."""
+    return within_budget(study, study.stop().votes_left)
+
+
+def within_budget(study: Study, forecast: tuple[int, int] | None) -> tuple[int, int, int] | None:
+    """A forecast's low, middle and high end, none of them beyond the study's budget of votes."""
     if forecast is None:
         return None
     budget = max(0, study.spec.votes - len(study.state.votes))
@@ -74,7 +78,7 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
         vote = live.vote
         number += live.seq in live_seqs
         query = study.state.asked[live.query].query
-        left, right = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
+        left, right = (query.a, query.b) if live.shown == "ab" else (query.b, query.a)
         found.append(
             PastVote(
                 query=live.query,
@@ -82,7 +86,7 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
                 left=items[left].shown_text,
                 right=items[right].shown_text,
                 context=items[left].context,
-                choice=side_of(vote.outcome.choice, query.shown),
+                choice=side_of(vote.outcome.choice, live.shown),
                 strength=vote.outcome.strength,
                 judge=vote.judge,
                 seconds=vote.seconds,
@@ -186,7 +190,8 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     state = study.state
     votes: dict[tuple[int, int], list[str]] = {}
     for live in state.votes:
-        if live.vote.outcome.choice != "skip" and not (live.raw and "label" in live.raw):
+        counts = not live.check and state.weights.get(live.vote.judge, 1) > 0 and not (live.raw and "label" in live.raw)
+        if counts and live.vote.outcome.choice != "skip":
             said = live.vote.outcome_of_pair
             votes.setdefault(live.vote.pair, []).append(said.choice)
     known = Desk(study, {}).labels() if state.routed else {}

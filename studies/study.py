@@ -20,6 +20,7 @@ from adapters.tables import Kind
 from elicit.events import (
     ENGINE,
     SCHEMA,
+    STOCK,
     AnyBody,
     Asked,
     Consulted,
@@ -28,19 +29,19 @@ from elicit.events import (
     Event,
     Handed,
     ItemsAdded,
-    LiveVote,
     Noted,
     PairsAdded,
     Routed,
     SpecChanged,
-    State,
     Undone,
     Voted,
 )
+from elicit.ledger import Ledger
+from elicit.state import LiveVote, State
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
 from studies import spec as specs
 from studies.candidates import candidates
-from studies.decisions import LANE, answered, choose, engine_for, lesson, lessons, stop_of
+from studies.decisions import LANE, answered, bring, choose, engine_for, stop_of, taught
 from studies.features import knowledge_of
 from studies.folder import appearing
 from studies.lookahead import Branch, Lookahead
@@ -55,12 +56,13 @@ if TYPE_CHECKING:
 class Study:
     """An open study. Methods may be called from several threads; one process writes at a time."""
 
-    def __init__(self, folder: Path, ledger: SqliteLedger, state: State, spec: Spec) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec) -> None:
         self.folder, self.spec, self.state = folder, spec, state
         self._ledger = ledger
         self._turn = threading.RLock()
         self._ahead = Lookahead(self._branch)
         self._engine: Engine | None = None
+        self._revised = 0
         self._stop: tuple[int, Stop] | None = None
 
     # -- beginning and end ------------------------------------------------------------------------------------
@@ -105,15 +107,16 @@ class Study:
         return cls.open(folder)
 
     @classmethod
-    def open(cls, path: str | Path, *, writable: bool = True) -> Study:
-        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing.
+    def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Study:
+        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing. beside: in
+        a process that the study's writer started, to write beside it.
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
         folder = Path(path)
         if not (folder / specs.FILE).is_file():
             raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
-        ledger = SqliteLedger(folder, writable=writable)
+        ledger = SqliteLedger(folder, writable=writable, beside=beside)
         try:
             state = State()
             for event in ledger.read():
@@ -150,10 +153,16 @@ class Study:
     def engine(self) -> Engine:
         """The engine, with every live vote learnt; made when it is first needed."""
         with self._turn:
+            return self.catch_up()
+
+    def catch_up(self, most: int | None = None) -> Engine:
+        """The engine, after learning what it has not learnt yet, of up to `most` votes (None: all)."""
+        with self._turn:
             if self._engine is None:
-                made = engine_for(self.spec, self.state)
-                made.learn(lessons(self.state))
-                self._engine = made
+                self._engine, self._revised = engine_for(self.spec, self.state), 0
+            done, votes = len(self._engine.votes), len(self.state.votes)
+            if self._revised != self.state.revised or done < votes:
+                self._revised = bring(self._engine, self.state, self._revised, most=most)
             return self._engine
 
     # -- the loop ---------------------------------------------------------------------------------------------
@@ -223,7 +232,22 @@ class Study:
                 self._stop = (self.state.folded, branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
             else:
-                self._engine.learn([lesson(self.state.votes[-1].vote)])
+                self.catch_up()
+
+    def refresh(self) -> None:
+        """Take in what another process of this study has written."""
+        with self._turn:
+            for event in self._ledger.read(self.state.seq):
+                self.state.fold(event)
+
+    def stock(self, queries: Sequence[Query], pool: str = "") -> None:
+        """Keep queries ready, for whoever comes, that the engine as it is now has chosen."""
+        with self._turn:
+            learnt = len(self.catch_up(0).votes)
+            behind = learnt < len(self.state.votes)
+            folded = (self.state.votes[learnt - 1].seq if learnt else 0) if behind else self.state.folded
+            wanted, seen = self.spec.serving.overlap, self.state.seq
+            self._append(*(Asked(query, STOCK, folded, wanted, seen, len(queries), pool) for query in queries))
 
     def consulted(
         self, query: Query, judge: str, verdict: Verdict | None, failure: str, reason: str, numbers: Mapping[str, float]
@@ -236,11 +260,10 @@ class Study:
         """Record where the router sent a query; with people, it waits for the next one who asks. more: what follows at
         once, so that no crash comes in between: a vote, the lot for an audit."""
         with self._turn:
-            votes = len(self.state.votes)
             sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason)
             self._append(sent, *more)
             if self._engine is not None:
-                self._engine.learn(lessons(self.state)[votes:])
+                self.catch_up()
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -250,9 +273,9 @@ class Study:
             )
             if index is None:
                 return None
-            live, engine = self.state.votes[index], self.engine
+            live, _ = self.state.votes[index], self.engine
             self._append(Undone(live.seq, judge))
-            engine.retract(index)
+            self.catch_up()
             return live
 
     def note(self, query: int, judge: str, text: str) -> None:
@@ -359,7 +382,10 @@ class Study:
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _append(self, *bodies: AnyBody) -> None:
-        for event in self._ledger.append(bodies):
+        events = self._ledger.append(bodies)
+        if events[0].seq != self.state.seq + 1:  # another process of this study wrote in between
+            events = list(self._ledger.read(self.state.seq))
+        for event in events:
             self.state.fold(event)
 
     def query(self, number: int) -> Query:
@@ -382,7 +408,7 @@ class Study:
         """What the study would be after this answer. Runs in the thread that looks ahead."""
         query = self.state.asked[number].query
         vote = Vote(query.a, query.b, outcome, judge)
-        engine.learn([vote])
+        engine.learn([taught(vote, self.state.weights.get(judge, 1.0))])
         following = choose(engine, self.state, judge, vote)
         return Branch(engine, following, stop_of(engine, self.spec))
 

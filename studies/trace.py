@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elicit.events import State
+from elicit.state import State
 from elicit.types import Vote
 from studies.decisions import engine_for, lessons, stop_of
 from studies.spec import Spec

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elicit.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, State, Voted
+from elicit.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, Voted
+from elicit.state import State
 from elicit.types import ChoiceOutcome, Item, Query
 from studies.certifying import acceptance, first_wins, lines_of, routing_of
 from studies.spec import JudgeSpec, Routing, Spec

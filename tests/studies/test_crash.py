@@ -93,8 +93,8 @@ async def test_the_engine_process_killed_is_said_and_resumed_at_the_same_query(t
     making.make(tmp_path).close()
     service = await LocalService.start(tmp_path / "study", "me")
     *answered, pending = await _vote(service, 4)
-    service._process.kill()
-    await service._process.wait()
+    service._engine._process.kill()
+    await service._engine._process.wait()
     with pytest.raises(ConnectionError, match="every vote it confirmed is saved"):
         await service.turn()
     await service.close()

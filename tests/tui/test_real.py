@@ -82,8 +82,8 @@ async def test_an_engine_that_dies_loses_nothing(study: Path) -> None:
         await voter.until(lambda: isinstance(app.screen, VoteScreen), seconds=60)
         await voter.settled()
         await voter.press("l")
-        voter.screen._service._process.kill()  # type: ignore[attr-defined]
-        await voter.screen._service._process.wait()  # type: ignore[attr-defined]
+        voter.screen._service._engine._process.kill()  # type: ignore[attr-defined]
+        await voter.screen._service._engine._process.wait()  # type: ignore[attr-defined]
         await voter.press("h")
         assert "the engine has stopped" in voter.status
         assert voter.screen.ballot is not None

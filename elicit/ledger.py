@@ -1,0 +1,42 @@
+"""What a study asks of the place where its log is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from elicit.events import AnyBody, Event
+
+
+class Ledger(Protocol):
+    """An append-only log of events with one numbering, kept by one owner and read by anybody.
+
+    An event is durable when `append` returns, whole or not at all. Held to `tests/adapters/test_ledger.py`.
+    """
+
+    def append(self, bodies: Sequence[AnyBody]) -> list[Event]:
+        """Append all of them in one transaction, numbered on from the newest event, whoever wrote that.
+
+        Raises BadInputError where one cannot be recorded, or the store is full or gone; nothing is written then.
+        """
+        ...
+
+    def read(self, since: int = 0) -> Iterator[Event]:
+        """The events after seq `since`, in order. Raises BadInputError for one that cannot be read."""
+        ...
+
+    def backup(self, folder: Path) -> None:
+        """Copy the log into a folder, also while it is written to."""
+        ...
+
+    def forget(self, judge: str) -> str:
+        """Replace a judge's name everywhere by the pseudonym that is returned, and remove its notes from every byte.
+
+        Raises BadInputError where nobody of that name is in the log.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let another owner write."""
+        ...

@@ -1,0 +1,284 @@
+"""What a study's log says now: the fold of its events, and the only place that knows what an event means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from elicit.events import (
+    CHECK,
+    GOLD,
+    REPEAT,
+    SCHEMA,
+    STOCK,
+    Asked,
+    Consulted,
+    Created,
+    EngineChanged,
+    Enrolled,
+    Event,
+    Forgotten,
+    Handed,
+    ItemsAdded,
+    Leased,
+    Noted,
+    PairsAdded,
+    Paused,
+    Returned,
+    Routed,
+    SpecChanged,
+    Undone,
+    Voted,
+    Weighed,
+)
+from elicit.types import BadInputError, Item, Shown, Vote
+
+ANTICIPATED = 16
+"""Queries under way whose answers a selector counts on."""
+
+
+@dataclass(frozen=True)
+class LiveVote:
+    """A vote that counts, with its places in the log; raw: see `Voted`. check: gold or repeat where the query was one.
+    shown: which of the two stood on the left."""
+
+    seq: int
+    query: int
+    time: str
+    vote: Vote
+    raw: dict[str, Any] | None = None
+    lease: str = ""
+    shown: Shown = "ab"
+    check: str = ""
+
+
+@dataclass
+class Held:
+    """A lease: a query lent to a judge. over: why it ended, empty while it runs."""
+
+    query: int
+    judge: str
+    shown: Shown
+    seconds: float
+    time: str
+    over: str = ""
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A vote that was sent under a key: the digest of what was sent, its seq and time, and how many of the judge's
+    votes counted with it."""
+
+    digest: str
+    vote: int
+    time: str
+    votes: int
+
+
+@dataclass
+class State:
+    """What the log says now.
+
+    `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
+    back; `folded` is the seq of the last vote or undo, `revised` of the last event that changed what earlier votes
+    teach. `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
+    that wait for a person. `stock` maps queries for whoever comes to the votes they still want, `leases` names all that
+    were lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given`
+    counts a judge's live votes, `had` are the pairs it was ever lent, `lent` how many queries, `checks` those that checked it; `keys` maps a judge and a key
+    of its own to the vote that was sent under it.
+    """
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    engine: str = ""
+    items: list[Item] = field(default_factory=list)
+    pairs: list[tuple[str, int, int]] = field(default_factory=list)
+    asked: dict[int, Asked] = field(default_factory=dict)
+    votes: list[LiveVote] = field(default_factory=list)
+    undone: list[LiveVote] = field(default_factory=list)
+    open: dict[str, int] = field(default_factory=dict)
+    consulted: dict[int, list[Consulted]] = field(default_factory=dict)
+    routed: dict[int, list[Routed]] = field(default_factory=dict)
+    waiting: list[int] = field(default_factory=list)
+    stock: dict[int, int] = field(default_factory=dict)
+    leases: dict[str, Held] = field(default_factory=dict)
+    held: dict[str, list[str]] = field(default_factory=dict)
+    taken: dict[int, list[str]] = field(default_factory=dict)
+    given: dict[str, int] = field(default_factory=dict)
+    had: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    lent: dict[str, int] = field(default_factory=dict)
+    checks: dict[str, list[int]] = field(default_factory=dict)
+    keys: dict[tuple[str, str], Keyed] = field(default_factory=dict)
+    enrolled: dict[str, Enrolled] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    paused: bool = False
+    notes: dict[tuple[int, str], str] = field(default_factory=dict)
+    folded: int = 0
+    revised: int = 0
+    seq: int = 0
+    created: str = ""
+
+    def fold(self, event: Event) -> State:
+        """Take in the next event, and return self.
+
+        Raises BadInputError where the log has a gap or refers to what is not in it.
+        """
+        if event.seq != self.seq + 1:
+            raise BadInputError(f"the log jumps from event {self.seq} to {event.seq}; restore study.db from a backup")
+        self.seq = event.seq
+        match event.body:
+            case Created(schema=schema, engine=engine, spec=spec):
+                if schema > SCHEMA:
+                    raise BadInputError(
+                        f"this study was written by a newer release (format {schema}, this one reads up to {SCHEMA}); "
+                        "upgrade elicit to open it"
+                    )
+                self.spec, self.engine, self.created = spec, engine, event.time
+            case ItemsAdded(items=items):
+                self.items.extend(items)
+            case PairsAdded(pairs=pairs):
+                self.pairs.extend(pairs)
+            case SpecChanged(spec=spec):
+                self.spec = spec
+            case EngineChanged(engine=engine):
+                self.engine = engine
+            case Asked() as asked:
+                self.asked[event.seq] = asked
+                if asked.judge == STOCK:
+                    self.stock[event.seq] = asked.wanted
+                elif asked.judge != CHECK:
+                    self.open[asked.judge] = event.seq
+            case Consulted() as consulted:
+                self.consulted.setdefault(consulted.query, []).append(consulted)
+            case Routed(query=query, to=to) as routed:
+                self.routed.setdefault(query, []).append(routed)
+                self.open = {judge: q for judge, q in self.open.items() if q != query}
+                if to != "nobody":
+                    self.waiting.append(query)
+            case Handed(query=query, judge=judge):
+                self.waiting.remove(query)
+                self.open[judge] = query
+            case Voted() as voted:
+                self._voted(event, voted)
+            case Undone(vote=seq, judge=judge):
+                self._undone(event, seq, judge)
+            case Noted(query=query, judge=judge, text=text):
+                self.notes[query, judge] = text
+            case Forgotten():
+                pass
+            case Enrolled(judge=judge) as enrolled:
+                self.enrolled[judge] = enrolled
+            case Leased() as leased:
+                self.leases[leased.lease] = Held(leased.query, leased.judge, leased.shown, leased.seconds, event.time)
+                self.held.setdefault(leased.judge, []).append(leased.lease)
+                self.taken.setdefault(leased.query, []).append(leased.judge)
+                self.had.setdefault(leased.judge, set()).add(self.asked[leased.query].query.pair)
+                self.lent[leased.judge] = self.lent.get(leased.judge, 0) + 1
+                if self.asked[leased.query].judge == CHECK:
+                    self.checks.setdefault(leased.judge, []).append(leased.query)
+                if leased.query in self.waiting:
+                    self.waiting.remove(leased.query)
+            case Returned(lease=lease, why=why):
+                held = self._ended(lease, why)
+                self.taken[held.query].remove(held.judge)
+                if held.query in self.routed and not self.taken[held.query]:
+                    self.waiting.insert(0, held.query)
+            case Weighed(judge=judge, weight=weight):
+                self.weights[judge] = weight
+                self.revised = event.seq
+            case Paused(paused=paused):
+                self.paused = paused
+        return self
+
+    def _ended(self, lease: str, why: str) -> Held:
+        held = self.leases[lease]
+        if not held.over:
+            self.held[held.judge].remove(lease)
+        held.over = why
+        return held
+
+    def _voted(self, event: Event, voted: Voted) -> None:
+        if voted.query not in self.asked:
+            raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
+        query = self.asked[voted.query].query
+        vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
+        check = query.selector if query.selector in (GOLD, REPEAT) else ""
+        shown = voted.shown or query.shown
+        self.votes.append(LiveVote(event.seq, voted.query, event.time, vote, voted.raw, voted.lease, shown, check))
+        self.folded = event.seq
+        given = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
+        if voted.lease:
+            late = self.leases[voted.lease].over
+            self._ended(voted.lease, "voted")
+            if late:
+                self.taken.setdefault(voted.query, []).append(voted.judge)
+            self.keys[voted.judge, voted.key] = Keyed(voted.digest, event.seq, event.time, given)
+            self._lacks(voted.query, -1)
+            if late and voted.query in self.waiting:
+                self.waiting.remove(voted.query)
+            return
+        self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
+        self.waiting = [query for query in self.waiting if query != voted.query]
+
+    def _undone(self, event: Event, seq: int, judge: str) -> None:
+        index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
+        if index is None:
+            raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
+        taken = self.votes.pop(index)
+        self.undone.append(taken)
+        self.given[judge] -= 1
+        self.folded = self.revised = event.seq
+        if taken.lease:
+            self.leases[taken.lease].over = "voided"
+            self.taken[taken.query].remove(judge)
+            self._lacks(taken.query, 1)
+            if taken.query in self.routed and not self.taken[taken.query]:
+                self.waiting.insert(0, taken.query)
+            return
+        if (held := self.open.get(judge)) in self.routed and held != taken.query:
+            self.waiting.insert(0, held)  # what the router gave to people must not be lost for another query
+        self.open[judge] = taken.query
+
+    def _lacks(self, query: int, change: int) -> None:
+        """So many votes more are wanted of a query of the stock."""
+        if self.asked[query].judge == STOCK:
+            left = self.stock.pop(query, 0) + change
+            if left > 0:
+                self.stock[query] = left
+
+    def free(self, query: int) -> int:
+        """How many more judges a query of the stock can be lent to now."""
+        holders = sum(
+            self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
+        )
+        return self.stock.get(query, 0) - holders
+
+    def pool_of(self, row: int) -> str:
+        """The pool of a listed pair, which its first item names in `meta.pool`."""
+        return str(self.items[row].meta.get("pool", ""))
+
+    def note_of(self, live: LiveVote) -> str:
+        """The note on a vote: the newest one written."""
+        later = self.notes.get((live.query, live.vote.judge))
+        return live.vote.note if later is None else later
+
+    def pending(self, judge: str) -> list[tuple[int, int]]:
+        """Pairs that are with other judges than this one, and the newest of those under way to whoever comes: their
+        answers are anticipated one by one, which takes its time."""
+        others = [query for holder, query in self.open.items() if holder != judge]
+        return [self.asked[query].query.pair for query in [*others, *self.under_way()[-ANTICIPATED:]]]
+
+    def under_way(self) -> list[int]:
+        """The queries whose answers are to come from whoever comes: waiting for a person, lent, or in the stock."""
+        lent = [self.leases[lease].query for leases in self.held.values() for lease in leases]
+        routed = [query for query in lent if query in self.routed]
+        return [*self.unanswered(), *routed, *self.stock]
+
+    def unheard(self) -> set[int]:
+        """The queries that somebody is still to judge: open, lent, or waiting for a person."""
+        lent = (self.leases[lease].query for leases in self.held.values() for lease in leases)
+        return {*self.waiting, *self.open.values(), *lent}
+
+    def unanswered(self) -> list[int]:
+        """The queries that wait for a person and have no vote yet, as those to be audited have."""
+        voted = {live.query for live in self.votes} if self.waiting else set()
+        return [query for query in self.waiting if query not in voted]

@@ -1,0 +1,109 @@
+"""Many writers of one log in one process: what they append at the same time goes to disk in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from elicit.events import AnyBody, Event
+from elicit.ledger import Ledger
+from elicit.serving import RefusedError
+from elicit.state import State
+from elicit.types import BadInputError
+
+FULL = 507
+
+
+class Committer:
+    """Appends to a ledger and folds what is on disk into `state`, in the log's order, what other processes wrote too.
+
+    told: called with every event after it is folded. All methods belong to one event loop.
+    """
+
+    def __init__(self, ledger: Ledger, state: State, told: Callable[[Event], None]) -> None:
+        self._ledger, self._state, self._told = ledger, state, told
+        self._queue: list[tuple[tuple[AnyBody, ...], asyncio.Future[list[Event]]]] = []
+        self._some = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._task = asyncio.create_task(self._run())
+
+    async def commit(self, *bodies: AnyBody) -> list[Event]:
+        """Append events, on disk and folded when this returns; without any, fold what others wrote.
+
+        Raises RefusedError (507) where the disk is full or gone, BadInputError for what cannot be recorded; nothing is
+        half-written then.
+        """
+        future: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        self._queue.append((bodies, future))
+        self._some.set()
+        # A client that hangs up must not leave a vote half-way between disk and state.
+        return await asyncio.shield(future)
+
+    async def read(self, since: int) -> list[Event]:
+        """The log after event `since`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: list(self._ledger.read(since)))
+
+    async def close(self) -> None:
+        """Finish what is queued and stop; the ledger stays open."""
+        while self._queue:
+            await asyncio.sleep(0.01)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=True)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            batch, self._queue = self._queue, []
+            try:
+                done = await loop.run_in_executor(self._thread, self._write, [bodies for bodies, _ in batch])
+            except Exception as error:
+                done = [_refusal(error)] * len(batch)
+            for (bodies, future), result in zip(batch, done, strict=True):
+                if isinstance(result, BaseException):
+                    _settle(future, result)
+                    continue
+                try:
+                    for event in result:
+                        if event.seq > self._state.seq:
+                            self._state.fold(event)
+                            self._told(event)
+                except BadInputError as error:
+                    _settle(future, error)
+                    continue
+                _settle(future, result[len(result) - len(bodies) :])
+
+    def _write(self, batch: list[tuple[AnyBody, ...]]) -> list[list[Event] | Exception]:
+        """The events of each writer, preceded by what others wrote since; in the ledger's thread."""
+        try:
+            events = self._ledger.append([body for bodies in batch for body in bodies]) if any(batch) else []
+        except BadInputError as error:
+            if len(batch) == 1:
+                return [_refusal(error)]
+            return [self._write([bodies])[0] for bodies in batch]  # one of them is at fault, or all
+        missed = [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+        missed = [event for event in missed if not events or event.seq < events[0].seq]
+        parts: list[list[Event] | Exception] = []
+        start = 0
+        for bodies in batch:
+            parts.append([*missed, *events[start : start + len(bodies)]])
+            start, missed = start + len(bodies), []
+        return parts
+
+
+def _refusal(error: Exception) -> Exception:
+    if isinstance(error, BadInputError) and "could not be written" in str(error):
+        return RefusedError(FULL, str(error))
+    return error
+
+
+def _settle(future: asyncio.Future[list[Event]], result: list[Event] | BaseException) -> None:
+    if future.cancelled():
+        return
+    if isinstance(result, BaseException):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

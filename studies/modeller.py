@@ -1,0 +1,181 @@
+"""The engine of a served study, in a process of its own beside the one that takes the votes.
+
+`python -m studies.modeller STUDY` answers what comes through its pipe (`studies.pipe`): it reads the votes from the
+log, learns them, keeps a stock of queries for whoever comes, lets machine judges answer what the router gives them, and
+tells an admin what is believed. Nothing that an annotator waits for waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from elicit.service import Overview, Routing
+from elicit.serving import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
+from elicit.types import BadInputError
+from studies import pipe, quality, status
+from studies.decisions import restock, stop_of
+from studies.routing_view import routing_view
+from studies.run import work
+from studies.study import Study
+
+CHUNK = 48
+"""Votes learnt, and queries chosen, before the next request is looked at."""
+SLOWLY = 1.0
+"""Seconds between two looks at the stop rule while votes are still to be learnt, and between machine judges' turns."""
+POINTS = 400
+"""Of the curves that an admin sees."""
+
+
+class Modeller:
+    """What the server asks of the engine."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._looked = 0.0
+        self._stop: tuple[bool, str, tuple[int, int, int] | None] = (False, "", None)
+        self._curve: list[tuple[int, float, float]] = []
+        self._machines: asyncio.Task[None] | None = None
+        self._why_machines = ""
+
+    async def advance(self, wanted: dict[str, int]) -> Advanced:
+        """Learn the next votes and let the stock have so many queries free, by pool ("" is any)."""
+        study = self._study
+        study.refresh()
+        if self._machines is None and study.spec.judges and study.spec.routing.router != "none":
+            self._machines = asyncio.create_task(self._judge())
+        engine = study.catch_up(CHUNK)
+        behind = len(study.state.votes) - len(engine.votes)
+        short = sum(self._top_up(n, pool) for pool, n in wanted.items())
+        if not behind or time.monotonic() > self._looked + SLOWLY:
+            self._look()
+        stop, reason, left = self._stop
+        version = study.state.folded if not behind else study.state.votes[len(engine.votes) - 1].seq
+        why = self._why() if short else ""
+        return Advanced(version, behind, short, stop, reason, left, why, self._why_machines)
+
+    def _top_up(self, wanted: int, pool: str) -> int:
+        """Add queries of a pool until so many are free, a batch at a time; how many are still short."""
+        study = self._study
+        state, overlap = study.state, study.spec.serving.overlap
+        fits = [q for q in state.stock if not pool or state.pool_of(state.asked[q].query.a) == pool]
+        free = sum(max(0, state.free(query)) for query in fits)
+        room = study.spec.votes - len(state.votes) - sum(state.stock.values()) - len(state.waiting)
+        needed = min(-(-(wanted - free) // overlap), room // overlap)
+        if needed <= 0:
+            return max(0, wanted - free)
+        engine = study.catch_up(0)
+        queries = restock(engine, state, min(needed, CHUNK), pool)
+        if queries:
+            study.stock(queries, pool)
+        return max(0, wanted - free - overlap * len(queries))
+
+    def _why(self) -> str:
+        """Why the stock gets no more queries, or an empty string."""
+        state, budget = self._study.state, self._study.spec.votes
+        if (
+            len(state.votes) + sum(state.stock.values()) + len(state.waiting)
+            > budget - self._study.spec.serving.overlap
+        ):
+            return f"the budget of {budget} votes is spent or under way; raise `votes` in study.toml to go on"
+        return "every pair is answered or with somebody" if state.pairs else ""
+
+    def _look(self) -> None:
+        engine = self._study.catch_up(0)
+        if self._curve and self._curve[-1][0] == len(engine.votes):
+            return
+        stop = stop_of(engine, self._study.spec)
+        self._stop = (stop.stop, stop.why, status.within_budget(self._study, stop.votes_left))
+        self._curve.append((len(engine.votes), stop.expected, float(engine.p_best()[engine.best()])))
+        if len(self._curve) > POINTS:
+            del self._curve[1::2]
+        self._looked = time.monotonic()
+
+    async def _judge(self) -> None:
+        """Let machine judges answer what the router gives them, as long as there is something."""
+        while True:
+            try:
+                self._why_machines = await work(self._study)
+            except BadInputError as error:
+                self._why_machines = str(error)
+            seen = self._study.state.seq
+            while self._study.state.seq == seen:
+                await asyncio.sleep(SLOWLY)
+
+    # -- what an admin sees ---------------------------------------------------------------------------------
+
+    async def overview(self) -> Overview:
+        self._study.refresh()
+        self._study.catch_up()
+        self._look()
+        study = self._study
+        choices = status.counts(study)
+        decided = choices.get("left", 0) + choices.get("right", 0)
+        return Overview(
+            progress=status.progress(study, ""),
+            leaders=status.leaders(study)[:200],
+            regret=tuple(regret for _, regret, _ in self._curve),
+            p_best=tuple(p for *_, p in self._curve),
+            left_share=choices.get("left", 0) / decided if decided else 0.5,
+            seconds_median=status.seconds_median(study),
+            counts=choices,
+        )
+
+    async def leaderboard(self, after: int, limit: int) -> LeaderPage:
+        rows = status.leaders(self._study)
+        return LeaderPage(rows[after : after + limit], _next(after, limit, len(rows)), self._study.state.folded)
+
+    async def posterior(self, after: int, limit: int) -> PosteriorPage:
+        study = self._study
+        mean, sd = study.engine.utilities()
+        p = study.engine.p_best()
+        here = slice(after, after + limit)
+        return PosteriorPage(
+            items=tuple(item.id for item in study.state.items[here]),
+            mean=tuple(mean[here].tolist()),
+            sd=tuple(sd[here].tolist()),
+            p_best=tuple(p[here].tolist()),
+            next=_next(after, limit, len(mean)),
+            model_version=study.state.folded,
+        )
+
+    async def routing(self) -> Routing | None:
+        return routing_view(self._study)
+
+    async def agreement(self) -> AgreementView:
+        return quality.agreement_view(self._study)
+
+    async def annotators(self) -> tuple[AnnotatorRow, ...]:
+        return quality.annotator_rows(self._study)
+
+    async def judges(self) -> tuple[MachineRow, ...]:
+        return quality.machine_rows(self._study)
+
+    async def export(self, path: str, format: Literal["csv", "jsonl", "parquet"], table: str) -> int:  # noqa: A002
+        self._study.refresh()
+        return self._study.export(path, format, table)
+
+    async def close(self) -> None:
+        if self._machines:
+            self._machines.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._machines
+        self._study.close()
+
+
+def _next(after: int, limit: int, rows: int) -> str | None:
+    return str(after + limit) if after + limit < rows else None
+
+
+def main() -> None:
+    """Model the study named on the command line, beside the process that serves it."""
+    import sys
+
+    pipe.answer(lambda: Modeller(Study.open(Path(sys.argv[1]), beside=True)))
+
+
+if __name__ == "__main__":
+    main()

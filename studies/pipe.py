@@ -1,0 +1,157 @@
+"""A process beside this one that answers requests: one JSON object a line on its stdin, its answers on its stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from elicit.types import BadInputError
+
+T = TypeVar("T")
+GONE = "the engine has stopped; every vote it confirmed is saved"
+LONGEST = 1 << 28
+"""Bytes of a line."""
+
+
+class _Reply(msgspec.Struct):
+    id: int
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: str | None = None
+
+
+class Caller:
+    """This end: calls methods of what a module of ours `answer`s in a process of its own; made with `start`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._number = 0
+        self._reader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, module: str, *arguments: str) -> Self:
+        """Start `python -m module arguments...`.
+
+        Raises BadInputError with its sentence where it cannot begin.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=LONGEST,
+            start_new_session=True,  # an interrupt at the keyboard is for whoever started it
+        )
+        caller = cls(process)
+        ready = asyncio.get_running_loop().create_future()
+        caller._waiting[0] = ready
+        caller._reader = asyncio.create_task(caller._read())
+        try:
+            await ready
+        except BaseException:
+            await caller.close()
+            raise
+        return caller
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended, or is about to."""
+        stdin = self._process.stdin
+        return stdin is None or stdin.is_closing() or (self._reader is not None and self._reader.done())
+
+    async def call(self, kind: type[T], method: str, *arguments: Any) -> T:
+        """The method's result. Raises BadInputError with its sentence, ConnectionError when the process is gone."""
+        if self.gone:
+            raise ConnectionError(GONE)
+        assert self._process.stdin
+        self._number += 1
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._waiting[self._number] = future
+        request = {"id": self._number, "method": method, "arguments": arguments}
+        self._process.stdin.write(msgspec.json.encode(request) + b"\n")
+        return msgspec.json.decode(await future, type=kind)
+
+    async def close(self) -> None:
+        """End the process; everything is on disk already."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), 10)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._reader:
+            await self._reader
+
+    async def _read(self) -> None:
+        assert self._process.stdout
+        try:
+            while line := await self._process.stdout.readline():
+                reply = msgspec.json.decode(line, type=_Reply)
+                future = self._waiting.pop(reply.id, None)
+                if future is None or future.done():
+                    continue
+                if reply.error is not None:
+                    future.set_exception(BadInputError(reply.error))
+                else:
+                    future.set_result(reply.result)
+        finally:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(ConnectionError(GONE))
+
+
+def answer(make: Callable[[], Any]) -> None:
+    """The other end: make what is to be called and answer until stdin ends. It has `async def close`.
+
+    Requests are answered beside each other, so that a slow one does not hold up the rest.
+    """
+    # Stdout is the wire; what a user's plug-in prints goes to stderr instead.
+    wire = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+
+    def send(reply: dict[str, Any]) -> None:
+        wire.write(msgspec.json.encode(reply) + b"\n")
+        wire.flush()
+
+    async def reply_to(target: Any, request: dict[str, Any]) -> None:
+        reply: dict[str, Any] = {"id": request["id"]}
+        try:
+            method = getattr(target, request["method"])
+            kinds = [parameter.annotation for parameter in inspect.signature(method, eval_str=True).parameters.values()]
+            values = [msgspec.convert(value, kind) for value, kind in zip(request["arguments"], kinds, strict=False)]
+            reply["result"] = await method(*values)
+        except (BadInputError, msgspec.ValidationError) as error:
+            reply["error"] = str(error)
+        except Exception as error:
+            reply["error"] = f"the engine could not do this ({type(error).__name__}: {error}); your votes are saved"
+        send(reply)
+
+    async def serve(target: Any) -> None:
+        reader = asyncio.StreamReader(limit=LONGEST)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        send({"id": 0, "result": None})
+        tasks: set[asyncio.Task[None]] = set()
+        while line := await reader.readline():
+            task = asyncio.create_task(reply_to(target, msgspec.json.decode(line)))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        for task in tasks:
+            task.cancel()
+        await target.close()
+
+    try:
+        target = make()
+    except BadInputError as error:
+        send({"id": 0, "error": str(error)})
+        return
+    asyncio.run(serve(target))
