@@ -324,7 +324,8 @@ class RemoteService:
 
     @property
     def _known_to_be_none(self) -> bool:
-        return bool(self._over or self._away or (self._holding.asked and not self._outbox.waiting()))
+        soon = now() + PATIENCE
+        return bool(self._over or self._away or (self._holding.asked and self._holding.ask_at > soon))
 
     async def _until(self, true: Callable[[], bool]) -> None:
         async with self._changed:

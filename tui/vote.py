@@ -370,7 +370,7 @@ class VoteScreen(Screen[None]):
         done.display = not open_ballot
         self.query_one("#scale").display = self.query_one("#question").display = open_ballot
         if not open_ballot:
-            over = self._turn.again is None
+            over = self._turn.again is None or self._turn.progress.stop
             text = Text("All done\n\n" if over else "Nothing to vote on now\n\n", style=STRONG, justify="center")
             why = sentence(self._turn.progress.why) or "There is nothing left to compare."
             text.append(f"{why}\n\n", style="not bold")
