@@ -82,10 +82,12 @@ class State:
     `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
     back; `folded` is the seq of the last vote or undo, `revised` of the last event that changed what earlier votes
     teach. `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
-    that wait for a person. `stock` maps queries for whoever comes to the votes they still want, `leases` names all that
-    were lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given`
-    counts a judge's live votes, `had` are the pairs it was ever lent, `lent` how many queries, `checks` those that checked it; `keys` maps a judge and a key
-    of its own to the vote that was sent under it.
+    that wait for a person.
+
+    Of a served study: `stock` maps queries for whoever comes to the votes they still want, `leases` names all that were
+    lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given` counts a judge's
+    live votes, `had` are the pairs it was ever lent, `lent` how many queries, `checks` those that checked it; `keys`
+    maps a judge and a key of its own to the vote that was sent under it.
     """
 
     spec: dict[str, Any] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -15,6 +16,8 @@ import msgspec
 
 from adapters import images
 from adapters.formats import PairRow
+from adapters.http.access import FILE as ACCESS
+from adapters.http.access import Access
 from adapters.ledger import LIVE, SqliteLedger
 from adapters.tables import Kind
 from elicit.events import (
@@ -361,7 +364,7 @@ class Study:
         with appearing(target) as part:
             self._ledger.backup(part)
             for file in self.folder.iterdir():
-                if file.is_file() and not file.name.startswith((*LIVE, "study.lock")):
+                if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock")):
                     shutil.copy2(file, part / file.name)
             if (pictures := self.folder / images.FOLDER).is_dir():
                 shutil.copytree(pictures, part / images.FOLDER)
@@ -370,6 +373,9 @@ class Study:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
         with self._turn:
             pseudonym = self._ledger.forget(judge)
+            if (self.folder / ACCESS).exists():
+                with closing(Access(self.folder)) as access:
+                    access.forget(judge)
             self.state = State()
             for event in self._ledger.read():
                 self.state.fold(event)

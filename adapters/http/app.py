@@ -1,0 +1,385 @@
+"""The study server's HTTP: routes, who may use which, and nothing else. Every decision is the `ServedStudy`'s."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Annotated, Literal, TextIO
+
+import msgspec
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse
+
+from adapters.http.access import Access
+from adapters.http.markup import render
+from adapters.http.telling import Figures, Telling
+from adapters.http.wire import add_openapi, add_problems, hears, problem, says, spoken
+from elicit.service import Overview, Progress, Routing
+from elicit.serving import (
+    Accepting,
+    Admission,
+    AgreementView,
+    Amendment,
+    AnnotatorRow,
+    Beat,
+    Cast,
+    Enrolment,
+    Invitation,
+    Invited,
+    ItemsPage,
+    LeaderPage,
+    Lease,
+    Leases,
+    MachineRow,
+    Noting,
+    Pane,
+    Pausing,
+    PosteriorPage,
+    Receipt,
+    RefusedError,
+    Replaying,
+    ReplayJob,
+    ServedCard,
+    ServedStudy,
+    StudyEvent,
+    Void,
+    Voided,
+    VotesPage,
+    Wanted,
+    Who,
+)
+
+RATE = 1200
+"""Requests a minute that one token may make."""
+TRIES = 30
+"""Requests a minute that one address may make without a token that is known."""
+MOST = 200
+"""Rows of a page at the most."""
+TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
+PAGE = Path(__file__).parent / "page"
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+After = Annotated[int, Query(alias="cursor", ge=0, le=10**12, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+
+
+class _Door:
+    """Who stands before it, and what may be opened for them."""
+
+    def __init__(self, served: Sequence[tuple[ServedStudy, Access]], rate: int) -> None:
+        self.studies = {study.id: study for study, _ in served}
+        self.access = {study.id: access for study, access in served}
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._rate, self._tries = RateLimitItemPerMinute(rate), RateLimitItemPerMinute(TRIES)
+
+    def who(self, request: Request) -> Who:
+        """Whoever the bearer token stands for. Raises RefusedError: 401, 429."""
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        known = (access.who(token.strip()) for access in self.access.values()) if kind.lower() == "bearer" else ()
+        who = next((found for found in known if found), None)
+        if who is None:
+            self.knocked(request)
+            raise RefusedError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
+        if not self._limiter.hit(self._rate, who.study, who.judge):
+            raise RefusedError(429, f"a token may make {self._rate.amount} requests a minute; wait", 60.0)
+        request.state.who = who
+        return who
+
+    def knocked(self, request: Request) -> None:
+        """Count a try without a token. Raises RefusedError (429) for too many."""
+        if not self._limiter.hit(self._tries, request.client.host if request.client else ""):
+            raise RefusedError(429, f"an address may try {TRIES} times a minute; wait", 60.0)
+
+    def study(self, study: str, request: Request) -> ServedStudy:
+        """The study of a path. Raises RefusedError (404) where the token does not open it."""
+        if self.who(request).study != study:
+            raise RefusedError(404, f"there is no study {study!r} for this token")
+        return self.studies[study]
+
+    def admin(self, study: str, request: Request) -> ServedStudy:
+        """The same, for those who run it. Raises RefusedError (403) for others."""
+        found = self.study(study, request)
+        if request.state.who.scope != "admin":
+            raise RefusedError(403, "this is for whoever runs the study")
+        return found
+
+
+def app_for(
+    served: Sequence[tuple[ServedStudy, Access]],
+    *,
+    rate: int = RATE,
+    log: TextIO | None = None,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """The server's application. rate: requests a minute for one token; log: where a line per request goes (stderr)."""
+    app = FastAPI(
+        title="elicit",
+        version="1",
+        description="Studies that many annotators vote in at once.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        lifespan=lifespan,
+    )
+    door, figures = _Door(served, rate), Figures()
+    app.add_middleware(Telling, figures=figures, log=log)
+    add_problems(app)
+    _health(app, door, figures)
+    _pages(app)
+    _voting(app, door, figures)
+    _running(app, door)
+    _reading(app, door)
+    add_openapi(app)
+    return app
+
+
+def _health(app: FastAPI, door: _Door, figures: Figures) -> None:
+    @app.get("/healthz", **spoken(dict[str, str]))
+    async def healthz() -> Response:
+        return says({"status": "ok"})
+
+    @app.get("/readyz", **spoken(dict[str, str], errors=(503,)))
+    async def readyz() -> Response:
+        down = [f"{study.id}: {study.views.down}" for study in door.studies.values() if study.views.down]
+        return problem(503, "; ".join(down), 2.0) if down else says({"status": "ready"})
+
+    @app.get("/metrics", **spoken(str, errors=(403,), media="text/plain"))
+    async def metrics(request: Request) -> Response:
+        who = door.who(request)
+        return Response(figures.page([door.admin(who.study, request)]), media_type="text/plain; version=0.0.4")
+
+
+def _pages(app: FastAPI) -> None:
+    """The two pages and what they load, read once."""
+    files = {path.name: path.read_bytes() for path in PAGE.glob("*") if path.suffix in KINDS}
+
+    def page(name: str) -> Response:
+        if name not in files:
+            raise RefusedError(404, "there is no such page")
+        tag = f'"{hashlib.sha256(files[name]).hexdigest()[:16]}"'
+        kind = KINDS[Path(name).suffix]
+        return Response(files[name], media_type=kind, headers={"ETag": tag, "Cache-Control": "no-cache"})
+
+    @app.get("/", include_in_schema=False)
+    async def voting() -> Response:
+        return page("index.html")
+
+    @app.get("/admin", include_in_schema=False)
+    async def admin() -> Response:
+        return page("admin.html")
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def part(name: str) -> Response:
+        return page(name)
+
+
+def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
+    """What annotators and scripts that judge use."""
+    Token = Annotated[Who, Depends(door.who)]
+    Study = Annotated[ServedStudy, Depends(door.study)]
+
+    @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (400, 409, 410, 413)))
+    async def accept(code: str, request: Request, body: Annotated[Accepting, Depends(hears(Accepting))]) -> Response:
+        door.knocked(request)
+        for study, access in door.access.items():
+            if (invite := access.invited(code)) is not None:
+                who = Who(body.judge, "annotator", study)
+                await door.studies[study].enrol(who, Enrolment(body.judge, "annotator", invite.pools, invite.quota))
+                access.use(code)
+                return says(access.admit(body.judge, "annotator"), 201)
+        raise RefusedError(410, "this invite is used up or over; ask for another link")
+
+    @app.get("/v1/studies", **spoken(list[ServedCard]))
+    async def studies(who: Token) -> Response:
+        return says([await _card(door.studies[who.study], who)])
+
+    @app.get("/v1/studies/{study}", **spoken(ServedCard))
+    async def card(opened: Study, request: Request) -> Response:
+        return says(await _card(opened, request.state.who))
+
+    @app.get("/v1/studies/{study}/progress", **spoken(Progress))
+    async def progress(opened: Study, request: Request) -> Response:
+        return says(await opened.progress(request.state.who))
+
+    @app.post("/v1/studies/{study}/leases", **spoken(Leases, 201, Wanted, (400, 403, 413, 507)))
+    async def lease(
+        opened: Study, request: Request, body: Annotated[Wanted, Depends(hears(Wanted))], html: bool = False
+    ) -> Response:
+        found = await opened.lease(request.state.who, body)
+        if html:
+            found = msgspec.structs.replace(found, leases=tuple(_as_html(lease) for lease in found.leases))
+        answer = says(found, 201)
+        if found.retry_after is not None:
+            answer.headers["Retry-After"] = str(max(1, round(found.retry_after)))
+        return answer
+
+    @app.post("/v1/leases/{lease}/heartbeat", **spoken(Beat, errors=(410,)))
+    async def heartbeat(lease: str, who: Token) -> Response:
+        return says(await door.studies[who.study].heartbeat(who, lease))
+
+    @app.delete("/v1/leases/{lease}", **spoken(None, 204, errors=(507,)))
+    async def release(lease: str, who: Token) -> Response:
+        await door.studies[who.study].release(who, lease)
+        return Response(status_code=204)
+
+    @app.get("/v1/leases/{lease}/images/{pane}", **spoken(bytes, media="image/*"))
+    async def image(lease: str, pane: Pane, who: Token) -> Response:
+        path = await door.studies[who.study].image(who, lease, pane)
+        return FileResponse(path, media_type=TYPES.get(path.suffix, "application/octet-stream"))
+
+    @app.post("/v1/votes", **spoken(Receipt, 201, Cast, (400, 409, 413, 507)))
+    async def vote(who: Token, body: Annotated[Cast, Depends(hears(Cast))], key: Key) -> Response:
+        digest = hashlib.sha256(msgspec.json.encode(body)).hexdigest()
+        receipt = await door.studies[who.study].vote(who, body, key, digest)
+        figures.votes.labels(who.study).inc()
+        return says(receipt, 201)
+
+    @app.get("/v1/studies/{study}/votes", **spoken(VotesPage))
+    async def votes(
+        opened: Study,
+        request: Request,
+        cursor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
+        limit: Limit = 50,
+    ) -> Response:
+        return says(await opened.votes(request.state.who, cursor, limit))
+
+    @app.post("/v1/studies/{study}/votes/{vote}/void", **spoken(Voided, 200, Void, (400, 409, 413, 507)))
+    async def void(
+        opened: Study, vote: int, request: Request, body: Annotated[Void, Depends(hears(Void))], html: bool = False
+    ) -> Response:
+        done = await opened.void(request.state.who, vote, body)
+        if html and done.lease:
+            done = Voided(done.vote, _as_html(done.lease))
+        return says(done)
+
+    @app.put("/v1/studies/{study}/votes/{vote}/note", **spoken(None, 204, Noting, (400, 409, 413, 507)))
+    async def note(
+        opened: Study, vote: int, request: Request, body: Annotated[Noting, Depends(hears(Noting))]
+    ) -> Response:
+        await opened.note(request.state.who, vote, body.note)
+        return Response(status_code=204)
+
+
+def _running(app: FastAPI, door: _Door) -> None:
+    """What whoever runs a study uses to change it."""
+    Admin = Annotated[ServedStudy, Depends(door.admin)]
+
+    @app.patch("/v1/studies/{study}", **spoken(ServedCard, 200, Pausing, (400, 403, 413, 507)))
+    async def pause(opened: Admin, request: Request, body: Annotated[Pausing, Depends(hears(Pausing))]) -> Response:
+        return says(await opened.pause(request.state.who, body.paused))
+
+    @app.post("/v1/studies/{study}/annotators", **spoken(Admission, 201, Enrolment, (400, 403, 409, 413, 507)))
+    async def enrol(
+        study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(hears(Enrolment))]
+    ) -> Response:
+        await opened.enrol(request.state.who, body)
+        return says(door.access[study].admit(body.judge, body.scope), 201)
+
+    @app.patch(
+        "/v1/studies/{study}/annotators/{judge}", **spoken(AnnotatorRow, 200, Amendment, (400, 403, 413, 503, 507))
+    )
+    async def amend(
+        opened: Admin, judge: str, request: Request, body: Annotated[Amendment, Depends(hears(Amendment))]
+    ) -> Response:
+        return says(await opened.amend(request.state.who, judge, body))
+
+    @app.post("/v1/studies/{study}/annotators/{judge}/token", **spoken(Admission, 201, errors=(403, 503)))
+    async def renew(study: str, opened: Admin, judge: str) -> Response:
+        for row in await opened.views.annotators():
+            if row.judge == judge:
+                return says(door.access[study].admit(judge, row.scope), 201)
+        raise RefusedError(404, f"there is no annotator {judge!r}")
+
+    @app.post("/v1/studies/{study}/invites", **spoken(Invited, 201, Invitation, (400, 403, 413)))
+    async def invite(study: str, opened: Admin, body: Annotated[Invitation, Depends(hears(Invitation))]) -> Response:
+        return says(door.access[study].invite(body), 201)
+
+    @app.post("/v1/studies/{study}/replays", **spoken(ReplayJob, 202, Replaying, (400, 403, 413)))
+    async def replay(opened: Admin, body: Annotated[Replaying, Depends(hears(Replaying))]) -> Response:
+        return says(await opened.views.replay(body), 202)
+
+
+def _reading(app: FastAPI, door: _Door) -> None:
+    """What whoever runs a study can see of it."""
+    Admin = Annotated[ServedStudy, Depends(door.admin)]
+    away = (403, 503)
+
+    @app.get("/v1/studies/{study}/items", **spoken(ItemsPage, errors=(403,)))
+    async def items(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
+        return says(await opened.items(cursor, limit))
+
+    @app.get("/v1/studies/{study}/annotators", **spoken(list[AnnotatorRow], errors=away))
+    async def annotators(opened: Admin) -> Response:
+        return says(await opened.views.annotators())
+
+    @app.get("/v1/studies/{study}/judges", **spoken(list[MachineRow], errors=away))
+    async def judges(opened: Admin) -> Response:
+        return says(await opened.views.judges())
+
+    @app.get("/v1/studies/{study}/leaderboard", **spoken(LeaderPage, errors=away))
+    async def leaderboard(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
+        return says(await opened.views.leaderboard(cursor, limit))
+
+    @app.get("/v1/studies/{study}/posterior", **spoken(PosteriorPage, errors=away))
+    async def posterior(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
+        return says(await opened.views.posterior(cursor, limit))
+
+    @app.get("/v1/studies/{study}/overview", **spoken(Overview, errors=away))
+    async def overview(opened: Admin) -> Response:
+        return says(await opened.views.overview())
+
+    @app.get("/v1/studies/{study}/agreement", **spoken(AgreementView, errors=away))
+    async def agreement(opened: Admin) -> Response:
+        return says(await opened.views.agreement())
+
+    @app.get("/v1/studies/{study}/routing", **spoken(Routing | None, errors=away))
+    async def routing(opened: Admin) -> Response:
+        return says(await opened.views.routing())
+
+    @app.get(
+        "/v1/studies/{study}/exports/{table}.{format}", **spoken(bytes, errors=away, media="application/octet-stream")
+    )
+    async def export(
+        study: str,
+        opened: Admin,
+        table: Literal["votes", "items", "labels"],
+        format: Literal["csv", "jsonl", "parquet"],  # noqa: A002
+    ) -> Response:
+        path = await opened.views.export(table, format)
+        name, gone = f"{study}-{table}.{format}", BackgroundTask(path.unlink, missing_ok=True)
+        return FileResponse(path, filename=name, background=gone)
+
+    @app.get("/v1/studies/{study}/replays/{job}", **spoken(ReplayJob, errors=(403,)))
+    async def replayed(opened: Admin, job: str) -> Response:
+        return says(await opened.views.replayed(job))
+
+    @app.get(
+        "/v1/studies/{study}/events", response_class=EventSourceResponse, responses=spoken(StudyEvent)["responses"]
+    )
+    async def events(
+        opened: Admin, last: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=10**12)] = None
+    ) -> AsyncIterator[ServerSentEvent]:
+        since = 0 if last is None else last
+        async for event in opened.tail(since):
+            yield ServerSentEvent(raw_data=msgspec.json.encode(event).decode(), event=event.type, id=str(event.seq))
+
+
+async def _card(study: ServedStudy, who: Who) -> ServedCard:
+    card = await study.card(who)
+    return msgspec.structs.replace(card, guidelines_html=render(card.guidelines))
+
+
+def _as_html(lease: Lease) -> Lease:
+    return msgspec.structs.replace(
+        lease, left_html=render(lease.left), right_html=render(lease.right), context_html=render(lease.context)
+    )

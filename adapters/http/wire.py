@@ -1,0 +1,143 @@
+"""How the core's structs cross HTTP: bodies read within limits, answers, problem details, and the OpenAPI of both."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from elicit.serving import RefusedError
+from elicit.types import BadInputError
+
+T = TypeVar("T")
+LARGEST = 256 * 1024
+"""Bytes of a request's body."""
+PROBLEM = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Problem details (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+
+
+def says(value: Any, status: int = 200) -> Response:
+    """The answer: a struct as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+    """A dependency that reads a body of this kind.
+
+    Raises RefusedError: 413 for more than LARGEST bytes, 400 for what is no JSON, 422 for a field at fault.
+    """
+    decoder = msgspec.json.Decoder(kind)
+
+    async def read(request: Request) -> T:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST:
+                raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+        try:
+            return decoder.decode(bytes(body))
+        except msgspec.ValidationError as error:
+            raise RefusedError(422, f"the body cannot be used: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RefusedError(400, f"the body is no JSON: {error}") from None
+
+    return read
+
+
+def problem(status: int, detail: str, retry_after: float | None = None) -> Response:
+    """Problem details as a response."""
+    title = HTTPStatus(status).phrase
+    headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after)))}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="elicit"'
+    body = msgspec.json.encode(Problem(title, status, detail))
+    return Response(body, status, headers, media_type=PROBLEM)
+
+
+def add_problems(app: FastAPI) -> None:
+    """Answer every error with problem details."""
+
+    @app.exception_handler(BadInputError)
+    async def refused(_: Request, error: BadInputError) -> Response:
+        if isinstance(error, RefusedError):
+            return problem(error.status, str(error), error.retry_after)
+        return problem(422, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        answer = problem(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = " ".join(str(part) for part in first["loc"])
+        return problem(422, f"{place}: {first['msg']}")
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> Response:
+        return problem(
+            500, f"the server could not do this ({type(error).__name__}); votes that were confirmed are saved"
+        )
+
+
+def spoken(
+    answer: Any = None, status: int = 200, body: Any = None, errors: Iterable[int] = (), media: str = "application/json"
+) -> dict[str, Any]:
+    """What a route tells the OpenAPI: the kinds of its body and answer, and the errors it may give."""
+    content: dict[str, Any] = {media: {"schema": _reference(answer)}} if answer is not None else {}
+    responses: dict[int | str, Any] = {status: {"description": HTTPStatus(status).phrase}}
+    if content:
+        responses[status]["content"] = content
+    for code in sorted({401, 404, 422, 429, *errors}):
+        schema = {"$ref": "#/components/schemas/Problem"}
+        responses[code] = {"description": HTTPStatus(code).phrase, "content": {PROBLEM: {"schema": schema}}}
+    found: dict[str, Any] = {"responses": responses, "status_code": status}
+    if body is not None:
+        request = {"required": True, "content": {"application/json": {"schema": _reference(body)}}}
+        found["openapi_extra"] = {"requestBody": request}
+    return found
+
+
+_kinds: list[Any] = [Problem]
+
+
+def _reference(kind: Any) -> Mapping[str, Any]:
+    if kind is str:
+        return {"type": "string"}
+    if kind is bytes:
+        return {"type": "string", "format": "binary"}
+    _kinds.append(kind)
+    return msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")[0][0]
+
+
+def add_openapi(app: FastAPI) -> None:
+    """Serve an OpenAPI 3.1 document with the core's structs as its schemas."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            _, schemas = msgspec.json.schema_components(_kinds, ref_template="#/components/schemas/{name}")
+            parts = made.setdefault("components", {})
+            parts.setdefault("schemas", {}).update(schemas)
+            parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+            made["security"] = [{"bearer": []}]
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
