@@ -130,7 +130,9 @@ class Server:
             raise RefusedError(answer.status_code, self._safe(said), retry_after(answer))
         words = self._safe(said or answer.reason_phrase)
         where = f" and points to {self._safe(answer.headers['location'])}" if "location" in answer.headers else ""
-        raise AwayError(f"{self.url} answers {answer.status_code} {words}{where}".rstrip(), wait=retry_after(answer))
+        raise AwayError(
+            f"the server {self.url} answers {answer.status_code} {words}{where}".rstrip(), wait=retry_after(answer)
+        )
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -142,20 +144,22 @@ class Server:
         try:
             return msgspec.json.decode(answer.content or b"null", type=kind)
         except (msgspec.DecodeError, UnicodeError):
-            raise AwayError(f"{self.url} answers something that no study server says; check the address") from None
+            raise AwayError(
+                f"the server {self.url} answers something that no study server says; check the address"
+            ) from None
 
     def _reason(self, error: Exception) -> str:
         words = self._safe(str(error)) or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
-            return f"{self.url} does not answer within {TIMEOUT:g} s"
+            return f"the server {self.url} does not answer within {TIMEOUT:g} s"
         if "certificate" in words.lower():
             return (
-                f"{self.url} shows a certificate that cannot be trusted ({words}); check the address, or name its "
-                "authority's certificate in the environment variable SSL_CERT_FILE"
+                f"the server {self.url} shows a certificate that cannot be trusted ({words}); check the address, or "
+                "name its authority's certificate in the environment variable SSL_CERT_FILE"
             )
         if "ssl" in words.lower():
-            return f"{self.url} does not speak https ({words}); check the address"
-        return f"{self.url} does not answer ({words})"
+            return f"the server {self.url} does not speak https ({words}); check the address"
+        return f"the server {self.url} does not answer ({words})"
 
     def _safe(self, text: str) -> str:
         """Words from elsewhere on one line, without the token should they repeat it."""

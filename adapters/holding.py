@@ -14,7 +14,7 @@ import msgspec
 from adapters import images
 from adapters.connection import Server
 from elicit.service import Ballot, Progress
-from elicit.serving import Beat, Lease, Leases, RefusedError, Wanted
+from elicit.serving import MOST_LEASES, Beat, Lease, Leases, RefusedError, Wanted
 
 AHEAD = 3
 """Leases held beside the open one."""
@@ -91,7 +91,7 @@ class Holding:
             return 0.0
         few = len(self.all) <= AHEAD
         if few and (not self.asked or self.ask_at <= moment):
-            await self._ask()
+            await self.ask()
             return 0.0
         return max(0.05, min([inf, *(one.beat - moment for one in held), *([self.ask_at - moment] if few else [])]))
 
@@ -127,25 +127,20 @@ class Holding:
             return
         held.lasts(beat.seconds)
 
-    async def _ask(self) -> None:
-        wanted, voted = Wanted(1 + AHEAD), len(self.spent)
+    async def ask(self) -> None:
+        """Ask for more, and take up what is new."""
+        wanted, voted = Wanted(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
         given = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=wanted)
-        known, ahead = {held.lease.lease: held for held in self.all}, []
+        known = {held.lease.lease: held for held in self.all}
         for lease in given.leases:
-            held = known.pop(lease.lease, None)
-            if held is None and lease.lease not in self.spent:
+            if lease.lease in known:
+                known[lease.lease].lasts(lease.seconds)
+            elif lease.lease not in self.spent:
                 try:
-                    held = await self.take(lease, next(self._numbers))
+                    self.ahead.append(await self.take(lease, next(self._numbers)))
                 except RefusedError as error:
                     if error.status not in GONE:
                         raise
-            if held is not None:
-                held.lasts(lease.seconds)
-                ahead.append(held)
-        for held in known.values():
-            held.gone = True
-        # A vote or an undo may have come while the pictures did.
-        self.ahead = [held for held in ahead if held is not self.open and held.lease.lease not in self.spent]
         self.progress, self.why, self.asked, self.ask_at = given.progress, given.why, voted == len(self.spent), inf
         if len(given.leases) < wanted.n:
             self.ask_at = now() + (ASK_AGAIN if given.retry_after is None else max(1.0, given.retry_after))

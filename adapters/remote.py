@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 from math import inf
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -52,6 +52,8 @@ class RemoteService:
         """What this process voted on and did not hear of yet, by the parcels' keys."""
         self._queries: dict[int, int] = {}
         """The ballots' numbers by the server's votes."""
+        self._voiding: int | None = None
+        """A vote that may be taken back although the server did not say so."""
         self._calling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -110,7 +112,9 @@ class RemoteService:
         if why := self._over or self._away:
             return Turn(None, replace(progress, why=why), notice, None if self._over else 2.0)
         if not holding.asked:
-            return Turn(None, replace(progress, why=f"{self._address.server} has not answered yet"), notice, 1.0)
+            return Turn(
+                None, replace(progress, why=f"the server {self._address.server} has not answered yet"), notice, 1.0
+            )
         again = None if holding.ask_at == inf else min(max(1.0, holding.ask_at - now()), ASK_AGAIN)
         return Turn(None, replace(progress, why=holding.why or progress.why), notice, again)
 
@@ -141,7 +145,7 @@ class RemoteService:
             # Where the newest vote was refused, it is the one that is not to count; it must not cost another one.
             if not self._notices:
                 async for vote in self._votes():
-                    if not vote.voided:
+                    if not vote.voided or vote.vote == self._voiding:
                         await self._void(vote)
                         break
                 else:
@@ -173,7 +177,8 @@ class RemoteService:
                     break
             for place, parcel in enumerate(self._outbox.waiting(), start=1):
                 if (held := self._voted.get(parcel.key)) is not None:
-                    past.insert(0, _unsent(parcel.cast, held, self._holding.progress.mine + place, self._card.judge))
+                    vote = _unsent(parcel.cast, held, self._card.judge)
+                    past.insert(0, _past(vote, held.ballot.query, self._holding.progress.mine + place))
         return tuple(past[:limit])
 
     async def overview(self) -> Overview:
@@ -251,14 +256,29 @@ class RemoteService:
         self._notices.append(f"{which} does not count: {why.rstrip('.')}. It is kept in {self._outbox.path}.")
 
     async def _void(self, vote: ServedVote) -> None:
+        """Take back a vote that the server has, and open its pair again."""
+        holding, self._voiding = self._holding, vote.vote
         path = (*self._of_study, "votes", vote.vote, "void")
-        voided = await self._server.call(Voided, "POST", *path, body=Void(again=True))
-        progress = self._holding.progress
-        self._holding.progress = replace(progress, votes=max(0, progress.votes - 1), mine=max(0, progress.mine - 1))
-        if voided.lease is None:
+        try:
+            lease = (await self._server.call(Voided, "POST", *path, body=Void(again=True))).lease
+        except RefusedError as error:
+            if error.status != 409:
+                raise
+            # An earlier try got there although no word of it came back; the pair is among the leases.
+            await holding.ask()
+            shown = (vote.left, vote.right, vote.context)
+            again = (held for held in holding.ahead if (held.lease.left, held.lease.right, held.lease.context) == shown)
+            if found := next(again, None):
+                holding.ahead.remove(found)
+            lease = found.lease if found else None
+        else:
+            votes, mine = holding.progress.votes, holding.progress.mine
+            holding.progress = replace(holding.progress, votes=max(0, votes - 1), mine=max(0, mine - 1))
+        self._voiding = None
+        if lease is None:
             self._notices.append("The vote is taken back, but its pair cannot be opened again now.")
         else:
-            self._holding.reopen(await self._holding.take(voided.lease, self._number(vote.vote)))
+            holding.reopen(await holding.take(lease, self._number(vote.vote)))
 
     async def _votes(self, least: int = PAGE) -> AsyncIterator[ServedVote]:
         """This judge's votes, newest first, page by page."""
@@ -304,7 +324,8 @@ class RemoteService:
 
     @property
     def _known_to_be_none(self) -> bool:
-        return bool(self._over or self._away or (self._holding.asked and not self._outbox.waiting()))
+        soon = now() + PATIENCE
+        return bool(self._over or self._away or (self._holding.asked and self._holding.ask_at > soon))
 
     async def _until(self, true: Callable[[], bool]) -> None:
         async with self._changed:
@@ -345,46 +366,27 @@ def _refusal(error: Exception, address: Address) -> str:
     server, study = address
     status = error.status if isinstance(error, RefusedError) else 0
     if status == 401:
-        return f"{server} does not take this token any more, or never did; ask who runs the study for a new one"
+        return (
+            f"the server {server} does not take this token any more, or never did; ask who runs the study for a new one"
+        )
     if status == 403:
-        return f"{server} does not let this token into {study} ({str(error).rstrip('.')}); check the address"
+        return f"the server {server} does not let this token into {study} ({str(error).rstrip('.')}); check the address"
     if status == 404:
-        return f"{server} has no study {study} for this token; check the address"
+        return f"the server {server} has no study {study} for this token; check the address"
     return str(error).rstrip(".")
 
 
 def _past(vote: ServedVote, query: int, number: int) -> PastVote:
-    return PastVote(
-        query=query,
-        number=number,
-        left=vote.left,
-        right=vote.right,
-        context=vote.context,
-        choice=vote.choice,
-        strength=vote.strength,
-        judge=vote.judge,
-        seconds=vote.seconds,
-        reasons=vote.reasons,
-        note=vote.note,
-        time=vote.time,
-        why=vote.why,
-        undone=vote.voided,
-    )
+    return PastVote(query=query, number=number, undone=vote.voided, **{name: getattr(vote, name) for name in _TOLD})
 
 
-def _unsent(cast: Cast, held: Held, number: int, judge: str) -> PastVote:
-    return PastVote(
-        query=held.ballot.query,
-        number=number,
-        left=held.ballot.left,
-        right=held.ballot.right,
-        context=held.ballot.context,
-        choice=cast.choice,
-        strength=cast.strength,
-        judge=judge,
-        seconds=cast.seconds,
-        reasons=cast.reasons,
-        note=cast.note,
-        time="not sent yet",
-        why="",
-    )
+def _unsent(cast: Cast, held: Held, judge: str) -> ServedVote:
+    ballot, time = held.ballot, "not sent yet"
+    said: dict[str, Any] = {name: getattr(cast, name) for name in ("strength", "seconds", "reasons", "note")}
+    return ServedVote(0, judge, ballot.left, ballot.right, ballot.context, cast.choice, time, **said)
+
+
+_TOLD = (
+    "left", "right", "context", "choice", "strength", "judge", "seconds", "reasons", "note", "time", "why"
+)  # fmt: skip
+"""What a past vote says in the same words on the server and on the screen."""

@@ -29,7 +29,7 @@ from studies.spec import Spec
 
 ACTIVE = 60.0
 """Seconds after which an annotator who asks for nothing is not reckoned with."""
-EACH = 4
+EACH = 2
 """Free queries that are kept ready for every annotator who is there."""
 LEAST, MOST = 8, 600
 """Free queries that are kept ready at the least and at the most."""

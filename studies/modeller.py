@@ -50,7 +50,7 @@ class Modeller:
         engine = study.catch_up(CHUNK)
         behind = len(study.state.votes) - len(engine.votes)
         short = sum(self._top_up(n, pool) for pool, n in wanted.items())
-        if not behind or time.monotonic() > self._looked + SLOWLY:
+        if time.monotonic() > self._looked + SLOWLY:
             self._look()
         stop, reason, left = self._stop
         version = study.state.folded if not behind else study.state.votes[len(engine.votes) - 1].seq

@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Center, Middle
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widget import Widget
 from textual.widgets import Static
 
 from elicit.safe_text import one_line
@@ -24,9 +25,10 @@ from elicit.types import BadInputError
 from tui.header import LEFT, QUIET, RIGHT, STRONG
 from tui.help import HelpScreen
 from tui.history import HistoryScreen
-from tui.keys import farewell
+from tui.keys import OPENING, farewell
 from tui.overview import OverviewScreen
 from tui.pace import Pace
+from tui.picture import terminal_graphics
 from tui.router import RouterScreen
 from tui.vote import VoteScreen
 
@@ -57,20 +59,25 @@ _THEME = Theme(
 
 
 class Starting(Screen[None]):
-    """What shows until the engine answers."""
+    """What shows until the engine answers; opening: what is being done."""
+
+    def __init__(self, opening: str) -> None:
+        super().__init__()
+        self._opening = opening
 
     def compose(self) -> ComposeResult:
         """One quiet sentence."""
         with Middle(), Center():
-            text = Text("Starting the engine …\n", style=STRONG, justify="center")
+            text = Text(f"{self._opening} …\n", style=STRONG, justify="center")
             yield Static(text.append("The first pair comes in a few seconds.", style=f"not bold {QUIET}"))
 
 
 class VoteApp(App[None]):
     """A thin client of a `StudyService`, which `start` brings up while the app already shows.
 
-    `now` is a clock in seconds. After it ran, `return_code` is 2 and `failure` a sentence if the service could
-    not start; else `votes` tells how many votes were given.
+    `now` is a clock in seconds; `graphics` the widget for pictures where the terminal draws them. After it ran,
+    `return_code` is 2 and `failure` a sentence if the service could not start; else `votes` tells how many votes were
+    given.
     """
 
     CSS_PATH = "app.tcss"
@@ -86,9 +93,16 @@ class VoteApp(App[None]):
         Binding("ctrl+c", "leave", show=False, priority=True),
     ]
 
-    def __init__(self, start: Start, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        start: Start,
+        *,
+        opening: str = OPENING,
+        now: Callable[[], float] = time.monotonic,
+        graphics: type[Widget] | None = None,
+    ) -> None:
         super().__init__()
-        self._start = start
+        self._start, self._opening, self._graphics = start, opening, graphics
         self._service: StudyService | None = None
         self._warned = False
         self.pace = Pace(now)
@@ -103,7 +117,7 @@ class VoteApp(App[None]):
 
     async def on_mount(self) -> None:
         """Show something at once, and start the engine."""
-        await self.push_screen(Starting())
+        await self.push_screen(Starting(self._opening))
         self.run_worker(self._begin())
 
     async def _begin(self) -> None:
@@ -116,7 +130,7 @@ class VoteApp(App[None]):
             self.exit(return_code=2)
             return
         self.pace.remember(vote.seconds for vote in past if vote.seconds is not None and not vote.undone)
-        await self.switch_screen(VoteScreen(service, card, turn, self.pace))
+        await self.switch_screen(VoteScreen(service, card, turn, self.pace, self._graphics))
         # What is loaded by now stays: looking through it for garbage again and again would only cost pauses.
         gc.collect()
         gc.freeze()
@@ -166,9 +180,9 @@ class VoteApp(App[None]):
                 await self._service.close()
 
 
-def run(start: Start) -> int:
+def run(start: Start, opening: str = OPENING) -> int:
     """Let a person vote; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence on stderr)."""
-    app = VoteApp(start)
+    app = VoteApp(start, opening=opening, graphics=terminal_graphics())
     app.run()
     if app.failure:
         print(app.failure, file=sys.stderr)

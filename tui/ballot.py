@@ -6,9 +6,11 @@ from typing import Literal
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 
 from elicit.service import Ballot
 from tui.pane import CHROME, Pane
+from tui.picture import Picture
 from tui.render import Job, Renderer
 
 NARROW = 100
@@ -22,9 +24,10 @@ _NEXT_ZOOM: dict[Zoom, Zoom] = {"both": "left", "left": "right", "right": "both"
 class BallotView(Vertical):
     """Shows ballots and knows how: difference on or off, zoomed or not, flipped or not."""
 
-    def __init__(self, renderer: Renderer) -> None:
+    def __init__(self, renderer: Renderer, graphics: type[Widget] | None = None) -> None:
         super().__init__(id="ballot")
         self._renderer = renderer
+        self._graphics = graphics
         self.ballot: Ballot | None = None
         self.diff = True
         self.alike: bool | None = None
@@ -33,8 +36,11 @@ class BallotView(Vertical):
         self._front: Side = "left"
 
     def compose(self) -> ComposeResult:
-        """The prompt and the two panes."""
+        """The prompt, the pictures where there are any, and the two panes."""
         yield Pane(id="prompt")
+        with Horizontal(id="pictures"):
+            yield Picture(self._graphics, "left-picture")
+            yield Picture(self._graphics, "right-picture")
         with Horizontal(id="pair"):
             yield Pane(id="left", classes="text")
             yield Pane(id="right", classes="text")
@@ -42,7 +48,8 @@ class BallotView(Vertical):
     def on_mount(self) -> None:
         """Title what stays the same."""
         self.query_one("#prompt", Pane).border_title = "Prompt"
-        self.query_one("#right", Pane).styles.border_title_align = "right"
+        for right in ("#right", "#right-picture"):
+            self.query_one(right).styles.border_title_align = "right"
 
     @property
     def one_at_a_time(self) -> bool:
@@ -83,7 +90,15 @@ class BallotView(Vertical):
         panel.show(prompt)
         for side, page in (("left", done.left), ("right", done.right)):
             self.query_one(f"#{side}", Pane).show(page, top=top)
+        pictured = bool(ballot.left_image or ballot.right_image)
+        pair = self.query_one("#pair")
+        pair.display = not pictured or bool((ballot.left + ballot.right).strip())
+        pair.styles.height = max(len(done.left), len(done.right)) + 2 if pictured else None
+        self.set_class(pictured, "pictured")
         self._arrange()
+        if pictured:
+            await self.query_one("#left-picture", Picture).show(ballot.left_image)
+            await self.query_one("#right-picture", Picture).show(ballot.right_image)
 
     async def again(self) -> None:
         """Show the same ballot anew, after a change of size or mode."""
@@ -137,7 +152,7 @@ class BallotView(Vertical):
     def _arrange(self) -> None:
         single = self.one_at_a_time
         for side, title in (("left", "◀ LEFT"), ("right", "RIGHT ▶")):
-            pane = self.query_one(f"#{side}", Pane)
-            pane.display = not single or self.front == side
             other = "RIGHT" if side == "left" else "LEFT"
-            pane.border_title = f"{title} · Tab shows {other}" if single else title
+            for shown in (self.query_one(f"#{side}"), self.query_one(f"#{side}-picture")):
+                shown.display = not single or self.front == side
+                shown.border_title = f"{title} · Tab shows {other}" if single else title

@@ -5,28 +5,39 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from elicit.types import BadInputError
-from studies.commands import JSON, STUDY, example, progress, say
+from studies.commands import JSON, example, progress, say
 
 
 @click.command(epilog=example("elicit vote jokes --judge maya"))
-@STUDY
-@click.option("--judge", default="me", show_default=True, help="The name your votes go under.")
+@click.argument("study", metavar="STUDY|URL")
+@click.option("--judge", help="The name your votes go under; default me.")
+@click.option("--token", help="For a URL. It shows in the list of processes: better set ELICIT_TOKEN, or be asked.")
 @click.option("--plain", is_flag=True, help="Line prompts instead of a screen, for screen readers and pipes.")
-def vote(study: Path, judge: str, plain: bool) -> int:
-    """Vote in the terminal. Every vote is saved at once; come back any time and go on at the same pair."""
-    if not (study / "study.toml").is_file():
+def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
+    """Vote in the terminal. Every vote is saved at once; come back any time and go on at the same pair.
+
+    A URL like https://host/STUDY is a study on a server (elicit serve): votes are kept on this machine until the
+    server has them, and the token you were given says who you are.
+    """
+    remote = study.lower().startswith(("http://", "https://"))
+    if remote and judge:
+        raise BadInputError("--judge goes with a study on this machine; on a server the token says who you are")
+    if token and not remote:
+        raise BadInputError("--token goes with a study on a server; give its address, like https://host/STUDY")
+    if not remote and not (Path(study) / "study.toml").is_file():
         raise BadInputError(f"{study} is not a study: it has no study.toml; make one with 'elicit init'")
     if not plain and os.environ.get("TERM") == "dumb":
         plain = True
     if not plain and not _terminal():
         raise BadInputError("voting needs a terminal; use --plain to vote through a pipe")
-    return _vote(study, judge, plain)
+    return _vote_remotely(study, token, plain) if remote else _vote(Path(study), judge or "me", plain)
 
 
 @click.command(epilog=example("elicit demo --auto --votes 40"))
@@ -79,11 +90,45 @@ def _vote(study: Path, judge: str, plain: bool) -> int:
     async def start() -> LocalService:
         return await LocalService.start(study, judge)
 
+    return _screen(plain)(start)
+
+
+def _vote_remotely(url: str, token: str | None, plain: bool) -> int:
+    from adapters.connection import address_of
+    from adapters.outbox import state_folder
+    from adapters.remote import RemoteService
+
+    server = address_of(url).server
+    given = token or os.environ.get("ELICIT_TOKEN") or _asked_for(server)
+    started: list[RemoteService] = []
+
+    async def start() -> RemoteService:
+        started.append(await RemoteService.start(url, given, state_folder()))
+        return started[0]
+
+    code = _screen(plain)(start, f"Connecting to {server}")
+    if started and started[0].unsent:
+        say(f"Not everything is on the server: {started[0].unsent}. The same command sends it.")
+        return code or 3
+    return code
+
+
+def _asked_for(server: str) -> str:
+    """The token as a person types it, unseen."""
+    if not sys.stdin.isatty():
+        raise BadInputError(
+            f"voting on {server} needs the token you were given; set the environment variable ELICIT_TOKEN"
+        )
+    given: str = click.prompt(f"Token for {server}", hide_input=True, err=True)
+    return given
+
+
+def _screen(plain: bool) -> Callable[..., int]:
     if plain:
         from tui.plain import run
     else:
         from tui.app import run
-    return run(start)
+    return run
 
 
 def _tell(found: dict[str, Any]) -> None:

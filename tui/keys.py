@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from elicit.safe_text import one_line
 
+OPENING = "Starting the engine"
+"""What is being done until the first pair comes, on this machine."""
+
 
 class Ballot(NamedTuple):
     """What a voting key says: which side, and how strongly."""
@@ -67,6 +70,7 @@ HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("z", "zoom: both, left alone, right alone"),
             ("Tab Space", "flip to the other text when one shows"),
             ("p", "the whole prompt"),
+            ("o", "open the pictures, where there are any"),
         ),
     ),
     (

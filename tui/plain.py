@@ -12,7 +12,7 @@ from elicit.safe_text import harmless, one_line
 from elicit.service import Answer, Ballot, StudyCard, StudyService, Turn
 from elicit.types import BadInputError
 from tui.difference import difference
-from tui.keys import HELP, VOTES, farewell, sentence, spoken
+from tui.keys import HELP, OPENING, VOTES, farewell, sentence, spoken
 from tui.pace import Pace
 from tui.words import NO_ROUTER, leaning, money, percent, standing
 
@@ -97,8 +97,8 @@ class PlainVoting:
         elif command == "prompt":
             ballot = self._turn.ballot
             self._write(harmless(ballot.context).strip() if ballot and ballot.context else "This pair has no prompt.")
-        elif command == "again":
-            await self._show(self._turn)
+        elif command == "again" or (not line and self._turn.again is not None):
+            await self._show(self._turn if self._turn.ballot else await self._service.turn())
         elif command == "overview":
             await self._overview()
         elif command == "history":
@@ -117,6 +117,12 @@ class PlainVoting:
         if progress.stop and not self._told_enough:
             self._told_enough = True
             self._write(f"You can stop here: {sentence(progress.why)} You may go on; overview shows the result.")
+        if turn.notice:
+            self._write(sentence(turn.notice))
+        if ballot is None and turn.again is not None:
+            why = sentence(progress.why)
+            self._write(f"Nothing to vote on now. {why} An empty line asks again, undo takes back, q quits.")
+            return
         if ballot is None:
             self._write(f"All done. {sentence(progress.why)} overview shows the result, q quits.")
             return
@@ -124,8 +130,13 @@ class PlainVoting:
         self._write(f"Pair {ballot.number}. {progress.votes} of {progress.target} votes; {self.pace.to_go(progress)}.")
         if ballot.context:
             self._write(f"Prompt:\n{harmless(ballot.context).strip()}\n")
-        self._write(f"LEFT:\n{harmless(ballot.left).strip() or '(empty)'}\n")
-        self._write(f"RIGHT:\n{harmless(ballot.right).strip() or '(empty)'}\n")
+        for side, text, image in (
+            ("LEFT", ballot.left, ballot.left_image),
+            ("RIGHT", ballot.right, ballot.right_image),
+        ):
+            said = harmless(text).strip() or ("" if image else "(empty)")
+            picture = f"Picture: {one_line(image)}" if image else ""
+            self._write(f"{side}:\n{chr(10).join(part for part in (picture, said) if part)}\n")
         self._write(_ASK)
         self.pace.painted()
 
@@ -210,7 +221,8 @@ class PlainVoting:
             seconds = "" if vote.seconds is None else f", {vote.seconds:.1f} seconds"
             note = f" Note: {one_line(vote.note)}." if vote.note else ""
             said = spoken(vote.choice, vote.strength)
-            self._write(f"Vote {vote.number}: {said}{seconds}{undone}.{note} Why asked: {sentence(vote.why)}")
+            why = f" Why asked: {sentence(vote.why)}" if vote.why else ""
+            self._write(f"Vote {vote.number}: {said}{seconds}{undone}.{note}{why}")
         if not votes:
             self._write("No votes yet.")
 
@@ -275,8 +287,8 @@ def _stdout(text: str) -> None:
     print(text, flush=True)
 
 
-async def _run(start: Callable[[], Awaitable[StudyService]], told: list[Pace]) -> None:
-    _stdout("Starting the engine. This takes a few seconds.")
+async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, told: list[Pace]) -> None:
+    _stdout(f"{opening}. This takes a few seconds.")
     service = await start()
     try:
         session = PlainVoting(service, _stdin(), _stdout)
@@ -286,12 +298,12 @@ async def _run(start: Callable[[], Awaitable[StudyService]], told: list[Pace]) -
         await service.close()
 
 
-def run(start: Callable[[], Awaitable[StudyService]]) -> int:
+def run(start: Callable[[], Awaitable[StudyService]], opening: str = OPENING) -> int:
     """Let a person vote by lines; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence)."""
     told: list[Pace] = []
     code = 0
     try:
-        asyncio.run(_run(start, told))
+        asyncio.run(_run(start, opening, told))
     except KeyboardInterrupt:
         code = 3
     except (BadInputError, ConnectionError) as error:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from elicit.safe_text import harmless, one_line
@@ -20,6 +21,7 @@ from tui.dialogs import Enough, Note, Reading, Reasons
 from tui.header import QUIET, STRONG, keys_line, scale_line, top_line
 from tui.keys import VOTES, sentence, spoken
 from tui.pace import Pace
+from tui.picture import open_outside
 from tui.render import Renderer
 
 # The engine may still be working out what comes next; ask again after these pauses (seconds).
@@ -50,6 +52,7 @@ class VoteScreen(Screen[None]):
         Binding("tab,space,shift+tab", "flip", show=False),
         Binding("g", "guidelines", show=False),
         Binding("p", "prompt", show=False),
+        Binding("o", "pictures", show=False),
         Binding("j,down", "scroll_by(1, False)", show=False),
         Binding("k,up", "scroll_by(-1, False)", show=False),
         Binding("J,shift+down", "scroll_by(1, True)", show=False),
@@ -60,8 +63,16 @@ class VoteScreen(Screen[None]):
         Binding("end", "ends(True)", show=False),
     ]
 
-    def __init__(self, service: StudyService, card: StudyCard, first: Turn, pace: Pace) -> None:
+    def __init__(
+        self,
+        service: StudyService,
+        card: StudyCard,
+        first: Turn,
+        pace: Pace,
+        graphics: type[Widget] | None = None,
+    ) -> None:
         super().__init__()
+        self._graphics = graphics
         self._service = service
         self._card = card
         self._turn = first
@@ -92,7 +103,7 @@ class VoteScreen(Screen[None]):
         """Header, ballot, scale, what was said last, keys."""
         yield Static(id="top")
         yield Static(Text(one_line(self._card.question, empty="Which is better?")), id="question")
-        yield BallotView(self.renderer)
+        yield BallotView(self.renderer, self._graphics)
         yield Static(id="done")
         yield Static(id="scale")
         yield Static(id="status")
@@ -202,6 +213,8 @@ class VoteScreen(Screen[None]):
             await view.show(turn.ballot)
         view.display = turn.ballot is not None
         self._draw_progress()
+        if turn.notice:
+            self.say(sentence(turn.notice), warn=True)
         self.call_after_refresh(self._painted, turn)
 
     def _painted(self, turn: Turn) -> None:
@@ -210,9 +223,23 @@ class VoteScreen(Screen[None]):
         self.post_message(Painted(turn))
         if turn.ballot is not None:
             self.run_worker(self._ahead(turn.ballot))
+        elif turn.again is not None:
+            self.set_timer(turn.again, lambda: self.run_worker(self._look_again(turn)))
         if turn.progress.stop and turn.ballot is not None and not self._said_enough:
             self._said_enough = True
             self.app.push_screen(Enough(turn.progress.why), self._after_enough)
+
+    async def _look_again(self, turn: Turn) -> None:
+        """There was nothing to vote on for now; see whether there is."""
+        if self._turn is not turn or self._busy:
+            return
+        self._busy = True
+        try:
+            now = await self._service.turn()
+        except (BadInputError, ConnectionError) as error:
+            self._failed("There is no pair to vote on", error)
+            return
+        await self._show(now)
 
     async def _ahead(self, ballot: Ballot) -> None:
         """Lay out the ballots that may come next, while this one is read."""
@@ -303,6 +330,12 @@ class VoteScreen(Screen[None]):
         else:
             self.say("This pair has no prompt.")
 
+    def action_pictures(self) -> None:
+        """The pictures in the system's viewer."""
+        ballot = self.ballot
+        files = [file for file in (ballot.left_image, ballot.right_image) if file] if ballot else []
+        self.say(open_outside(files) if files else "This pair has no pictures.")
+
     def action_scroll_by(self, lines: int, right_only: bool) -> None:
         """Scroll both texts, or the right one."""
         self.query_one(BallotView).scroll(lines, right_only=right_only)
@@ -337,8 +370,11 @@ class VoteScreen(Screen[None]):
         done.display = not open_ballot
         self.query_one("#scale").display = self.query_one("#question").display = open_ballot
         if not open_ballot:
-            text = Text("All done\n\n", style=STRONG, justify="center")
+            over = self._turn.again is None or self._turn.progress.stop
+            text = Text("All done\n\n" if over else "Nothing to vote on now\n\n", style=STRONG, justify="center")
             why = sentence(self._turn.progress.why) or "There is nothing left to compare."
             text.append(f"{why}\n\n", style="not bold")
+            if not over:
+                text.append("The next pair shows as soon as there is one.\n\n", style="not bold")
             text.append("F2 shows the result, u takes your last vote back, q quits.", style=f"not bold {QUIET}")
             done.update(text)

@@ -1,0 +1,157 @@
+"""Pictures above the texts: drawn by the terminal where it can, else in half blocks of colour, else said in words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.widget import Widget
+
+from tui.header import QUIET
+from tui.pane import Pane
+from tui.render import Page, page, wrap
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GROUND = (0x14, 0x18, 0x1E)
+"""What shows through a transparent picture: the screens' background."""
+_MOST_PIXELS = 50_000_000
+_SHARPEST = (1600, 1600)
+
+
+def terminal_graphics() -> type[Widget] | None:
+    """The widget for a terminal that draws pictures itself (Kitty's protocol, Sixel); None for others.
+
+    It asks the terminal, which answers only as long as no app runs in it.
+    """
+    try:
+        from textual_image import renderable, widget
+    except ImportError:
+        return None
+    draws = (renderable.TGPImage, renderable.SixelImage)
+    return widget.Image if issubclass(renderable.Image, draws) else None
+
+
+class Picture(Container):
+    """A picture as large as fits. graphics: the widget that draws, None for half blocks."""
+
+    def __init__(self, graphics: type[Widget] | None, id: str) -> None:  # noqa: A002
+        super().__init__(id=id, classes="picture")
+        self._graphics = graphics
+        self._file = ""
+
+    def compose(self) -> ComposeResult:
+        """What the terminal draws, and lines for where it does not."""
+        if self._graphics is not None:
+            yield self._graphics()
+        lines = Pane()
+        lines.display = False  # until there is something to draw
+        yield lines
+
+    async def show(self, file: str) -> None:
+        """Show another picture; an empty name: none."""
+        self._file = file
+        self.border_subtitle = "o opens both" if file else ""
+        await self._draw()
+
+    async def on_resize(self) -> None:
+        """Fit the new size."""
+        await self._draw()
+
+    async def _draw(self) -> None:
+        file, width, height = self._file, self.content_size.width, self.content_size.height
+        if not width or not height:
+            return  # not laid out yet; it will be told its size
+        pane = self.query_one(Pane)
+        lines, image = words("There is no picture on this side.", width), None
+        if file:
+            coloured = self.app.console.color_system in ("truecolor", "256") and not self.app.no_color
+            try:
+                if self._graphics is not None:
+                    image = await asyncio.to_thread(opened, file, _SHARPEST)
+                elif coloured:
+                    lines = await asyncio.to_thread(blocks, file, width, height)
+                else:
+                    lines = words("A picture is here that this terminal cannot show. o opens it.", width)
+            except (OSError, ValueError, SyntaxError) as error:
+                lines = words(f"The picture cannot be drawn ({error}). o opens it.", width)
+            if file != self._file:
+                return  # something newer is on its way
+        for widget in self.children:
+            widget.display = (widget is pane) == (image is None)
+            if widget is not pane and image is not None:
+                widget.image = image  # type: ignore[attr-defined]
+        pane.show(lines)
+
+
+@lru_cache(maxsize=32)
+def blocks(file: str, width: int, height: int) -> Page:
+    """The picture in at most so many cells, each two pixels: the upper and the lower half in a colour of its own.
+
+    Raises OSError or ValueError where it cannot be read.
+    """
+    image = opened(file, (width, 2 * height))
+    left, top = (width - image.width) // 2, (height - (image.height + 1) // 2) // 2
+    colours = [Color.from_rgb(*rgb) for rgb in zip(*[iter(image.tobytes())] * 3, strict=True)]
+    colours += [Color.from_rgb(*GROUND)] * image.width  # below the last row of an odd number
+    rows = [[Segment("")] for _ in range(top)]
+    for start in range(0, image.width * image.height, 2 * image.width):
+        upper, lower = colours[start:][: image.width], colours[start + image.width :][: image.width]
+        halves = zip(upper, lower, strict=True)
+        rows.append([Segment(" " * left), *(Segment("▀", Style(color=up, bgcolor=down)) for up, down in halves)])
+    return page(rows)
+
+
+def opened(file: str, most: tuple[int, int]) -> Image:
+    """The picture upright and in RGB, with at most so many pixels across and down; an animation's first.
+
+    Raises OSError or ValueError where it cannot be read or would take too much memory.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ValueError(f"it has {image.width} × {image.height} pixels")
+            image.draft("RGB", most)
+            upright = ImageOps.exif_transpose(image).convert("RGBA")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ValueError("it has far too many pixels") from None
+    upright = ImageOps.contain(upright, most) if upright.width > most[0] or upright.height > most[1] else upright
+    ground = Image.new("RGBA", upright.size, (*GROUND, 255))
+    return Image.alpha_composite(ground, upright).convert("RGB")
+
+
+def words(text: str, width: int) -> Page:
+    """A quiet sentence as lines."""
+    quiet = Style.parse(QUIET)
+    return page([[Segment(segment.text, quiet) for segment in line] for line in wrap(text, max(10, width))])
+
+
+def open_outside(files: Sequence[str]) -> str:
+    """Open pictures in the system's viewer, beside the terminal; gives a sentence that tells what was done."""
+    where = " and ".join(files)
+    if sys.platform == "win32":
+        for file in files:
+            os.startfile(file)
+        return f"Opened {where}."
+    program = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+    seen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if program is None or not seen:
+        return f"No viewer can be opened from here; look at {where}."
+    for file in files:
+        none = subprocess.DEVNULL
+        subprocess.Popen([program, file], stdin=none, stdout=none, stderr=none, start_new_session=True)
+    return f"Opened {where}."
