@@ -12,7 +12,8 @@ import numpy as np
 
 from elicit.agreement import meetings
 from elicit.certificate import spending
-from elicit.records import B, Finding, Floats, Ints, Records
+from elicit.records import B, Floats, Ints, Records
+from elicit.serving import Finding
 from elicit.tails import at_least, coins_at_least, holm, jeffreys
 
 QUARANTINED = 0.0

@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from elicit.collusion import against, coordinated, duplicates
-from elicit.records import BOTH_BAD, SKIP, TIE, UNKNOWN, Finding, Floats, Ints, Records
+from elicit.records import BOTH_BAD, SKIP, TIE, UNKNOWN, Floats, Ints, Records
+from elicit.serving import Finding
 from elicit.tails import at_least, holm, jeffreys, longest_run, run_at_least, run_lengths, two_sided
 from elicit.types import BadInputError
 

@@ -1,4 +1,4 @@
-"""What annotators did, vote by vote, and what a check found in it."""
+"""What annotators did, vote by vote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,25 +16,6 @@ Ints = NDArray[np.int64]
 
 A, TIE, B, BOTH_BAD, SKIP = -1, 0, 1, 2, 3
 UNKNOWN = 9
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What one check says of one annotator.
-
-    value: the share that the check is about, with its 95 % interval low to high, among so many votes. flag: whether the
-    check's rule was broken. weight: what the annotator's votes should count for by it, 1, 0.5, or 0 for quarantine;
-    no vote is ever deleted. why: one sentence for the administrator.
-    """
-
-    judge: str
-    check: str
-    value: float
-    low: float
-    high: float
-    votes: int
-    flag: bool
-    weight: float
-    why: str
 
 
 @dataclass(frozen=True, eq=False)

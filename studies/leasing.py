@@ -152,7 +152,7 @@ class Leasing:
             return f"the study ended at {serving.deadline}; thank you"
         if quota is not None and self.state.given.get(judge, 0) >= quota:
             return f"you have given all {quota} votes that were asked of you; thank you"
-        if self.state.weights.get(judge, 1.0) == 0:
+        if self.state.weight(judge) == 0:
             return "whoever runs the study is looking at your votes; there is nothing to do for now"
         if len(self.state.votes) >= self.spec.votes:
             return f"the study has all its {self.spec.votes} votes; thank you"

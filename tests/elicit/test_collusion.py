@@ -8,7 +8,8 @@ from scipy import stats
 
 from elicit.collusion import against, coordinated, duplicates
 from elicit.randomness import stream
-from elicit.records import Finding, Records
+from elicit.records import Records
+from elicit.serving import Finding
 from tests.elicit.crowds import DAY, ITEMS, crowd, second_account, together, voting
 
 ALPHA = 0.01

@@ -12,7 +12,8 @@ from scipy import stats
 
 from elicit.conduct import FAMILY_WISE, conduct
 from elicit.randomness import stream
-from elicit.records import SKIP, UNKNOWN, Finding, Records
+from elicit.records import SKIP, UNKNOWN, Records
+from elicit.serving import Finding
 from elicit.types import BadInputError
 from tests.elicit.crowds import crowd, taken, voting
 
