@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from studies.study import Study
@@ -18,6 +19,8 @@ from studies.study import Study
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 SIZES: dict[str, dict[str, Any]] = {"phone": PHONE, "desktop": DESKTOP}
+
+expect.set_options(timeout=60_000)  # a busy machine, on which the engine has just been started
 
 GUARD = 300
 """Milliseconds that a pair has to be on the screen before a vote counts."""
@@ -142,3 +145,9 @@ def vote(page: Page, key: str) -> None:
     press(page, key)
     expect(page.locator("#said")).to_contain_text("Saved vote")
     expect(page.locator("#ballot")).to_be_visible()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA and its best practices."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html']} {node['failureSummary']}" for one in found for node in one["nodes"]]

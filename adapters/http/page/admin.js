@@ -6,7 +6,7 @@ import * as panels from "./panels.js";
 import { follow, wait } from "./stream.js";
 
 const ADMIN = "elicit.admin";
-const EVENTS = 40;
+const EVENTS = 20;
 // Seconds between two looks at the same thing while the study moves: what is cheap, and what is counted over all votes.
 const OFTEN = 1;
 const SELDOM = 5;

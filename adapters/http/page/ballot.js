@@ -91,7 +91,7 @@ export class Ballot {
 
   async #drawPicture(lease, side) {
     const target = prose(side);
-    const picture = make("img", { alt: `picture on the ${side}` });
+    const picture = make("img", { alt: `picture on the ${side}`, load: () => this.#fit() });
     target.prepend(picture);
     try {
       picture.src = await this.#picture(lease, side);
@@ -162,6 +162,7 @@ export class Ballot {
     const extras = [...this.#reasons, ...(this.#note ? ["a note"] : [])].join(", ");
     const parts = [extras && make("strong", {}, `✎ With your next vote: ${extras}.`), " ", warn ? make("strong", {}, `▲ ${words}`) : words];
     $("said").replaceChildren(...parts.filter(Boolean));
+    $("wrong").textContent = words;
   }
 
   // Voting

@@ -48,7 +48,8 @@ export class Leases {
 
   async #fill() {
     const { study, token } = this.#session;
-    const n = Math.min(MOST, Math.max(AHEAD, this.open.length) + this.#outbox.waiting.length);
+    const { waiting, lost } = this.#outbox;
+    const n = Math.min(MOST, Math.max(AHEAD, this.open.length) + waiting.length + lost.length);
     const asked = Date.now();
     const answer = await call("POST", `/v1/studies/${study}/leases?html=true`, { token, body: { n } });
     const before = this.open.map((lease) => lease.lease);
@@ -59,11 +60,13 @@ export class Leases {
     }
     // Of one that holds more than was asked for, the server does not tell all.
     const told = new Set(answer.leases.map((lease) => lease.lease));
-    const untold = answer.leases.length < n ? [] : this.open.filter((lease) => !told.has(lease.lease) && !this.expired(lease));
+    const all = answer.leases.length < n;
+    const untold = all ? [] : this.open.filter((lease) => !told.has(lease.lease) && !this.expired(lease));
     const held = [...answer.leases, ...untold].filter((lease) => !this.#outbox.has(lease.lease));
     this.open = held.sort((a, b) => place(a) - place(b));
     while (this.#seen.size > 2 * MOST) this.#seen.delete(this.#seen.keys().next().value);
-    ({ progress: this.progress, why: this.why = "", retry_after: this.after = null } = answer);
+    ({ progress: this.progress, why: this.why } = answer);
+    this.after = all ? answer.retry_after : 0.1;
     if (before.length && before[0] !== this.first?.lease) this.#onGone();
   }
 

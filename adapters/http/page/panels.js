@@ -7,7 +7,7 @@ const FIRST = 20;
 
 const logits = (value) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(2);
 const money = (value) => (value > 0 && value < 0.0001 ? "<0.0001" : value < 1 ? `${Number(value.toPrecision(3))}` : value.toLocaleString("en", { maximumFractionDigits: 2 }));
-const moment = (time) => make("time", { datetime: time }, time ? new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "–");
+const moment = (time) => make("time", { datetime: time }, time ? new Date(time).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" }) : "–");
 const number = (value) => value.toLocaleString("en");
 
 /** Put in new content; what was open stays open, what had the focus keeps it. */

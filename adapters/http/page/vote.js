@@ -1,4 +1,4 @@
-// The voting page: who votes, and what is on the screen when there is no pair. The pair itself is ballot.js.
+// The voting page: who votes, and what is there when there is no pair. The pair is ballot.js.
 
 import { Ballot } from "./ballot.js";
 import { $, call, kept, make, opened, plural, sentence } from "./client.js";
@@ -24,10 +24,11 @@ function notice(title, text, buttons = []) {
   $("notice-title").textContent = title;
   $("notice-text").textContent = text;
   $("choices").replaceChildren(...buttons.map(([words, act]) => make("button", { class: "main", click: act }, words)));
-  $("wrong").textContent = "";
   $("notice").hidden = false;
   $("ask").hidden = $("ballot").hidden = $("votes").hidden = true;
-  if (news) $("notice-title").focus();
+  if (!news) return;
+  $("wrong").textContent = "";
+  $("notice-title").focus();
 }
 
 /** Ask for one thing; what the server says against it is told below. */
@@ -104,6 +105,7 @@ function failed(error, token) {
 function open(card) {
   document.title = `${card.title || card.study}: voting`;
   $("title").textContent = card.title || card.study;
+  $("tools").hidden = false;
   $("whose").textContent = `You vote as ${card.judge}.`;
   const outbox = new Outbox(session, {
     onReceipt: (entry, receipt) => ballot?.saved(entry, receipt),
@@ -122,6 +124,7 @@ function close() {
   clearTimeout(timer);
   ballot?.close();
   ballot = null;
+  $("tools").hidden = true;
   drawNet();
 }
 
@@ -148,7 +151,7 @@ async function more() {
   const { leases } = asking;
   asking.show();
   if (!leases.first) resting(leases, problem);
-  if (problem || leases.low) timer = setTimeout(more, 1000 * Math.max(1, problem ? problem.after ?? 5 : leases.after ?? SLOW));
+  if (problem || leases.low) timer = setTimeout(more, 1000 * (problem ? problem.after ?? 5 : leases.after ?? SLOW));
 }
 
 function resting({ progress, why, after }, problem) {
