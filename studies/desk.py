@@ -236,7 +236,8 @@ class Desk:
         """Let the router take in what has happened since; what was taken back is as if it had never been."""
         if self._seen == self.study.state.seq:
             return
-        events = list(self.study.events(self._seen))
+        # What another process has just written is not in the state yet.
+        events = [event for event in self.study.events(self._seen) if event.seq <= self.study.state.seq]
         if self._seen and any(isinstance(event.body, Undone) for event in events):
             self._begin()
             return

@@ -109,6 +109,10 @@ class Modeller:
                 self._why_machines = await work(self._study, self._room)
             except BadInputError as error:
                 self._why_machines = str(error)
+            except Exception as error:  # a plug-in's fault is told, and stops neither people nor the engine
+                while isinstance(error, ExceptionGroup):
+                    error = error.exceptions[0]
+                self._why_machines = f"{type(error).__name__}: {error}"
             seen = self._study.state.seq
             while self._study.state.seq == seen:
                 await asyncio.sleep(SLOWLY)

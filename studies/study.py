@@ -190,8 +190,8 @@ class Study:
             query = branch.query if branch else choose(self.engine, self.state, judge)
             if query is None:
                 return None
-            self._append(Asked(query, judge, self.state.folded))
-            return self.query(self.state.seq)
+            (event,) = self._append(Asked(query, judge, self.state.folded))
+            return self.query(event.seq)
 
     def tell(
         self,
@@ -394,12 +394,13 @@ class Study:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _append(self, *bodies: AnyBody) -> None:
-        events = self._ledger.append(bodies)
+    def _append(self, *bodies: AnyBody) -> list[Event]:
+        appended = events = self._ledger.append(bodies)
         if events[0].seq != self.state.seq + 1:  # another process of this study wrote in between
             events = list(self._ledger.read(self.state.seq))
         for event in events:
             self.state.fold(event)
+        return appended
 
     def query(self, number: int) -> Query:
         """The query of that id. Raises KeyError where there is none."""
