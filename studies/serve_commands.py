@@ -58,6 +58,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
             raise BadInputError(
                 f"{host} port {port} cannot be used ({error.strerror}); choose another --port"
             ) from None
+        listener.listen()  # who connects as soon as the address is told must not be refused
         opened: list[tuple[Served, Access]] = []
         for path in study:
             access = stack.enter_context(contextlib.closing(_access(path)))
