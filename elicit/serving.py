@@ -278,12 +278,15 @@ class PosteriorPage(msgspec.Struct, frozen=True):
     model_version: int
 
 
-class FindingRow(msgspec.Struct, frozen=True):
-    """One check of an annotator's conduct: a number with its 95 % interval, and what the rule makes of it.
+class Finding(msgspec.Struct, frozen=True):
+    """What one check says of one annotator.
 
-    weight: what the rule would let the votes count; 1 where it finds nothing.
+    value: the share that the check is about, with its 95 % interval low to high, among so many votes. flag: whether the
+    check's rule was broken. weight: what the annotator's votes should count for by it, 1, 0.5, or 0 for quarantine;
+    no vote is ever deleted. why: one sentence for whoever runs the study.
     """
 
+    judge: str
     check: str
     value: float
     low: float
@@ -310,7 +313,7 @@ class AnnotatorRow(msgspec.Struct, frozen=True):
     accuracy: float | None
     low: float | None
     high: float | None
-    findings: tuple[FindingRow, ...]
+    findings: tuple[Finding, ...]
 
 
 class AgreementView(msgspec.Struct, frozen=True):

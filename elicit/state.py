@@ -111,7 +111,7 @@ class State:
     checks: dict[str, list[int]] = field(default_factory=dict)
     keys: dict[tuple[str, str], Keyed] = field(default_factory=dict)
     enrolled: dict[str, Enrolled] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
+    weighed: dict[str, Weighed] = field(default_factory=dict)
     paused: bool = False
     notes: dict[tuple[int, str], str] = field(default_factory=dict)
     folded: int = 0
@@ -184,8 +184,8 @@ class State:
                 self.taken[held.query].remove(held.judge)
                 if held.query in self.routed and not self.taken[held.query]:
                     self.waiting.insert(0, held.query)
-            case Weighed(judge=judge, weight=weight):
-                self.weights[judge] = weight
+            case Weighed(judge=judge) as weighed:
+                self.weighed[judge] = weighed
                 self.revised = event.seq
             case Paused(paused=paused):
                 self.paused = paused
@@ -253,6 +253,10 @@ class State:
             self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
         )
         return self.stock.get(query, 0) - holders
+
+    def weight(self, judge: str) -> float:
+        """What a judge's votes count: 1 in full, 0 not at all."""
+        return self.weighed[judge].weight if judge in self.weighed else 1.0
 
     def pool_of(self, row: int) -> str:
         """The pool of a listed pair, which its first item names in `meta.pool`."""

@@ -75,10 +75,7 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
 def lessons(state: State, since: int = 0, until: int | None = None) -> list[Vote]:
     """What the engine learns of the live votes, from one on up to before another: never seconds, reasons or notes, so
     that they decide nothing. Those that check an annotator or are quarantined count as skipped."""
-    return [
-        taught(live.vote, 0 if live.check else state.weights.get(live.vote.judge, 1))
-        for live in state.votes[since:until]
-    ]
+    return [taught(live.vote, 0 if live.check else state.weight(live.vote.judge)) for live in state.votes[since:until]]
 
 
 def bring(engine: Engine, state: State, revised: int, votes: int | None = None, most: int | None = None) -> int:

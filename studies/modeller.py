@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from elicit.service import Overview, Routing
-from elicit.serving import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
+from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, LeaderPage, MachineRow, PosteriorPage
 from elicit.types import BadInputError
 from studies import pipe, quality, status
 from studies.decisions import restock, stop_of
@@ -26,6 +26,8 @@ CHUNK = 48
 """Votes learnt, and queries chosen, before the next request is looked at."""
 SLOWLY = 1.0
 """Seconds between two looks at the stop rule while votes are still to be learnt, and between machine judges' turns."""
+CHECKED = 50
+"""Votes between two looks of the rules of conduct."""
 POINTS = 400
 """Of the curves that an admin sees."""
 
@@ -35,7 +37,8 @@ class Modeller:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._looked = 0.0
+        self._looked, self._checked = 0.0, len(study.state.votes)
+        self._findings: tuple[Finding, ...] | None = None
         self._stop: tuple[bool, str, tuple[int, int, int] | None] = (False, "", None)
         self._curve: list[tuple[int, float, float]] = []
         self._machines: asyncio.Task[None] | None = None
@@ -50,8 +53,10 @@ class Modeller:
         engine = study.catch_up(CHUNK)
         behind = len(study.state.votes) - len(engine.votes)
         short = sum(self._top_up(n, pool) for pool, n in wanted.items())
-        if not behind or time.monotonic() > self._looked + SLOWLY:
+        if time.monotonic() > self._looked + SLOWLY:
             self._look()
+        if study.spec.serving.rules == "weigh" and len(study.state.votes) >= self._checked + CHECKED:
+            study.weigh(quality.weighings(study, await self._examined()))
         stop, reason, left = self._stop
         version = study.state.folded if not behind else study.state.votes[len(engine.votes) - 1].seq
         why = self._why() if short else ""
@@ -149,7 +154,15 @@ class Modeller:
         return quality.agreement_view(self._study)
 
     async def annotators(self) -> tuple[AnnotatorRow, ...]:
-        return quality.annotator_rows(self._study)
+        self._study.refresh()
+        fresh = self._findings is not None and len(self._study.state.votes) < self._checked + CHECKED
+        return quality.annotator_rows(self._study, (fresh and self._findings) or await self._examined())
+
+    async def _examined(self) -> tuple[Finding, ...]:
+        """What the checks of conduct find now."""
+        self._checked = len(self._study.state.votes)
+        self._findings = await asyncio.to_thread(quality.examination(self._study))
+        return self._findings
 
     async def judges(self) -> tuple[MachineRow, ...]:
         return quality.machine_rows(self._study)

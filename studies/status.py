@@ -190,7 +190,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     state = study.state
     votes: dict[tuple[int, int], list[str]] = {}
     for live in state.votes:
-        counts = not live.check and state.weights.get(live.vote.judge, 1) > 0 and not (live.raw and "label" in live.raw)
+        counts = not live.check and state.weight(live.vote.judge) > 0 and not (live.raw and "label" in live.raw)
         if counts and live.vote.outcome.choice != "skip":
             said = live.vote.outcome_of_pair
             votes.setdefault(live.vote.pair, []).append(said.choice)

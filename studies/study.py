@@ -38,6 +38,7 @@ from elicit.events import (
     SpecChanged,
     Undone,
     Voted,
+    Weighed,
 )
 from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
@@ -252,6 +253,12 @@ class Study:
             wanted, seen = self.spec.serving.overlap, self.state.seq
             self._append(*(Asked(query, STOCK, folded, wanted, seen, len(queries), pool) for query in queries))
 
+    def weigh(self, weighings: Sequence[Weighed]) -> None:
+        """Record what annotators' votes count from here on, the earlier ones too."""
+        with self._turn:
+            if weighings:
+                self._append(*weighings)
+
     def consulted(
         self, query: Query, judge: str, verdict: Verdict | None, failure: str, reason: str, numbers: Mapping[str, float]
     ) -> None:
@@ -414,7 +421,7 @@ class Study:
         """What the study would be after this answer. Runs in the thread that looks ahead."""
         query = self.state.asked[number].query
         vote = Vote(query.a, query.b, outcome, judge)
-        engine.learn([taught(vote, self.state.weights.get(judge, 1.0))])
+        engine.learn([taught(vote, self.state.weight(judge))])
         following = choose(engine, self.state, judge, vote)
         return Branch(engine, following, stop_of(engine, self.spec))
 

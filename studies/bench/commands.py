@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -336,6 +337,33 @@ def latency(
     ]
     click.echo(table(result["rows"], columns))
     return 0
+
+
+@bench.command(epilog=example("elicit bench serving --annotators 200 --votes 20000 --think 2 --kills 10"))
+@click.option("--items", type=click.IntRange(2), default=2000, show_default=True)
+@click.option("--annotators", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--votes", type=click.IntRange(1), default=20_000, show_default=True, help="All together.")
+@click.option("--think", type=click.FloatRange(0), default=2.0, show_default=True, help="Mean seconds before a vote.")
+@click.option("--overlap", type=click.IntRange(1), default=1, show_default=True, help="Votes a query is to get.")
+@click.option("--kills", type=click.IntRange(0), default=0, show_default=True, help="Times the server is killed.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@JSON
+def serving(
+    items: int, annotators: int, votes: int, think: float, overlap: int, kills: int, seed: int, as_json: bool
+) -> int:
+    """Many annotators at one server: how long votes and leases take, and whether one was lost or doubled."""
+    from studies.bench import serving as bench_
+
+    with click.progressbar(length=votes, label="votes", file=sys.stderr) as bar:
+        result = bench_.serving(
+            items, annotators, votes, think, overlap, kills, seed, lambda n: bar.update(n - bar.pos)
+        )
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        for name, value in result.items():
+            click.echo(f"{name}: {value:.1f}" if isinstance(value, float) else f"{name}: {value}")
+    return 1 if result["lost"] or result["doubled"] else 0
 
 
 def _settled(votes: int) -> Callable[[dict[str, Any]], str]:

@@ -1,0 +1,72 @@
+// A voter's time: active seconds and what is left, from a clock that stops when nobody is there.
+
+const LONGEST_GAP = 60;
+const GUARD = 0.25;
+
+const now = () => performance.now() / 1000;
+const range = (low, high) => (low === high ? `${low}` : `${low}–${high}`);
+
+export class Pace {
+  #last = now();
+  #painted = now();
+  #ballot = 0;
+  #votes = [];
+
+  /** A sign of life: the time since the last one counts, up to the longest gap. */
+  touch() {
+    this.#ballot += Math.min(now() - this.#last, LONGEST_GAP);
+    this.#last = now();
+  }
+
+  /** A pair has come on the screen; `again`: the same one, from behind something else. */
+  painted(again = false) {
+    this.#painted = now();
+    if (again) return;
+    this.#last = this.#painted;
+    this.#ballot = 0;
+  }
+
+  /** Whether the pair has only just come: a vote now is taken for a slip of the finger. */
+  get tooSoon() {
+    return now() - this.#painted < GUARD;
+  }
+
+  get idle() {
+    return now() - this.#last;
+  }
+
+  get seconds() {
+    return Math.round(1000 * this.#ballot) / 1000;
+  }
+
+  voted(seconds) {
+    this.#votes.push(seconds);
+  }
+
+  tookBack() {
+    this.#votes.pop();
+  }
+
+  get #median() {
+    const times = [...this.#votes].sort((a, b) => a - b);
+    const middle = times.length >> 1;
+    if (times.length < 3) return null;
+    return times.length % 2 ? times[middle] : (times[middle - 1] + times[middle]) / 2;
+  }
+
+  /** How much more there is, in words: "9–25 votes, 3–9 min to go". */
+  toGo(progress) {
+    if (progress.stop) return "enough votes";
+    if (!progress.left) return "learning how long this takes";
+    const [low, , high] = progress.left;
+    const votes = `${range(low, high)} ${high === 1 ? "vote" : "votes"}`;
+    const each = this.#median;
+    return each === null ? `${votes} to go` : `${votes}, ${duration(low * each, high * each)} to go`;
+  }
+}
+
+function duration(low, high) {
+  if (high < 45) return "under 1 min";
+  if (high < 90 * 60) return `${range(Math.round(low / 60), Math.max(1, Math.round(high / 60)))} min`;
+  return `${range(Math.round(low / 3600), Math.max(1, Math.round(high / 3600)))} h`;
+}

@@ -1,0 +1,272 @@
+"""How far annotators agree, beyond chance, and how far a machine could agree with them at best.
+
+Krippendorff's alpha (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability), Cohen's kappa (1960), Fleiss'
+kappa (1971) and the human ceiling. All but Cohen's depend on a case through the numbers of its votes alone, so cases
+with the same numbers are one row, and a resample of 10,000 cases is one multinomial draw over a few dozen rows.
+
+Throughout, who (V,) and which (V,) are whole numbers naming the annotator and the case of each vote, and said (V,) is
+-1 for a, 0 for a tie, 1 for b, so that a < tie < b; a missing vote is absent. Of one annotator's votes on one case the
+first counts, since a later one is a repeat and not a second opinion. All functions raise BadInputError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from elicit.types import BadInputError
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+Metric = Literal["nominal", "ordinal"]
+
+RESAMPLES = 1_000
+LEVEL = 0.95
+SAID = 3
+"""a, tie, b: columns 0, 1, 2 of every table here."""
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A number with its 95 % interval; `count`: the cases it rests on, or the comparisons where it is a ceiling."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """How far the annotators of some cases agree; None where the votes do not define a number.
+
+    alpha_nominal, alpha_ordinal: Krippendorff's, 1 for perfect agreement, 0 for that of chance. fleiss: Fleiss' kappa.
+    cohen: the mean of Cohen's kappa over pairs of annotators, weighted by the cases they share.
+
+    The ceiling is what a machine that votes as people do would reach. one: P(the votes of two people on a case are the
+    same), each comparison of two votes weighing the same. majority: P(a person says what most of the others on the case
+    say), each vote weighing the same; where several answers lead, naming one of them counts by their number. Each also
+    with ties set aside, `_decided`.
+
+    cases: with two votes or more; votes: on these; annotators: who gave them.
+    """
+
+    alpha_nominal: Estimate | None
+    alpha_ordinal: Estimate | None
+    fleiss: Estimate | None
+    cohen: float | None
+    one: Estimate | None
+    one_decided: Estimate | None
+    majority: Estimate | None
+    majority_decided: Estimate | None
+    cases: int
+    votes: int
+    annotators: int
+
+
+def agreement(who: ArrayLike, which: ArrayLike, said: ArrayLike, rng: np.random.Generator) -> Agreement:
+    """All of it, with percentile intervals from resampled cases (Efron 1979).
+
+    Cases are drawn and not votes, for the votes on one case depend on one another through it: votes drawn by themselves
+    would be taken for more information than they are. The annotators stay the same, so the intervals speak of these
+    annotators on cases like these. Resamples that leave a number undefined are left out of its interval.
+    """
+    annotator, case, answer = _first_votes(who, which, said)
+    counts = _counts(case, answer)
+    rows, times = np.unique(counts, axis=0, return_counts=True)
+    if not len(rows):
+        return Agreement(None, None, None, None, None, None, None, None, 0, 0, 0)
+    draws = rng.multinomial(len(counts), times / times.sum(), RESAMPLES)
+
+    def estimated(statistic: Any, size: float, *options: Any) -> Estimate | None:
+        value = float(statistic(rows, times[None], *options)[0])
+        if np.isnan(value):
+            return None
+        resampled = statistic(rows, draws, *options)
+        low, high = np.nanquantile(resampled, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+        return Estimate(value, float(low), float(high), int(size))
+
+    sizes, decided = rows.sum(1), rows[:, ::2].sum(1)
+    outvoted = np.isin(case, np.unique(case)[np.bincount(_numbers(case)) > 1])
+    return Agreement(
+        alpha_nominal=estimated(_alpha, len(counts), "nominal"),
+        alpha_ordinal=estimated(_alpha, len(counts), "ordinal"),
+        fleiss=estimated(_fleiss, len(counts)),
+        cohen=_mean_cohen(annotator, case, answer),
+        one=estimated(_same, times @ (sizes * (sizes - 1) // 2)),
+        one_decided=estimated(_same, times @ (decided * (decided - 1) // 2), False),
+        majority=estimated(_with_majority, times @ sizes),
+        majority_decided=estimated(_with_majority, times @ (decided * (decided > 1)), False),
+        cases=len(counts),
+        votes=int(counts.sum()),
+        annotators=len(np.unique(annotator[outvoted])),
+    )
+
+
+def krippendorff_alpha(who: ArrayLike, which: ArrayLike, said: ArrayLike, metric: Metric = "nominal") -> float | None:
+    """1 - observed / expected disagreement of two votes on a case; the ordinal metric weighs by ranks in between.
+
+    None where no case has two votes, and where all of these say the same: then chance would agree as well, and the
+    ratio is 0 / 0, which is neither perfect agreement nor none.
+    """
+    if metric not in ("nominal", "ordinal"):
+        raise BadInputError(f"the metric is {metric!r}; give 'nominal' or 'ordinal'")
+    _, case, answer = _first_votes(who, which, said)
+    counts = _counts(case, answer)
+    return _only(_alpha(counts, np.ones((1, len(counts)), np.int64), metric))
+
+
+def fleiss_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | None:
+    """Fleiss' kappa for any numbers of votes: each case of two votes or more weighs the same, with its shares.
+
+    With equal numbers this is the kappa of Fleiss (1971). None as for `krippendorff_alpha`.
+    """
+    _, case, answer = _first_votes(who, which, said)
+    counts = _counts(case, answer)
+    return _only(_fleiss(counts, np.ones((1, len(counts)), np.int64)))
+
+
+def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
+    """Agreement of two annotators beyond that of their own shares of answers; first, second (N,): on the same cases.
+
+    None without a case, and where both always give one and the same answer.
+    """
+    one, two = _answers("first", first), _answers("second", second)
+    if len(one) != len(two):
+        raise BadInputError(f"first has {len(one)} entries and second {len(two)}; give both answers for each case")
+    table = np.zeros((1, SAID, SAID))
+    np.add.at(table[0], (one, two), 1)
+    return _only(_cohen(table))
+
+
+def mean_cohen_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | None:
+    """The mean of Cohen's kappa over pairs of annotators, weighted by the cases they share; None where none is."""
+    return _mean_cohen(*_first_votes(who, which, said))
+
+
+def meetings(who: Ints, which: Ints) -> tuple[Ints, Ints]:
+    """Rows of the votes of two people on one case: (M,) each, the annotator of the first has the smaller number."""
+    order = np.lexsort((who, which))
+    case = which[order]
+    first: list[Ints] = [np.zeros(0, np.int64)]
+    second: list[Ints] = [np.zeros(0, np.int64)]
+    for apart in range(1, int(np.bincount(_numbers(case)).max(initial=0))):
+        at = np.flatnonzero(case[apart:] == case[:-apart])
+        first.append(order[at])
+        second.append(order[at + apart])
+    return np.concatenate(first), np.concatenate(second)
+
+
+# -- each statistic (R,) of rows (P, 3) of counts, every one of which stands for weights (R, P) cases ----------------
+
+
+def _alpha(rows: Ints, weights: Ints, metric: Metric) -> Floats:
+    pairs = rows[:, :, None] * rows[:, None] - rows[:, :, None] * np.eye(SAID)
+    met = weights @ (pairs / (rows.sum(1) - 1)[:, None, None]).reshape(len(rows), SAID * SAID)
+    met = met.reshape(-1, SAID, SAID)
+    given = met.sum(2)
+    apart = np.broadcast_to(1 - np.eye(SAID), met.shape)
+    if metric == "ordinal":
+        middle = given.cumsum(1) - given / 2
+        apart = (middle[:, :, None] - middle[:, None]) ** 2
+    expected = np.einsum("rc,rd,rcd->r", given, given, apart)
+    observed = np.einsum("rcd,rcd->r", met, apart)
+    return np.asarray(1 - (given.sum(1) - 1) * _ratio(observed, expected))
+
+
+def _fleiss(rows: Ints, weights: Ints) -> Floats:
+    size = rows.sum(1)
+    cases = weights.sum(1)
+    same = _ratio(weights @ ((rows * (rows - 1)).sum(1) / (size * (size - 1))), cases)
+    chance = (_ratio(weights @ (rows / size[:, None]), cases[:, None]) ** 2).sum(1)
+    return _ratio(same - chance, 1 - chance)
+
+
+def _same(rows: Ints, weights: Ints, ties: bool = True) -> Floats:
+    rows = rows * np.array([1, ties, 1])
+    size = rows.sum(1)
+    return _ratio(weights @ (rows * (rows - 1)).sum(1), weights @ (size * (size - 1)))
+
+
+def _with_majority(rows: Ints, weights: Ints, ties: bool = True) -> Floats:
+    rows = rows * np.array([1, ties, 1])
+    rows = rows * (rows.sum(1, keepdims=True) > 1)
+    others = rows[:, None] - np.eye(SAID, dtype=np.int64)  # [p, c]: what is left of row p without one who said c
+    leads = others == others.max(2, keepdims=True)
+    credit = np.diagonal(leads, axis1=1, axis2=2) / leads.sum(2)
+    return _ratio(weights @ (rows * credit).sum(1), weights @ rows.sum(1))
+
+
+# -- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _mean_cohen(annotator: Ints, case: Ints, answer: Ints) -> float | None:
+    first, second = meetings(annotator, case)
+    if not len(first):
+        return None
+    size = int(annotator.max()) + 1
+    _, pair = np.unique(annotator[first] * size + annotator[second], return_inverse=True)
+    tables = np.zeros((int(pair.max()) + 1, SAID, SAID))
+    np.add.at(tables, (pair, answer[first], answer[second]), 1)
+    kappa, shared = _cohen(tables), tables.sum((1, 2))
+    known = ~np.isnan(kappa)
+    return float(np.average(kappa[known], weights=shared[known])) if known.any() else None
+
+
+def _cohen(tables: Floats) -> Floats:
+    """(P,) from tables (P, 3, 3) of how often the first said the row's answer and the second the column's."""
+    shares = tables / np.maximum(tables.sum((1, 2), keepdims=True), 1)
+    chance = (shares.sum(1) * shares.sum(2)).sum(1)
+    same = np.trace(shares, axis1=1, axis2=2)
+    return np.where(tables.sum((1, 2)) > 0, _ratio(same - chance, 1 - chance), np.nan)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """above / below, nan where below is zero but for rounding."""
+    none = np.abs(below) < 1e-12
+    return np.where(none, np.nan, above / np.where(none, 1.0, below))
+
+
+def _only(values: Floats) -> float | None:
+    return None if np.isnan(values[0]) else float(values[0])
+
+
+def _counts(case: Ints, answer: Ints) -> Ints:
+    """(K, 3) votes of each kind on the cases with two or more."""
+    place = _numbers(case)
+    counts = np.zeros((int(place.max(initial=-1)) + 1, SAID), np.int64)
+    np.add.at(counts, (place, answer), 1)
+    return np.asarray(counts[counts.sum(1) > 1])
+
+
+def _numbers(values: Ints) -> Ints:
+    """The values numbered from 0 in their order."""
+    return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
+
+
+def _first_votes(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> tuple[Ints, Ints, Ints]:
+    """Annotators and cases numbered from 0, and columns of answers, of the first vote of everybody on every case."""
+    annotator, case, answer = _whole("who", who), _whole("which", which), _answers("said", said)
+    if not len(annotator) == len(case) == len(answer):
+        raise BadInputError(
+            f"who has {len(annotator)} entries, which {len(case)} and said {len(answer)}; give one of each a vote"
+        )
+    annotator, case = _numbers(annotator), _numbers(case)
+    first = np.sort(np.unique(annotator * (case.max(initial=0) + 1) + case, return_index=True)[1])
+    return annotator[first], case[first], answer[first]
+
+
+def _answers(name: str, values: ArrayLike) -> Ints:
+    found = _whole(name, values)
+    if (bad := np.abs(found) > 1).any():
+        place = int(bad.argmax())
+        raise BadInputError(f"{name}[{place}] is {found[place]}; give -1 for a, 0 for a tie, 1 for b")
+    return found + 1
+
+
+def _whole(name: str, values: ArrayLike) -> Ints:
+    found: NDArray[Any] = np.asarray(values)
+    if found.ndim != 1 or (len(found) and found.dtype.kind not in "iu"):
+        raise BadInputError(f"{name} has shape {found.shape} of {found.dtype}; give whole numbers, one for each vote")
+    return found.astype(np.int64)

@@ -1,0 +1,100 @@
+"""Exact probabilities of what was counted, and what may be called found when much was tested."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+CELLS = 20_000
+
+
+def jeffreys(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a share with equal tails under the prior of Jeffreys, Beta(1/2, 1/2).
+
+    It ends at 0 where there is no hit and at 1 where nothing else is (Brown, Cai and DasGupta 2001). With the share
+    sin^2 t that prior is flat in t, so that the posterior is smooth up to both ends.
+    """
+    t = (np.arange(CELLS) + 0.5) * (math.pi / 2 / CELLS)
+    logs = 2 * hits * np.log(np.sin(t)) + 2 * (trials - hits) * np.log(np.cos(t))
+    below = np.cumsum(np.exp(logs - logs.max()))
+    edges = np.interp([0.5 - level / 2, 0.5 + level / 2], below / below[-1], t + math.pi / 4 / CELLS)
+    low, high = np.sin(edges) ** 2
+    return float(low) if hits else 0.0, float(high) if hits < trials else 1.0
+
+
+def at_least(hits: int, probabilities: ArrayLike) -> float:
+    """P(this many or more) of independent events with these probabilities (n,)."""
+    p = np.asarray(probabilities, float)
+    law = np.zeros(len(p) + 1)
+    law[0] = 1.0
+    for n, one in enumerate(p.tolist()):
+        law[1 : n + 2] = law[1 : n + 2] * (1 - one) + law[: n + 1] * one
+        law[0] *= 1 - one
+    return float(min(1.0, law[max(hits, 0) :].sum()))
+
+
+def coins_at_least(reached: int, terms: ArrayLike) -> float:
+    """P(the sum is this or more) where a fair coin decides of each of the terms (n,), whole numbers, if it counts."""
+    rest: NDArray[np.int64] = np.asarray(terms, np.int64)
+    law = np.zeros(int(rest.sum()) + 1)
+    law[0] = 1.0
+    for term in rest.tolist():
+        law[term:] += law[: len(law) - term].copy()
+        law /= 2
+    return float(min(1.0, law[max(reached, 0) :].sum()))
+
+
+def two_sided(hits: int, trials: int) -> float:
+    """The p-value of so many heads of a fair coin, either way."""
+    return min(1.0, 2 * at_least(max(hits, trials - hits), np.full(trials, 0.5)))
+
+
+def run_at_least(length: int, trials: int, shares: ArrayLike, kinds: int | None = None) -> float:
+    """P(some answer is given `length` times or more in a row) in so many independent answers with these shares (C,).
+
+    kinds: only runs of the first so many answers count; None for all. By the chain of what was said last and how often
+    in a row, stopped at the first such run.
+    """
+    p = np.asarray(shares, float)
+    counted = len(p) if kinds is None else kinds
+    if length <= 1:
+        return float(1 - (1 - p[:counted].sum()) ** trials)
+    lasting = np.zeros((counted, length - 1))  # [c, r]: c was said last, r + 1 times in a row
+    apart = 1.0  # nothing was said yet, or last something whose runs do not count
+    reached = 0.0
+    for _ in range(trials):
+        ended = lasting.sum(1)
+        total = apart + ended.sum()
+        reached += float(p[:counted] @ lasting[:, -1])
+        lasting[:, 1:] = lasting[:, :-1] * p[:counted, None]
+        lasting[:, 0] = p[:counted] * (total - ended)
+        apart = total * float(p[counted:].sum())
+    return min(1.0, reached)
+
+
+def longest_run(values: ArrayLike, kinds: ArrayLike | None = None) -> int:
+    """The length of the longest run of equal entries of values (n,); of those only that are in kinds, where given."""
+    return int(run_lengths(values, kinds).max(initial=0))
+
+
+def run_lengths(values: ArrayLike, kinds: ArrayLike | None = None) -> NDArray[np.int64]:
+    """(n,) the length of the run each entry stands in; 0 for entries not in kinds, where given."""
+    found = np.asarray(values)
+    run = np.concatenate([[0], np.cumsum(found[1:] != found[:-1])])[: len(found)]
+    size: NDArray[np.int64] = np.bincount(run)[run] if len(found) else np.zeros(0, np.int64)
+    return size if kinds is None else size * np.isin(found, np.asarray(kinds))
+
+
+def holm(p_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:
+    """Which of the hypotheses (n,) fall, none of them wrongly with probability 1 - alpha (Holm 1979)."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    stands = p[order] > alpha / np.arange(len(p), 0, -1)
+    out = np.zeros(len(p), bool)
+    out[order[: int(stands.argmax()) if stands.any() else len(p)]] = True
+    return out

@@ -1,0 +1,462 @@
+"""The pages in a real browser, against a real server: voting by keys and buttons, offline, undo, admin, access."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+if shutil.which("chromium") is None:
+    pytest.skip("no chromium on this machine: the pages are not tested", allow_module_level=True)
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, serving, vote, watched
+from tests.adapters.pictures import save
+from tests.adapters.test_markup import HOSTILE
+from tui.difference import difference
+
+LIMIT = 60_000
+"""Bytes that either page may have, all its files together."""
+GUIDELINES = "# Look for\n\n- **faithful** prompts\n\n#### Not for\n\nlength\n"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A study whose every text is hostile, that goes on for long."""
+    folder = tmp_path_factory.mktemp("page")
+    longer = "\n\n".join("A paragraph of a text that does not fit on a phone." for _ in range(20))
+    items: list[dict[str, Any]] = [
+        {"text": f"Text {place}.\n\n{text}\n\n{longer if place % 2 else ''}", "context": "Which *one* for <b>this</b>?"}
+        for place, text in enumerate(text for text in HOSTILE if "\ud800" not in text)
+    ]
+    stop = {"regret": 1e-6, "confidence": 0.999}
+    with serving(
+        folder / "hostile", items=items, votes=5000, guidelines=GUIDELINES, reasons=("clearer", "shorter"), stop=stop
+    ) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A study of pictures."""
+    folder = tmp_path_factory.mktemp("gallery")
+    items = [{"id": name, "image": str(folder / "art" / name)} for name in save(folder / "art", 6)]
+    with serving(folder / "pictures", items=items, embedder="none") as found:
+        yield found
+
+
+@pytest.fixture
+def seen(browser: Browser, server: Server) -> Iterator[Watched]:
+    with watched(browser, server.base) as found:
+        yield found
+
+
+@pytest.fixture
+def token(server: Server, request: pytest.FixtureRequest) -> str:
+    """An annotator of the test's own."""
+    return server.enrol("".join(sign if sign.isalnum() else "-" for sign in request.node.name)[-60:].strip("-"))
+
+
+# -- voting
+
+
+KEYS: dict[str, tuple[str, int | None]] = {
+    "ArrowLeft": ("left", None),
+    "h": ("left", None),
+    "ArrowRight": ("right", None),
+    "l": ("right", None),
+    "1": ("left", 3),
+    "2": ("left", 2),
+    "3": ("left", 1),
+    "4": ("tie", None),
+    "=": ("tie", None),
+    "5": ("right", 1),
+    "6": ("right", 2),
+    "7": ("right", 3),
+    "0": ("both_bad", None),
+    "s": ("skip", None),
+}
+
+
+def test_every_key_is_its_vote(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    for key in KEYS:
+        vote(page, key)
+    given = server.votes(token)
+    assert [(one["choice"], one.get("strength")) for one in given] == list(KEYS.values())
+    assert all(0.2 < one["seconds"] < 60 for one in given)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_buttons_vote_and_undo(browser: Browser, server: Server, token: str, size: str) -> None:
+    with watched(browser, server.base, **SIZES[size]) as seen:
+        page = seen.vote_page(token)
+        shown = page.locator("#left-pane .text").inner_text()
+        for name in ("Left is better", "Right clearly better", "tie", "both bad"):
+            button = page.locator("#votes").get_by_role("button", name=name)
+            page.wait_for_timeout(GUARD)
+            button.tap() if size == "phone" else button.click()
+            expect(page.locator("#said")).to_contain_text("Saved vote")
+        assert [one["choice"] for one in server.votes(token)] == ["left", "right", "tie", "both_bad"]
+        for left in (3, 2, 1, 0):
+            page.locator("#votes").get_by_role("button", name="undo").click()
+            expect(page.locator("#said")).to_contain_text("Took back")
+            assert len(server.votes(token)) == left
+            page.evaluate("document.querySelector('#said').textContent = ''")
+        assert page.locator("#left-pane .text").inner_text() == shown
+
+
+def test_what_is_shown_left_is_what_a_left_vote_prefers(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    lease = server.held(token)[0]
+    assert page.locator("#left-pane .text").inner_text().startswith(lease["left"].split("\n")[0])
+    assert page.locator("#right-pane .text").inner_text().startswith(lease["right"].split("\n")[0])
+    vote(page, "h")
+    given = server.votes(token)[-1]
+    assert (given["left"], given["right"], given["choice"]) == (lease["left"], lease["right"], "left")
+
+
+def test_too_quick_a_vote_is_a_slip(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    press(page, "1")
+    page.keyboard.press("1")
+    expect(page.locator("#said")).to_contain_text("Too quick")
+    page.wait_for_timeout(GUARD)
+    assert len(server.votes(token)) == 1
+
+
+def test_reasons_and_a_note_go_with_the_vote_and_come_back_with_its_undo(
+    seen: Watched, server: Server, token: str
+) -> None:
+    page = seen.vote_page(token)
+    page.keyboard.press("r")
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    page.keyboard.press("n")
+    page.keyboard.type("no h or l votes here")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("shorter, a note")
+    vote(page, "6")
+    (given,) = server.votes(token)
+    assert (given["reasons"], given["note"]) == (["shorter"], "no h or l votes here")
+    page.keyboard.press("u")
+    expect(page.locator("#said")).to_contain_text("shorter, a note")
+    assert server.votes(token) == []
+    vote(page, "4")
+    assert [(one["choice"], one["note"]) for one in server.votes(token)] == [("tie", "no h or l votes here")]
+
+
+def test_single_keys_may_be_turned_off(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    page.keyboard.press("?")
+    page.get_by_label("Letters and digits are keys").uncheck()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(GUARD)
+    for key in "hl17s":
+        page.keyboard.press(key)
+    vote(page, "ArrowRight")
+    assert [one["choice"] for one in server.votes(token)] == ["right"]
+
+
+# -- the network
+
+
+def test_votes_given_offline_arrive_once_and_in_order(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    seen.context.set_offline(True)
+    press(page, "1")
+    press(page, "3")
+    expect(page.locator("#net")).to_contain_text("2 votes are kept in this browser")
+    seen.context.set_offline(False)
+    expect(page.locator("#said")).to_contain_text("Saved vote 2")
+    expect(page.locator("#net")).to_be_empty()
+    assert [one.get("strength") for one in server.votes(token)] == [3, 1]
+
+
+def test_a_vote_whose_answer_was_lost_is_not_doubled(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    keys: list[str | None] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        if len(keys) < 3:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/v1/votes", lose)
+    vote(page, "2")
+    assert len(server.votes(token)) == 1
+    assert len(set(keys)) == 1 < len(keys)
+
+
+def test_a_reload_goes_on_with_the_same_pair_and_the_unsent_votes(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    page.route("**/v1/votes", lambda route: route.abort())
+    press(page, "7")
+    expect(page.locator("#net")).to_contain_text("1 vote is kept")
+    shown = page.locator("#panes").inner_text()
+    page.unroute("**/v1/votes")
+    page.reload()
+    expect(page.locator("#ballot")).to_be_visible()
+    expect(page.locator("#net")).to_be_empty()
+    assert page.locator("#panes").inner_text() == shown
+    assert [one.get("strength") for one in server.votes(token)] == [3]
+
+
+def test_a_vote_that_came_too_late_is_told(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    server.ask("DELETE", f"/v1/leases/{server.held(token)[0]['lease']}", token=token)
+    press(page, "1")
+    expect(page.locator("#net")).to_contain_text("1 vote could not be counted")
+    assert server.votes(token) == []
+    page.locator("#net button").click()
+    expect(page.locator("#lost-list")).to_contain_text("LEFT, far better")
+    page.get_by_role("button", name="I have read this").click()
+    expect(page.locator("#net")).to_be_empty()
+
+
+def test_one_tab_votes_at_a_time(seen: Watched, server: Server, token: str) -> None:
+    first = seen.vote_page(token)
+    second = seen.vote_page(token)
+    expect(first.locator("#notice")).to_contain_text("another tab")
+    first.keyboard.press("1")
+    vote(second, "3")
+    assert [one.get("strength") for one in server.votes(token)] == [1]
+    first.get_by_role("button", name="Vote in this tab instead").click()
+    expect(second.locator("#notice")).to_contain_text("another tab")
+    vote(first, "2")
+    assert [one.get("strength") for one in server.votes(token)] == [1, 2]
+
+
+def test_secrets_leave_the_address_bar(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    admin = seen.open(f"/admin#token={server.admin}")
+    expect(admin.locator("#facts")).to_contain_text("Votes")
+    assert page.url == server.base + "/"
+    assert admin.url == server.base + "/admin"
+    page.reload()
+    expect(page.locator("#ballot")).to_be_visible()
+    wrong = seen.open("/#token=wrong")
+    expect(wrong.locator("#notice")).to_contain_text("no longer valid")
+
+
+def test_hostile_texts_are_text(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    for _ in range(12):
+        assert page.locator("#panes :is(script, img, iframe, form, input, style, svg, [style], [onclick])").count() == 0
+        hrefs = page.locator("#panes a").evaluate_all("links => links.map(link => link.protocol)")
+        assert set(hrefs) <= {"http:", "https:"}
+        vote(page, "4")
+
+
+def test_pictures_are_shown_blind(browser: Browser, gallery: Server) -> None:
+    token = gallery.enrol("looks")
+    with watched(browser, gallery.base) as seen:
+        page = seen.vote_page(token)
+        for side in ("left", "right"):
+            picture = page.get_by_alt_text(f"picture on the {side}")
+            expect(picture).to_have_js_property("naturalWidth", 8)
+            assert (picture.get_attribute("src") or "").startswith("blob:")
+        assert "secret-model" not in page.content()
+        vote(page, "l")
+        expect(page.get_by_alt_text("picture on the left")).to_have_js_property("naturalWidth", 8)
+
+
+# -- differences
+
+
+WORDS = st.sampled_from(
+    ["the", "cat", "sat", "on", "a", "mat", "Élan", "don't", "42", "猫", "...", "!", ",", "\n", "**"]
+)
+TEXTS = st.lists(WORDS, max_size=25).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def blank(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(server.base)
+    yield page
+    page.close()
+
+
+@given(TEXTS, TEXTS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_page_marks_what_the_terminal_marks(blank: Page, left: str, right: str) -> None:
+    found = blank.evaluate("async ([a, b]) => (await import('/page/difference.js')).difference(a, b)", [left, right])
+    meant = difference(left, right)
+    assert found["left"] == [list(span) for span in meant.left]
+    assert found["right"] == [list(span) for span in meant.right]
+    assert found["shared"] == pytest.approx(meant.shared)
+
+
+# -- the admin page
+
+
+def test_the_admin_page_is_live(seen: Watched, server: Server, token: str) -> None:
+    admin = seen.open(f"/admin#token={server.admin}")
+    votes = admin.locator("#facts dd").first
+    expect(votes).to_contain_text("of 5,000 at most")
+    expect(admin.locator("#live")).to_have_text("live")
+    before = votes.inner_text()
+    page = seen.vote_page(token)
+    vote(page, "1")
+    expect(votes).not_to_have_text(before, use_inner_text=True)
+    expect(admin.locator("#events li").first).to_be_visible()
+    assert admin.locator("#leaders tbody tr").count() > 1
+
+
+def test_an_invite_made_on_the_admin_page_lets_somebody_vote(seen: Watched, server: Server) -> None:
+    admin = seen.open(f"/admin#token={server.admin}")
+    admin.get_by_role("button", name="Make a link").click()
+    expect(admin.locator("#secret")).to_be_visible()
+    link = admin.locator("#secret-link").input_value()
+    admin.get_by_role("button", name="Close").click()
+    page = seen.open(link.removeprefix(server.base))
+    page.get_by_label("Your name in this study").fill("an invited person")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("#ballot")).to_be_visible()
+    assert page.url == server.base + "/"
+    vote(page, "4")
+    expect(admin.locator("#annotators")).to_contain_text("an invited person")
+    used = seen.open(link.removeprefix(server.base))
+    used.get_by_label("Your name in this study").fill("one too many")
+    used.get_by_role("button", name="Go on").click()
+    expect(used.locator("#wrong")).to_contain_text("used up")
+
+
+def test_quarantine_and_restore_ask_first(seen: Watched, server: Server) -> None:
+    server.enrol("careless")
+
+    def weight() -> float:
+        rows = server.ask("GET", "annotators")
+        return float(next(row["weight"] for row in rows if row["judge"] == "careless"))
+
+    admin = seen.open(f"/admin#token={server.admin}")
+    admin.get_by_role("button", name="Quarantine: careless").click()
+    admin.get_by_role("button", name="Cancel").click()
+    assert weight() == 1
+    admin.get_by_role("button", name="Quarantine: careless").click()
+    admin.get_by_label("Why").fill("clicks at random")
+    admin.locator("#sure-yes").click()
+    admin.get_by_role("button", name="Restore: careless").click()
+    assert weight() == 0
+    admin.locator("#sure-yes").click()
+    expect(admin.get_by_role("button", name="Quarantine: careless")).to_be_visible()
+    assert weight() == 1
+
+
+def test_a_paused_study_tells_voters_and_goes_on_by_itself(seen: Watched, server: Server, token: str) -> None:
+    admin = seen.open(f"/admin#token={server.admin}")
+    admin.get_by_role("button", name="Pause").click()
+    expect(admin.get_by_role("button", name="Resume")).to_be_visible()
+    page = seen.open(f"/#token={token}")
+    expect(page.locator("#notice")).to_contain_text("The study is paused")
+    admin.get_by_role("button", name="Resume").click()
+    expect(page.locator("#ballot")).to_be_visible(timeout=30_000)
+
+
+def test_exports_and_replays(seen: Watched, server: Server, tmp_path: Path) -> None:
+    admin = seen.open(f"/admin#token={server.admin}")
+    with admin.expect_download() as download:
+        admin.get_by_role("button", name="Export items as jsonl").click()
+    assert download.value.suggested_filename == "hostile-items.jsonl"
+    download.value.save_as(tmp_path / "items.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    assert len(rows) == len([text for text in HOSTILE if "\ud800" not in text])
+    admin.get_by_role("button", name="Replay").click()
+    expect(admin.locator("#replayed table")).to_be_visible(timeout=120_000)
+
+
+# -- access
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA and its best practices."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html']} {node['failureSummary']}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_voting_page_is_accessible(browser: Browser, server: Server, token: str, size: str, scheme: str) -> None:
+    with watched(browser, server.base, color_scheme=scheme, **SIZES[size]) as seen:
+        page = seen.open("/")
+        expect(page.get_by_label("Your token")).to_be_focused()
+        assert violations(page) == []
+        page.goto(f"{server.base}/#invite=code")
+        expect(page.get_by_label("Your name in this study")).to_be_focused()
+        assert violations(page) == []
+        page = seen.vote_page(token)
+        assert violations(page) == []
+        for key in "grn?":
+            page.keyboard.press(key)
+            expect(page.locator("dialog[open]")).to_be_visible()
+            assert violations(page) == []
+            page.keyboard.press("Escape")
+        page.evaluate("document.querySelector('#enough').showModal()")
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        for key in "dzz":
+            page.keyboard.press(key)
+            assert violations(page) == []
+        page.keyboard.press("z")
+        server.ask("DELETE", f"/v1/leases/{server.held(token)[0]['lease']}", token=token)
+        press(page, "1")
+        page.locator("#net button").click()
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        seen.context.set_offline(True)
+        for _ in range(4):
+            press(page, "4")
+        expect(page.locator("#notice")).to_contain_text("No connection")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        seen.context.set_offline(False)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_admin_page_is_accessible(browser: Browser, server: Server, token: str, size: str, scheme: str) -> None:
+    with watched(browser, server.base, color_scheme=scheme, **SIZES[size]) as seen:
+        page = seen.open("/admin")
+        expect(page.get_by_label("Admin token")).to_be_focused()
+        assert violations(page) == []
+        page.get_by_label("Admin token").fill(server.admin)
+        page.keyboard.press("Enter")
+        expect(page.locator("#leaders tbody tr").first).to_be_visible()
+        expect(page.locator("#agreement dd").first).to_be_visible()
+        assert violations(page) == []
+        page.get_by_role("button", name="Make a link", exact=True).click()
+        expect(page.locator("#secret")).to_be_visible()
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Quarantine:").first.click()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("path", ["/#token={vote}", "/admin#token={admin}"])
+def test_each_page_is_small(seen: Watched, server: Server, token: str, path: str) -> None:
+    sizes: list[int] = []
+    seen.context.on(
+        "response", lambda got: "/v1/" not in got.url and "favicon" not in got.url and sizes.append(len(got.body()))
+    )
+    page = seen.open(path.format(vote=token, admin=server.admin))
+    expect(page.locator("#ballot, #page")).to_be_visible()
+    assert 20_000 < sum(sizes) < LIMIT
