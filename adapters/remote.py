@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds that a screen waits for the server before it is told that there is no ballot yet, or that it is over."""
+AT_FIRST = 10.0
+"""The same for the first ballot: a server that has just started begins with its engine."""
 LONGEST_PAUSE = 30.0
 """Seconds between two tries at most, unless the server asked for more."""
 PAGE = 200
@@ -62,6 +64,8 @@ class RemoteService:
             "this token runs the study and does not vote; F2 shows the results" if card.scope == "admin" else ""
         )
         """Tries that failed in a row; why the last one did. And why there is nothing more to try."""
+        self._started = False
+        """Whether there has been a ballot."""
         self._notices: list[str] = []
         self.unsent = ""
         """After `close`: where votes are that the server has not confirmed, in a sentence."""
@@ -101,10 +105,10 @@ class RemoteService:
         if holding.open is None:
             self._wake.set()
             with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE), self._changed:
+                async with asyncio.timeout(PATIENCE if self._started else AT_FIRST), self._changed:
                     await self._changed.wait_for(lambda: bool(holding.fresh()) or self._known_to_be_none)
             if holding.fresh():
-                holding.open = holding.ahead.pop(0)
+                holding.open, self._started = holding.ahead.pop(0), True
         waiting = len(self._outbox.waiting())
         progress = replace(
             holding.progress, votes=holding.progress.votes + waiting, mine=holding.progress.mine + waiting

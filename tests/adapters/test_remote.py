@@ -12,16 +12,19 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.traceback import Traceback
 
 from adapters import remote
-from adapters.connection import AwayError, Server, address_of
+from adapters.connection import AwayError, Server, address_of, checked_token
 from adapters.outbox import Outbox, Parcel
 from adapters.remote import RemoteService
 from elicit.service import Answer, Ballot, Turn
@@ -523,6 +526,21 @@ async def test_what_is_final_and_what_is_tried_again(say: Say, error: type[Excep
         assert there.got[0].headers["idempotency-key"] == "k"
         assert there.got[0].headers["authorization"] == "Bearer T0KEN"
         assert getattr(caught.value, "wait", None) == (7.0 if say.status == 429 else None)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=200))
+def test_no_traceback_shows_a_token(text: str) -> None:
+    token = checked_token(text)
+    console = Console(file=StringIO(), width=300)
+    try:
+        len(token) / 0  # type: ignore[operator]
+    except ZeroDivisionError:
+        del text
+        console.print(Traceback(show_locals=True))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "token = ***" in shown
+    assert len(token) < 12 or str(token) not in shown
 
 
 async def test_an_error_does_not_repeat_the_token() -> None:
