@@ -36,7 +36,7 @@ def candidates(
             content = (pair.prompt, text, pair.same_text and (pair.pair_id, side))
             if content not in places:
                 places[content] = len(rows)
-                rows.append(Item(f"{pair.pair_id}/{side}", text, context=pair.prompt))
+                rows.append(Item(f"{pair.pair_id}/{side}", text, context=pair.prompt, meta=pair.meta))
             ends.append(places[content])
         listed.append((pair.pair_id, ends[0], ends[1]))
     return rows, listed

@@ -41,6 +41,7 @@ class Modeller:
         self._findings: tuple[Finding, ...] | None = None
         self._stop: tuple[bool, str, tuple[int, int, int] | None] = (False, "", None)
         self._curve: list[tuple[int, float, float]] = []
+        self._most_waiting = 0
         self._machines: asyncio.Task[None] | None = None
         self._why_machines = ""
 
@@ -48,8 +49,10 @@ class Modeller:
         """Learn the next votes and let the stock have so many queries free, by pool ("" is any)."""
         study = self._study
         study.refresh()
-        if self._machines is None and study.spec.judges and study.spec.routing.router != "none":
-            self._machines = asyncio.create_task(self._judge())
+        if study.spec.judges and study.spec.routing.router != "none":
+            # People get what the router gives them, and what it has not seen would be bought twice.
+            self._most_waiting, wanted = max(wanted.values(), default=0), {}
+            self._machines = self._machines or asyncio.create_task(self._judge())
         engine = study.catch_up(CHUNK)
         behind = len(study.state.votes) - len(engine.votes)
         short = sum(self._top_up(n, pool) for pool, n in wanted.items())
@@ -103,12 +106,17 @@ class Modeller:
         """Let machine judges answer what the router gives them, as long as there is something."""
         while True:
             try:
-                self._why_machines = await work(self._study)
+                self._why_machines = await work(self._study, self._room)
             except BadInputError as error:
                 self._why_machines = str(error)
             seen = self._study.state.seq
             while self._study.state.seq == seen:
                 await asyncio.sleep(SLOWLY)
+
+    async def _room(self) -> None:
+        """Wait while enough queries wait for people: those chosen later know more."""
+        while len(self._study.state.waiting) >= self._most_waiting:
+            await asyncio.sleep(SLOWLY / 10)
 
     # -- what an admin sees ---------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from elicit import registry
 from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
@@ -67,10 +67,15 @@ def run(
     return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
 
 
-async def work(study: Study) -> str:
+async def work(study: Study, room: Callable[[], Awaitable[None]]) -> str:
     """Let the configured judges answer, beside the people of a served study, what its router gives them, until the
-    stop rule, the budget or the last pair; returns why it ended. Raises as `run` does."""
-    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget)
+    stop rule, the budget or the last pair; returns why it ended. room: waits until people can be given more. Raises as
+    `run` does."""
+    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget, room)
+
+
+async def _at_once() -> None:
+    """There is always room where nobody is waited for."""
 
 
 async def _run(
@@ -80,6 +85,7 @@ async def _run(
     report: Report,
     until_stop: bool,
     limit: float | None,
+    room: Callable[[], Awaitable[None]] = _at_once,
 ) -> str:
     models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
     try:
@@ -91,19 +97,27 @@ async def _run(
                 judge.learn_from(people)
         if study.spec.routing.router == "none":
             return await _one_by_one(study, judges, votes, report, until_stop, limit)
-        return await _routed(study, Desk(study, judges, limit), votes, report, until_stop)
+        return await _routed(study, Desk(study, judges, limit), votes, report, until_stop, room)
     finally:
         for model in models:
             await model.end()
 
 
-async def _routed(study: Study, desk: Desk, votes: int | None, report: Report, until_stop: bool) -> str:
+async def _routed(
+    study: Study,
+    desk: Desk,
+    votes: int | None,
+    report: Report,
+    until_stop: bool,
+    room: Callable[[], Awaitable[None]],
+) -> str:
     """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
     done, busy, ended = 0, 0, ""
 
     async def lane(name: str) -> None:
         nonlocal done, busy, ended
         while not ended:
+            await room()
             if votes is not None and done + busy >= votes:
                 ended = f"{votes} queries were asked for"
                 return
