@@ -7,7 +7,7 @@ import email.utils
 import math
 import re
 import time
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, SupportsIndex, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -35,6 +35,18 @@ class AwayError(ConnectionError):
     def __init__(self, why: str, *, wait: float | None = None, unsent: bool = False) -> None:
         super().__init__(why)
         self.wait, self.unsent = wait, unsent
+
+
+class Token(str):
+    """A secret: a traceback that shows variables, or a log, has *** in its place."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __getitem__(self, part: SupportsIndex | slice) -> Token:
+        return Token(super().__getitem__(part))
 
 
 class Address(NamedTuple):
@@ -73,14 +85,14 @@ def address_of(url: str) -> Address:
     return Address(server + path, study)
 
 
-def checked_token(token: str) -> str:
+def checked_token(token: str) -> Token:
     """The token without blanks around it. Raises BadInputError, which does not repeat it, where it cannot be one."""
-    token = token.strip()
+    token = Token(token.strip())
     if not re.fullmatch(r"[!-~]{1,4096}", token):
         raise BadInputError(
             "there is no token, or it has characters that none has; copy it from the link you were given"
         )
-    return token
+    return Token(token)
 
 
 class Server:

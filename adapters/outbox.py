@@ -50,7 +50,7 @@ class Outbox:
 
     def __init__(self, folder: Path, address: Address, token: str) -> None:
         place = re.sub(r"[^A-Za-z0-9.]+", "-", f"{address.server.partition('://')[2]}-{address.study}")[:80]
-        self.path = folder / f"{place}-{hash_of([*address, hash_of(token)])[:16]}.db"
+        self.path = folder / f"{place}-{hash_of([*address, hash_of(str(token))])[:16]}.db"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = FileLock(self.path.with_suffix(".lock"), timeout=0, mode=0o600)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from math import inf
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds that a screen waits for the server before it is told that there is no ballot yet, or that it is over."""
+AT_FIRST = 10.0
+"""The same for the first ballot: a server that has just started begins with its engine."""
 LONGEST_PAUSE = 30.0
 """Seconds between two tries at most, unless the server asked for more."""
 PAGE = 200
@@ -57,8 +59,13 @@ class RemoteService:
         self._calling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
-        self._failures, self._away, self._over = 0, "", ""
-        """Tries that failed in a row; why the last one did; why there is nothing more to try."""
+        self._failures, self._away = 0, ""
+        self._over = (
+            "this token runs the study and does not vote; F2 shows the results" if card.scope == "admin" else ""
+        )
+        """Tries that failed in a row; why the last one did. And why there is nothing more to try."""
+        self._started = False
+        """Whether there has been a ballot."""
         self._notices: list[str] = []
         self.unsent = ""
         """After `close`: where votes are that the server has not confirmed, in a sentence."""
@@ -98,9 +105,10 @@ class RemoteService:
         if holding.open is None:
             self._wake.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._until(lambda: bool(holding.fresh()) or self._known_to_be_none), PATIENCE)
+                async with asyncio.timeout(PATIENCE if self._started else AT_FIRST), self._changed:
+                    await self._changed.wait_for(lambda: bool(holding.fresh()) or self._known_to_be_none)
             if holding.fresh():
-                holding.open = holding.ahead.pop(0)
+                holding.open, self._started = holding.ahead.pop(0), True
         waiting = len(self._outbox.waiting())
         progress = replace(
             holding.progress, votes=holding.progress.votes + waiting, mine=holding.progress.mine + waiting
@@ -194,7 +202,8 @@ class RemoteService:
             with suppress(asyncio.CancelledError):
                 await self._task
         with suppress(TimeoutError, BadInputError):
-            await asyncio.wait_for(self._leave(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await self._leave()
         self.unsent = _kept(len(self._outbox.waiting()), self._outbox).removeprefix("; ")
         await self._server.close()
         self._outbox.close()
@@ -219,7 +228,8 @@ class RemoteService:
                 await asyncio.sleep(pause)  # no key that is pressed makes the server answer sooner
             elif pause:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
                 self._wake.clear()
 
     async def _step(self) -> float:
@@ -326,10 +336,6 @@ class RemoteService:
     def _known_to_be_none(self) -> bool:
         soon = now() + PATIENCE
         return bool(self._over or self._away or (self._holding.asked and self._holding.ask_at > soon))
-
-    async def _until(self, true: Callable[[], bool]) -> None:
-        async with self._changed:
-            await self._changed.wait_for(true)
 
     def _notice(self, waiting: int) -> str:
         """What the voter has to know at once; what was said is not said again."""

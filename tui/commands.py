@@ -94,12 +94,12 @@ def _vote(study: Path, judge: str, plain: bool) -> int:
 
 
 def _vote_remotely(url: str, token: str | None, plain: bool) -> int:
-    from adapters.connection import address_of
+    from adapters.connection import Token, address_of
     from adapters.outbox import state_folder
     from adapters.remote import RemoteService
 
     server = address_of(url).server
-    given = token or os.environ.get("ELICIT_TOKEN") or _asked_for(server)
+    given = Token(token or os.environ.get("ELICIT_TOKEN") or _asked_for(server))
     started: list[RemoteService] = []
 
     async def start() -> RemoteService:

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from rich.color import Color
@@ -29,6 +30,7 @@ GROUND = (0x14, 0x18, 0x1E)
 """What shows through a transparent picture: the screens' background."""
 _MOST_PIXELS = 50_000_000
 _SHARPEST = (1600, 1600)
+_QUIETLY = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 
 
 def terminal_graphics() -> type[Widget] | None:
@@ -129,7 +131,10 @@ def opened(file: str, most: tuple[int, int]) -> Image:
             upright = ImageOps.exif_transpose(image).convert("RGBA")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError("it has far too many pixels") from None
-    upright = ImageOps.contain(upright, most) if upright.width > most[0] or upright.height > most[1] else upright
+    scale = min(1.0, most[0] / upright.width, most[1] / upright.height)
+    if scale < 1:
+        width, height = (max(1, round(scale * length)) for length in upright.size)
+        upright = upright.resize((width, height), Image.Resampling.LANCZOS)
     ground = Image.new("RGBA", upright.size, (*GROUND, 255))
     return Image.alpha_composite(ground, upright).convert("RGB")
 
@@ -152,6 +157,7 @@ def open_outside(files: Sequence[str]) -> str:
     if program is None or not seen:
         return f"No viewer can be opened from here; look at {where}."
     for file in files:
-        none = subprocess.DEVNULL
-        subprocess.Popen([program, file], stdin=none, stdout=none, stderr=none, start_new_session=True)
+        # Some viewers start another program and end, others stay: a thread of its own waits for either.
+        look = partial(subprocess.run, [program, file], check=False, start_new_session=True, **_QUIETLY)
+        threading.Thread(target=look, daemon=True).start()
     return f"Opened {where}."

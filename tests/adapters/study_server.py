@@ -1,7 +1,4 @@
-"""A study server in a process of its own, on a port of this machine: to be killed, stopped and started again.
-
-`python -m tests.adapters.study_server STUDY PORT` serves the study until it is told to end.
-"""
+"""`elicit serve` in a process of its own, on a port of this machine: to be killed, stopped and started again."""
 
 from __future__ import annotations
 
@@ -18,14 +15,14 @@ from typing import Any
 import httpx
 
 from adapters.http.access import Access
-from elicit.serving import Admission
 from studies.study import Study
 
-TEXTS = [f"Answer {n}: {word}, **then** the rest." for n, word in enumerate(("read", "write", "test", "plan", "ask"))]
+TEXTS = [f"Answer {n}: {word}, **then** the rest." for n in range(3) for word in ("read", "write", "test", "plan")]
 
 
 class StudyServer:
-    """`url` is the study's address, `token` maya's. items: as `Study.create` takes them; spec: the study's."""
+    """`url` is the study's address; `token` and `judge` are those of who sat down last, with `state` for what a client
+    keeps. items: as `Study.create` takes them; spec: the study's."""
 
     def __init__(self, folder: Path, items: list[Any] | None = None, **spec: Any) -> None:
         self.folder = folder / "answers"
@@ -35,15 +32,25 @@ class StudyServer:
             self.port = free.getsockname()[1]
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/answers"
-        self.admin = Access(self.folder).admit("boss", "admin").token
+        with contextlib.closing(Access(self.folder)) as access:
+            self.admin = access.admit("boss", "admin").token
         self._process: subprocess.Popen[bytes] | None = None
+        self.judge = self.token = ""
+        self.state = folder
         self.start()
-        self.token = self.enrol("maya")
+
+    def sit(self, folder: Path) -> None:
+        """Somebody new sits down, with a machine whose disk is `folder`."""
+        self.judge, self.state = f"voter-{len(self.call('GET', '/annotators'))}", folder / "state"
+        self.token = self.enrol(self.judge)
 
     def start(self) -> None:
-        """Serve, and come back when it answers."""
-        command = [sys.executable, "-m", "tests.adapters.study_server", str(self.folder), str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """Serve, unless it does already, and come back when it answers."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        command = [sys.executable, "-m", "elicit.cli", "serve", str(self.folder), "--port", str(self.port)]
+        none = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdin=none, stdout=none, stderr=none)
         for _ in range(600):
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{self.root}/healthz").status_code == 200:
@@ -53,7 +60,7 @@ class StudyServer:
         raise AssertionError("the server does not answer")
 
     def kill(self) -> None:
-        """End it at once, as a loss of power does."""
+        """End it at once, as the loss of its power does."""
         assert self._process
         self._process.kill()
         self._process.wait()
@@ -69,9 +76,14 @@ class StudyServer:
             self._process.send_signal(signal.SIGCONT)
 
     def call(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
-        """What it answers to an admin, or to whoever has the token."""
+        """What it answers under the study's path, to an admin or to whoever has the token; once its engine is there."""
         headers = {"Authorization": f"Bearer {token or self.admin}"}
-        answer = httpx.request(method, f"{self.root}/v1/studies/answers{path}", json=body, headers=headers, timeout=30)
+        url = f"{self.root}/v1/studies/answers{path}"
+        for _ in range(300):
+            answer = httpx.request(method, url, json=body, headers=headers, timeout=30)
+            if answer.status_code != 503:
+                break
+            time.sleep(0.1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -79,38 +91,7 @@ class StudyServer:
         """A token for somebody new."""
         return str(self.call("POST", "/annotators", {"judge": judge})["token"])
 
-    def renew(self, judge: str) -> Admission:
-        """Another token, which ends the one before."""
-        return Access(self.folder).admit(judge, "annotator")
-
-    def votes(self, judge: str = "maya") -> list[dict[str, Any]]:
-        """The live votes of a judge as an admin sees them, oldest first."""
+    def votes(self) -> list[dict[str, Any]]:
+        """The live votes of who sat down last, oldest first, as an admin sees them."""
         found = self.call("GET", "/votes?limit=200")["votes"]
-        return [vote for vote in reversed(found) if vote["judge"] == judge and not vote.get("voided")]
-
-
-def main() -> None:
-    """Serve the study named on the command line."""
-    from collections.abc import AsyncIterator
-
-    import uvicorn
-    from fastapi import FastAPI
-
-    from adapters.http.app import app_for
-    from studies.served import Served
-
-    folder, port = Path(sys.argv[1]), int(sys.argv[2])
-    access = Access(folder)
-    study = Served(folder, access.secret)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        study.begin()
-        yield
-        await study.close()
-
-    uvicorn.run(app_for([(study, access)], lifespan=lifespan), host="127.0.0.1", port=port, log_level="error")
-
-
-if __name__ == "__main__":
-    main()
+        return [vote for vote in reversed(found) if vote["judge"] == self.judge and not vote.get("voided")]
