@@ -188,14 +188,16 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     Token = Annotated[Who, Depends(door.who)]
     Study = Annotated[ServedStudy, Depends(door.study)]
 
-    @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (400, 409, 410, 413)))
+    @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (400, 408, 409, 410, 413, 507)))
     async def accept(code: str, request: Request, body: Annotated[Accepting, Depends(hears(Accepting))]) -> Response:
         door.knocked(request)
         for study, access in door.access.items():
             if (invite := access.invited(code)) is not None:
                 who = Who(body.judge, "annotator", study)
-                await door.studies[study].enrol(who, Enrolment(body.judge, "annotator", invite.pools, invite.quota))
-                access.use(code)
+                access.check_free(body.judge)
+                enrolment = Enrolment(body.judge, "annotator", invite.pools, invite.quota)
+                with access.used(code):
+                    await door.studies[study].enrol(who, enrolment)
                 return says(access.admit(body.judge, "annotator"), 201)
         raise RefusedError(410, "this invite is used up or over; ask for another link")
 
@@ -282,6 +284,7 @@ def _running(app: FastAPI, door: _Door) -> None:
     async def enrol(
         study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(hears(Enrolment))]
     ) -> Response:
+        door.access[study].check_free(body.judge)
         await opened.enrol(request.state.who, body)
         return says(door.access[study].admit(body.judge, body.scope), 201)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from elicit.types import BadInputError
 T = TypeVar("T")
 LARGEST = 256 * 1024
 """Bytes of a request's body."""
+PATIENCE = 30
+"""Seconds in which it must have come."""
 PROBLEM = "application/problem+json"
 
 
@@ -38,16 +41,21 @@ def says(value: Any, status: int = 200) -> Response:
 def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     """A dependency that reads a body of this kind.
 
-    Raises RefusedError: 413 for more than LARGEST bytes, 400 for what is no JSON, 422 for a field at fault.
+    Raises RefusedError: 408 for one that comes too slowly, 413 for more than LARGEST bytes, 400 for what is no JSON,
+    422 for a field at fault.
     """
     decoder = msgspec.json.Decoder(kind)
 
     async def read(request: Request) -> T:
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > LARGEST:
+                        raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+        except TimeoutError:
+            raise RefusedError(408, f"the body did not arrive within {PATIENCE} seconds; send it again") from None
         try:
             return decoder.decode(bytes(body))
         except msgspec.ValidationError as error:
