@@ -1,8 +1,7 @@
-"""`elicit serve` in a process of its own, to be attacked: what it says, what it logs, and what is left of its studies."""
+"""`elicit serve` in a process of its own, to be attacked: what it says and logs, and what is left of its studies."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
