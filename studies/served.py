@@ -18,6 +18,7 @@ from pathlib import Path
 
 from adapters.ledger import SqliteLedger
 from elicit.events import (
+    JOINED,
     AnyBody,
     Enrolled,
     Event,
@@ -47,6 +48,7 @@ from elicit.serving import (
 from elicit.state import LiveVote, State
 from studies import spec as specs
 from studies.committing import Committer
+from studies.decisions import LANE
 from studies.golds import golds_of
 from studies.leasing import Leasing
 from studies.pages import items_page, votes_page
@@ -235,6 +237,8 @@ class Served(Leasing):
         async with self._locks[""]:
             if _plain(name) in {_plain(other) for other in known}:
                 raise RefusedError(409, f"the name {name!r} is taken in this study; choose another")
+            if JOINED in name or name.startswith(LANE):
+                raise RefusedError(422, f"the name {name!r} means something else in the log; choose another")
             self._check_pools(enrolment.pools)
             await self._commits.commit(Enrolled(name, enrolment.scope, enrolment.pools, enrolment.quota))
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 
 from elicit.serving import RefusedError
@@ -56,6 +57,8 @@ def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
                     body += chunk
                     if len(body) > LARGEST:
                         raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+        except ClientDisconnect:
+            raise RefusedError(400, "the body broke off; send it again") from None
         except TimeoutError:
             raise RefusedError(408, f"the body did not arrive within {PATIENCE} seconds; send it again") from None
         try:
