@@ -19,11 +19,11 @@ Scope = Literal["annotator", "judge", "admin"]
 """annotator: a person who votes; judge: a script that votes; admin: who runs the study."""
 Screen = Literal["left", "right", "tie", "both_bad", "skip"]
 Pane = Literal["left", "right"]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\w.@+-]+( [\w.@+-]+)*$")]
-"""A name as the log keeps it: letters, digits and . @ + - _, single spaces between."""
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\w.@+-]+( [\w.@+-]+)*$(?!\n)")]
+"""A name as the log keeps it: letters, digits and . @ + - _, single spaces between. `$` alone lets a line end pass."""
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=10_000)]
-Plugin = Annotated[str, msgspec.Meta(max_length=64, pattern="^[a-z0-9_]+$")]
+Plugin = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z0-9_]+$(?!\n)")]
 """One of ours by name: a file to load would be code from outside."""
 Whole = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 MOST_LEASES = 20

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from elicit.events import AnyBody, Event
 from elicit.ledger import Ledger
@@ -40,9 +42,10 @@ class Committer:
         # A client that hangs up must not leave a vote half-way between disk and state.
         return await asyncio.shield(future)
 
-    async def read(self, since: int) -> list[Event]:
-        """The log after event `since`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: list(self._ledger.read(since)))
+    async def read(self, since: int, most: int) -> list[Event]:
+        """The log after event `since`, up to so many events of it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: list(islice(self._ledger.read(since), most)))
 
     async def close(self) -> None:
         """Finish what is queued and stop; the ledger stays open."""
@@ -71,7 +74,7 @@ class Committer:
                         if event.seq > self._state.seq:
                             self._state.fold(event)
                             self._told(event)
-                except BadInputError as error:
+                except Exception as error:  # one event that cannot be folded must not end the taking of votes
                     _settle(future, error)
                     continue
                 _settle(future, result[len(result) - len(bodies) :])
@@ -84,7 +87,10 @@ class Committer:
             if len(batch) == 1:
                 return [_refusal(error)]
             return [self._write([bodies])[0] for bodies in batch]  # one of them is at fault, or all
-        missed = [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+        try:
+            missed = [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+        except BadInputError:  # what was appended is on disk: a refusal for good would be wrong
+            raise RefusedError(503, "the study's log cannot be read now; send this again", 1.0) from None
         missed = [event for event in missed if not events or event.seq < events[0].seq]
         parts: list[list[Event] | Exception] = []
         start = 0
@@ -95,8 +101,10 @@ class Committer:
 
 
 def _refusal(error: Exception) -> Exception:
-    if isinstance(error, BadInputError) and "could not be written" in str(error):
-        return RefusedError(FULL, str(error))
+    """What whoever wanted to write is told; not where on the server's disk the log is."""
+    if isinstance(error, BadInputError) and isinstance(error.__cause__, sqlite3.Error):
+        why = f"the study's log could not be written ({error.__cause__})"
+        return RefusedError(FULL, f"{why}; nothing was saved, send this again when there is room")
     return error
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from adapters import images
 from elicit.assignment import assign, check_for, shown_to
 from elicit.events import CHECK, Asked, Event, Leased, Returned, Voted
 from elicit.service import Progress
@@ -102,9 +103,13 @@ class Leasing:
         """The picture of a pane. Raises RefusedError (404) where it has none."""
         held = self._held(who, lease)
         item = self.state.items[self._sides(held)[pane == "right"]]
-        if not item.image:
+        try:
+            picture = images.stored(self.folder, item)
+        except BadInputError:  # its sentence names the item and the folder
+            raise RefusedError(404, f"the picture on the {pane} is missing; tell whoever runs the study") from None
+        if picture is None:
             raise RefusedError(404, f"there is no picture on the {pane}")
-        return self.folder / item.image
+        return picture
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -240,8 +245,8 @@ class Leasing:
             self._voting.update(over)
             try:
                 await self._commits.commit(*(Returned(lease, "expired") for lease in over))
-            except BadInputError:
-                await asyncio.sleep(TICK)  # the disk is full: the leases end later
+            except Exception:  # the disk is full, or worse: the leases end later
+                await asyncio.sleep(TICK)
             finally:
                 self._voting.difference_update(over)
 

@@ -25,7 +25,6 @@ from elicit.serving import (
     Replaying,
     ReplayJob,
 )
-from elicit.types import BadInputError
 from studies.pipe import Caller
 
 T = TypeVar("T")
@@ -80,9 +79,9 @@ class Modelled:
                     if not self.latest.behind and (not self.latest.short or self.latest.why):
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self.wake.wait(), IDLE)
-            except (BadInputError, ConnectionError) as error:
+            except Exception as error:  # whatever it is, an engine that stays away would stop the study in the end
                 self.down = f"the engine is starting again ({error})"
-                if self._caller and not self._caller.gone:
+                if self._caller:
                     await self._caller.close()
                 self._caller = None
             await asyncio.sleep(pause)
@@ -153,18 +152,23 @@ class Modelled:
         options = ["--verify"] if not (replaying.selector or replaying.router) else []
         options += [f"--selector={replaying.selector}"] if replaying.selector else []
         options += [f"--router={replaying.router}"] if replaying.router else []
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "elicit.cli", "replay", "--json", *options, "--", str(self.folder)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = None
         try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "elicit.cli", "replay", "--json", *options, "--", str(self.folder)),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
             out, err = await process.communicate()
         except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
+            if process:
+                process.kill()
+                await process.wait()
             raise
+        except OSError as error:
+            self._jobs[job] = ReplayJob(job, True, None, f"the replay could not be started ({error.strerror})")
+            return
         finally:
             del self._replaying[job]
         try:

@@ -90,12 +90,12 @@ class Caller:
             self._process.kill()
             await self._process.wait()
         if self._reader:
-            await self._reader
+            await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _read(self) -> None:
         assert self._process.stdout
         try:
-            while line := await self._process.stdout.readline():
+            while (line := await self._process.stdout.readline()).endswith(b"\n"):  # else it died while it wrote
                 reply = msgspec.json.decode(line, type=_Reply)
                 future = self._waiting.pop(reply.id, None)
                 if future is None or future.done():

@@ -41,6 +41,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     import uvicorn
 
     from adapters.http.app import app_for
+    from adapters.http.bounded import Bounded
     from studies.served import Served
 
     names = [path.resolve().name for path in study]
@@ -82,7 +83,9 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
                 )
             click.echo(f"  let people in: elicit invite {served.folder} --people 5")
         app = app_for(opened, rate=rate, lifespan=lifespan)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=LONGEST_GOODBYE)
+        config = uvicorn.Config(
+            app, http=Bounded, log_config=None, access_log=False, timeout_graceful_shutdown=LONGEST_GOODBYE
+        )
         asyncio.run(uvicorn.Server(config).serve([listener]))
 
 

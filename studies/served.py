@@ -11,12 +11,14 @@ import asyncio
 import hmac
 import secrets
 import time
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 from adapters.ledger import SqliteLedger
 from elicit.events import (
+    JOINED,
     AnyBody,
     Enrolled,
     Event,
@@ -46,12 +48,19 @@ from elicit.serving import (
 from elicit.state import LiveVote, State
 from studies import spec as specs
 from studies.committing import Committer
+from studies.decisions import LANE
 from studies.golds import golds_of
 from studies.leasing import Leasing
 from studies.pages import items_page, votes_page
 
 NOBODYS = ("people", "nobody")
 """Names that mean something else in the log."""
+AT_ONCE = 500
+"""Events that a listener is told in one go."""
+LISTENING = 0.1
+"""Seconds between two looks for news to tell."""
+SETTLING = 0.005
+"""Seconds between two looks whether a lease is over."""
 
 
 class Served(Leasing):
@@ -78,11 +87,10 @@ class Served(Leasing):
         super().__init__(folder, state, spec, golds, secret)
         self._flying: dict[tuple[str, str], asyncio.Future[Receipt]] = {}
         self._digests: dict[tuple[str, str], str] = {}
-        self._listeners: set[asyncio.Queue[Event]] = set()
 
     def begin(self) -> None:
         """Start the engine and the clock."""
-        self._commits = Committer(self._ledger, self.state, self._told)
+        self._commits = Committer(self._ledger, self.state, self._follow)
         self.views.begin(self._wanted, self._refresh)
         self._clock = asyncio.create_task(self._tick())
 
@@ -99,28 +107,34 @@ class Served(Leasing):
 
     async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
         """Record a vote, on disk before this returns; see `elicit.serving.ServedStudy`."""
-        place = (who.judge, key)
-        known = self.state.keys.get(place)
-        if (known.digest if known else self._digests.get(place, digest)) != digest:
-            raise RefusedError(
-                422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
-            )
-        if known:
-            return Receipt(known.vote, cast.lease, known.time, known.votes)
-        if place in self._flying:
-            return await asyncio.shield(self._flying[place])
         held = self._held(who, cast.lease)
-        if not hmac.compare_digest(cast.token, self._token(cast.lease)):
+        if not hmac.compare_digest(cast.token.encode(), self._token(cast.lease).encode()):
             raise RefusedError(404, "there is no such lease; ask for another")
-        if cast.lease in self._voting or (held.over and not (held.over == "expired" and self.spec.serving.late)):
-            raise RefusedError(409, f"this lease is over ({held.over or 'being voted on'}); the vote was not counted")
+        place = (held.judge, key)  # an admin votes for whom it asked
+        while True:
+            known = self.state.keys.get(place)
+            if (known.digest if known else self._digests.get(place, digest)) != digest:
+                raise RefusedError(
+                    422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
+                )
+            if known:
+                return Receipt(known.vote, cast.lease, known.time, known.votes)
+            if place in self._flying:
+                return await asyncio.shield(self._flying[place])
+            if cast.lease not in self._voting:
+                break
+            # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
+            await asyncio.sleep(SETTLING)
+        late = held.over == "expired" and self.spec.serving.late and held.judge not in self.state.taken[held.query]
+        if held.over and not late:
+            raise RefusedError(409, f"this lease is over ({held.over}); the vote was not counted")
         try:
             outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
         except ValueError as error:
             raise RefusedError(
                 422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
             ) from error
-        self._seen[who.judge] = time.monotonic()
+        self._seen[held.judge] = time.monotonic()
         self._voting.add(cast.lease)
         self._digests[place] = digest
         self._flying[place] = asyncio.ensure_future(
@@ -128,7 +142,7 @@ class Served(Leasing):
                 Voted(
                     held.query,
                     outcome,
-                    who.judge,
+                    held.judge,
                     cast.seconds,
                     cast.reasons,
                     cast.note,
@@ -221,8 +235,10 @@ class Served(Leasing):
         name, state = enrolment.judge, self.state
         known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
         async with self._locks[""]:
-            if name.casefold() in {other.casefold() for other in known}:
+            if _plain(name) in {_plain(other) for other in known}:
                 raise RefusedError(409, f"the name {name!r} is taken in this study; choose another")
+            if JOINED in name or name.startswith(LANE):
+                raise RefusedError(422, f"the name {name!r} means something else in the log; choose another")
             self._check_pools(enrolment.pools)
             await self._commits.commit(Enrolled(name, enrolment.scope, enrolment.pools, enrolment.quota))
 
@@ -244,18 +260,13 @@ class Served(Leasing):
 
     async def tail(self, since: int) -> AsyncIterator[StudyEvent]:
         """The events after `since`, then each as it happens."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._listeners.add(queue)
-        try:
-            for event in await self._commits.read(since):
+        while True:
+            # Read when the listener is ready for more: one that never reads must not fill the memory.
+            for event in await self._commits.read(since, AT_ONCE):
                 since = event.seq
                 yield _without_texts(event)
-            while True:
-                event = await queue.get()
-                if event.seq > since:
-                    yield _without_texts(event)
-        finally:
-            self._listeners.discard(queue)
+            while self.state.seq <= since:
+                await asyncio.sleep(LISTENING)
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -271,11 +282,10 @@ class Served(Leasing):
     async def _refresh(self) -> None:
         await self._commits.commit()
 
-    def _told(self, event: Event) -> None:
-        """Called with every event, after it is folded."""
-        self._follow(event)
-        for queue in self._listeners:
-            queue.put_nowait(event)
+
+def _plain(name: str) -> str:
+    """The same for names that differ in case or width alone."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _without_texts(event: Event) -> StudyEvent:

@@ -10,6 +10,8 @@ import hashlib
 import secrets
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,23 +62,28 @@ class Access:
         """Whether anybody can run the study."""
         return bool(self._db.execute("SELECT 1 FROM tokens WHERE scope = 'admin'").fetchone())
 
+    def check_free(self, judge: str) -> None:
+        """Raises RefusedError (409) for the name of somebody who runs the study: a token would end theirs."""
+        rows = self._db.execute("SELECT judge FROM tokens WHERE scope = 'admin'").fetchall()
+        if judge.casefold() in {name.casefold() for (name,) in rows}:
+            raise RefusedError(409, f"the name {judge!r} is taken in this study; choose another")
+
     def admit(self, judge: str, scope: Scope) -> Admission:
-        """A token for this judge, told this once; those it had before end."""
+        """A token for this judge, told this once; those it had before end. Raises RefusedError (507)."""
         token = f"elicit_{secrets.token_urlsafe(BYTES)}"
-        with self._db.conn:
+        with _written(), self._db.conn:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM tokens WHERE judge = ?", [judge])
             self._db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?)", [_hash(token), judge, scope, time.time()])
         return Admission(judge, scope, self.study, token)
 
     def invite(self, invitation: Invitation) -> Invited:
-        """A link for so many people, for so many hours."""
+        """A link for so many people, for so many hours. Raises RefusedError (507)."""
         code, expires = secrets.token_urlsafe(18), time.time() + 3600 * invitation.hours
         pools = msgspec.json.encode(invitation.pools).decode()
-        self._db.execute(
-            "INSERT INTO invites VALUES (?, ?, ?, ?, ?)",
-            [_hash(code), expires, invitation.uses, pools, invitation.quota],
-        )
+        row = [_hash(code), expires, invitation.uses, pools, invitation.quota]
+        with _written():
+            self._db.execute("INSERT INTO invites VALUES (?, ?, ?, ?, ?)", row)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
         return Invited(code, f"/#study={self.study}&invite={code}", when, invitation.uses)
 
@@ -86,11 +93,23 @@ class Access:
         row = self._db.execute(found, [_hash(code), time.time()]).fetchone()
         return Invite(tuple(msgspec.json.decode(row[0])), row[1]) if row else None
 
-    def use(self, code: str) -> None:
-        """Use an invite once. Raises RefusedError (410) where it is used up or over."""
+    @contextmanager
+    def used(self, code: str) -> Iterator[None]:
+        """Use an invite once, unless what is done with it fails.
+
+        Raises RefusedError: 410 where it is used up or over, 507.
+        """
         spend = "UPDATE invites SET left = left - 1 WHERE hash = ? AND left > 0 AND expires > ?"
-        if self._db.execute(spend, [_hash(code), time.time()]).rowcount == 0:
+        with _written():
+            spent = self._db.execute(spend, [_hash(code), time.time()]).rowcount
+        if not spent:
             raise RefusedError(410, "this invite is used up or over; ask for another link")
+        try:
+            yield
+        except BaseException:
+            with _written():
+                self._db.execute("UPDATE invites SET left = left + 1 WHERE hash = ?", [_hash(code)])
+            raise
 
     def forget(self, judge: str) -> None:
         """Remove a judge's tokens and every trace of the name."""
@@ -101,6 +120,15 @@ class Access:
     def close(self) -> None:
         """Close the file."""
         self._db.conn.close()
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        why = f"the study's tokens could not be written ({error})"
+        raise RefusedError(507, f"{why}; nothing was saved, send this again when there is room") from error
 
 
 def _hash(secret: str) -> str:

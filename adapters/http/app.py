@@ -46,7 +46,6 @@ from elicit.serving import (
     ReplayJob,
     ServedCard,
     ServedStudy,
-    StudyEvent,
     Void,
     Voided,
     VotesPage,
@@ -61,6 +60,7 @@ TRIES = 30
 MOST = 200
 """Rows of a page at the most."""
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
+TABLES = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 PAGE = Path(__file__).parent / "page"
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -144,16 +144,16 @@ def app_for(
 
 
 def _health(app: FastAPI, door: _Door, figures: Figures) -> None:
-    @app.get("/healthz", **spoken(dict[str, str]))
+    @app.get("/healthz", **spoken(dict[str, str], to_all=True))
     async def healthz() -> Response:
         return says({"status": "ok"})
 
-    @app.get("/readyz", **spoken(dict[str, str], errors=(503,)))
+    @app.get("/readyz", **spoken(dict[str, str], errors=(503,), to_all=True))
     async def readyz() -> Response:
         down = [f"{study.id}: {study.views.down}" for study in door.studies.values() if study.views.down]
         return problem(503, "; ".join(down), 2.0) if down else says({"status": "ready"})
 
-    @app.get("/metrics", **spoken(str, errors=(403,), media="text/plain"))
+    @app.get("/metrics", **spoken(str, errors=(403,), media=("text/plain",)))
     async def metrics(request: Request) -> Response:
         who = door.who(request)
         return Response(figures.page([door.admin(who.study, request)]), media_type="text/plain; version=0.0.4")
@@ -188,14 +188,16 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     Token = Annotated[Who, Depends(door.who)]
     Study = Annotated[ServedStudy, Depends(door.study)]
 
-    @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (400, 409, 410, 413)))
+    @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (409, 410), to_all=True))
     async def accept(code: str, request: Request, body: Annotated[Accepting, Depends(hears(Accepting))]) -> Response:
         door.knocked(request)
         for study, access in door.access.items():
             if (invite := access.invited(code)) is not None:
                 who = Who(body.judge, "annotator", study)
-                await door.studies[study].enrol(who, Enrolment(body.judge, "annotator", invite.pools, invite.quota))
-                access.use(code)
+                access.check_free(body.judge)
+                enrolment = Enrolment(body.judge, "annotator", invite.pools, invite.quota)
+                with access.used(code):
+                    await door.studies[study].enrol(who, enrolment)
                 return says(access.admit(body.judge, "annotator"), 201)
         raise RefusedError(410, "this invite is used up or over; ask for another link")
 
@@ -211,7 +213,7 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     async def progress(opened: Study, request: Request) -> Response:
         return says(await opened.progress(request.state.who))
 
-    @app.post("/v1/studies/{study}/leases", **spoken(Leases, 201, Wanted, (400, 403, 413, 507)))
+    @app.post("/v1/studies/{study}/leases", **spoken(Leases, 201, Wanted, (403,)))
     async def lease(
         opened: Study, request: Request, body: Annotated[Wanted, Depends(hears(Wanted))], html: bool = False
     ) -> Response:
@@ -227,17 +229,17 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     async def heartbeat(lease: str, who: Token) -> Response:
         return says(await door.studies[who.study].heartbeat(who, lease))
 
-    @app.delete("/v1/leases/{lease}", **spoken(None, 204, errors=(507,)))
+    @app.delete("/v1/leases/{lease}", **spoken(None, 204, errors=(503, 507)))
     async def release(lease: str, who: Token) -> Response:
         await door.studies[who.study].release(who, lease)
         return Response(status_code=204)
 
-    @app.get("/v1/leases/{lease}/images/{pane}", **spoken(bytes, media="image/*"))
+    @app.get("/v1/leases/{lease}/images/{pane}", **spoken(bytes, media=tuple(TYPES.values())))
     async def image(lease: str, pane: Pane, who: Token) -> Response:
         path = await door.studies[who.study].image(who, lease, pane)
         return FileResponse(path, media_type=TYPES.get(path.suffix, "application/octet-stream"))
 
-    @app.post("/v1/votes", **spoken(Receipt, 201, Cast, (400, 409, 413, 507)))
+    @app.post("/v1/votes", **spoken(Receipt, 201, Cast, (409,)))
     async def vote(who: Token, body: Annotated[Cast, Depends(hears(Cast))], key: Key) -> Response:
         digest = hashlib.sha256(msgspec.json.encode(body)).hexdigest()
         receipt = await door.studies[who.study].vote(who, body, key, digest)
@@ -253,7 +255,7 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     ) -> Response:
         return says(await opened.votes(request.state.who, cursor, limit))
 
-    @app.post("/v1/studies/{study}/votes/{vote}/void", **spoken(Voided, 200, Void, (400, 409, 413, 507)))
+    @app.post("/v1/studies/{study}/votes/{vote}/void", **spoken(Voided, 200, Void, (409,)))
     async def void(
         opened: Study, vote: int, request: Request, body: Annotated[Void, Depends(hears(Void))], html: bool = False
     ) -> Response:
@@ -262,7 +264,7 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
             done = Voided(done.vote, _as_html(done.lease))
         return says(done)
 
-    @app.put("/v1/studies/{study}/votes/{vote}/note", **spoken(None, 204, Noting, (400, 409, 413, 507)))
+    @app.put("/v1/studies/{study}/votes/{vote}/note", **spoken(None, 204, Noting, (409,)))
     async def note(
         opened: Study, vote: int, request: Request, body: Annotated[Noting, Depends(hears(Noting))]
     ) -> Response:
@@ -274,37 +276,36 @@ def _running(app: FastAPI, door: _Door) -> None:
     """What whoever runs a study uses to change it."""
     Admin = Annotated[ServedStudy, Depends(door.admin)]
 
-    @app.patch("/v1/studies/{study}", **spoken(ServedCard, 200, Pausing, (400, 403, 413, 507)))
+    @app.patch("/v1/studies/{study}", **spoken(ServedCard, 200, Pausing, (403,)))
     async def pause(opened: Admin, request: Request, body: Annotated[Pausing, Depends(hears(Pausing))]) -> Response:
         return says(await opened.pause(request.state.who, body.paused))
 
-    @app.post("/v1/studies/{study}/annotators", **spoken(Admission, 201, Enrolment, (400, 403, 409, 413, 507)))
+    @app.post("/v1/studies/{study}/annotators", **spoken(Admission, 201, Enrolment, (403, 409)))
     async def enrol(
         study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(hears(Enrolment))]
     ) -> Response:
+        door.access[study].check_free(body.judge)
         await opened.enrol(request.state.who, body)
         return says(door.access[study].admit(body.judge, body.scope), 201)
 
-    @app.patch(
-        "/v1/studies/{study}/annotators/{judge}", **spoken(AnnotatorRow, 200, Amendment, (400, 403, 413, 503, 507))
-    )
+    @app.patch("/v1/studies/{study}/annotators/{judge}", **spoken(AnnotatorRow, 200, Amendment, (403,)))
     async def amend(
         opened: Admin, judge: str, request: Request, body: Annotated[Amendment, Depends(hears(Amendment))]
     ) -> Response:
         return says(await opened.amend(request.state.who, judge, body))
 
-    @app.post("/v1/studies/{study}/annotators/{judge}/token", **spoken(Admission, 201, errors=(403, 503)))
+    @app.post("/v1/studies/{study}/annotators/{judge}/token", **spoken(Admission, 201, errors=(403, 503, 507)))
     async def renew(study: str, opened: Admin, judge: str) -> Response:
         for row in await opened.views.annotators():
             if row.judge == judge:
                 return says(door.access[study].admit(judge, row.scope), 201)
         raise RefusedError(404, f"there is no annotator {judge!r}")
 
-    @app.post("/v1/studies/{study}/invites", **spoken(Invited, 201, Invitation, (400, 403, 413)))
+    @app.post("/v1/studies/{study}/invites", **spoken(Invited, 201, Invitation, (403,)))
     async def invite(study: str, opened: Admin, body: Annotated[Invitation, Depends(hears(Invitation))]) -> Response:
         return says(door.access[study].invite(body), 201)
 
-    @app.post("/v1/studies/{study}/replays", **spoken(ReplayJob, 202, Replaying, (400, 403, 413)))
+    @app.post("/v1/studies/{study}/replays", **spoken(ReplayJob, 202, Replaying, (403,)))
     async def replay(opened: Admin, body: Annotated[Replaying, Depends(hears(Replaying))]) -> Response:
         return says(await opened.views.replay(body), 202)
 
@@ -346,9 +347,7 @@ def _reading(app: FastAPI, door: _Door) -> None:
     async def routing(opened: Admin) -> Response:
         return says(await opened.views.routing())
 
-    @app.get(
-        "/v1/studies/{study}/exports/{table}.{format}", **spoken(bytes, errors=away, media="application/octet-stream")
-    )
+    @app.get("/v1/studies/{study}/exports/{table}.{format}", **spoken(bytes, errors=away, media=tuple(TABLES.values())))
     async def export(
         study: str,
         opened: Admin,
@@ -357,14 +356,14 @@ def _reading(app: FastAPI, door: _Door) -> None:
     ) -> Response:
         path = await opened.views.export(table, format)
         name, gone = f"{study}-{table}.{format}", BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, filename=name, background=gone)
+        return FileResponse(path, media_type=TABLES[format], filename=name, background=gone)
 
     @app.get("/v1/studies/{study}/replays/{job}", **spoken(ReplayJob, errors=(403,)))
     async def replayed(opened: Admin, job: str) -> Response:
         return says(await opened.views.replayed(job))
 
     @app.get(
-        "/v1/studies/{study}/events", response_class=EventSourceResponse, responses=spoken(StudyEvent)["responses"]
+        "/v1/studies/{study}/events", response_class=EventSourceResponse, responses=spoken(errors=(403,))["responses"]
     )
     async def events(
         opened: Admin, last: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=10**12)] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import msgspec
@@ -102,4 +103,5 @@ class Telling:
             "judge": who.judge if who else None,
         }
         log = self._log or sys.stderr
-        log.write(msgspec.json.encode(line).decode() + "\n")
+        with suppress(OSError):  # a log on a full disk must not take the answer away
+            log.write(msgspec.json.encode(line).decode() + "\n")

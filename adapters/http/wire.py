@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 
 from elicit.serving import RefusedError
 from elicit.types import BadInputError
@@ -18,7 +21,10 @@ from elicit.types import BadInputError
 T = TypeVar("T")
 LARGEST = 256 * 1024
 """Bytes of a request's body."""
+PATIENCE = 30
+"""Seconds in which it must have come."""
 PROBLEM = "application/problem+json"
+JSON = "application/json"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -32,22 +38,29 @@ class Problem(msgspec.Struct, frozen=True):
 
 def says(value: Any, status: int = 200) -> Response:
     """The answer: a struct as JSON."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    return Response(msgspec.json.encode(value), status, media_type=JSON)
 
 
 def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     """A dependency that reads a body of this kind.
 
-    Raises RefusedError: 413 for more than LARGEST bytes, 400 for what is no JSON, 422 for a field at fault.
+    Raises RefusedError: 408 for one that comes too slowly, 413 for more than LARGEST bytes, 400 for what is no JSON,
+    422 for a field at fault.
     """
     decoder = msgspec.json.Decoder(kind)
 
     async def read(request: Request) -> T:
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > LARGEST:
+                        raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+        except ClientDisconnect:
+            raise RefusedError(400, "the body broke off; send it again") from None
+        except TimeoutError:
+            raise RefusedError(408, f"the body did not arrive within {PATIENCE} seconds; send it again") from None
         try:
             return decoder.decode(bytes(body))
         except msgspec.ValidationError as error:
@@ -78,9 +91,13 @@ def add_problems(app: FastAPI) -> None:
         return problem(422, str(error))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         answer = problem(error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of several routes it names but the first's
+            routes = (route for route in app.routes if isinstance(route, Route))
+            fit = (route.methods or () for route in routes if route.matches(request.scope)[0] != Match.NONE)
+            answer.headers["Allow"] = ", ".join(sorted({method for methods in fit for method in methods}))
         return answer
 
     @app.exception_handler(RequestValidationError)
@@ -97,21 +114,27 @@ def add_problems(app: FastAPI) -> None:
 
 
 def spoken(
-    answer: Any = None, status: int = 200, body: Any = None, errors: Iterable[int] = (), media: str = "application/json"
+    answer: Any = None,
+    status: int = 200,
+    body: Any = None,
+    errors: Iterable[int] = (),
+    media: Sequence[str] = (JSON,),
+    to_all: bool = False,
 ) -> dict[str, Any]:
-    """What a route tells the OpenAPI: the kinds of its body and answer, and the errors it may give."""
-    content: dict[str, Any] = {media: {"schema": _reference(answer)}} if answer is not None else {}
+    """What a route tells the OpenAPI: the kinds of its body and answer, and the errors it may give beside those that
+    every body or every token can bring; to_all: whether it needs no token."""
+    content = {kind: {"schema": _reference(answer)} for kind in media} if answer is not None else {}
     responses: dict[int | str, Any] = {status: {"description": HTTPStatus(status).phrase}}
     if content:
         responses[status]["content"] = content
-    for code in sorted({401, 404, 422, 429, *errors}):
+    for code in sorted({401, 404, 422, 429, *errors, *((400, 408, 413, 503, 507) if body is not None else ())}):
         schema = {"$ref": "#/components/schemas/Problem"}
         responses[code] = {"description": HTTPStatus(code).phrase, "content": {PROBLEM: {"schema": schema}}}
-    found: dict[str, Any] = {"responses": responses, "status_code": status}
+    more: dict[str, Any] = {"security": []} if to_all else {}
     if body is not None:
-        request = {"required": True, "content": {"application/json": {"schema": _reference(body)}}}
-        found["openapi_extra"] = {"requestBody": request}
-    return found
+        more["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(body)}}}
+    # FastAPI would add JSON to whatever else a route answers with.
+    return {"responses": responses, "status_code": status, "openapi_extra": more, "response_class": Response}
 
 
 _kinds: list[Any] = [Problem]

@@ -81,10 +81,10 @@ def serving(
         Study.create(study, items=texts, votes=10**9, serving=Serving(overlap=overlap, lease=120.0)).close()
         with closing(Access(study)) as access:
             admin = access.admit("admin", "admin").token
-        return asyncio.run(_serving(study, admin, annotators, votes, think, kills, seed, report))
+        return asyncio.run(under_load(study, admin, annotators, votes, think, kills, seed, report))
 
 
-async def _serving(
+async def under_load(
     study: Path,
     admin: str,
     annotators: int,
@@ -94,6 +94,7 @@ async def _serving(
     seed: int,
     report: Callable[[int], None],
 ) -> dict[str, Any]:
+    """The same with a study that is there; admin: a token that runs it."""
     server = Server(study)
     await server.start()
     load, began, cpu = Load(), time.monotonic(), time.process_time()
