@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from elicit.service import Overview, Routing
 from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, LeaderPage, MachineRow, PosteriorPage
 from elicit.types import BadInputError
@@ -134,12 +136,18 @@ class Modeller:
         return Overview(
             progress=status.progress(study, ""),
             leaders=status.leaders(study)[:200],
-            regret=tuple(regret for _, regret, _ in self._curve),
-            p_best=tuple(p for *_, p in self._curve),
+            regret=self._by_vote([regret for _, regret, _ in self._curve]),
+            p_best=self._by_vote([p for *_, p in self._curve]),
             left_share=choices.get("left", 0) / decided if decided else 0.5,
             seconds_median=status.seconds_median(study),
             counts=choices,
         )
+
+    def _by_vote(self, values: list[float]) -> tuple[float, ...]:
+        """One value per vote, from 0 on: straight lines between the looks."""
+        looks = [votes for votes, *_ in self._curve]
+        every = np.interp(range(looks[-1] + 1), looks, values)
+        return tuple(float(value) for value in every.round(4))
 
     async def leaderboard(self, after: int, limit: int) -> LeaderPage:
         rows = status.leaders(self._study)
