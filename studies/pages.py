@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_left
+from itertools import islice
+from operator import attrgetter
+
 from elicit.service import side_of
 from elicit.serving import ItemRow, ItemsPage, ServedVote, VotesPage
 from elicit.state import LiveVote, State
@@ -9,14 +14,13 @@ from elicit.state import LiveVote, State
 
 def votes_page(state: State, judge: str | None, after: int | None, limit: int) -> VotesPage:
     """Votes, newest first, of one judge or (None) of all; after: only those before that one."""
-    live = {vote.seq for vote in state.votes}
-    fit = [
-        vote
-        for vote in (*state.votes, *state.undone)
-        if (judge is None or vote.vote.judge == judge) and (after is None or vote.seq < after)
-    ]
-    fit.sort(key=lambda vote: -vote.seq)
-    votes = tuple(_served(state, vote, vote.seq not in live, judge is None) for vote in fit[:limit])
+    end = len(state.votes) if after is None else bisect_left(state.votes, after, key=attrgetter("seq"))
+    live = ((state.votes[i], False) for i in range(end - 1, -1, -1))  # no more is looked at than the page takes
+    undone = sorted(state.undone, key=attrgetter("seq"), reverse=True)
+    voided = ((vote, True) for vote in undone if after is None or vote.seq < after)
+    both = heapq.merge(live, voided, key=lambda pair: pair[0].seq, reverse=True)
+    fit = list(islice((pair for pair in both if judge in (None, pair[0].vote.judge)), limit + 1))
+    votes = tuple(_served(state, vote, voided, judge is None) for vote, voided in fit[:limit])
     return VotesPage(votes, str(votes[-1].vote) if len(fit) > limit else None)
 
 

@@ -82,11 +82,15 @@ class _Door:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._rate, self._tries = RateLimitItemPerMinute(rate), RateLimitItemPerMinute(TRIES)
 
-    def who(self, request: Request) -> Who:
-        """Whoever the bearer token stands for. Raises RefusedError: 401, 429."""
+    def known(self, request: Request) -> Who | None:
+        """Whoever the bearer token stands for."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         known = (access.who(token.strip()) for access in self.access.values()) if kind.lower() == "bearer" else ()
-        who = next((found for found in known if found), None)
+        return next((found for found in known if found), None)
+
+    def who(self, request: Request) -> Who:
+        """Whoever the bearer token stands for. Raises RefusedError: 401, 429."""
+        who = self.known(request)
         if who is None:
             self.knocked(request)
             raise RefusedError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
@@ -366,10 +370,14 @@ def _reading(app: FastAPI, door: _Door) -> None:
         "/v1/studies/{study}/events", response_class=EventSourceResponse, responses=spoken(errors=(403,))["responses"]
     )
     async def events(
-        opened: Admin, last: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=10**12)] = None
+        opened: Admin,
+        request: Request,
+        last: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=10**12)] = None,
     ) -> AsyncIterator[ServerSentEvent]:
         since = 0 if last is None else last
         async for event in opened.tail(since):
+            if door.known(request) is None:  # the token has ended in the meantime
+                return
             yield ServerSentEvent(raw_data=msgspec.json.encode(event).decode(), event=event.type, id=str(event.seq))
 
 

@@ -1,22 +1,18 @@
 """A hostile annotator: whatever is sent, nothing breaks, nothing of anybody else comes back, no secret is logged."""
 
-import gzip
 import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
+from contextlib import closing, suppress
 from typing import Any
 
 import httpx
 import pytest
 
-from studies.study import Study
-from tests.adapters.attacked import Attacked, attacked, lines, make, sound
-
-NOTE, KEY = "PRIVATE-NOTE", "PRIVATE-KEY"
-LARGE = b'{"note": "' + b"x" * 1_000_000 + b'"}'
+from adapters.http.access import Access
+from tests.adapters.attacked import Attacked, attacked, lines, make, sound, until
+from tests.adapters.payloads import ATTACKS, KEY, NOTE, cast
 
 
 class Stage:
@@ -71,7 +67,10 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("hostile")
-    made = make(folder / "one", votes=100_000, serving={"lease": 600.0}), make(folder / "two")
+    made = (
+        make(folder / "one", votes=100_000, serving={"lease": 600.0}),
+        make(folder / "two", 2, serving={"late": True, "lease": 1.0}),
+    )
     with attacked(*made, log=folder / "log") as server:
         server.ready()
         stage = Stage(server)
@@ -90,107 +89,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         assert not [line for line in told if line["status"] >= 500 and line["route"] != "/readyz"]
         for secret in (*stage.secrets, stage.maya, stage.code, stage.theirs["lease"], NOTE, KEY, "SECRET"):
             assert secret not in logged
-
-
-def _cast(**more: Any) -> dict[str, Any]:
-    return {"lease": "LEASE", "token": "TOKEN", "choice": "left"} | more
-
-
-OK, BAD = {200, 201, 204}, {400, 422}
-VOTES, NOTES = "POST /v1/votes", "PUT /v1/studies/one/votes/VOTE/note"
-LEASES, PAGE = "POST /v1/studies/one/leases", "GET /v1/studies/one/votes"
-ACCEPT = "POST /v1/invites/CODE/accept"
-# What is sent (a value is sent as JSON, bytes as they are), under which headers, and what may be answered.
-ATTACKS: dict[str, tuple[str, Any, dict[str, str], set[int]]] = {
-    "note of html": (VOTES, _cast(note=f"{NOTE}<script>alert(1)</script><img src=x onerror=alert(1)>"), {}, OK),
-    "note of escapes": (VOTES, _cast(note=f"{NOTE}\x1b[2J\x1b]0;owned\x07\x9b31m"), {}, OK),
-    "note with NUL": (VOTES, _cast(note=f"{NOTE}\0after"), {}, OK),
-    "note from right to left": (VOTES, _cast(note=f"{NOTE}\u202egnp.exe\u2066"), {}, OK),
-    "note of a formula": (VOTES, _cast(note=f'=HYPERLINK("http://x";"{NOTE}")'), {}, OK),
-    "note of 10,000 characters": (VOTES, _cast(note=NOTE + "ä" * (10_000 - len(NOTE))), {}, OK),
-    "note of 10,001 characters": (VOTES, _cast(note="x" * 10_001), {}, BAD),
-    "note with half a surrogate": (
-        VOTES,
-        b'{"lease":"LEASE","token":"TOKEN","choice":"left","note":"\\ud800"}',
-        {},
-        BAD,
-    ),
-    "note that is no UTF-8": (VOTES, b'{"lease":"LEASE","token":"TOKEN","choice":"left","note":"\xff\xfe"}', {}, BAD),
-    "note of SQL": (NOTES, {"note": f"{NOTE}'); DROP TABLE events; --"}, {}, OK),
-    "note of 10,001 later": (NOTES, {"note": "x" * 10_001}, {}, BAD),
-    "note on another's vote": ("PUT /v1/studies/one/votes/THEIR_VOTE/note", {"note": NOTE}, {}, {404}),
-    "name with a path": (ACCEPT, {"judge": "../../etc/passwd"}, {}, BAD),
-    "name with a line end": (ACCEPT, {"judge": "olga\n"}, {}, BAD),
-    "name with escapes": (ACCEPT, {"judge": "olga\x1b[2J"}, {}, BAD),
-    "name with NUL": (ACCEPT, {"judge": "olga\0"}, {}, BAD),
-    "name in other letters": (ACCEPT, {"judge": "Maya"}, {}, {409}),
-    "name in wide letters": (ACCEPT, {"judge": "ｍａｙａ"}, {}, {409}),
-    "name turned around": (ACCEPT, {"judge": "\u202eayam"}, {}, BAD),
-    "name of the admin": (ACCEPT, {"judge": "BOSS"}, {}, {409}),
-    "name of nobody": (ACCEPT, {"judge": "nobody"}, {}, {409}),
-    "name of the stock": (ACCEPT, {"judge": "(stock)"}, {}, BAD),
-    "name of two": (ACCEPT, {"judge": "maya + olga"}, {}, BAD),
-    "name of a lane": (ACCEPT, {"judge": "router 0"}, {}, BAD),
-    "name of 65 characters": (ACCEPT, {"judge": "m" * 65}, {}, BAD),
-    "name of none": (ACCEPT, {"judge": ""}, {}, BAD),
-    "invite made up": ("POST /v1/invites/%2e%2e%2fadmin/accept", {"judge": "olga"}, {}, {404, 410}),
-    "invite of SQL": ("POST /v1/invites/'%20OR%201=1--/accept", {"judge": "olga"}, {}, {410}),
-    "vote on another's lease": (VOTES, _cast(lease="THEIRS", token="THEIR_TOKEN"), {}, {404}),
-    "vote with another's token": (VOTES, _cast(token="THEIR_TOKEN"), {}, {404}),
-    "vote with a token that is no ASCII": (VOTES, _cast(token="tökén"), {}, {404}),
-    "vote again on a lease": (VOTES, _cast(lease="GONE", token="PAST"), {}, {409}),
-    "vote before a lease": (VOTES, _cast(lease="0" * 24), {}, {404}),
-    "vote without a key": (VOTES, _cast(), {"Idempotency-Key": ""}, BAD),
-    "key with blanks": (VOTES, _cast(), {"Idempotency-Key": "a b"}, BAD),
-    "key of 10 kB": (VOTES, _cast(), {"Idempotency-Key": "k" * 10_000}, BAD),
-    "key that is no ASCII": (VOTES, _cast(), {"Idempotency-Key": "schlüssel".encode("latin-1").decode("latin-1")}, BAD),
-    "choice of all": (VOTES, _cast(choice="both"), {}, BAD),
-    "strength of a tie": (VOTES, _cast(choice="tie", strength=3), {}, BAD),
-    "strength of 4": (VOTES, _cast(strength=4), {}, BAD),
-    "seconds below none": (VOTES, _cast(seconds=-1), {}, BAD),
-    "seconds without end": (VOTES, b'{"lease":"LEASE","token":"TOKEN","choice":"left","seconds":Infinity}', {}, BAD),
-    "seconds that are no number": (VOTES, b'{"lease":"LEASE","token":"TOKEN","choice":"left","seconds":NaN}', {}, BAD),
-    "seconds of 1e400": (VOTES, b'{"lease":"LEASE","token":"TOKEN","choice":"left","seconds":1e400}', {}, BAD),
-    "21 reasons": (VOTES, _cast(reasons=["why"] * 21), {}, BAD),
-    "field that is not there": (VOTES, _cast(judge="noor"), {}, BAD),
-    "judge twice": (LEASES, b'{"annotator":"noor","n":1,"annotator":"noor"}', {}, {403}),
-    "leases for another": (LEASES, {"annotator": "noor"}, {}, {403}),
-    "no leases": (LEASES, {"n": 0}, {}, BAD),
-    "10**9 leases": (LEASES, {"n": 10**9}, {}, BAD),
-    "2**70 leases": (LEASES, b'{"n": 1180591620717411303424}', {}, BAD),
-    "half a lease": (LEASES, {"n": 0.5}, {}, BAD),
-    "list for an object": (LEASES, [1, 2], {}, BAD),
-    "nothing for an object": (LEASES, b"", {}, BAD),
-    "100,000 brackets": (LEASES, b"[" * 100_000, {}, BAD),
-    "deep below a field": (LEASES, b'{"x":' * 20_000 + b"1" + b"}" * 20_000, {}, BAD),
-    "1 MB": (NOTES, LARGE, {}, {413}),
-    "1 kB that unpacks to 1 MB": (NOTES, gzip.compress(LARGE), {"Content-Encoding": "gzip"}, BAD),
-    "form": (LEASES, b"n=1&annotator=noor", {"Content-Type": "application/x-www-form-urlencoded"}, BAD),
-    "page of 10**9": (f"{PAGE}?limit=1000000000", None, {}, BAD),
-    "page before the first": (f"{PAGE}?cursor=-1", None, {}, BAD),
-    "page after 2**70": (f"{PAGE}?cursor=1180591620717411303424", None, {}, BAD),
-    "page of letters": (f"{PAGE}?limit=all%00", None, {}, BAD),
-    "void of another's vote": ("POST /v1/studies/one/votes/THEIR_VOTE/void", {}, {}, {404}),
-    "void of a vote below none": ("POST /v1/studies/one/votes/-1/void", {}, {}, {404}),
-    "void of 2**70": ("POST /v1/studies/one/votes/1180591620717411303424/void", {}, {}, {404}),
-    "void of 5000 digits": (f"POST /v1/studies/one/votes/{'9' * 5000}/void", {}, {}, BAD),
-    "void of letters": ("POST /v1/studies/one/votes/all/void", {}, {}, BAD),
-    "heart of another's lease": ("POST /v1/leases/THEIRS/heartbeat", None, {}, {404}),
-    "release of another's lease": ("DELETE /v1/leases/THEIRS", None, {}, {404}),
-    "picture of another's lease": ("GET /v1/leases/THEIRS/images/left", None, {}, {404}),
-    "picture of a path": ("GET /v1/leases/LEASE/images/..%2f..%2fstudy.db", None, {}, {404, 422}),
-    "page's file of a path": ("GET /page/..%2f..%2fapp.py", None, {}, {404}),
-    "study of a path": ("GET /v1/studies/..%2ftwo", None, {}, {404}),
-    "study of others": ("GET /v1/studies/two", None, {}, {404}),
-    "another method": ("TRACE /v1/votes", None, {}, {405}),
-    "another's export": ("GET /v1/studies/one/exports/votes.csv", None, {}, {403}),
-    "another host": (LEASES, {"n": 1}, {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}, OK),
-    "another token": (PAGE, None, {"Authorization": "Bearer null"}, {401}),
-    "another scheme": (PAGE, None, {"Authorization": "Basic bWF5YTptYXlh"}, {401}),
-    "empty token": (PAGE, None, {"Authorization": "Bearer"}, {401}),
-    "token of 50 kB": (PAGE, None, {"Authorization": "Bearer " + "x" * 50_000}, {401}),
-    "event that is none": ("GET /v1/studies/one/events", None, {"Last-Event-ID": "-1"}, {403, 422}),
-}
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -280,6 +178,20 @@ def test_everything_out_of_order(stage: Stage) -> None:
     assert vote(maya, second, f"{KEY}4").status_code == 409
 
 
+def test_a_late_vote_counts_unless_its_query_is_lent_to_its_judge_again(stage: Stage) -> None:
+    server = stage.server
+    ida = server.enrol("ida", "two")
+    (first,) = server.lease(ida, "two")
+    until(lambda: server.lease(ida, "two")[0]["lease"] != first["lease"])
+    (second,) = server.lease(ida, "two")
+    assert server.vote(ida, first, "late").status_code == 409
+    assert server.vote(ida, second, "in-time").status_code == 201
+    assert server.vote(ida, first, "late").status_code == 409
+    (third,) = server.lease(ida, "two")
+    until(lambda: stage.ask("POST", f"/v1/leases/{third['lease']}/heartbeat", ida).status_code == 410)
+    assert server.vote(ida, third, "late").status_code == 201
+
+
 def test_a_token_that_was_renewed_opens_nothing(stage: Stage) -> None:
     old = stage.server.enrol("otto", "one")
     (lease,) = stage.server.lease(old, "one")
@@ -358,7 +270,7 @@ MATRIX: dict[str, tuple[Any, tuple[int, ...]]] = {
     "POST /v1/leases/{lease}/heartbeat": (None, OWNED),
     "DELETE /v1/leases/{lease}": (None, (401, 404, 404, 204, 204)),
     "GET /v1/leases/{lease}/images/{pane}": (None, (401, 404, 404, 404, 404)),
-    "POST /v1/votes": (_cast(), (401, 404, 404, 201, 201)),
+    "POST /v1/votes": (cast(), (401, 404, 404, 201, 201)),
     "GET /v1/studies/{study}/votes": (None, ANY),
     "POST /v1/studies/{study}/votes/{vote}/void": ({}, (401, 404, 404, 200, 409)),
     "PUT /v1/studies/{study}/votes/{vote}/note": ({"note": ""}, (401, 404, 404, 204, 204)),
@@ -441,9 +353,27 @@ def test_a_listener_that_never_reads_stops_nobody(stage: Stage) -> None:
             listener.close()
 
 
-def test_an_export_runs_no_formula(stage: Stage, tmp_path: Path) -> None:
+def test_a_listener_whose_token_has_ended_hears_nothing_more(stage: Stage) -> None:
+    with closing(Access(stage.server.folders[0])) as access:
+        token = access.admit("second boss", "admin").token
+        request = f"GET /v1/studies/one/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", stage.server.port), timeout=10) as connection:
+            connection.sendall(request)
+            said = b""
+            while b"event: vote" not in said:
+                said += connection.recv(65536)
+            access.admit("second boss", "admin")
+            stage.fresh()
+            while chunk := connection.recv(65536):
+                said += chunk
+                if said.endswith(b"0\r\n\r\n"):
+                    break
+    for secret in (KEY, NOTE, "SECRET", token):
+        assert secret.encode() not in said
+
+
+def test_an_export_runs_no_formula(stage: Stage) -> None:
     (lease,) = stage.server.lease(stage.maya, "one")
     assert stage.server.vote(stage.maya, lease, f"{KEY}f", note=f"=cmd|' /C {NOTE}'!A0").status_code == 201
     table = stage.ask("GET", "/v1/studies/one/exports/votes.csv", stage.admin).text
     assert f"'=cmd|' /C {NOTE}" in table
-    assert Study.open(stage.server.folders[0], writable=False).export(tmp_path / "votes.csv") > 0
