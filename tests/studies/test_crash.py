@@ -149,7 +149,8 @@ async def test_no_ballot_tells_which_item_or_what_the_engine_believes(tmp_path: 
     try:
         turn = await service.turn()
         assert turn.ballot is not None
-        assert set(turn.ballot.__struct_fields__) == {"query", "number", "left", "right", "context"}
+        fields = {"query", "number", "left", "right", "context", "left_image", "right_image"}
+        assert set(turn.ballot.__struct_fields__) == fields
         said = json.dumps([turn.ballot.left, turn.ballot.right, turn.ballot.context])
         assert '"i' not in said
         assert "score" not in said
