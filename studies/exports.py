@@ -28,7 +28,8 @@ def export(study: Study, path: str, table: str = "votes", format: Kind | None = 
 def vote_rows(study: Study) -> list[dict[str, Any]]:
     """One row per live vote, in order. `choice` speaks of a and b, `shown` says which stood left.
 
-    In a study of pairs a and b are response_a and response_b of the pair.
+    In a study of pairs a and b are response_a and response_b of the pair. In one that was served, `check` says which
+    votes were golds or hidden repeats, which teach nothing, and `weight` what the annotator's votes count.
     """
     items, rows = study.state.items, []
     listed = {(min(a, b), max(a, b)): (pair_id, a) for pair_id, a, b in study.state.pairs}
@@ -52,6 +53,7 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
                 "choice": choice,
                 "strength": vote.outcome.strength,
                 "preferred": {"a": a.id, "b": b.id}.get(choice),
+                **({"check": live.check, "weight": study.state.weight(vote.judge)} if study.state.enrolled else {}),
                 "shown": shown,
                 "seconds": vote.seconds,
                 "reasons": list(vote.reasons),

@@ -260,6 +260,9 @@ async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path:
     with Study.open(folder, writable=False) as opened:
         taught = [vote for vote in opened.engine.votes if vote.outcome.choice != "skip"]
         assert len(taught) == len(opened.state.votes) - len(checks)
+        opened.export(tmp_path / "votes.jsonl")
+    exported = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
+    assert {row["seq"]: row["check"] for row in exported if row["check"]} == {live.seq: live.check for live in checks}
     assert checked(folder)[0] == "same"
 
 
