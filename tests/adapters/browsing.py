@@ -134,6 +134,7 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[Watched]:
 def press(page: Page, key: str) -> None:
     """Vote by a key, as often as it takes for the pair to have been on the screen for long enough."""
     for _ in range(5):
+        expect(page.locator("#ballot")).to_be_visible()  # on a busy machine the next pair may be still to come
         page.wait_for_timeout(GUARD)
         page.keyboard.press(key)
         if "Too quick" not in page.locator("#said").inner_text():
