@@ -20,6 +20,7 @@ from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, Leade
 from elicit.types import BadInputError
 from studies import pipe, quality, status
 from studies.decisions import restock, stop_of
+from studies.pages import following
 from studies.routing_view import routing_view
 from studies.run import work
 from studies.study import Study
@@ -151,7 +152,7 @@ class Modeller:
 
     async def leaderboard(self, after: int, limit: int) -> LeaderPage:
         rows = status.leaders(self._study)
-        return LeaderPage(rows[after : after + limit], _next(after, limit, len(rows)), self._study.state.folded)
+        return LeaderPage(rows[after : after + limit], following(after, limit, len(rows)), self._study.state.folded)
 
     async def posterior(self, after: int, limit: int) -> PosteriorPage:
         study = self._study
@@ -163,7 +164,7 @@ class Modeller:
             mean=tuple(mean[here].tolist()),
             sd=tuple(sd[here].tolist()),
             p_best=tuple(p[here].tolist()),
-            next=_next(after, limit, len(mean)),
+            next=following(after, limit, len(mean)),
             model_version=study.state.folded,
         )
 
@@ -197,10 +198,6 @@ class Modeller:
             with suppress(asyncio.CancelledError):
                 await self._machines
         self._study.close()
-
-
-def _next(after: int, limit: int, rows: int) -> str | None:
-    return str(after + limit) if after + limit < rows else None
 
 
 def main() -> None:

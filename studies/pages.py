@@ -57,4 +57,9 @@ def items_page(state: State, after: int, limit: int) -> ItemsPage:
         ItemRow(item.id, item.text, item.context, bool(item.image), item.meta)
         for item in state.items[after : after + limit]
     )
-    return ItemsPage(rows, str(after + limit) if after + limit < len(state.items) else None)
+    return ItemsPage(rows, following(after, limit, len(state.items)))
+
+
+def following(after: int, limit: int, rows: int) -> str | None:
+    """The cursor of the page that follows, of so many rows; None after the last."""
+    return str(after + limit) if after + limit < rows else None

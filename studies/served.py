@@ -64,7 +64,7 @@ SETTLING = 0.005
 
 
 class Served(Leasing):
-    """`elicit.serving.ServedStudy` over a folder; between `begin` and `close` it is the study's only writer.
+    """`elicit.served.ServedStudy` over a folder; between `begin` and `close` it is the study's only writer.
 
     secret: what the tokens of leases are made with.
     Raises BadInputError where the study cannot be opened for writing.
@@ -106,7 +106,7 @@ class Served(Leasing):
     # -- votes ------------------------------------------------------------------------------------------------
 
     async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
-        """Record a vote, on disk before this returns; see `elicit.serving.ServedStudy`."""
+        """Record a vote, on disk before this returns; see `elicit.served.ServedStudy`."""
         held = self._held(who, cast.lease)
         if not hmac.compare_digest(cast.token.encode(), self._token(cast.lease).encode()):
             raise RefusedError(404, "there is no such lease; ask for another")

@@ -19,6 +19,7 @@ from adapters.http.access import Access
 from adapters.http.markup import render
 from adapters.http.telling import Figures, Telling
 from adapters.http.wire import add_openapi, add_problems, hears, problem, says, spoken
+from elicit.served import ServedStudy
 from elicit.service import Overview, Progress, Routing
 from elicit.serving import (
     Accepting,
@@ -45,7 +46,6 @@ from elicit.serving import (
     Replaying,
     ReplayJob,
     ServedCard,
-    ServedStudy,
     Void,
     Voided,
     VotesPage,
