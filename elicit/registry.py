@@ -26,6 +26,7 @@ KINDS = {
     "model": ("elicit.models", "init"),
     "judge": ("adapters.judges", "judge"),
     "router": ("elicit.routers", "route"),
+    "proposer": ("studies.tuning.proposers", "propose"),
 }
 
 

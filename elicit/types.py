@@ -97,7 +97,8 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     votes the engine had folded in when it chose, which also numbers its random stream. `score`: the selector's
     value of the query, in the selector's own unit. `propensity`: the probability with which it was chosen. `why`:
     the belief at that time: `p_a`, the probability that a is preferred, and `sd`, the uncertainty of the difference
-    in logits. `id`: the place of the query in its study's log, 0 outside a study.
+    in logits. `inputs`: the rows of the inputs that the items, prompts then, are compared on. `id`: the place of the
+    query in its study's log, 0 outside a study.
     """
 
     a: int
@@ -108,6 +109,7 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     shown: Shown = "ab"
     selector: str = ""
     why: dict[str, float] = {}
+    inputs: tuple[int, ...] = ()
     id: int = 0
 
     @property
@@ -151,7 +153,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's; `weight` is
-    the probability that it is meant, besides its judge's slips."""
+    the probability that it is meant, besides its judge's slips; `inputs` are those of its query."""
 
     a: int
     b: int
@@ -162,6 +164,7 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
     verdict: Verdict | None = None
     weight: float = 1.0
+    inputs: tuple[int, ...] = ()
 
     @property
     def pair(self) -> tuple[int, int]:
