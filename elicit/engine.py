@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,7 @@ from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
+from elicit.within import Within
 
 REMEMBERED = 48
 LARGEST = 1e100
@@ -89,6 +91,7 @@ class Engine:
         self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
+        self._live: torch.Tensor | None = None
         self._past: tuple[Posterior, ...] = ()  # the posteriors before the newest votes, newest last
 
     @property
@@ -100,6 +103,28 @@ class Engine:
     def ids_only(self) -> bool:
         """Whether nothing is known of the items but their votes."""
         return self._features is None and self._scores is None
+
+    def retire(self, rows: Iterable[int]) -> None:
+        """Ask about all items but these from here on, and recommend none of them; votes on them still teach. Rows that
+        are not named again come back.
+
+        Raises BadInputError where fewer than two items would be left, or pairs are listed.
+        """
+        out = {int(row) for row in rows}
+        if out and self._pairs is not None:
+            raise BadInputError("listed pairs are asked as they are; items of theirs cannot be retired")
+        if not out:
+            self._live = None
+            return
+        left = [row for row in range(self.n) if row not in out]
+        if len(left) < 2:
+            raise BadInputError(f"there would be {len(left)} items left to compare; retire fewer")
+        self._live = torch.tensor(left)
+
+    @property
+    def live(self) -> Posterior:
+        """The belief about the items that are not retired."""
+        return self.posterior if self._live is None else Within(self.posterior, self._live)
 
     # -- ask and tell -----------------------------------------------------------------------------------------
 
@@ -128,15 +153,21 @@ class Engine:
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise BadInputError(f"ask for 1 query or more, not {k!r}")
         pairs = self._pairs if within is None else self._checked_pairs(list(within), self.n)
-        candidates = Candidates(self.n, pairs, taken | {_ordered(p) for p in avoid})
-        picks = self._selector.select(posterior, self.votes, candidates, wanted, rng)
+        votes, avoided = self.votes, taken | {_ordered(p) for p in avoid}
+        if self._live is not None:
+            posterior = Within(posterior, self._live)
+            votes, taken, avoided = self._among(votes), self._places(taken), self._places(avoided)
+        candidates = Candidates(posterior.n, pairs, avoided)
+        picks = self._selector.select(posterior, votes, candidates, wanted, rng)
         if len(picks) < wanted:
-            left = Candidates(self.n, pairs, taken).without(picks)
-            picks += self._selector.select(posterior, self.votes, left, wanted - len(picks), rng)
+            left = Candidates(posterior.n, pairs, taken).without(picks)
+            picks += self._selector.select(posterior, votes, left, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise BadInputError(f"only {len(picks)} pairs are left to ask; ask for fewer")
         asked = [_ordered((pick.a, pick.b)) for pick in picks]
         belief = posterior.difference(torch.tensor(asked))
+        if self._live is not None:
+            asked = [(int(self._live[a]), int(self._live[b])) for a, b in asked]
         queries = []
         for i, ((a, b), pick) in enumerate(zip(asked, picks, strict=True)):
             shown: Shown = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
@@ -255,24 +286,43 @@ class Engine:
         if features is not None:
             self._features = np.asarray(features)
         votes = self.votes
+        if self._live is not None:
+            self._live = torch.cat([self._live, torch.arange(self.n, rows)])
         self._prior = self._model.init(rows, self._known(), self.device)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
+
+    def _places(self, pairs: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
+        """Pairs of rows as pairs of places among the items that are not retired, less those with one that is."""
+        assert self._live is not None
+        place = {row: k for k, row in enumerate(self._live.tolist())}
+        return frozenset((place[a], place[b]) for a, b in pairs if a in place and b in place)
+
+    def _among(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
+        """The votes on items that are not retired, as of their places among these."""
+        assert self._live is not None
+        place = {row: k for k, row in enumerate(self._live.tolist())}
+        kept = [vote for vote in votes if vote.a in place and vote.b in place]
+        return tuple(msgspec.structs.replace(vote, a=place[vote.a], b=place[vote.b]) for vote in kept)
 
     # -- belief -----------------------------------------------------------------------------------------------
 
     def best(self) -> int:
         """The row of the recommended item: of the highest posterior mean utility, or the Copeland winner where votes
         have shown that no utilities explain them."""
-        return self.posterior.best()
+        best = self.live.best()
+        return best if self._live is None else int(self._live[best])
 
     def top(self) -> list[int]:
         """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""
         return [int(row) for row in stopping.highest_means(self.posterior, self._top)]
 
     def p_best(self) -> NDArray[np.float64]:
-        """(N,) probabilities of being the best item."""
-        return np.asarray(self.posterior.p_best().numpy(), dtype=np.float64)
+        """(N,) probabilities of being the best item that is not retired."""
+        p = self.live.p_best()
+        if self._live is not None:
+            p = torch.zeros(self.n, dtype=p.dtype).index_copy(0, self._live, p)
+        return np.asarray(p.numpy(), dtype=np.float64)
 
     def utilities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior means and standard deviations (N,) of the utilities less the pool's mean, in logits."""
@@ -303,7 +353,7 @@ class Engine:
             if not 0 < share < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
-            return stopping.RULES[rule](self.posterior, len(self.votes), regret, confidence)
+            return stopping.RULES[rule](self.live, len(self.votes), regret, confidence)
         if self.goal == "top":
             return stopping.top_items(self.posterior, self._top, len(self.votes), regret)
         return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)

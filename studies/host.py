@@ -15,6 +15,7 @@ from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing
 from elicit.types import BadInputError, Query
 from studies import pipe, status
 from studies.routing_view import routing_view
+from studies.sides import sides
 from studies.study import Study
 from studies.trace import trace_of
 
@@ -91,10 +92,11 @@ class Host:
         self._study.close()
 
     def _ballot(self, query: Query, number: int) -> Ballot:
+        shown = sides(self._study.state, query)
         rows = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
-        left, right = (self._study.state.items[row] for row in rows)
-        pictures = (str(images.stored(self._study.folder, item) or "") for item in (left, right))
-        return Ballot(query.id, number, left.shown_text, right.shown_text, left.context, *pictures)
+        left, right = (shown.a, shown.b) if query.shown == "ab" else (shown.b, shown.a)
+        pictures = (str(images.stored(self._study.folder, self._study.state.items[row]) or "") for row in rows)
+        return Ballot(query.id, number, left, right, shown.context, *pictures)
 
 
 def main() -> None:
