@@ -1,0 +1,54 @@
+"""What makes a text a prompt of this study: its places are there, the phrases to keep too, and no stray white space."""
+
+from __future__ import annotations
+
+import re
+
+from elicit.tuning import INPUT, PLACE, Pool, Rules
+from studies.tuning.segments import segments
+
+_DOUBLED = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+def fields(pool: Pool) -> tuple[str, ...]:
+    """The places a prompt of this pool has: those its live prompts use, else all that its inputs could fill."""
+    known = tuple(pool.examples[0].fields) if pool.examples else ()
+    used = dict.fromkeys(name for prompt in pool.prompts for name in PLACE.findall(prompt.text))
+    return tuple(name for name in used if not known or name in known) or known or (INPUT,)
+
+
+def block(names: tuple[str, ...]) -> str:
+    """The places for these fields: one as it is, several with their labels."""
+    if len(names) == 1:
+        return "{" + names[0] + "}"
+    return "\n".join(f"{name.replace('_', ' ').capitalize()}: {{{name}}}" for name in names)
+
+
+def mended(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") -> str:
+    """The text as a prompt with a place for each of the fields, and with the phrases that are to be kept.
+
+    A place under another name or in double braces is renamed; one that was lost is taken over from the parent, its
+    frame with it, or stands at the end. Phrases to keep stand before the part that has the first place.
+    """
+    lines = (re.sub(r"[ \t]+", " ", line).strip() for line in text.replace("\r\n", "\n").split("\n"))
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    if not text:
+        return ""
+    text = _DOUBLED.sub(lambda found: "{" + found[1] + "}" if found[1] in names else found[0], text)
+    lost = [name for name in names if f"{{{name}}}" not in text]
+    strange = [name for name in dict.fromkeys(PLACE.findall(text)) if name not in names]
+    if len(lost) == len(strange) == 1:
+        text = text.replace(f"{{{strange[0]}}}", f"{{{lost[0]}}}")
+        lost = []
+    if lost:
+        frame = [part.strip() for part in segments(parent) if any(f"{{{name}}}" in part for name in lost)]
+        whole = "\n".join(frame)
+        if any(f"{{{name}}}" not in whole for name in lost) or any(len(part.split()) > 12 for part in frame):
+            whole = block(tuple(lost))
+        text = f"{text}\n\n{whole}"
+    if missing := [phrase for phrase in rules.keep if phrase not in text]:
+        parts = segments(text)
+        row = next((row for row, part in enumerate(parts) if PLACE.search(part)), len(parts))
+        head = "".join(parts[:row]).rstrip()
+        text = "\n\n".join(part for part in (head, "\n".join(missing), "".join(parts[row:])) if part)
+    return text

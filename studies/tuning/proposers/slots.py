@@ -1,0 +1,155 @@
+"""Prompts from a grid of slots, without a model that writes: spread out at first, then of options that did well."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elicit.tuning import Candidate, Pool, Proposal, Writer
+from studies.tuning.grid import Choice, Composer, read_grid
+from studies.tuning.mending import fields, mended
+
+GRID = Path(__file__).with_name("slots.toml")
+_KNOWN = 4  # prompts with votes before effects are fitted
+_DRAWS = 60  # choices among which the one farthest from all others is taken
+_TRIES = 40  # draws for each prompt that is wanted, before giving up
+_STARTS = 3  # climbs for each draw of the effects, beside that from the best prompt
+
+
+class Slots:
+    """Composes prompts from slots: role, wording of the task, style, constraint, examples, frame.
+
+    grid: a TOML file of your own instead of `slots.toml`.
+
+    The first prompts are spread out (best candidate sampling, Mitchell 1991). Once prompts have votes, the effects of
+    options on the utility are fitted, a Bayesian linear model with each prompt's own variance, and every new prompt is
+    the best unseen one under a draw of the effects: linear Thompson sampling (Agrawal and Goyal 2013).
+
+    Raises BadInputError where the grid is none.
+    """
+
+    def __init__(self, grid: str = "") -> None:
+        self._grid = read_grid(Path(grid) if grid else GRID)
+
+    def begin(self, write: Writer | None) -> None:
+        """A model that writes is not needed."""
+
+    async def propose(self, pool: Pool, k: int, rng: np.random.Generator) -> Sequence[Proposal]:
+        """About k prompts, each a choice that the pool's live prompts have not made."""
+        composer = Composer(self._grid, pool)
+        made = [(p, dict(p.slots)) for p in pool.prompts if p.slots and composer.fits(p.slots)]
+        seen = [choice for _, choice in made]
+        tried = [(prompt, choice) for prompt, choice in made if prompt.votes]
+        effects = _Effects(composer.options, tried) if len(tried) >= _KNOWN else None
+        found, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
+        for _ in range(_TRIES * k):
+            if len(found) == k:
+                break
+            choice = _farthest(composer, seen, rng) if effects is None else _best(composer, effects, seen, rng)
+            if choice is None:
+                break
+            seen.append(choice)
+            text = mended(composer.compose(choice, rng), fields(pool), pool.rules)
+            if text in texts or pool.rules.broken(text):
+                continue
+            texts.add(text)
+            parent = effects.nearest(choice) if effects else None
+            found.append(Proposal(text, (parent.row,) if parent else (), choice, _why(choice, parent)))
+        return found
+
+
+def _why(choice: Choice, parent: Candidate | None) -> str:
+    if parent is None:
+        return "A combination unlike those there are."
+    changed = [f"{slot} {name}" for slot, name in choice.items() if parent.slots.get(slot) != name]
+    return f"Changes {', '.join(changed)}."
+
+
+def _farthest(composer: Composer, seen: Sequence[Choice], rng: np.random.Generator) -> Choice | None:
+    """Of some draws the one that differs in most slots from the choice nearest to it; of several the one whose options
+    are the rarest so far."""
+    drawn = itertools.islice(composer.draw(rng), _DRAWS * 4)
+    fit = list(itertools.islice((choice for choice in drawn if composer.fits(choice) and choice not in seen), _DRAWS))
+    taken = Counter(key for other in seen for key in other.items())
+
+    def apart(choice: Choice) -> tuple[int, float]:
+        nearest = min((_distance(choice, other) for other in seen), default=0)
+        return nearest, -sum(taken[key] / composer.weight(*key) for key in choice.items())
+
+    return max(fit, key=apart, default=None)
+
+
+def _distance(a: Choice, b: Choice) -> int:
+    return sum(a[slot] != b[slot] for slot in a)
+
+
+class _Effects:
+    """What each option adds to the utility: a normal posterior, given prompts with a mean and a variance each.
+
+    With X the (n, C) indicators of options, y the utilities (n,) and V their variances (n,), the effects have precision
+    X'V^-1 X + I / tau^2. tau spreads what utilities differ by over the slots; V has the same again, because no sum of
+    slots is all of a prompt.
+    """
+
+    def __init__(self, options: dict[str, list[str]], tried: Sequence[tuple[Candidate, Choice]]) -> None:
+        self._tried = tried
+        columns = [(slot, name) for slot, names in options.items() for name in names]
+        self._column = {key: place for place, key in enumerate(columns)}
+        X = np.zeros((len(tried), len(columns)))
+        for row, (_, choice) in enumerate(tried):
+            X[row, [self._column[key] for key in choice.items()]] = 1.0
+        y = np.array([prompt.utility for prompt, _ in tried])
+        noise = np.array([prompt.sd for prompt, _ in tried]) ** 2
+        tau2 = max(float(np.var(y)), 0.25) / len(options)
+        weighted = X / (noise + tau2)[:, None]
+        precision = X.T @ weighted + np.eye(len(columns)) / tau2
+        self._mean = np.linalg.solve(precision, weighted.T @ y)
+        # With L L' the precision, L'^-1 z has the posterior's covariance.
+        self._root = np.linalg.cholesky(precision).T
+
+    def draw(self, rng: np.random.Generator) -> Callable[[Choice], float]:
+        """A draw of the effects, as what a choice is worth under it."""
+        drawn: NDArray[np.float64] = self._mean + np.linalg.solve(self._root, rng.standard_normal(len(self._mean)))
+        return lambda choice: float(sum(drawn[self._column[key]] for key in choice.items()))
+
+    @property
+    def best(self) -> Choice:
+        """The choice of the prompt with the highest mean."""
+        return max(self._tried, key=lambda one: one[0].utility)[1]
+
+    def nearest(self, choice: Choice) -> Candidate:
+        """The prompt that the choice changes least; of several the best."""
+        return min(self._tried, key=lambda one: (_distance(choice, one[1]), -one[0].utility))[0]
+
+
+def _best(composer: Composer, effects: _Effects, seen: Sequence[Choice], rng: np.random.Generator) -> Choice | None:
+    """The unseen choice that a draw of the effects puts highest, found by climbing over changes of one or two slots."""
+    worth = effects.draw(rng)
+    fit = (choice for choice in itertools.islice(composer.draw(rng), _DRAWS * 4) if composer.fits(choice))
+    found: Choice | None = None
+    for start in (effects.best, *itertools.islice(fit, _STARTS)):
+        here = start
+        while True:
+            ways = [here, *_near(composer, here)]
+            unseen = max((way for way in ways if way not in seen), key=worth, default=None)
+            if unseen is not None and (found is None or worth(unseen) > worth(found)):
+                found = unseen
+            top = max(ways, key=worth)
+            if worth(top) <= worth(here):
+                break
+            here = top
+    return found
+
+
+def _near(composer: Composer, here: Choice) -> Iterator[Choice]:
+    options = composer.options
+    one = [(slot, name) for slot, names in options.items() for name in names if name != here[slot]]
+    for changes in itertools.chain(((c,) for c in one), itertools.combinations(one, 2)):
+        there = here | dict(changes)
+        if len(dict(changes)) == len(changes) and composer.fits(there):
+            yield there
