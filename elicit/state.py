@@ -94,8 +94,8 @@ class State:
     that wait for a person.
 
     Of a study that tunes prompts: `inputs`, the `responses` by row of the prompt and of the input, `signals` as last
-    measured, what was `proposed` and when last (`grew`), the `marks` of prompts by row, how many `calls` the models
-    had and what they `cost`.
+    measured, what was `proposed` and when last (`grew`), the `marks` of prompts by row with their `whys`, when each
+    was `born`, how many `calls` the models had and what they `cost`.
 
     Of a served study: `stock` maps queries for whoever comes to the votes they still want, `leases` names all that were
     lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given` counts a judge's
@@ -112,6 +112,8 @@ class State:
     signals: dict[str, dict[int, float]] = field(default_factory=dict)
     proposed: list[Proposed] = field(default_factory=list)
     marks: dict[int, Mark] = field(default_factory=dict)
+    whys: dict[int, str] = field(default_factory=dict)
+    born: list[int] = field(default_factory=list)
     calls: int = 0
     cost: float = 0.0
     grew: int = 0
@@ -159,6 +161,7 @@ class State:
                 self.spec, self.engine, self.created = spec, engine, event.time
             case ItemsAdded(items=items):
                 self.items.extend(items)
+                self.born += [event.seq] * len(items)
                 self.grown = event.seq
             case InputsAdded(inputs=inputs):
                 self.inputs.extend(inputs)
@@ -175,8 +178,9 @@ class State:
                 self.grew = event.seq
                 self.calls += proposed.calls
                 self.cost += proposed.cost
-            case Marked(items=rows, mark=mark):
+            case Marked(items=rows, mark=mark, why=why):
                 self.marks |= dict.fromkeys(rows, mark)
+                self.whys |= dict.fromkeys(rows, why)
                 self.grown = event.seq
             case PairsAdded(pairs=pairs):
                 self.pairs.extend(pairs)

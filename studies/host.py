@@ -11,7 +11,18 @@ import sys
 from pathlib import Path
 
 from adapters import images
-from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing, StudyCard, Turn, outcome_of
+from elicit.service import (
+    Answer,
+    Ballot,
+    Overview,
+    PastVote,
+    Progress,
+    Routing,
+    StudyCard,
+    Turn,
+    outcome_of,
+    unacceptable_of,
+)
 from elicit.types import BadInputError, Query
 from studies import pipe, status
 from studies.routing_view import routing_view
@@ -28,9 +39,10 @@ class Host:
 
     async def card(self) -> StudyCard:
         spec = self._study.spec
-        return StudyCard(
-            spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons, len(self._study.state.items)
-        )
+        items, tuning = len(self._study.state.items), spec.tuning
+        guarded = tuning is not None and tuning.safety is not None
+        told = (spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons)
+        return StudyCard(*told, items, tuning is not None, guarded)
 
     async def turn(self) -> Turn:
         query = self._study.ask(self._judge)
@@ -44,7 +56,13 @@ class Host:
             raise BadInputError(f"query {answer.query} was never asked in this study")
         outcome = outcome_of(answer, asked.query.shown)
         self._study.tell(
-            answer.query, outcome, self._judge, seconds=answer.seconds, reasons=answer.reasons, note=answer.note
+            answer.query,
+            outcome,
+            self._judge,
+            seconds=answer.seconds,
+            reasons=answer.reasons,
+            note=answer.note,
+            unacceptable=unacceptable_of(answer, asked.query.shown),
         )
         try:
             return await self.turn()
@@ -104,7 +122,16 @@ def main() -> None:
     folder, judge = sys.argv[1:3]
     # A vote must not wait for the thread that looks ahead; the default interval is 5 ms.
     sys.setswitchinterval(0.0005)
-    pipe.answer(lambda: Host(Study.open(Path(folder)), judge))
+
+    def host() -> Host:
+        study = Study.open(Path(folder))
+        if study.spec.tuning is None:
+            return Host(study, judge)
+        from studies.tuning.hosting import TuningHost
+
+        return TuningHost(study, judge)
+
+    pipe.answer(host)
 
 
 if __name__ == "__main__":

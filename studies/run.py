@@ -69,11 +69,11 @@ def run(
     return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
 
 
-async def work(study: Study, room: Callable[[], Awaitable[None]]) -> str:
-    """Let the configured judges answer, beside the people of a served study, what its router gives them, until the
-    stop rule, the budget or the last pair; returns why it ended. room: waits until people can be given more. Raises as
-    `run` does."""
-    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget, room)
+async def work(study: Study, room: Callable[[], Awaitable[None]], tuner: Tuner | None = None) -> str:
+    """Let the configured judges answer, beside people, what the router gives them, until the stop rule, the budget or
+    the last pair; returns why it ended. room: waits until people can be given more. tuner: of a study that tunes
+    prompts, begun. Raises as `run` does."""
+    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget, room, tuner)
 
 
 async def _at_once() -> None:
@@ -88,20 +88,20 @@ async def _run(
     until_stop: bool,
     limit: float | None,
     room: Callable[[], Awaitable[None]] = _at_once,
+    tuner: Tuner | None = None,
 ) -> str:
     models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
-    tuner = None
+    own = Tuner(study) if study.spec.tuning is not None and tuner is None else None
     try:
         for model in models:
             await model.check()
-        if study.spec.tuning is not None:
-            tuner = Tuner(study)
-            await tuner.begin()
+        if own is not None:
+            await own.begin()
         people = [live.vote for live in by_people(study.spec, study.state)]
         for judge in judges.values():
             if isinstance(judge, TaughtJudge):
                 judge.learn_from(people)
-        ask = _asking(study, tuner)
+        ask = _asking(study, tuner or own)
         if study.spec.routing.router == "none":
             return await _one_by_one(study, ask, judges, votes, report, until_stop, limit)
         return await _routed(study, ask, Desk(study, judges, limit), votes, report, until_stop, room)
@@ -110,8 +110,8 @@ async def _run(
     finally:
         for model in models:
             await model.end()
-        if tuner is not None:
-            await tuner.end()
+        if own is not None:
+            await own.end()
 
 
 Ask = Callable[[str], Awaitable[Query | None]]

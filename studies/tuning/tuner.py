@@ -79,13 +79,14 @@ class Tuner:
 
     # -- asking -----------------------------------------------------------------------------------------------
 
-    async def ask(self, judge: str, *, waiting: bool = True) -> Query | None:
-        """The judge's next query, with the responses it needs; None where nothing is left.
+    async def ask(self, judge: str, *, waiting: bool = True, grow: bool = True) -> Query | None:
+        """The judge's next query, with the responses it needs; None where nothing is left. grow: let new prompts join
+        first, where it is time.
 
         Raises DownError where the target does not answer now, SpentError where calls or money are spent, BadInputError
         where every response fails.
         """
-        if self.due():
+        if grow and self.due():
             await self.grow(self.tuning.grow)
         while True:
             try:
