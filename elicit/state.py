@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ from elicit.events import (
     Voted,
     Weighed,
 )
+from elicit.signals import kinds_of
 from elicit.tuning import Input, Response
 from elicit.types import BadInputError, Item, Shown, Side, Vote
 
@@ -300,6 +302,11 @@ class State:
             self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
         )
         return self.stock.get(query, 0) - holders
+
+    @property
+    def kinds(self) -> Set[str]:
+        """The labels, where the inputs' references are so few that they are labels."""
+        return kinds_of({one.reference for one in self.inputs if one.reference})
 
     def retired(self) -> list[int]:
         """The rows of the prompts that are not asked about any more."""

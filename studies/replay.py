@@ -95,7 +95,7 @@ def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query 
     if query is None or spec.tuning is None or not state.inputs:
         return query
     try:
-        return tried_on(engine, state, query, spec.tuning.batch)
+        return tried_on(engine, state, query, spec.tuning)
     except (AlikeError, MissingError):
         return None
 

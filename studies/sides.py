@@ -91,7 +91,7 @@ class Shown(Sequence[Item]):
                 "prompt": state.items[row].id,
                 "responses": [state.responses[row, given].text for given in inputs],
                 "references": [state.inputs[given].reference for given in inputs],
-                "kinds": sorted({given.reference for given in state.inputs if given.reference}),
+                "kinds": sorted(state.kinds),
             }
             context = context_of(state, inputs)
             self._made.append(Item(f"{row}/{inputs}", column(state, row, inputs), context=context, meta=meta))

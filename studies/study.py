@@ -272,7 +272,7 @@ class Study:
         """The query with the inputs to compare its prompts on; raises as `asking.tried_on` does."""
         with self._turn:
             assert self.spec.tuning is not None
-            return tried_on(self.catch_up(), self.state, query, self.spec.tuning.batch)
+            return tried_on(self.catch_up(), self.state, query, self.spec.tuning)
 
     def stock(self, queries: Sequence[Query], pool: str = "") -> None:
         """Keep queries ready, for whoever comes, that the engine as it is now has chosen."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from elicit.randomness import stream
-from elicit.signals import SIGNALS, kinds_of
+from elicit.signals import SIGNALS
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Item, JudgeFailure, Query, UnknownNameError, Vote
 
 
@@ -35,7 +35,7 @@ class Reference:
         known = [reference for reference in a.meta["references"] if reference]
         if not known:
             return JudgeFailure(self._name, "the inputs of this query have no references")
-        kinds = kinds_of(frozenset(a.meta["kinds"]))
+        kinds = frozenset(a.meta["kinds"])
         first, second = (
             float(np.mean([
                 self._signal(said, right, kinds)

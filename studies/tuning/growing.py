@@ -10,13 +10,14 @@ import torch
 
 from elicit.events import ItemsAdded, Marked, Measured, Proposed
 from elicit.randomness import stream
-from elicit.signals import SIGNALS, UNREFERENCED, Signal, kinds_of
+from elicit.signals import Signal
 from elicit.state import State
 from elicit.tuning import Candidate, Loss, Pool, Proposal
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.sides import said
 from studies.tuning.allotment import Record
+from studies.tuning.asking import signalled
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
@@ -184,15 +185,13 @@ def leaving(study: Study) -> list[Marked]:
 def measured(state: State, signals: Mapping[str, Signal]) -> Measured | None:
     """Each prompt's signals over what it brought forth on inputs that are not held out, each input's difficulty taken
     off, and drawn to the pool's mean as far as it was measured on few; None where nothing can be measured."""
-    kinds = kinds_of(frozenset(one.reference for one in state.inputs if one.reference))
     found: dict[str, dict[int, float]] = {}
     for name, signal in signals.items():
         cells: dict[tuple[int, int], float] = {}
-        for (row, given), response in state.responses.items():
-            one = state.inputs[given]
-            if one.held_out or not (one.reference or name in UNREFERENCED):
-                continue
-            cells[row, given] = 0.0 if response.failure else signal(response.text, one.reference, kinds)
+        for row, given in state.responses:
+            value = None if state.inputs[given].held_out else signalled(state, name, signal, row, given)
+            if value is not None:
+                cells[row, given] = value
         if not cells:
             continue
         overall = float(np.mean(list(cells.values())))
@@ -205,19 +204,3 @@ def measured(state: State, signals: Mapping[str, Signal]) -> Measured | None:
             by_row.setdefault(row, []).append(value - ease[given])
         found[name] = {row: round(overall + sum(off) / (len(off) + SHRINK), 6) for row, off in sorted(by_row.items())}
     return Measured(found) if found and found != state.signals else None
-
-
-def signal_named(name: str) -> Signal:
-    """The signal of that name, or a person's own: `path/to/file.py:function(response, reference) -> number`.
-
-    Raises BadInputError where there is none.
-    """
-    from adapters.target import function_at
-    from elicit.types import UnknownNameError
-
-    if ":" in name:
-        own = function_at(name)
-        return lambda response, reference, kinds: float(own(response, reference))
-    if name not in SIGNALS:
-        raise UnknownNameError("signal", name, [*SIGNALS, "path/to/file.py:function"])
-    return SIGNALS[name]

@@ -17,7 +17,7 @@ from elicit.tuning import Proposal, Proposer, fill
 from elicit.types import BadInputError, Query
 from studies.tuning import growing
 from studies.tuning.allotment import allot
-from studies.tuning.asking import AlikeError, MissingError
+from studies.tuning.asking import AlikeError, MissingError, signals_of
 from studies.tuning.nursery import sound
 from studies.tuning.settings import ModelSpec
 
@@ -49,7 +49,7 @@ class Tuner:
         for name in self.tuning.proposers:
             self._proposers[name] = registry.plugin("proposer", name, self.tuning.proposer_options.get(name, {}))
             self._proposers[name].begin(self._write)
-        self._signals = {name: growing.signal_named(name) for name in self.tuning.signals}
+        self._signals = signals_of(self.tuning.signals)
         self._growing = asyncio.Lock()
 
     async def begin(self) -> None:
