@@ -151,6 +151,11 @@ class Tuner:
         older, younger = alike.pair
         out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
         kept = older + younger - out
+        if len(self._live()) <= 2:
+            raise BadInputError(
+                f"the two prompts left, {items[older].id} and {items[younger].id}, respond alike on all "
+                f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
+            )
         why = f"responds as {items[kept].id} does on {len(alike.inputs)} inputs"
         self.study.record(Marked((out,), "retired", why=why))
 
@@ -159,7 +164,7 @@ class Tuner:
     def due(self) -> bool:
         """Whether it is time for new prompts."""
         state, tuning = self.study.state, self.tuning
-        if not self._proposers or not tuning.grow or not state.proposed or self.calls_left() <= 0:
+        if not self._proposers or not tuning.grow or self.calls_left() <= 0:
             return False
         since = sum(live.seq > state.grew for live in state.votes)
         return since >= tuning.every and len(state.votes) + tuning.every <= self.study.spec.votes
