@@ -199,7 +199,9 @@ class InteractionPosterior(GridPosterior):
     # -- beliefs ----------------------------------------------------------------------------------------------
 
     def mixture(self, pairs: Tensor) -> Mixture:
-        return self._mixture(pairs, self.heavy(MODELS))
+        models = self.heavy(MODELS)
+        w, mean, variance = self._mixture(pairs, models)
+        return Mixture(w, mean, variance**2 / self._asked(pairs, models, mean, variance)[1])
 
     def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         here = self.mu.device

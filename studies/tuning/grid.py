@@ -178,7 +178,7 @@ class Composer:
             # In a random order, so that an option which clashes with many is as likely as its weight says.
             for slot in (slots[i] for i in rng.permutation(len(slots))):
                 names = list(self._options[slot])
-                names = [name for name in names if not self._clash(choice | {slot: name})] or names
+                names = [name for name in names if not self._clash(choice | {slot: name}, slot)] or names
                 weights = np.array([self._options[slot][name].weight for name in names])
                 choice[slot] = names[int(rng.choice(len(names), p=weights / weights.sum()))]
             yield {slot: choice[slot] for slot in slots}
@@ -195,7 +195,10 @@ class Composer:
         assert isinstance(layout, Layout)
         assert isinstance(shots, Shots)
         said = {slot: self._render(o.text) for slot, o in made.items() if isinstance(o, Wording)}
-        prose = " ".join(text for slot, text in said.items() if text and slot not in layout.points)
+        prose = ""
+        for text in (text for slot, text in said.items() if text and slot not in layout.points):
+            # What a person wrote in lines goes on in lines.
+            prose += ("\n" if "\n" in prose + text else " ") * bool(prose) + text
         points = "\n".join(f"- {text}" for slot, text in said.items() if text and slot in layout.points)
         head = "\n".join(text for text in (prose, points) if text)
         places = {name: f"{{{name}}}" for name in self._fields}
@@ -209,8 +212,14 @@ class Composer:
         head = "\n".join(part for part in (head, frame.cue) if part)
         return "\n\n".join(part for part in (*shown, asked, head) if part)
 
-    def _clash(self, choice: Mapping[str, str]) -> bool:
-        return any(all(choice.get(slot) in names for slot, names in clash.items()) for clash in self._clashes)
+    def _clash(self, choice: Mapping[str, str], new: str = "") -> bool:
+        """Whether a choice has a clash in it: any, or one that the slot `new` is part of."""
+        for clash in self._clashes:
+            if new and choice[new] not in clash.get(new, ()):
+                continue
+            if all(choice.get(slot) in names for slot, names in clash.items()):
+                return True
+        return False
 
     def _present(self, frame: Frame, given: Mapping[str, str], answer: str = "") -> str:
         named = {name: given[name] for name in self._fields}

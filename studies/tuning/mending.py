@@ -30,7 +30,7 @@ def mended(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") ->
     A place under another name or in double braces is renamed; one that was lost is taken over from the parent, its
     frame with it, or stands at the end. Phrases to keep stand before the part that has the first place.
     """
-    lines = (re.sub(r"[ \t]+", " ", line).strip() for line in text.replace("\r\n", "\n").split("\n"))
+    lines = (re.sub(r"(?<=\S)[ \t]+", " ", line).rstrip() for line in text.replace("\r\n", "\n").split("\n"))
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
     if not text:
         return ""

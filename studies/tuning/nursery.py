@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters import embedder
-from elicit.tuning import Proposal, Rules
+from elicit.tuning import PLACE, Proposal, Rules
+from studies.tuning.segments import segments
 
 SYNONYMS = 0.6
 """Cosine from which two words' vectors count as one meaning. In the default embedder step and steps have .77, film and
@@ -45,10 +46,12 @@ def sound(
     kept, dropped = list[Proposal](), Counter[str]()
     for proposal in proposals:
         exact = plain(proposal.text)
-        if not exact:
-            dropped["it is empty"] += 1
+        if not any(sign.isalnum() for sign in PLACE.sub("", exact)):
+            dropped["it has no words"] += 1
         elif why := _broken(proposal.text, rules):
             dropped[why] += 1
+        elif _stuck(proposal.text):
+            dropped["it repeats itself"] += 1
         elif exact in taken:
             dropped["it is there already"] += 1
         elif meanings.has(proposal.text):
@@ -75,6 +78,12 @@ def same(a: str, b: str, embed: Embed = embedder.embed) -> bool:
 def _broken(text: str, rules: Rules) -> str:
     # The rule's own words name the length, which would make each too long prompt a reason of its own.
     return f"it is longer than {rules.longest} characters" if len(text) > rules.longest else rules.broken(text)
+
+
+def _stuck(text: str) -> bool:
+    """Whether most of a text's parts are repetitions, as when a small model does not find an end."""
+    parts = [plain(part) for part in segments(text)]
+    return len(parts) > 3 and 2 * len(set(parts)) < len(parts)
 
 
 class _Meanings:

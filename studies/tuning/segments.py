@@ -36,11 +36,24 @@ def segments(text: str) -> list[str]:
     return [head + found[0], *found[1:]]
 
 
+def told(text: str) -> list[int]:
+    """Which of a prompt's parts say what to do: the rows of those that are no frame, no example and no cue."""
+    frame, parts = _Frame(_LINE.findall(text)), segments(text)
+    return [
+        row
+        for row, part in enumerate(parts)
+        if part.strip()
+        and not (PLACE.search(part) or frame.whole(part) or frame.shown(part))
+        # A label alone at the end is a cue too, wherever the input stands.
+        and not (row == len(parts) - 1 and _label(part) and part.strip().endswith(":"))
+    ]
+
+
 def instruction(text: str) -> str:
-    """What a prompt says to do: its sentences without the frame, the examples and the cue, in one line."""
-    frame = _Frame(_LINE.findall(text))
-    told = (part for part in segments(text) if not (PLACE.search(part) or frame.whole(part) or frame.shown(part)))
-    return " ".join(" ".join(told).split())
+    """What a prompt says to do, line by line as it stands there."""
+    parts = segments(text)
+    said = "".join(parts[row] for row in told(text))
+    return re.sub(r"\n\s*\n", "\n", said).strip()
 
 
 def without(parts: Sequence[str], dropped: int) -> str:

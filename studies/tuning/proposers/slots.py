@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elicit.tuning import Candidate, Pool, Proposal, Writer
 from studies.tuning.grid import Choice, Composer, read_grid
@@ -112,10 +111,10 @@ class _Effects:
         # With L L' the precision, L'^-1 z has the posterior's covariance.
         self._root = np.linalg.cholesky(precision).T
 
-    def draw(self, rng: np.random.Generator) -> Callable[[Choice], float]:
-        """A draw of the effects, as what a choice is worth under it."""
-        drawn: NDArray[np.float64] = self._mean + np.linalg.solve(self._root, rng.standard_normal(len(self._mean)))
-        return lambda choice: float(sum(drawn[self._column[key]] for key in choice.items()))
+    def draw(self, rng: np.random.Generator) -> dict[tuple[str, str], float]:
+        """What each option of each slot adds, under one draw of the posterior."""
+        drawn = self._mean + np.linalg.solve(self._root, rng.standard_normal(len(self._mean)))
+        return {key: float(drawn[place]) for key, place in self._column.items()}
 
     @property
     def best(self) -> Choice:
@@ -129,27 +128,30 @@ class _Effects:
 
 def _best(composer: Composer, effects: _Effects, seen: Sequence[Choice], rng: np.random.Generator) -> Choice | None:
     """The unseen choice that a draw of the effects puts highest, found by climbing over changes of one or two slots."""
-    worth = effects.draw(rng)
-    fit = (choice for choice in itertools.islice(composer.draw(rng), _DRAWS * 4) if composer.fits(choice))
+    adds = effects.draw(rng)
     found: Choice | None = None
+    fit = (choice for choice in itertools.islice(composer.draw(rng), _DRAWS * 4) if composer.fits(choice))
     for start in (effects.best, *itertools.islice(fit, _STARTS)):
-        here = start
-        while True:
-            ways = [here, *_near(composer, here)]
-            unseen = max((way for way in ways if way not in seen), key=worth, default=None)
-            if unseen is not None and (found is None or worth(unseen) > worth(found)):
-                found = unseen
-            top = max(ways, key=worth)
-            if worth(top) <= worth(here):
-                break
-            here = top
+        here: Choice | None = start
+        top = start
+        while here is not None:
+            top = here
+            here = next((way for gain, way in _ways(top, adds) if gain > 0 and composer.fits(way)), None)
+        new = next((way for _, way in _ways(top, adds) if way not in seen and composer.fits(way)), None)
+        if new is not None and (found is None or _worth(new, adds) > _worth(found, adds)):
+            found = new
     return found
 
 
-def _near(composer: Composer, here: Choice) -> Iterator[Choice]:
-    options = composer.options
-    one = [(slot, name) for slot, names in options.items() for name in names if name != here[slot]]
-    for changes in itertools.chain(((c,) for c in one), itertools.combinations(one, 2)):
-        there = here | dict(changes)
-        if len(dict(changes)) == len(changes) and composer.fits(there):
-            yield there
+def _worth(choice: Choice, adds: dict[tuple[str, str], float]) -> float:
+    return sum(adds[key] for key in choice.items())
+
+
+def _ways(here: Choice, adds: dict[tuple[str, str], float]) -> Iterator[tuple[float, Choice]]:
+    """The choice itself and all that differ in one slot or two, those that gain most first, with their gains."""
+    gains = {key: add - adds[key[0], here[key[0]]] for key, add in adds.items() if here[key[0]] != key[1]}
+    pairs = [(a, b) for a, b in itertools.combinations(gains, 2) if a[0] != b[0]]
+    changes: list[tuple[tuple[str, str], ...]] = [(), *((key,) for key in gains), *pairs]
+    gained = [sum(gains[key] for key in change) for change in changes]
+    for place in sorted(range(len(changes)), key=lambda place: -gained[place]):
+        yield gained[place], here | dict(changes[place])

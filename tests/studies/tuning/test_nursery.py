@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit.tuning import Proposal, Rules
 from studies.demo.measure import POOL
-from studies.tuning.nursery import plain, same, sound
+from studies.tuning.nursery import same, sound
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,7 @@ def test_one_word_that_matters_or_another_order_does(a: str, b: str) -> None:
     assert not same(f"{filler} {a}", f"{filler} {b}")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_saying_the_same_is_mutual_and_true_of_a_text_itself(a: str, b: str) -> None:
     assert same(a, a)
@@ -64,13 +65,14 @@ PROPOSED = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PROPOSED, PROPOSED)
 def test_every_proposal_is_kept_or_counted_and_what_is_kept_is_sound(proposed: list[str], known: list[str]) -> None:
     rules = Rules(forbid=("sir",), longest=50)
     kept, dropped = sound([Proposal(text) for text in proposed], known, rules)
     assert len(kept) + sum(dropped.values()) == len(proposed)
     texts = [proposal.text for proposal in kept]
-    assert all(plain(text) and not rules.broken(text) for text in texts)
+    assert all(any(sign.isalnum() for sign in text) and not rules.broken(text) for text in texts)
     assert not any(same(a, b) for a, b in itertools.combinations(texts, 2))
     assert not any(same(text, other) for text in texts for other in known)
     # What was kept is sound still, and nothing of it would join twice.
@@ -80,17 +82,32 @@ def test_every_proposal_is_kept_or_counted_and_what_is_kept_is_sound(proposed: l
 
 def test_reasons_say_what_happened() -> None:
     rules = Rules(keep=("{input}",), forbid=("obviously",), longest=30)
-    texts = ["", "Say it.", "Obviously {input}", "z" * 31, "y" * 40, "Go {input}", "Go  {input}", "Go: the {input}!"]
+    texts = [
+        "",
+        "... {input}",
+        "Say it.",
+        "Obviously {input}",
+        "z" * 31,
+        "y" * 40,
+        "Go {input}",
+        "Go  {input}",
+        "Go: the {input}!",
+    ]
     kept, dropped = sound([Proposal(text) for text in texts], [], rules)
     assert [proposal.text for proposal in kept] == ["Go {input}"]
     assert dropped == {
-        "it is empty": 1,
+        "it has no words": 2,
         "it lacks '{input}'": 1,
         "it has 'obviously'": 1,
         "it is longer than 30 characters": 2,
         "it is there already": 1,
         "one that says the same is there already": 1,
     }
+
+
+@pytest.mark.parametrize("text", ["Say it. " * 9, "Review: {input}\nAnswer:\n" * 5, "{input}\n" + "Yes.\nNo.\n" * 4])
+def test_what_does_not_find_an_end_is_dropped(text: str) -> None:
+    assert sound([Proposal(text)], [], Rules()) == ([], {"it repeats itself": 1})
 
 
 def test_no_two_prompts_of_the_demo_merge_though_many_have_nearly_the_same_vector() -> None:

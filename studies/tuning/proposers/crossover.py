@@ -1,0 +1,90 @@
+"""Children of two good prompts, and variations of one: by a model that writes, or by their sentences without one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from elicit.tuning import Candidate, Pool, Proposal, Writer
+from studies.tuning import splicing
+from studies.tuning.drafting import WAYS, Asking, critique, demands, drafted, likely_best, marked
+from studies.tuning.mending import fields, mended
+
+_VARIED = 0.4  # how often one prompt is varied where two could be crossed
+_TRIES = 20
+
+
+class Crossover:
+    """Crosses and varies good prompts (EvoPrompt, Guo et al. 2024); parents are drawn by Thompson sampling.
+
+    Without a model that writes, sentences of one parent take the place of those most like them in the other, are taken
+    over, dropped or moved, or stand in the other's frame. prompt: a TOML file of your own for the model instead of
+    `studies/tuning/prompts/crossover.toml`.
+
+    Raises BadInputError where the file is no prompt.
+    """
+
+    def __init__(self, prompt: str = "") -> None:
+        self._asking = Asking("crossover", prompt)
+        self._write: Writer | None = None
+
+    def begin(self, write: Writer | None) -> None:
+        """A model that writes is used where there is one."""
+        self._write = write
+
+    async def propose(self, pool: Pool, k: int, rng: np.random.Generator) -> Sequence[Proposal]:
+        """About k prompts, none where the pool has none; OSError where the model answers none of its questions."""
+        if not pool.prompts:
+            return []
+        if self._write is None:
+            return self._spliced(pool, k, rng)
+        drawn = []
+        for _ in range(k):
+            parents = _parents(pool, rng)
+            drawn.append((parents, WAYS[int(rng.integers(len(WAYS)))], int(rng.integers(1, 2**31))))
+        return await drafted([self._draft(self._write, pool, *one) for one in drawn])
+
+    async def _draft(
+        self, write: Writer, pool: Pool, parents: list[Candidate], way: str, draft: int
+    ) -> Proposal | None:
+        texts = {"first": parents[0].text, "second": parents[1].text if len(parents) > 1 else ""}
+        places = fields(pool)
+        reply = await self._asking(write, texts, demands(pool, places) | {"way": way}, (), draft)
+        written = marked(reply, "prompt")
+        if not written or len(written) > pool.rules.longest:
+            return None
+        why = critique(reply, "prompt") or ("Joins two prompts." if len(parents) > 1 else f"Put {way}.")
+        text = mended(written, places, pool.rules, parents[0].text)
+        return Proposal(text, tuple(parent.row for parent in parents), why=why)
+
+    def _spliced(self, pool: Pool, k: int, rng: np.random.Generator) -> list[Proposal]:
+        found, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
+        for _ in range(_TRIES * k):
+            if len(found) == k:
+                break
+            parents = _parents(pool, rng)
+            text, why = _spliced(parents, pool.task, rng)
+            text = mended(text, fields(pool), pool.rules, parents[0].text)
+            if text and text not in texts and not pool.rules.broken(text):
+                texts.add(text)
+                found.append(Proposal(text, tuple(parent.row for parent in parents), why=why))
+        return found
+
+
+def _parents(pool: Pool, rng: np.random.Generator) -> list[Candidate]:
+    """One prompt to vary, or two to cross."""
+    first = likely_best(pool.prompts, rng)
+    second = likely_best([prompt for prompt in pool.prompts if prompt is not first], rng)
+    varied = rng.random() < _VARIED
+    return [parent for parent in (first, None if varied else second) if parent is not None]
+
+
+def _spliced(parents: Sequence[Candidate], task: str, rng: np.random.Generator) -> tuple[str, str]:
+    a, way = parents[0].text, int(rng.integers(6))
+    if len(parents) == 1:
+        return splicing.drop(a, task, rng) if way % 2 else splicing.move(a, task, rng)
+    b = parents[1].text
+    if way % 3 == 0:
+        return splicing.exchange(a, b, task, rng)
+    return splicing.adopt(a, b, task, rng) if way % 3 == 1 else splicing.reframe(a, b, task)
