@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from adapters.target import DownError, SpentError
-from elicit.tuning import Input
+from elicit.events import Marked, Responded
+from elicit.tuning import Input, Response
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.run import run
