@@ -46,6 +46,15 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Stru
         _WRITERS[kind](file, plain)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text, as `write_rows` writes rows: whole or not at all; `-` is standard output."""
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    with replacing(Path(path)) as file:
+        file.write(text.encode())
+
+
 def _plain(value: Any) -> Any:
     """NumPy and torch values as Python's own."""
     if hasattr(value, "tolist"):

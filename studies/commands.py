@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 STUDY = click.argument("study", type=click.Path(path_type=Path))
+TABLES = ["votes", "items", "labels", "prompt", "promptfoo", "trl"]
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else.")
 
 
@@ -254,14 +255,16 @@ def report(study: Path, output: Path) -> None:
 @STUDY
 @click.option("-o", "--output", required=True, help="The file to write; - is stdout.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: by the file's ending.")
-@click.option("--table", type=click.Choice(["votes", "items", "labels"]), default="votes", show_default=True)
+@click.option("--table", type=click.Choice(TABLES), default="votes", show_default=True)
 def export(study: Path, output: str, form: Kind | None, table: str) -> None:
-    """Write the votes, the items with their utilities, or the labels of the pairs."""
+    """Write the votes, the items with their utilities, or the labels of the pairs; where prompts are tuned, the best
+    prompt, a promptfoo configuration, or preferences to train on with TRL's DPO (.jsonl)."""
     from studies.study import Study
 
     with Study.open(study, writable=False) as opened:
         rows = opened.export(output, form, table)
-    say(f"wrote {rows} rows to {'stdout' if output == '-' else output}")
+    what = f"the {table}" if table in ("prompt", "promptfoo") else f"{rows} rows"
+    say(f"wrote {what} to {'stdout' if output == '-' else output}")
 
 
 @click.command(epilog=example("elicit backup jokes jokes-backup"))

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.export import write_rows
+from adapters.export import write_rows, write_text
 from adapters.tables import Kind
 from elicit.types import BadInputError, mirror
 from studies.sides import sides
 from studies.status import leaders, pair_labels
+from studies.tuning.exports import preferences, prompt_text, promptfoo
 
 if TYPE_CHECKING:
     from studies.study import Study
 
 
 def export(study: Study, path: str, table: str = "votes", format: Kind | None = None) -> int:  # noqa: A002
-    """Write one table of the study to `path` ("-" is stdout); returns how many rows.
+    """Write one table of the study to `path` ("-" is stdout); returns how many rows, 1 for a text.
 
+    Of a study that tunes prompts: the recommended prompt, a promptfoo configuration, and preferences for TRL.
     Raises BadInputError for a format that does not fit the file's ending, or labels of a study without pairs.
     """
+    if table in ("prompt", "promptfoo"):
+        write_text(path, prompt_text(study) if table == "prompt" else promptfoo(study))
+        return 1
+    if table == "trl":
+        found = preferences(study)
+        write_rows(path, found, format)
+        return len(found)
     if table == "labels" and not study.state.pairs:
         raise BadInputError("only studies of pairs have labels; export the votes or the items")
     rows = {"votes": vote_rows, "items": item_rows, "labels": pair_labels}[table](study)
