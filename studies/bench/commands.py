@@ -176,6 +176,60 @@ def tuning(
     return 0
 
 
+@bench.command(epilog=example("elicit bench prompts --task task.toml --folder measured --votes 40 --seeds 20"))
+@click.option("--task", "tasks", multiple=True, required=True, help="A task file, as for 'elicit init --tune'.")
+@click.option("--folder", type=PATH, required=True, help="Keeps the prompts and every response of the model.")
+@click.option("--prompts", "size", type=click.IntRange(2), default=32, show_default=True, help="Of the pool.")
+@click.option("--votes", type=click.IntRange(1), default=40, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
+@_options("the gap to the best prompt over votes", None)
+def prompts(
+    tasks: tuple[str, ...],
+    folder: Path,
+    size: int,
+    votes: int,
+    seeds: int,
+    workers: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Find the best of a pool of prompts for a real model, a simulated person going by the inputs' references; beside
+    it random search, successive halving and measuring everything."""
+    from studies.bench import prompts as bench_
+    from studies.bench.summaries import number, over_votes
+    from studies.commands import progress
+    from studies.tuning.setup import EXAMPLE, read_task
+
+    pools = []
+    for task in tasks:
+        setup = read_task(EXAMPLE if task == "example" else Path(task))
+        with progress(size * len(setup.inputs), f"responses, {setup.spec['title']}") as step:
+            name = Path(task).stem
+            pools.append(bench_.measured(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
+
+    def measure(plan: Any) -> dict[str, Any]:
+        return bench_.prompts(pools, bench_.METHODS, votes, seeds, plan)
+
+    result = measured(measure, len(pools) * len(bench_.METHODS) * seeds, workers, out)
+    if result is None:
+        return 3
+    show(
+        result,
+        as_json,
+        plot,
+        "gap",
+        lambda s: [
+            *over_votes(s, "gap"),
+            ("± se", number("gap_se")),
+            ("within 5 points", number("within_5", ".0%")),
+            ("accuracy", number("accuracy")),
+            ("calls", number("calls", ".0f")),
+        ],
+    )
+    return 0
+
+
 @bench.command(epilog=example("elicit bench dueling --matrices matrices.json --methods default,thompson --seeds 5"))
 @click.option("--matrices", type=PATH, required=True, help="JSON: matrices[].name and p_win[i][j] = P(i beats j).")
 @click.option("--names", help="Only these matrices; comma-separated.")

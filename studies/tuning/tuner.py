@@ -36,12 +36,12 @@ Report = Callable[[str, int, int], None]
 
 
 class Tuner:
-    """Tunes the prompts of an open study. Begin it before use, and end it."""
+    """Tunes the prompts of an open study. Begin it before use, and end it. target: in place of the study's."""
 
-    def __init__(self, study: Study, report: Report = lambda *_: None) -> None:
+    def __init__(self, study: Study, report: Report = lambda *_: None, target: Target | None = None) -> None:
         assert study.spec.tuning is not None
         self.study, self.tuning, self._report = study, study.spec.tuning, report
-        self.target = made(self.tuning.target, study.folder, "target", self.tuning.money)
+        self.target = target or made(self.tuning.target, study.folder, "target", self.tuning.money)
         writer = self.tuning.writer
         self.writer = self.target if writer is None else made(writer, study.folder, "writer", self.tuning.money)
         self._written: list[float] = []  # what drafts have cost, since they were last booked
@@ -70,6 +70,8 @@ class Tuner:
                 f"there is {len(self._live())} prompt to compare, and a comparison needs two{why}; "
                 "add prompts, or name a proposer in tuning.proposers"
             )
+        if any(row not in values for values in self._values() for row in self._live()):
+            await self.screen(self._live())
 
     async def end(self) -> None:
         """Keep what is under way, and close everything."""
@@ -228,6 +230,10 @@ class Tuner:
         proposal = Proposal(text, parents, why="written by hand" if parent is None else "edited by hand")
         self.study.record(*growing.joining(state, {by: Proposed(by)}, {by: [proposal]}))
         return len(state.items) - 1
+
+    def _values(self) -> list[dict[int, float]]:
+        """What each signal said of each prompt."""
+        return [self.study.state.signals.get(name, {}) for name in self._signals]
 
     def _live(self) -> list[int]:
         state = self.study.state
