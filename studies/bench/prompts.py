@@ -152,7 +152,7 @@ async def _responses(
 
 def prompts(pools: Sequence[Measured], methods: Sequence[str], votes: int, seeds: int, plan: Plan) -> dict[str, Any]:
     """Run every method on every pool and seed. Rows: `votes`, `calls`, `accuracy` on the inputs held out, `gap` to the
-    pool's best and `within_5`. Methods that take no votes have the calls that elicit had taken on the same pool and seed
+    pool's best and `within_5`. Methods without votes have the calls that elicit had taken on the same pool and seed
     by that vote.
 
     Raises BadInputError for unknown methods, or where `plan.out` does not fit.

@@ -1,0 +1,95 @@
+"""The model whose prompts are tuned: what it answers is kept, what it cannot answer is told apart from being down."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target, function_at
+from elicit.types import BadInputError
+from tests.adapters.serving import Got, Say, completion, serving
+
+
+def made(url: str, folder: Path, **options: object) -> EndpointTarget:
+    return EndpointTarget(folder, "target", **{"endpoint": url, "model": "m", "retries": 0} | options)  # type: ignore[arg-type]
+
+
+async def test_a_response_is_paid_once_and_no_empty_system_message_is_sent(tmp_path: Path) -> None:
+    async with serving(lambda got: completion(f"said {len(got.json['messages'])}")) as server:
+        for paid in (True, False):
+            target = made(server.url, tmp_path, price_in=1000.0, price_out=1000.0)
+            response = await target.respond("Say it.")
+            assert (response.text, response.failure, response.cost > 0) == ("said 1", "", paid)
+            await target.end()
+        assert len(server.got) == 1
+        target = made(server.url, tmp_path)
+        assert (await target.respond("Say it.", "You are brief.")).text == "said 2"
+        await target.end()
+
+
+async def test_a_refusal_is_a_failure_and_being_away_is_not(tmp_path: Path) -> None:
+    def answer(got: Got) -> Say:
+        return Say(b'{"error": "content filter"}', 400) if "bad" in got.user else completion("fine")
+
+    async with serving(answer) as server:
+        target = made(server.url, tmp_path)
+        assert "content filter" in (await target.respond("something bad")).failure
+        assert (await target.respond("something good")).text == "fine"
+        await target.end()
+        url = server.url
+    target = made(url, tmp_path)
+    with pytest.raises(DownError, match=r"no answer from .*; test it with: curl"):
+        await target.respond("anybody?")
+    await target.end()
+
+
+async def test_a_wrong_key_is_no_property_of_the_prompt(tmp_path: Path) -> None:
+    async with serving(lambda got: Say(b'{"error": "bad key"}', 401)) as server:
+        target = made(server.url, tmp_path)
+        with pytest.raises(BadInputError, match=r"the target model: .* answers 401"):
+            await target.check()
+        with pytest.raises(DownError, match="bad key"):
+            await target.respond("Say it.")
+        await target.end()
+
+
+async def test_money_is_not_overspent(tmp_path: Path) -> None:
+    async with serving(lambda got: completion("yes")) as server:
+        target = made(server.url, tmp_path, price_in=1e6, price_out=1e6, money=5.0)
+        with pytest.raises(SpentError, match="budget is spent"):
+            await target.respond("Say it.")
+        await target.end()
+        assert not server.got
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "failure"),
+    [
+        ("def answer(prompt):\n    return prompt.upper()", "HI", ""),
+        ("async def answer(prompt):\n    return prompt + '!'", "hi!", ""),
+        ("def answer(prompt):\n    raise KeyError('x')", "", "raised KeyError: 'x'"),
+        ("def answer(prompt):\n    return 3", "", "gave int and no text"),
+    ],
+)
+async def test_a_function_answers_or_fails_for_this_prompt(tmp_path: Path, body: str, text: str, failure: str) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(body)
+    target: Target = FunctionTarget(f"{file}:answer")
+    await target.check()
+    response = await target.respond("hi")
+    assert response.text == text
+    assert failure in response.failure
+    await target.end()
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "why"),
+    [
+        ("", "gone.py:answer", "there is no file"),
+        ("def other(prompt): ...", "own.py:answer", "has no function 'answer'"),
+        ("1 / 0", "own.py:answer", "does not load .ZeroDivisionError"),
+    ],
+)
+def test_a_function_that_is_not_there_is_said_where(tmp_path: Path, body: str, place: str, why: str) -> None:
+    (tmp_path / "own.py").write_text(body)
+    with pytest.raises(BadInputError, match=why):
+        function_at(str(tmp_path / place))
