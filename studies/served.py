@@ -46,6 +46,7 @@ from elicit.serving import (
     Who,
 )
 from elicit.state import LiveVote, State
+from elicit.types import BadInputError
 from studies import spec as specs
 from studies.committing import Committer
 from studies.decisions import LANE
@@ -73,7 +74,11 @@ class Served(Leasing):
     def __init__(self, folder: Path, secret: bytes) -> None:
         from studies.study import Study
 
-        Study.open(folder).close()  # takes in an edited study.toml, and says what is wrong with it
+        with Study.open(folder) as study:  # takes in an edited study.toml, and says what is wrong with it
+            if study.spec.tuning is not None:
+                raise BadInputError(
+                    f"{folder} tunes prompts, which one person does in a terminal: elicit tune {folder}"
+                )
         self._ledger = SqliteLedger(folder, writable=True)
         try:
             state = State()

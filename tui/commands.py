@@ -58,10 +58,9 @@ def tune(
     Every vote and every response is saved at once; come back any time and go on at the same pair. Exit code 3: it ended
     before the stop rule was met.
     """
-    if not (study / "study.toml").is_file():
-        raise BadInputError(f"{study} is not a study: it has no study.toml; make one with 'elicit init {study} --tune'")
-    from studies.tuning.session import automatic, conclude, lines_of
+    from studies.tuning.session import automatic, check, conclude, lines_of
 
+    check(study)
     code = 0
     if auto:
         with progress(votes or 1, "votes") as step:

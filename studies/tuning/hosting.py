@@ -46,7 +46,7 @@ class TuningHost(Host):
                 self._begun = asyncio.create_task(self._tuner.begin())
             await asyncio.wait([self._begun], timeout=PATIENCE)
             if not self._begun.done():
-                return Turn(None, self._progress(), self._doing, PATIENCE)
+                return Turn(None, self._progress(), self._doing or "making the first prompts", PATIENCE)
             self._begun.result()
             if self._asking is None:
                 self._asking = asyncio.create_task(self._tuner.ask(self._judge, grow=False))

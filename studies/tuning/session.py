@@ -11,10 +11,20 @@ import msgspec
 
 from adapters.target import DownError, SpentError
 from elicit.safe_text import harmless, one_line
+from elicit.types import BadInputError
+from studies import spec as specs
 from studies.run import run
 from studies.study import Study
 from studies.tuning.result import held_out, result_of
 from studies.tuning.tuner import Tuner
+
+
+def check(study: Path) -> None:
+    """Raises BadInputError unless there is a study that tunes prompts."""
+    if specs.read(study / specs.FILE).tuning is None:
+        raise BadInputError(
+            f"{study} tunes no prompts; vote in it with 'elicit vote', or make one with 'elicit init --tune'"
+        )
 
 
 def automatic(study: Path, votes: int | None, report: Callable[[int, float], None], say: Callable[[str], None]) -> int:

@@ -1,0 +1,72 @@
+"""Prompt tuning on the command line: from a task file to a prompt, and what is said where it cannot be done."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from elicit.cli import _code
+from tests.studies.tuning import parity
+from tests.test_commands import fails
+
+Out = pytest.CaptureFixture[str]
+
+TASK = f"""
+task = "Say whether a number is odd or even."
+prompts = ["Say whether {{input}} is odd or even.", "Say carefully, exactly, twice whether {{input}} is odd or even."]
+inputs = "numbers.jsonl"
+votes = 12
+signals = ["exact_match"]
+start = 12
+grow = 2
+every = 5
+proposers = ["slots"]
+[target]
+function = "{parity.__file__}:answer"
+[[judges]]
+name = "person"
+kind = "reference"
+person = true
+"""
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> str:
+    rows = [{"input": str(x), "reference": "odd" if x % 2 else "even"} for x in range(10, 50)]
+    (tmp_path / "numbers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "task.toml").write_text(TASK)
+    return str(tmp_path / "task.toml")
+
+
+def test_from_a_task_file_to_a_prompt(task: str, tmp_path: Path, capsys: Out) -> None:
+    folder = str(tmp_path / "s")
+    assert _code(["init", folder, "--tune", "--task", task]) == 0
+    assert "2 prompts, 40 inputs, 16 of them held out. Next: elicit tune" in capsys.readouterr().err
+    assert _code(["tune", folder, "--auto", "--votes", "4"]) == 0
+    assert "after 4 votes" in capsys.readouterr().out
+    assert _code(["tune", folder, "--auto", "--json"]) in (0, 3)
+    found = json.loads(capsys.readouterr().out)
+    assert found["votes"] == 12
+    assert found["margins"][0]["inputs"] == 16
+    assert _code(["tune", folder, "--result", "--unmeasured"]) == 0
+    assert found["best"]["item"] in capsys.readouterr().out
+    assert _code(["export", folder, "--table", "prompt", "-o", "-"]) == 0
+    assert capsys.readouterr().out.strip() == found["best"]["text"].strip()
+    assert _code(["replay", folder, "--verify"]) == 0
+    assert _code(["status", folder]) == 0
+    assert _code(["report", folder, "-o", str(tmp_path / "r.html")]) == 0
+    assert _code(["replay", folder, "--selector", "random"]) == 0
+
+
+def test_what_cannot_be_tuned_is_said(task: str, tmp_path: Path, capsys: Out) -> None:
+    assert "asks questions in a terminal" in fails(capsys, "init", str(tmp_path / "a"), "--tune")
+    assert "--tune takes no --items" in fails(capsys, "init", str(tmp_path / "a"), "--task", task, "--items", "x.jsonl")
+    assert "gone.toml cannot be read" in fails(capsys, "init", str(tmp_path / "a"), "--task", "gone.toml")
+    assert "is not a study" in fails(capsys, "tune", str(tmp_path / "a"))
+    assert _code(["init", str(tmp_path / "s"), "--task", task]) == 0
+    assert "tuning needs a terminal" in fails(capsys, "tune", str(tmp_path / "s"))
+    items = tmp_path / "items.jsonl"
+    items.write_text('{"text": "a"}\n{"text": "b"}\n')
+    assert _code(["init", str(tmp_path / "b"), "--items", str(items)]) == 0
+    assert "tunes no prompts" in fails(capsys, "tune", str(tmp_path / "b"), "--result")
+    assert "tunes prompts" in fails(capsys, "serve", str(tmp_path / "s"))
