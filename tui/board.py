@@ -203,10 +203,14 @@ class BoardScreen(Screen[None]):
             self.say(wrong, warn=True)
             return
         self._before[row.row] = row.mark
-        told = {"pinned": "stays whatever the votes say", "retired": "is asked about no more; x brings it back"}
-        self.say(
-            f"{one_line(row.item)} {told.get(to, 'takes part again' if row.mark == 'retired' else 'is not pinned')}."
-        )
+        told = {
+            "pinned": "is pinned: it stays whatever the votes say",
+            "retired": "is retired: it is asked about no more; x brings it back",
+            "": "is not pinned any more",
+        }[to]
+        if row.mark == "retired":
+            told = f"takes part again{', pinned' if to == 'pinned' else ''}"
+        self.say(f"{one_line(row.item)} {told}.")
 
     def action_grow(self) -> None:
         """Have new prompts made now."""
@@ -234,8 +238,8 @@ class BoardScreen(Screen[None]):
         if board is None or picked is None:
             return
         width, height = self.app.size.width, self.app.size.height
-        why = "You can stop here: " * board.progress.stop + sentence(board.progress.why)
-        state = Text.assemble((f"{standing_of(board)}\n", STRONG), (why, QUIET))
+        enough = "✔ You can stop here. " if board.progress.stop else ""
+        state = Text.assemble((f"{enough}{standing_of(board)}\n", STRONG), (sentence(board.progress.why), QUIET))
         self.query_one("#state", Static).update(state)
         self.query_one("#budgets", Static).update(budget_line(board, width - 2))
         self.query_one("#coming", Static).update(Text(coming(board), style=QUIET))

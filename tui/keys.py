@@ -91,22 +91,22 @@ HELP: Sections = (
 """The keys of every study."""
 
 TUNED_HELP = (
-    "Prompts (F6), in a study that tunes them",
+    "Prompts (F6)",
     (
-        ("F6", "the prompts: how they stand, where they come from"),
         ("j  k", "the next, the previous prompt"),
         ("J  K", "scroll its text down, up"),
         ("d Enter", "what was changed in it, or its text"),
         ("t", "changed from what: parent, seed, best"),
         ("e", "edit it: the result joins as a new prompt"),
         ("n", "write a new prompt"),
-        ("p", "pin it: it stays whatever the votes say; or not"),
+        ("p", "pin it: it stays whatever comes; or unpin it"),
         ("x", "retire it, or bring it back"),
         ("g", "have new prompts made now"),
         ("c  z", "copy its text; zoom in on it"),
         ("v or Esc", "back to voting"),
     ),
 )
+TUNED_PLACE = ("F6", "prompts: how they stand, what changed in them")
 GUARDED_HELP = (("[  ]", "the left, the right is unacceptable, or not"), ("b", "the same for one side after the other"))
 
 
@@ -118,6 +118,7 @@ def help_of(tuned: bool, guarded: bool) -> Sections:
     if not tuned:
         return (vote, more, read, places)
     read = (read[0], tuple((key, "the whole input" if key == "p" else words) for key, words in read[1]))
+    places = (places[0], (*places[1][:-1], TUNED_PLACE, places[1][-1]))
     return (vote, more, read, places, TUNED_HELP)
 
 

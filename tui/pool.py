@@ -22,7 +22,7 @@ from tui.router import fitted
 from tui.words import budgets, marks, origin, percent
 
 # Cells of the columns that are always there; a name is seldom longer than p100.
-_NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 11, 6
+_NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 12, 7
 _WIDE = 100
 _LOOKS = {"shared": SHARED, "added": DIFFERENT + Style(color=LEFT), "removed": Style(color=RIGHT, strike=True)}
 
@@ -54,7 +54,7 @@ def table(board: Board, width: int) -> tuple[Text, list[Text]]:
 
 def _head(columns: Columns) -> str:
     safe = f"{'safe?':>{_SAFE}}" if columns.safe else ""
-    signals = "".join(f" {fitted(name, _SIGNAL - 1):>{_SIGNAL - 1}}" for name in columns.signals)
+    signals = "".join(f" {fitted(name, _SIGNAL - 1).strip():>{_SIGNAL - 1}}" for name in columns.signals)
     numbers = f"{'utility':>7}  {'90 % interval':<{columns.scale}} {'best?':>6} {'votes':>5}{safe}{signals}"
     return f"  {'#':>3}  {'prompt':<{_NAME}} {'maker':<{_MAKER}} {numbers}  {'':<{_MARK}}"
 

@@ -61,9 +61,9 @@ def standing_of(board: Board) -> str:
     best = next((row for row in board.rows if row.row == board.best), None)
     if best is None:
         return "No prompt is recommended: none is acceptable with the confidence that was asked for."
-    name = f"{one_line(best.item)} is recommended, the best with {percent(best.p_best)}"
+    name = f"Recommended: {one_line(best.item)}, the best with {percent(best.p_best)}"
     if best.row == board.seed:
-        return f"{name}: the seed that the study began with."
+        return f"{name}; it is the seed that the study began with."
     if board.win_rate is None:
         return f"{name}; how often it beats the seed is not known yet."
     mean, low, high = board.win_rate
