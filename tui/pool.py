@@ -23,7 +23,7 @@ from tui.words import budgets, marks, origin, percent
 
 # Cells of the columns that are always there; a name is seldom longer than p100.
 _NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 12, 7
-_WIDE = 100
+_WIDE, _ROOMY = 100, 74
 _LOOKS = {"shared": SHARED, "added": DIFFERENT + Style(color=LEFT), "removed": Style(color=RIGHT, strike=True)}
 
 
@@ -37,8 +37,8 @@ class Columns(NamedTuple):
     @classmethod
     def fitting(cls, board: Board, width: int) -> Columns:
         """The columns for a width."""
-        scale = 24 if width >= _WIDE else 12
-        room = width - len(_head(cls(scale, (), False)))
+        scale = 24 if width >= _WIDE else 12 if width >= _ROOMY else 6
+        room = max(0, width - len(_head(cls(scale, (), False))))
         safe = any(row.acceptable is not None for row in board.rows) and room >= _SAFE
         known = sorted({name for row in board.rows for name in row.signals})
         return cls(scale, tuple(known[: max(0, room - _SAFE * safe) // _SIGNAL]), safe)
@@ -49,13 +49,16 @@ def table(board: Board, width: int) -> tuple[Text, list[Text]]:
     columns = Columns.fitting(board, width)
     low, high = min(row.low for row in board.rows), max(row.high for row in board.rows)
     head = Text(_head(columns), style=QUIET, no_wrap=True, overflow="crop")
-    return head, [_row(row, place, board, columns, low, high) for place, row in enumerate(board.rows, 1)]
+    lines = [_row(row, place, board, columns, low, high) for place, row in enumerate(board.rows, 1)]
+    for line in (head, *lines):
+        line.truncate(width)
+    return head, lines
 
 
 def _head(columns: Columns) -> str:
     safe = f"{'safe?':>{_SAFE}}" if columns.safe else ""
     signals = "".join(f" {fitted(name, _SIGNAL - 1).strip():>{_SIGNAL - 1}}" for name in columns.signals)
-    numbers = f"{'utility':>7}  {'90 % interval':<{columns.scale}} {'best?':>6} {'votes':>5}{safe}{signals}"
+    numbers = f"{'utility':>7}  {fitted('90 % interval', columns.scale)} {'best?':>6} {'votes':>5}{safe}{signals}"
     return f"  {'#':>3}  {'prompt':<{_NAME}} {'maker':<{_MAKER}} {numbers}  {'':<{_MARK}}"
 
 
@@ -81,11 +84,11 @@ def _row(row: BoardRow, place: int, board: Board, columns: Columns, low: float, 
 def budget_line(board: Board, width: int) -> Text:
     """Votes, calls and money as bars: heavy is used, light is left."""
     told = budgets(board)
-    cells = max(6, min(20, (width - sum(cell_len(words) + 9 for _, _, _, words in told)) // len(told)))
+    cells = min(20, (width - sum(cell_len(words) + 9 for _, _, _, words in told)) // len(told))
     line = Text(no_wrap=True, overflow="ellipsis")
     for name, done, most, words in told:
         line.append("   " if line else "").append(f"{name} ", style=QUIET)
-        if most:
+        if most and cells >= 4:
             drawn = bar(min(done, most), most, cells)
             full = len(drawn.rstrip("─"))
             line.append(drawn[:full], style=LEFT).append(drawn[full:], style="#4a5563").append(" ")

@@ -311,7 +311,7 @@ def boards(draw: st.DrawFn) -> Board:
     return msgspec.structs.replace(BOARD, rows=tuple(made), best=best, cost=draw(st.floats(0, 1e6)))
 
 
-@given(boards(), st.integers(73, 200))
+@given(boards(), st.integers(40, 200))
 def test_every_line_fits_is_one_line_and_harmless(board: Board, width: int) -> None:
     head, lines = table(board, width)
     for line in [head.plain, *(line.plain for line in lines)]:
