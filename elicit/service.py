@@ -82,13 +82,14 @@ class Turn(msgspec.Struct, frozen=True):
     """The next ballot with the progress; `ballot` is None when there is nothing to ask.
 
     notice: what the voter has to know at once, in a sentence. again: where there is no ballot, the seconds after which
-    asking again may give one; None: not before something changes.
+    asking again may give one; None: not before something changes. doing: what is being made for the ballot to come.
     """
 
     ballot: Ballot | None
     progress: Progress
     notice: str = ""
     again: float | None = None
+    doing: str = ""
 
 
 class PastVote(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ class PastVote(msgspec.Struct, frozen=True):
     why: str
     """One sentence in words and numbers: why this pair was asked."""
     undone: bool = False
+    unacceptable: tuple[Literal["left", "right"], ...] = ()
 
 
 class LeaderRow(msgspec.Struct, frozen=True):

@@ -97,6 +97,9 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
                 time=live.time,
                 why=why(study, live.query),
                 undone=live.seq not in live_seqs,
+                unacceptable=tuple(
+                    "left" if (side == "a") == (live.shown == "ab") else "right" for side in live.unacceptable
+                ),
             )
         )
     return found

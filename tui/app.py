@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from rich.text import Text
 from textual import events
@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from elicit.safe_text import one_line
-from elicit.service import StudyService
+from elicit.service import StudyCard, StudyService, TuningService
 from elicit.types import BadInputError
 from tui.header import LEFT, QUIET, RIGHT, STRONG
 from tui.help import HelpScreen
@@ -33,7 +33,7 @@ from tui.router import RouterScreen
 from tui.vote import VoteScreen
 
 Start = Callable[[], Awaitable[StudyService]]
-Place = Literal["vote", "overview", "history", "router", "help"]
+Place = Literal["vote", "overview", "history", "router", "board", "help"]
 
 _THEME = Theme(
     name="elicit",
@@ -89,6 +89,7 @@ class VoteApp(App[None]):
         Binding("f3", "go('history')", show=False),
         Binding("f4,escape", "go('vote')", show=False),
         Binding("f5", "go('router')", show=False),
+        Binding("f6", "go('board')", show=False),
         Binding("q", "quit", show=False),
         Binding("ctrl+c", "leave", show=False, priority=True),
     ]
@@ -104,6 +105,7 @@ class VoteApp(App[None]):
         super().__init__()
         self._start, self._opening, self._graphics = start, opening, graphics
         self._service: StudyService | None = None
+        self._card: StudyCard
         self._warned = False
         self.pace = Pace(now)
         self.failure = ""
@@ -123,14 +125,14 @@ class VoteApp(App[None]):
     async def _begin(self) -> None:
         try:
             self._service = service = await self._start()
-            card, turn = await service.card(), await service.turn()
+            self._card, turn = await service.card(), await service.turn()
             past = await service.history()
         except (BadInputError, ConnectionError) as error:
             self.failure = one_line(str(error), empty="the engine did not start")
             self.exit(return_code=2)
             return
         self.pace.remember(vote.seconds for vote in past if vote.seconds is not None and not vote.undone)
-        await self.switch_screen(VoteScreen(service, card, turn, self.pace, self._graphics))
+        await self.switch_screen(VoteScreen(service, self._card, turn, self.pace, self._graphics))
         # What is loaded by now stays: looking through it for garbage again and again would only cost pauses.
         gc.collect()
         gc.freeze()
@@ -145,6 +147,8 @@ class VoteApp(App[None]):
         """Move to a screen; voting stays underneath the others."""
         if self._service is None or isinstance(self.screen, Starting):
             return
+        if place == "board" and not self._card.tuned:
+            return
         if isinstance(self.screen, VoteScreen):
             if place != "vote":
                 await self.push_screen(self._screen(place, self._service))
@@ -158,7 +162,13 @@ class VoteApp(App[None]):
             return OverviewScreen(service)
         if place == "router":
             return RouterScreen(service)
-        return HistoryScreen(service) if place == "history" else HelpScreen()
+        if place == "board":
+            from tui.board import BoardScreen  # only few studies have a board
+
+            return BoardScreen(cast(TuningService, service))
+        if place == "history":
+            return HistoryScreen(service, "Input" if self._card.tuned else "Prompt")
+        return HelpScreen(self._card.tuned, self._card.guarded)
 
     async def action_quit(self) -> None:
         """Leave. Only what was written for a vote not given yet is worth a second question."""

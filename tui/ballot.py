@@ -18,20 +18,24 @@ NARROW = 100
 
 Side = Literal["left", "right"]
 Zoom = Literal["both", "left", "right"]
+_REFUSALS: tuple[tuple[Side, ...], ...] = ((), ("left",), ("right",), ("left", "right"))
 _NEXT_ZOOM: dict[Zoom, Zoom] = {"both": "left", "left": "right", "right": "both"}
 
 
 class BallotView(Vertical):
     """Shows ballots and knows how: difference on or off, zoomed or not, flipped or not."""
 
-    def __init__(self, renderer: Renderer, graphics: type[Widget] | None = None) -> None:
+    def __init__(self, renderer: Renderer, graphics: type[Widget] | None = None, above: str = "Prompt") -> None:
         super().__init__(id="ballot")
         self._renderer = renderer
         self._graphics = graphics
+        self._above = above
         self.ballot: Ballot | None = None
         self.diff = True
         self.alike: bool | None = None
         """Whether the texts have enough in common for marks; None while marks are off."""
+        self.refused: tuple[Side, ...] = ()
+        """The sides that are unacceptable."""
         self.zoom: Zoom = "both"
         self._front: Side = "left"
 
@@ -47,7 +51,7 @@ class BallotView(Vertical):
 
     def on_mount(self) -> None:
         """Title what stays the same."""
-        self.query_one("#prompt", Pane).border_title = "Prompt"
+        self.query_one("#prompt", Pane).border_title = self._above
         for right in ("#right", "#right-picture"):
             self.query_one(right).styles.border_title_align = "right"
 
@@ -105,6 +109,14 @@ class BallotView(Vertical):
         if self.ballot is not None:
             await self.show(self.ballot, top=False)
 
+    def refuse(self, side: Side | None) -> tuple[Side, ...]:
+        """Call a side unacceptable, or no longer; None: the next of neither, left, right, both. Gives them."""
+        at = _REFUSALS.index(self.refused)
+        # In this order the two bits of a place are the two sides.
+        self.refused = _REFUSALS[(at + 1) % 4 if side is None else at ^ (1 if side == "left" else 2)]
+        self._arrange()
+        return self.refused
+
     async def toggle_diff(self) -> None:
         """Mark the differing words, or stop marking them."""
         self.diff = not self.diff
@@ -153,6 +165,7 @@ class BallotView(Vertical):
         single = self.one_at_a_time
         for side, title in (("left", "◀ LEFT"), ("right", "RIGHT ▶")):
             other = "RIGHT" if side == "left" else "LEFT"
+            title += " ✖ unacceptable" if side in self.refused else ""
             for shown in (self.query_one(f"#{side}"), self.query_one(f"#{side}-picture")):
                 shown.display = not single or self.front == side
                 shown.border_title = f"{title} · Tab shows {other}" if single else title

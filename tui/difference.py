@@ -1,7 +1,8 @@
 """What two texts do not share, word by word.
 
 `difference` finds the spans; `mark` shows them on rendered lines: shared words recede, the others are bold and
-underlined, so that the difference is seen without colour too.
+underlined, so that the difference is seen without colour too. `changes` is for two versions of one text: it gives a
+single text with what was removed and what was added.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -90,9 +91,52 @@ def mark(lines: Sequence[Line], spans: Iterable[Span]) -> list[Line]:
     return marked
 
 
+class Piece(NamedTuple):
+    """A piece of the two versions of a text."""
+
+    text: str
+    kind: Literal["shared", "removed", "added"]
+
+
+def changes(before: str, after: str) -> list[Piece]:
+    """Both versions as one text: the pieces that were not removed are `after`, white space and all."""
+    ours, theirs = _words(before), _words(after)
+    blocks = _without_islands(_blocks(before, after, ours, theirs), ours, theirs)
+    pieces: list[Piece] = []
+    i = j = at = 0
+    for a, b, size in [*blocks, (len(ours), len(theirs), 0)]:
+        start = _start(after, theirs, j)
+        pieces.append(Piece(after[at:start], "shared"))
+        if a > i:
+            # Blanks that `after` does not have set it off from its neighbours.
+            end = _end(ours[a - 1])
+            first, last = after[start - 1 : start].isspace() or not start, start == len(after)
+            blank = (before[end : _start(before, ours, a)] if b == j else "") or " "
+            pieces.append(Piece("" if first else " ", "removed"))
+            pieces.append(Piece(before[ours[i][1] : end], "removed"))
+            pieces.append(Piece("" if last else blank, "removed"))
+        at = _end(theirs[b - 1]) if b > j else start
+        pieces.append(Piece(after[start:at], "added"))
+        if size:
+            start, at = at, _end(theirs[b + size - 1])
+            pieces.append(Piece(after[start:at], "shared"))
+        i, j = a + size, b + size
+    pieces.append(Piece(after[at:], "shared"))
+    return [piece for piece in pieces if piece.text]
+
+
 def plain_text(lines: Iterable[Line]) -> str:
     """The characters of rendered lines, joined by line ends."""
     return "\n".join("".join(text for text, _, control in line if not control) for line in lines)
+
+
+def _start(text: str, words: list[tuple[str, int]], place: int) -> int:
+    """Where a word starts; past the last one, the end of the text."""
+    return words[place][1] if place < len(words) else len(text)
+
+
+def _end(word: tuple[str, int]) -> int:
+    return word[1] + len(word[0])
 
 
 def _words(text: str) -> list[tuple[str, int]]:

@@ -6,7 +6,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from elicit.safe_text import one_line
-from elicit.service import Progress
+from elicit.service import Progress, Turn
+from tui.keys import sentence
 from tui.pace import Pace
 
 QUIET = "#8d97a5"
@@ -57,6 +58,32 @@ def scale_line(width: int) -> Text:
     line.append("   right ▶" if wide else " ▶", style=f"bold {RIGHT}")
     line.pad_left(max(0, (width - cell_len(line.plain)) // 2))
     return line
+
+
+def status_line(sentence: str, warn: bool, waiting: str = "") -> Text:
+    """What was said last, behind what waits for the next vote."""
+    line = Text()
+    if waiting:
+        line.append("✎ With your next vote: ", style=STRONG).append(waiting, style="bold")
+        line.append("   " if sentence else "")
+    line.append("▲ " if warn else "", style="bold")
+    return line.append(sentence, style="bold" if warn else QUIET)
+
+
+def in_place_of_a_ballot(turn: Turn, tuned: bool) -> Text:
+    """What is being made for the ballot to come, why there is none now, or that all is done."""
+    places = f"F2 shows the result, {'F6 the prompts, ' if tuned else ''}u takes your last vote back, q quits."
+    if turn.doing:
+        text = Text(f"{sentence(turn.doing).rstrip('.')} …\n\n", style=STRONG, justify="center")
+        text.append("The next pair shows as soon as it is there.\n\n", style="not bold")
+        return text.append(places, style=f"not bold {QUIET}")
+    over = turn.again is None or turn.progress.stop
+    text = Text("All done\n\n" if over else "Nothing to vote on now\n\n", style=STRONG, justify="center")
+    why = sentence(turn.progress.why) or "There is nothing left to compare."
+    text.append(f"{why}\n\n", style="not bold")
+    if not over:
+        text.append("The next pair shows as soon as there is one.\n\n", style="not bold")
+    return text.append(places, style=f"not bold {QUIET}")
 
 
 def keys_line(pairs: tuple[tuple[str, str], ...], ends: tuple[tuple[str, str], ...], width: int) -> Text:

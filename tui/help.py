@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.header import LEFT, QUIET, STRONG, keys_line
-from tui.keys import HELP
+from tui.keys import Sections, help_of
 from tui.pane import CHROME, Pane, lines_of
 
 _KEY_CELLS = 11
@@ -35,6 +35,11 @@ class HelpScreen(Screen[None]):
         Binding("f1,question_mark,enter", "app.go('vote')", show=False),
     ]
 
+    def __init__(self, tuned: bool = False, guarded: bool = False) -> None:
+        super().__init__()
+        self._tuned = tuned
+        self._sections = help_of(tuned, guarded)
+
     def compose(self) -> ComposeResult:
         """The page and how to leave it."""
         yield Pane(id="help", classes="page")
@@ -47,8 +52,9 @@ class HelpScreen(Screen[None]):
     def on_resize(self) -> None:
         """Lay the keys out for the width."""
         width = self.app.size.width
-        self.query_one(Pane).show(lines_of(_rows(width - CHROME)))
-        places = (("F2", "overview"), ("F3", "history"), ("F5", "router"), ("q", "quit"))
+        self.query_one(Pane).show(lines_of(_rows(self._sections, width - CHROME)))
+        last = ("F6", "prompts") if self._tuned else ("F5", "router")
+        places = (("F2", "overview"), ("F3", "history"), last, ("q", "quit"))
         self.query_one("#keys", Static).update(
             keys_line((("Esc", "back to voting"), ("j k", "scroll")), places, width - 2)
         )
@@ -62,15 +68,17 @@ class HelpScreen(Screen[None]):
         self.query_one(Pane).move_page(pages)
 
 
-def _rows(width: int) -> list[list[Segment]]:
+def _rows(keys: Sections, width: int) -> list[list[Segment]]:
     """The help as lines: two columns of sections, or one where two do not fit."""
-    sections = [_section(title, keys) for title, keys in HELP]
+    sections = [_section(title, lines) for title, lines in keys]
     words = [[Segment(sentence, Style.parse(QUIET))] for sentence in _WORDS]
     if width < 90:
         rows = [row for section in sections for row in [*section, []]]
         return rows + [[Segment(s, Style.parse(QUIET))] for s in _WORDS if cell_len(s) <= width]
     half = width // 2
-    first, second = sections[0] + [[]] + sections[1], sections[2] + [[]] + sections[3]
+    vote, more, read, places, *others = sections
+    first = [row for section in (vote, more, *others) for row in [*section, []]][:-1]
+    second = [*read, [], *places]
     rows = []
     for place in range(max(len(first), len(second))):
         left = first[place] if place < len(first) else []

@@ -22,7 +22,7 @@ from tui.ballot import NARROW
 from tui.dialogs import Note
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, keys_line
-from tui.keys import spoken
+from tui.keys import refused, spoken
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import lay_out
 
@@ -40,9 +40,10 @@ class HistoryScreen(Screen[None]):
         Binding("n", "note", show=False),
     ]
 
-    def __init__(self, service: StudyService) -> None:
+    def __init__(self, service: StudyService, above: str = "Prompt") -> None:
         super().__init__()
         self._service = service
+        self._above = above
         self._votes: tuple[PastVote, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -130,7 +131,7 @@ class HistoryScreen(Screen[None]):
         width = self.app.size.width
         text = width - CHROME - (0 if width < NARROW else _LIST_CELLS)
         pane = self.query_one(Pane)
-        lines = await asyncio.to_thread(in_full, vote, max(10, text))
+        lines = await asyncio.to_thread(in_full, vote, max(10, text), self._above)
         if self.query_one(OptionList).highlighted == place:
             pane.border_title = f"Vote {vote.number}"
             pane.show(lines_of(lines))
@@ -144,10 +145,11 @@ def _entry(vote: PastVote) -> Text:
     return line.append(" undone" if vote.undone else "", style=QUIET)
 
 
-def in_full(vote: PastVote, width: int) -> list[Line]:
-    """A past vote as lines: what was said, why it was asked, the prompt and both texts."""
+def in_full(vote: PastVote, width: int, above: str) -> list[Line]:
+    """A past vote as lines: what was said, why it was asked, what stood above (named so) and both texts."""
     quiet, strong = Style.parse(QUIET), Style.parse(STRONG)
-    said = spoken(vote.choice, vote.strength) + (" (taken back)" if vote.undone else "")
+    said = "; ".join(part for part in (spoken(vote.choice, vote.strength), refused(vote.unacceptable)) if part)
+    said += " (taken back)" if vote.undone else ""
     rows: list[Line] = [[Segment("You said   ", quiet), Segment(said, strong)]]
     facts = [one_line(vote.time, empty="")]
     if vote.seconds is not None:
@@ -159,7 +161,7 @@ def in_full(vote: PastVote, width: int) -> list[Line]:
         for place, line in enumerate(lay_out(text, max(10, width - 11)) if text.strip() else []):
             rows.append([Segment(f"{title if place == 0 else '':<11}", quiet), *line])
     if vote.context.strip():
-        rows += [[], [Segment("Prompt", quiet)], *lay_out(vote.context, width)]
+        rows += [[], [Segment(above, quiet)], *lay_out(vote.context, width)]
     for side, text, colour in (("left", vote.left, LEFT), ("right", vote.right, RIGHT)):
         chosen = " ✔ chosen" if vote.choice == side else ""
         title = f"─ {side.upper()}{chosen} "

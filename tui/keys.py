@@ -38,7 +38,10 @@ VOTES: dict[str, Ballot] = {
 _STRENGTH = {1: "slightly better", 2: "clearly better", 3: "far better"}
 _CHOICE = {"left": "LEFT", "right": "RIGHT", "tie": "tie", "both_bad": "both bad", "skip": "skipped"}
 
-HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+Sections = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+"""Sections of (key, what it does)."""
+
+HELP: Sections = (
     (
         "Vote",
         (
@@ -85,13 +88,63 @@ HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )
-"""Sections of (key, what it does)."""
+"""The keys of every study."""
+
+TUNED_HELP = (
+    "Prompts (F6)",
+    (
+        ("j  k", "the next, the previous prompt"),
+        ("J  K", "scroll its text down, up"),
+        ("d Enter", "what was changed in it, or its text"),
+        ("t", "changed from what: parent, seed, best"),
+        ("e", "edit it: the result joins as a new prompt"),
+        ("n", "write a new prompt"),
+        ("p", "pin it: it stays whatever comes; or unpin it"),
+        ("x", "retire it, or bring it back"),
+        ("g", "have new prompts made now"),
+        ("c  z", "copy its text; zoom in on it"),
+        ("v or Esc", "back to voting"),
+    ),
+)
+TUNED_PLACE = ("F6", "prompts: how they stand, what changed in them")
+GUARDED_HELP = (("[  ]", "the left, the right is unacceptable, or not"), ("b", "the same for one side after the other"))
+
+
+def help_of(tuned: bool, guarded: bool) -> Sections:
+    """The keys that a study has."""
+    vote, more, read, places = HELP
+    if guarded:
+        more = (more[0], (*more[1], *GUARDED_HELP))
+    if not tuned:
+        return (vote, more, read, places)
+    read = (read[0], tuple((key, "the whole input" if key == "p" else words) for key, words in read[1]))
+    places = (places[0], (*places[1][:-1], TUNED_PLACE, places[1][-1]))
+    return (vote, more, read, places, TUNED_HELP)
+
+
+def vote_keys(
+    tuned: bool, guarded: bool, wide: bool
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """What the bottom line of the voting screen names: keys, and places to go to."""
+    vote, bad, skip, undo, keys = ("← →", "vote"), ("0", "both bad"), ("s", "skip"), ("u", "undo"), ("?", "keys")
+    reasons, note, diff, zoom = ("r", "reasons"), ("n", "note"), ("d", "diff"), ("z", "zoom")
+    refuse = ("[ ]", "unacceptable")
+    places = (("F2", "overview"), ("F6", "prompts") if tuned else ("F3", "history"), ("q", "quit"))
+    if guarded:
+        return (vote, bad, skip, undo, refuse, reasons, note, keys) if wide else (vote, undo, refuse, keys), places
+    return (vote, bad, skip, undo, reasons, note, diff, zoom, keys) if wide else (vote, bad, skip, undo, keys), places
 
 
 def spoken(choice: str, strength: int | None = None) -> str:
     """A vote in words: "LEFT, clearly better"."""
     words = _CHOICE.get(choice, choice)
     return f"{words}, {_STRENGTH[strength]}" if strength in _STRENGTH else words
+
+
+def refused(sides: tuple[str, ...]) -> str:
+    """The sides that must not be, in words: "LEFT unacceptable"; nothing where there is none."""
+    names = " and ".join(_CHOICE[side] for side in ("left", "right") if side in sides)
+    return f"{names} unacceptable" if names else ""
 
 
 def sentence(text: str) -> str:

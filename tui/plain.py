@@ -7,13 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from typing import Literal, cast
 
 from elicit.safe_text import harmless, one_line
-from elicit.service import Answer, Ballot, StudyCard, StudyService, Turn
+from elicit.service import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
 from elicit.types import BadInputError
 from tui.difference import difference
-from tui.keys import HELP, OPENING, VOTES, farewell, sentence, spoken
+from tui.keys import HELP, OPENING, VOTES, farewell, refused, sentence, spoken
 from tui.pace import Pace
+from tui.plain_board import BOARD_HELP, PlainBoard
 from tui.words import NO_ROUTER, leaning, money, percent, standing
 
 Read = Callable[[], Awaitable[str | None]]
@@ -52,9 +54,11 @@ class PlainVoting:
         self.pace = Pace(now)
         self._reasons: tuple[str, ...] = ()
         self._note = ""
+        self._unacceptable: tuple[Literal["left", "right"], ...] = ()
         self._told_enough = False
         self._turn: Turn
         self._card: StudyCard
+        self._board = PlainBoard(cast(TuningService, service), read, write)
 
     async def run(self) -> None:
         """Read answers until the voter or the input ends."""
@@ -82,6 +86,10 @@ class PlainVoting:
         command = _WORDS.get(word, word)
         if key in VOTES:
             await self._vote(key)
+        elif self._card.tuned and await self._board.obey(command, rest):
+            pass
+        elif command == "unacceptable" and self._card.guarded:
+            self._refuse(rest.lower())
         elif command == "quit":
             return True
         elif command == "undo":
@@ -96,7 +104,8 @@ class PlainVoting:
             self._write(harmless(self._card.guidelines).strip() or "This study has no guidelines.")
         elif command == "prompt":
             ballot = self._turn.ballot
-            self._write(harmless(ballot.context).strip() if ballot and ballot.context else "This pair has no prompt.")
+            none = f"This pair has no {self._above.lower()}."
+            self._write(harmless(ballot.context).strip() if ballot and ballot.context else none)
         elif command == "again" or (not line and self._turn.again is not None):
             await self._show(self._turn if self._turn.ballot else await self._service.turn())
         elif command == "overview":
@@ -111,7 +120,19 @@ class PlainVoting:
             self._write(f"There is no {one_line(line)!r}. ? lists what there is.")
         return False
 
+    @property
+    def _above(self) -> str:
+        """What stands above both texts."""
+        return "Input" if self._card.tuned else "Prompt"
+
     async def _show(self, turn: Turn) -> None:
+        told = ""
+        while turn.doing and turn.again is not None:
+            if (doing := turn.doing.partition(",")[0]) != told:
+                told = doing
+                self._write(f"{sentence(doing).rstrip('.')} …")
+            await asyncio.sleep(turn.again)
+            turn = await self._service.turn()
         self._turn = turn
         progress, ballot = turn.progress, turn.ballot
         if progress.stop and not self._told_enough:
@@ -129,7 +150,7 @@ class PlainVoting:
         self._write("")
         self._write(f"Pair {ballot.number}. {progress.votes} of {progress.target} votes; {self.pace.to_go(progress)}.")
         if ballot.context:
-            self._write(f"Prompt:\n{harmless(ballot.context).strip()}\n")
+            self._write(f"{self._above}:\n{harmless(ballot.context).strip()}\n")
         for side, text, image in (
             ("LEFT", ballot.left, ballot.left_image),
             ("RIGHT", ballot.right, ballot.right_image),
@@ -148,11 +169,12 @@ class PlainVoting:
     async def _vote(self, key: str) -> None:
         ballot, vote = self._open(), VOTES[key]
         seconds = round(self.pace.seconds, 3)
-        answer = Answer(ballot.query, vote.choice, vote.strength, seconds, self._reasons, self._note)
-        turn = await self._service.vote(answer)
+        extras = (self._reasons, self._note, self._unacceptable)
+        turn = await self._service.vote(Answer(ballot.query, vote.choice, vote.strength, seconds, *extras))
         self.pace.voted(seconds)
-        self._reasons, self._note = (), ""
-        self._write(f"Saved vote {ballot.number}: {spoken(vote.choice, vote.strength)}.")
+        said = f"{spoken(vote.choice, vote.strength)}{f', {refused(extras[2])}' if extras[2] else ''}"
+        self._reasons, self._note, self._unacceptable = (), "", ()
+        self._write(f"Saved vote {ballot.number}: {said}.")
         await self._show(turn)
 
     async def _undo(self) -> None:
@@ -190,6 +212,14 @@ class PlainVoting:
             text = (await self._read() or "").strip()
         self._note = harmless(text)
         self._write("The note goes with your next vote." if text else "No note.")
+
+    def _refuse(self, side: str) -> None:
+        self._open()
+        if side not in ("left", "right"):
+            self._write("Say which: unacceptable left, or unacceptable right; the same again takes it back.")
+            return
+        self._unacceptable = tuple(one for one in ("left", "right") if (one in self._unacceptable) != (one == side))
+        self._write(f"With your next vote: {refused(self._unacceptable) or 'no side is unacceptable'}.")
 
     def _differences(self) -> None:
         ballot = self._open()
@@ -264,6 +294,10 @@ class PlainVoting:
         self._write(
             "Words work too: left, right, tie, bad, skip, undo, reasons, note, overview, history, router, quit."
         )
+        if self._card.guarded:
+            self._write("unacceptable left, unacceptable right: that side must not be, whichever is better")
+        for line in BOARD_HELP if self._card.tuned else ():
+            self._write(line)
 
 
 def _stdin() -> Read:

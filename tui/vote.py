@@ -16,19 +16,18 @@ from textual.widgets import Static
 from elicit.safe_text import harmless, one_line
 from elicit.service import Answer, Ballot, StudyCard, StudyService, Turn
 from elicit.types import BadInputError
-from tui.ballot import BallotView
+from tui.ballot import BallotView, Side
 from tui.dialogs import Enough, Note, Reading, Reasons
-from tui.header import QUIET, STRONG, keys_line, scale_line, top_line
-from tui.keys import VOTES, sentence, spoken
+from tui.header import in_place_of_a_ballot, keys_line, scale_line, status_line, top_line
+from tui.keys import VOTES, refused, sentence, spoken, vote_keys
 from tui.pace import Pace
 from tui.picture import open_outside
 from tui.render import Renderer
 
 # The engine may still be working out what comes next; ask again after these pauses (seconds).
 _ASK_AGAIN = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 12.0)
-_KEYS = (("← →", "vote"), ("0", "both bad"), ("s", "skip"), ("u", "undo"), ("?", "keys"))
-_MORE_KEYS = (*_KEYS[:-1], ("r", "reasons"), ("n", "note"), ("d", "diff"), ("z", "zoom"), _KEYS[-1])
-_PLACES = (("F2", "overview"), ("F3", "history"), ("q", "quit"))
+# The service did not say that it would help, but what has failed may be mended meanwhile (seconds).
+_TRY_AGAIN = 10.0
 
 
 class Painted(Message):
@@ -53,6 +52,9 @@ class VoteScreen(Screen[None]):
         Binding("g", "guidelines", show=False),
         Binding("p", "prompt", show=False),
         Binding("o", "pictures", show=False),
+        Binding("left_square_bracket", "refuse('left')", show=False),
+        Binding("right_square_bracket", "refuse('right')", show=False),
+        Binding("b", "refuse", show=False),
         Binding("j,down", "scroll_by(1, False)", show=False),
         Binding("k,up", "scroll_by(-1, False)", show=False),
         Binding("J,shift+down", "scroll_by(1, True)", show=False),
@@ -78,10 +80,13 @@ class VoteScreen(Screen[None]):
         self._turn = first
         self._pace = pace
         self._busy = True
-        self._said_enough = False
+        self._said_enough = self._welcomed = False
+        self._line = asyncio.Lock()
         self._given: dict[int, Answer] = {}
+        self._above = "Input" if card.tuned else "Prompt"
         self.reasons: tuple[str, ...] = ()
         self.note = ""
+        self.unacceptable: tuple[Side, ...] = ()
         self.renderer = Renderer()
 
     @property
@@ -97,13 +102,13 @@ class VoteScreen(Screen[None]):
     @property
     def unsaved(self) -> bool:
         """Whether something was written for this ballot that only its vote would save."""
-        return self.ballot is not None and bool(self.note or self.reasons)
+        return self.ballot is not None and bool(self.note or self.reasons or self.unacceptable)
 
     def compose(self) -> ComposeResult:
         """Header, ballot, scale, what was said last, keys."""
         yield Static(id="top")
         yield Static(Text(one_line(self._card.question, empty="Which is better?")), id="question")
-        yield BallotView(self.renderer, self._graphics)
+        yield BallotView(self.renderer, self._graphics, self._above)
         yield Static(id="done")
         yield Static(id="scale")
         yield Static(id="status")
@@ -111,14 +116,14 @@ class VoteScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Show the first ballot."""
-        self.say("Read both texts, then press ← or →. ? shows all keys.")
         self.run_worker(self._show(self._turn))
 
     async def on_resize(self) -> None:
         """Fit everything to the new size; the same place stays in view."""
         width = self.app.size.width - 2
         self.query_one("#scale", Static).update(scale_line(width))
-        self.query_one("#keys", Static).update(keys_line(_MORE_KEYS if width >= 100 else _KEYS, _PLACES, width))
+        keys, places = vote_keys(self._card.tuned, self._card.guarded, width >= 100)
+        self.query_one("#keys", Static).update(keys_line(keys, places, width))
         self._draw_progress()
         await self.query_one(BallotView).again()
 
@@ -144,7 +149,7 @@ class VoteScreen(Screen[None]):
     async def _vote(self, ballot: Ballot, key: str) -> None:
         vote = VOTES[key]
         seconds = round(self._pace.seconds, 3)
-        answer = Answer(ballot.query, vote.choice, vote.strength, seconds, self.reasons, self.note)
+        answer = Answer(ballot.query, vote.choice, vote.strength, seconds, self.reasons, self.note, self.unacceptable)
         slow = self.set_timer(0.3, lambda: self.say("Saving your vote …"))
         try:
             turn = await self._service.vote(answer)
@@ -159,9 +164,10 @@ class VoteScreen(Screen[None]):
             slow.stop()
         self._given[ballot.query] = answer
         self._pace.voted(seconds)
-        extras = ", ".join(name for name, given in (("reasons", self.reasons), ("note", self.note)) if given)
+        given = (("reasons", self.reasons), ("note", self.note), (refused(self.unacceptable), self.unacceptable))
+        extras = ", ".join(name for name, told in given if told)
         said = spoken(vote.choice, vote.strength) + (f" ({extras})" if extras else "")
-        self.reasons, self.note = (), ""
+        self.reasons, self.note, self.unacceptable = (), "", ()
         self.say(f"Saved vote {ballot.number}: {said}. u takes it back.")
         await self._show(turn)
 
@@ -174,7 +180,8 @@ class VoteScreen(Screen[None]):
     async def _undo(self) -> None:
         try:
             earlier = None if self._given else await self._newest()
-            turn = await self._service.undo()
+            async with self._line:
+                turn = await self._service.undo()
         except (BadInputError, ConnectionError) as error:
             self._failed("Nothing was taken back", error)
             return
@@ -187,7 +194,7 @@ class VoteScreen(Screen[None]):
         what = "your last vote"
         if taken is not None:
             what = f"vote {turn.ballot.number}: {spoken(taken.choice, taken.strength)}"
-            self.reasons, self.note = taken.reasons, taken.note
+            self.reasons, self.note, self.unacceptable = taken.reasons, taken.note, taken.unacceptable
         self.say(f"Took back {what}. The pair is open again.")
         await self._show(turn)
 
@@ -195,7 +202,8 @@ class VoteScreen(Screen[None]):
         """What was said last in an earlier session."""
         for past in await self._service.history():
             if not past.undone:
-                return Answer(past.query, past.choice, past.strength, past.seconds, past.reasons, past.note)
+                said = (past.choice, past.strength, past.seconds, past.reasons, past.note, past.unacceptable)
+                return Answer(past.query, *said)
         return None
 
     def _failed(self, what: str, error: Exception) -> None:
@@ -209,10 +217,16 @@ class VoteScreen(Screen[None]):
         """Paint a turn, then let keys in again."""
         self._turn = turn
         view = self.query_one(BallotView)
+        view.refused = self.unacceptable
         if turn.ballot is not None:
             await view.show(turn.ballot)
         view.display = turn.ballot is not None
+        self.set_class(turn.ballot is None, "idle")
         self._draw_progress()
+        if turn.ballot is not None and not self._welcomed:
+            self._welcomed = True
+            teach = " Reasons (r) and notes (n) teach those who write prompts." if self._card.tuned else ""
+            self.say(f"Read both texts, then press ← or →. ? shows all keys.{teach}")
         if turn.notice:
             self.say(sentence(turn.notice), warn=True)
         self.call_after_refresh(self._painted, turn)
@@ -233,12 +247,19 @@ class VoteScreen(Screen[None]):
         """There was nothing to vote on for now; see whether there is."""
         if self._turn is not turn or self._busy:
             return
-        self._busy = True
         try:
-            now = await self._service.turn()
-        except (BadInputError, ConnectionError) as error:
+            async with self._line:
+                now = await self._service.turn()
+        except BadInputError as error:
+            now = Turn(None, turn.progress, str(error), _TRY_AGAIN)
+        except ConnectionError as error:
             self._failed("There is no pair to vote on", error)
             return
+        if self._turn is not turn or self._busy:
+            return  # a vote was taken back meanwhile
+        self._busy = True
+        if turn.notice and not now.notice:
+            self.say("")
         await self._show(now)
 
     async def _ahead(self, ballot: Ballot) -> None:
@@ -294,6 +315,14 @@ class VoteScreen(Screen[None]):
             self.note = note
             self.say("")
 
+    def action_refuse(self, side: Side | None = None) -> None:
+        """Say that a side must not be, whichever is better, or that it may; without one, step through what can be."""
+        if not self._card.guarded:
+            self.say("This study does not ask which sides are unacceptable.", warn=True)
+        elif self.ballot is not None and not self._busy:
+            self.unacceptable = self.query_one(BallotView).refuse(side)
+            self.say("")
+
     # Reading
 
     async def action_diff(self) -> None:
@@ -326,9 +355,9 @@ class VoteScreen(Screen[None]):
     def action_prompt(self) -> None:
         """The whole prompt."""
         if self.ballot is not None and self.ballot.context:
-            self.app.push_screen(Reading("Prompt", self.ballot.context, self.renderer))
+            self.app.push_screen(Reading(self._above, self.ballot.context, self.renderer))
         else:
-            self.say("This pair has no prompt.")
+            self.say(f"This pair has no {self._above.lower()}.")
 
     def action_pictures(self) -> None:
         """The pictures in the system's viewer."""
@@ -352,15 +381,10 @@ class VoteScreen(Screen[None]):
 
     def say(self, sentence: str, *, warn: bool = False) -> None:
         """Put a sentence below the ballot; what waits for the next vote stays in view."""
-        line = Text()
-        if self.reasons or self.note:
-            parts = [", ".join(one_line(reason) for reason in self.reasons), "a note" if self.note else ""]
-            line.append("✎ With your next vote: ", style=STRONG)
-            line.append("; ".join(part for part in parts if part), style="bold")
-            line.append("   " if sentence else "")
-        line.append("▲ " if warn else "", style="bold")
-        line.append(harmless(sentence), style="bold" if warn else QUIET)
-        self.query_one("#status", Static).update(line)
+        reasons = ", ".join(one_line(reason) for reason in self.reasons)
+        parts = (reasons, "a note" if self.note else "", refused(self.unacceptable))
+        waiting = "; ".join(part for part in parts if part)
+        self.query_one("#status", Static).update(status_line(harmless(sentence), warn, waiting))
 
     def _draw_progress(self) -> None:
         line = top_line(self._card.title, self._turn.progress, self._pace, self.app.size.width - 2)
@@ -370,11 +394,4 @@ class VoteScreen(Screen[None]):
         done.display = not open_ballot
         self.query_one("#scale").display = self.query_one("#question").display = open_ballot
         if not open_ballot:
-            over = self._turn.again is None or self._turn.progress.stop
-            text = Text("All done\n\n" if over else "Nothing to vote on now\n\n", style=STRONG, justify="center")
-            why = sentence(self._turn.progress.why) or "There is nothing left to compare."
-            text.append(f"{why}\n\n", style="not bold")
-            if not over:
-                text.append("The next pair shows as soon as there is one.\n\n", style="not bold")
-            text.append("F2 shows the result, u takes your last vote back, q quits.", style=f"not bold {QUIET}")
-            done.update(text)
+            done.update(in_place_of_a_ballot(self._turn, self._card.tuned))

@@ -1,9 +1,10 @@
-"""Amounts and the router's findings in words: what the screens and the plain mode share."""
+"""Amounts, the router's findings and the tuning board in words: what the screens and the plain mode share."""
 
 from __future__ import annotations
 
 from elicit.safe_text import one_line
-from elicit.service import Lean, Routing
+from elicit.service import Board, BoardRow, Lean, Routing
+from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."
 
@@ -51,3 +52,60 @@ def leaning(lean: Lean) -> str:
     known = {"position": ("first shown", "second shown"), "length": ("longer", "shorter")}
     more, less = known.get(lean.name, (f"one with more {one_line(lean.name)}", f"one with less {one_line(lean.name)}"))
     return f"favours the {more if lean.value > 0 else less}{alone}"
+
+
+def standing_of(board: Board) -> str:
+    """Who is recommended, and how much better than the seed that the study began with."""
+    if not board.progress.votes:
+        return "No vote yet, so no prompt is recommended."
+    best = next((row for row in board.rows if row.row == board.best), None)
+    if best is None:
+        return "No prompt is recommended: none is acceptable with the confidence that was asked for."
+    name = f"Recommended: {one_line(best.item)}, the best with {percent(best.p_best)}"
+    if best.row == board.seed:
+        return f"{name}; it is the seed that the study began with."
+    if board.win_rate is None:
+        return f"{name}; how often it beats the seed is not known yet."
+    mean, low, high = board.win_rate
+    within = f"{percent(low)} to {percent(high)}"
+    return f"{name}; preferred to the seed on {percent(mean)} of unseen inputs ({within})."
+
+
+def coming(board: Board) -> str:
+    """What is being made, when new prompts join, and what has failed."""
+    when = {None: "No new prompts join by themselves any more", 0: "New prompts join now"}.get(
+        board.next_prompts, f"New prompts join in {counted(board.next_prompts or 0, 'vote')}"
+    )
+    failed = f"{counted(board.failures, 'response')} failed" if board.failures else ""
+    return " ".join(sentence(part) for part in (board.doing, when, failed) if part)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def origin(row: BoardRow, board: Board) -> str:
+    """Who made a prompt, from what, and when."""
+    names = {other.row: one_line(other.item) for other in board.rows}
+    parents = " and ".join(names[parent] for parent in row.parents if parent in names)
+    maker = f"by {one_line(row.maker)}" if row.maker else "of the first prompts"
+    return f"{maker}{f', from {parents}' if parents else ''}, after {counted(row.born, 'vote')}"
+
+
+def marks(row: BoardRow, board: Board) -> str:
+    """What is special about a prompt: seed, new, pinned, retired."""
+    newest, oldest = (extreme(other.born for other in board.rows) for extreme in (max, min))
+    new = "new" if row.born == newest > oldest and row.mark != "retired" else ""
+    return ", ".join(part for part in ("seed" if row.row == board.seed else "", new, row.mark) if part)
+
+
+def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
+    """What votes, calls and money there are: name, done, the most there is (None: no limit), and both in words."""
+    votes = board.progress
+    spent = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
+    return (
+        ("votes", votes.votes, votes.target, f"{votes.votes} of {votes.target}"),
+        ("calls", board.calls, board.most_calls, f"{board.calls} of {board.most_calls}"),
+        ("money", board.cost, board.money, spent),
+    )

@@ -35,24 +35,25 @@ class TuningHost(Host):
         self._begun: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[Query | None] | None = None
         self._beside: dict[str, asyncio.Task[Any]] = {}
+        self._shown: tuple[tuple[int, str], Board] | None = None
 
     def _report(self, what: str, done: int, total: int) -> None:
         self._doing = f"making {what}, {done} of {total}" if done < total else ""
 
     async def turn(self) -> Turn:
-        """The open ballot, or a fresh one; while its responses are made, none and a notice."""
+        """The open ballot, or a fresh one; while its responses are made, none, and what is being made."""
         try:
             if self._begun is None:
-                self._begun = asyncio.create_task(self._tuner.begin())
+                self._begun = asyncio.create_task(self._begin())
             await asyncio.wait([self._begun], timeout=PATIENCE)
             if not self._begun.done():
-                return Turn(None, self._progress(), self._doing or "making the first prompts", PATIENCE)
+                return Turn(None, self._progress(), again=PATIENCE, doing=self._doing or "making the first prompts")
             self._begun.result()
             if self._asking is None:
                 self._asking = asyncio.create_task(self._tuner.ask(self._judge, grow=False))
             await asyncio.wait([self._asking], timeout=PATIENCE)
             if not self._asking.done():
-                return Turn(None, self._progress(), self._doing or "making responses", PATIENCE)
+                return Turn(None, self._progress(), again=PATIENCE, doing=self._doing or "making responses")
             asked, self._asking = self._asking, None
             query = asked.result()
         except (DownError, SpentError) as error:
@@ -68,7 +69,12 @@ class TuningHost(Host):
         return Turn(self._ballot(query, progress.mine + 1) if query else None, progress)
 
     async def board(self) -> Board:
-        return board_of(self._study, self._tuner, self._progress(), self._doing)
+        now = (self._study.state.seq, self._doing)
+        if (
+            self._shown is None or self._shown[0] != now
+        ):  # a screen asks every second, and reckoning takes a tenth of one
+            self._shown = now, board_of(self._study, self._tuner, self._progress(), self._doing)
+        return self._shown[1]
 
     async def add(self, text: str, parent: int | None = None) -> Board:
         row = self._tuner.add(text, self._judge, parent)
@@ -96,6 +102,10 @@ class TuningHost(Host):
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._tuner.end()
         await super().close()
+
+    async def _begin(self) -> None:
+        await self._tuner.begin()
+        self._doing = ""  # fewer prompts than were asked for may have come of it
 
     def _progress(self) -> Progress:
         state, target = self._study.state, self._study.spec.votes
@@ -129,8 +139,11 @@ class TuningHost(Host):
 
         def ended(task: asyncio.Task[Any]) -> None:
             del self._beside[name]
-            if not task.cancelled() and (error := task.exception()) is not None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
                 self._doing = f"{name} failed: {error}"
+            elif not self._beside.keys() - {"judges"}:
+                self._doing = ""
 
         task.add_done_callback(ended)
 

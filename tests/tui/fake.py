@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from statistics import median
 
+import msgspec
+
+from elicit.events import Mark
 from elicit.service import (
     Answer,
     Ballot,
+    Board,
+    BoardRow,
     JudgeRow,
     LeaderRow,
     Lean,
@@ -20,6 +25,7 @@ from elicit.service import (
     StudyCard,
     Turn,
 )
+from elicit.types import BadInputError
 
 SHORT = (
     "The cat sat on the mat and looked out of the window.",
@@ -143,6 +149,84 @@ ROUTING = Routing(
 """A study under way, with a certificate."""
 
 
+REVIEW = "Is this review positive or negative? Answer with one word.\n\nReview: {input}\nAnswer:"
+
+
+def prompt(row: int, text: str, utility: float, p_best: float, votes: int, **more: object) -> BoardRow:
+    """A row of the board, with what the tests do not care about."""
+    known: dict[str, object] = {"maker": "", "parents": (), "why": "", "mark": "", "signals": {}, "born": 0} | more
+    low, high = utility - 1.9 + 0.06 * votes, utility + 1.9 - 0.06 * votes
+    known.setdefault("acceptable", None)
+    return BoardRow(row, f"p{row + 1}", text, utility=utility, low=low, high=high, p_best=p_best, votes=votes, **known)  # type: ignore[arg-type]
+
+
+BOARD = Board(
+    progress=Progress(23, 23, 60, (9, 16, 25), False, "the recommended item is the best with 62%, short of 95%"),
+    task="Say whether a film review is positive or negative.",
+    rows=(
+        prompt(
+            4,
+            "You are a film critic. Is this review positive or negative?\nIf it is both, say which outweighs.\n"
+            "Answer with exactly one lower-case word.\n\nReview: {input}\nAnswer:",
+            1.83,
+            0.62,
+            14,
+            maker="rewrite",
+            parents=(2,),
+            why="Voters preferred single words, and were split on mixed reviews.",
+            signals={"exact_match": 0.75, "json": 0.0},
+            born=10,
+        ),
+        prompt(
+            2,
+            "Is this review positive or negative? Answer with one lower-case word.\n\nReview: {input}\nAnswer:",
+            0.94,
+            0.21,
+            12,
+            maker="slots",
+            why="Changes style lower.",
+            signals={"exact_match": 0.5, "json": 0.0},
+        ),
+        prompt(
+            5,
+            "Think about the whole review, then say positive or negative.\n\n{input}",
+            0.61,
+            0.11,
+            2,
+            maker="crossover",
+            parents=(2, 1),
+            why="The question of p3 and the care of p2.",
+            signals={"exact_match": 0.75, "json": 0.0},
+            born=20,
+        ),
+        prompt(6, "Label: {input}", 0.1, 0.05, 1, maker="maya", why="Written by hand.", born=20, mark="pinned"),
+        prompt(0, REVIEW, -0.2, 0.01, 9, signals={"exact_match": 0.25, "json": 0.0}),
+        prompt(
+            3,
+            "Sentiment?\n{input}",
+            -1.4,
+            0.0,
+            6,
+            maker="slots",
+            mark="retired",
+            why="Better than the best with less than 1.0%.",
+        ),
+        prompt(1, "Read the review with care and judge it.\n\n{input}", -1.9, 0.0, 5, mark="retired", why="By hand."),
+    ),
+    best=4,
+    seed=0,
+    win_rate=(0.68, 0.55, 0.79),
+    calls=312,
+    most_calls=2000,
+    cost=0.41,
+    money=5.0,
+    failures=2,
+    doing="making responses, 3 of 6",
+    next_prompts=7,
+)
+"""Seven prompts, two of them retired."""
+
+
 class FakeService:
     """Pairs of texts in order. `fail` is raised by the next call that changes something."""
 
@@ -158,10 +242,18 @@ class FakeService:
         target: int = 60,
         title: str = "Answers about Python",
         routing: Routing | None = None,
+        board: Board | None = None,
+        guarded: bool = False,
+        making: Sequence[str] = (),
     ) -> None:
         self.pairs = list(pairs) or [(SHORT[i % 4], SHORT[(i + 1) % 4]) for i in range(12)]
         self.context = context
-        self._card = StudyCard(title, "best", "Which answer is better?", guidelines, reasons, 4)
+        self._card = StudyCard(
+            title, "best", "Which answer is better?", guidelines, reasons, 4, board is not None, guarded
+        )
+        self.shown = board
+        self.making = list(making)
+        self.grown = 0
         self.left = left
         self.stop_at = stop_at
         self.target = target
@@ -195,6 +287,8 @@ class FakeService:
         return self._card
 
     async def turn(self) -> Turn:
+        if self.making:
+            return Turn(None, self._progress(), again=0.05, doing=self.making.pop(0))
         return Turn(self._ballot(len(self.answers)), self._progress())
 
     async def vote(self, answer: Answer) -> Turn:
@@ -234,6 +328,7 @@ class FakeService:
                 note=self.notes.get(answer.query, answer.note),
                 time="2025-03-01 10:30",
                 why="Its answer was expected to raise the utility of the best by 0.31; P(left better) was 48 %.",
+                unacceptable=answer.unacceptable,
             )
             for place, answer in enumerate(self.answers)
         ]
@@ -261,6 +356,33 @@ class FakeService:
 
     async def routing(self) -> Routing | None:
         return self.router
+
+    async def board(self) -> Board:
+        assert self.shown is not None
+        return self.shown
+
+    async def add(self, text: str, parent: int | None = None) -> Board:
+        await self._change()
+        board = await self.board()
+        if "{input}" not in text:
+            raise BadInputError("the prompt cannot join: it lacks '{input}'; change that")
+        parents = () if parent is None else (parent,)
+        made = prompt(len(board.rows), text, 0.0, 0.03, 0, maker="maya", parents=parents, born=23)
+        self.shown = msgspec.structs.replace(board, rows=(*board.rows[:4], made, *board.rows[4:]))
+        return self.shown
+
+    async def mark(self, row: int, mark: Mark) -> Board:
+        await self._change()
+        board = await self.board()
+        rows = [msgspec.structs.replace(one, mark=mark) if one.row == row else one for one in board.rows]
+        rows.sort(key=lambda one: one.mark == "retired")
+        self.shown = msgspec.structs.replace(board, rows=tuple(rows))
+        return self.shown
+
+    async def grow(self) -> Board:
+        await self._change()
+        self.grown += 1
+        return await self.board()
 
     async def close(self) -> None:
         self.closed = True

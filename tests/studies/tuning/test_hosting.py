@@ -20,7 +20,7 @@ async def next_turn(service: LocalService) -> Turn:
         turn = await service.turn()
         if turn.ballot is not None or turn.again is None:
             return turn
-        assert turn.notice
+        assert turn.doing
         await asyncio.sleep(turn.again)
     raise AssertionError("no ballot came")
 
