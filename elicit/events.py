@@ -63,17 +63,19 @@ class Responded(Body, frozen=True, tag="responded"):
 
 
 class Measured(Body, frozen=True, tag="measured"):
-    """From here on the engine knows these automatic signals of the prompts, by row: shares, 0 to 1."""
+    """From here on the engine knows these automatic signals of the prompts, by row."""
 
     signals: dict[str, dict[int, float]]
 
 
 class Proposed(Body, frozen=True, tag="proposed"):
-    """A proposer made the prompts in these rows. dropped: how many it proposed besides, by the reason they did not
+    """A proposer, or a person, made the prompts in these rows. generation: those of one have joined together, counted
+    from 1; 0: by hand. dropped: how many it proposed besides, by the reason they did not
     join; failure: why it could not propose; calls, cost: what it asked of the model that writes."""
 
     proposer: str
     items: tuple[int, ...] = ()
+    generation: int = 0
     dropped: dict[str, int] = {}
     failure: str = ""
     calls: int = 0

@@ -1,14 +1,15 @@
-"""Automatic signals of a response: what can be told without a judge, 0 to 1. They are priors, never truth."""
+"""Automatic signals of a response: what can be told without a judge. They are priors, never truth."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Set
 
 Signal = Callable[[str, str, Set[str]], float]
-"""Response, reference, and what the references are where they are of a few kinds -> 0 to 1."""
+"""Response, reference, and what the references are where they are of a few kinds -> 0 to 1 where more is better."""
 
 KINDS = 20
 """Labels of a task that is taken to be a classification."""
@@ -52,9 +53,22 @@ def parses(response: str, reference: str, kinds: Set[str]) -> float:
     return 1.0
 
 
-SIGNALS: dict[str, Signal] = {"exact_match": exact_match, "contains": contains, "f1": f1, "json": parses}
-UNREFERENCED = frozenset({"json"})
+def length(response: str, reference: str, kinds: Set[str]) -> float:
+    """How long the response is: the logarithm of 1 + its words. Longer is not better: votes tell whether it matters."""
+    return math.log1p(len(response.split()))
+
+
+SIGNALS: dict[str, Signal] = {
+    "exact_match": exact_match,
+    "contains": contains,
+    "f1": f1,
+    "json": parses,
+    "length": length,
+}
+UNREFERENCED = frozenset({"json", "length"})
 """Signals that need no reference."""
+UNDIRECTED = frozenset({"length"})
+"""Signals of which more is not better."""
 
 
 def kinds_of(references: Set[str]) -> Set[str]:

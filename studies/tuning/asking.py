@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from adapters.target import function_at
-from elicit.signals import SIGNALS, UNREFERENCED, Signal
+from elicit.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
 from elicit.state import State
 from elicit.tuning import quotes
 from elicit.types import Item, Query, UnknownNameError
@@ -23,6 +23,10 @@ LOOK = 3
 """Inputs, those that would teach most, on which both responses are wanted before one of them is chosen."""
 ALIKE = 12
 """Inputs after which two prompts whose responses are the same on all of them are taken for one."""
+
+
+SIGNAL = "signal "
+"""How the features begin that hold automatic signals."""
 
 
 class MissingError(Exception):
@@ -53,7 +57,7 @@ def tried_on(engine: Engine, state: State, query: Query, tuning: Tuning) -> Quer
     fresh = sorted(set(usable(state, a, b)) - used(state).get((a, b), set()))
     both = [i for i in fresh if (a, i) in state.responses and (b, i) in state.responses]
     differ = [i for i in both if told(state, a, i) != told(state, b, i)]
-    signals = signals_of(tuning.signals)
+    signals = {name: signal for name, signal in signals_of(tuning.signals).items() if name not in UNDIRECTED}
     telling = [
         i for i in differ if any(signalled(state, *s, a, i) != signalled(state, *s, b, i) for s in signals.items())
     ]
@@ -141,4 +145,4 @@ def described(
         features = {option: float(option in chosen) for option in options}
         features |= {name: values.get(row, mean) for name, (values, mean) in means.items()}
         known.append(msgspec.structs.replace(item, features={**item.features, **features}))
-    return known, tuple(means)
+    return known, tuple(name for name in means if name.removeprefix(SIGNAL) not in UNDIRECTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -12,7 +13,7 @@ from elicit.events import ItemsAdded, Marked, Measured, Proposed
 from elicit.randomness import stream
 from elicit.signals import Signal
 from elicit.state import State
-from elicit.tuning import Candidate, Loss, Pool, Proposal
+from elicit.tuning import INPUT, Candidate, Input, Loss, Pool, Proposal
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.sides import said
@@ -60,6 +61,8 @@ def view(study: Study) -> Pool:
         for row in live
     )
     examples = [one for one in state.inputs if not one.held_out][:EXAMPLES]
+    if tuning.optimises == "response":
+        examples = [Input("input", {INPUT: tuning.input})]
     return Pool(tuning.task, prompts, losses(state), tuple(examples), tuning.rules)
 
 
@@ -89,14 +92,21 @@ def proposer_of(state: State) -> dict[int, str]:
 
 
 def records(study: Study, names: Sequence[str]) -> dict[str, Record]:
-    """What has become of each proposer's children, generation by generation."""
+    """What has become of each proposer's children, generation by generation; those that did not join have lost."""
     state = study.state
     engine = study.engine if len(state.items) > 1 and state.votes else None
+    generations = max((made.generation for made in state.proposed), default=0)
     found = {}
     for name in names:
-        mine = [made for made in state.proposed if made.proposer == name]
-        chances = [tuple(beaten(engine, row, min(made.items)) for row in made.items) for made in mine]
-        found[name] = Record(tuple(chances), sum(made.cost for made in mine))
+        chances: list[tuple[float, ...]] = [()] * generations
+        cost = 0.0
+        for made in state.proposed:
+            if made.proposer == name and made.generation:
+                lost = min(sum(made.dropped.values()), max(1, len(made.items)))  # an idea dropped is seldom paid for
+                joined = [beaten(engine, row, min(made.items)) for row in made.items]
+                chances[made.generation - 1] = (*joined, *[0.0] * lost)
+                cost += made.cost
+        found[name] = Record(tuple(chances), cost)
     return found
 
 
@@ -134,13 +144,15 @@ def item_of(proposal: Proposal, name: str, context: str) -> Item:
     return Item(name, proposal.text, context=context, meta=meta)
 
 
-def joining(state: State, made: Mapping[str, Proposed], kept: Mapping[str, Sequence[Proposal]]) -> list[Any]:
-    """The events by which proposals join, numbered on from the prompts there are."""
+def joining(
+    state: State, made: Mapping[str, Proposed], kept: Mapping[str, Sequence[Proposal]], context: str = ""
+) -> list[Any]:
+    """The events by which proposals join, numbered on from the prompts there are; context: of responses, the input."""
     bodies: list[Any] = []
     row = len(state.items)
     names = {item.id for item in state.items}
-    context = state.items[0].context if state.items and not state.inputs else ""
     number = row
+    generation = 1 + max((one.generation for one in state.proposed), default=0)
     for name, proposed in made.items():
         items = []
         for proposal in kept.get(name, ()):
@@ -152,9 +164,8 @@ def joining(state: State, made: Mapping[str, Proposed], kept: Mapping[str, Seque
             bodies.append(ItemsAdded(tuple(items)))
         rows = tuple(range(row, row + len(items)))
         row += len(items)
-        bodies.append(
-            Proposed(proposed.proposer, rows, proposed.dropped, proposed.failure, proposed.calls, proposed.cost)
-        )
+        joined = {"items": rows, "generation": generation if proposed.generation else 0}
+        bodies.append(msgspec.structs.replace(proposed, **joined))
     return bodies
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
+from elicit.signals import UNDIRECTED
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.status import Z90
@@ -114,7 +115,7 @@ def result_of(study: Study) -> Result:
 
     live = [row for row in range(len(state.items)) if state.marks.get(row) != "retired" and row != best]
     live.sort(key=lambda row: -mean[row])
-    signals = signals_of(tuning.signals)
+    signals = {name: signal for name, signal in signals_of(tuning.signals).items() if name not in UNDIRECTED}
     stop = study.stop()
     return Result(
         study=str(study.folder),

@@ -53,17 +53,18 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How prompts are tuned.
 
     task: what the prompts are for, in a sentence or two. optimises: "prompt", or "response" to find the best response
-    to one input. target: the model that answers; writer: the one that writes prompts, None: the target. batch: inputs
-    that one vote compares on. calls, money: what all answers together may take. start: prompts before the first vote;
-    grow: how many join at a time, every so many votes, while no more than `pool` are live. proposers, with
+    to the one `input`. target: the model that answers; writer: the one that writes prompts, None: the target. batch:
+    inputs that one vote compares on. calls, money: what all answers together may take. start: prompts before the first
+    vote; grow: how many join at a time, every so many votes, while no more than `pool` are live. proposers, with
     `proposer_options` by name: who makes them. screen: inputs that newcomers are tried on for the `signals`
-    (exact_match, contains, json, or path/to/file.py:function). rules: what every prompt has to keep to.
+    (exact_match, contains, f1, json, length, or path/to/file.py:function). rules: what every prompt has to keep to.
     """
 
     task: str
     target: ModelSpec
     writer: ModelSpec | None = None
     optimises: Literal["prompt", "response"] = "prompt"
+    input: str = ""
     batch: Annotated[int, msgspec.Meta(ge=1, le=12)] = 1
     calls: Count = 2000
     money: AtLeastZero | None = None
@@ -82,6 +83,8 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Raises BadInputError where a budget is too small for one vote, or no plug-in has that name."""
         from elicit import registry
 
+        if (self.optimises == "response") != bool(self.input):
+            raise BadInputError("to optimise a response, say the `input` that it is to respond to, and only then")
         for name in self.proposers:
             if ":" not in name:
                 registry.known("proposer", name)

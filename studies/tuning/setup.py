@@ -26,7 +26,6 @@ class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
 
     prompts: tuple[str, ...] = ()
     inputs: str = ""
-    input: str = ""
     held_out: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.4
     title: str = ""
     votes: Annotated[int, msgspec.Meta(ge=1)] = 60
@@ -59,6 +58,8 @@ def read_task(path: Path) -> Setup:
 def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     """The study that the values of a task file describe; files are looked for in `folder`."""
     own = {name: value for name, value in values.items() if name in TaskFile.__struct_fields__}
+    if values.get("optimises") == "response":
+        values = {"proposers": ["sample"], "start": 8} | values
     try:
         file = msgspec.convert(own, TaskFile)
         tuning = msgspec.convert({name: v for name, v in values.items() if name not in own}, Tuning)
@@ -75,9 +76,7 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
         "tuning": tuning,
     } | ({"routing": file.routing} if file.routing else {})
     if tuning.optimises == "response":
-        if not file.input:
-            raise BadInputError(f"{where}: to optimise a response, say the `input` that it is to respond to")
-        return Setup([Item(f"p{n}", text, context=file.input) for n, text in enumerate(file.prompts, 1)], [], spec)
+        return Setup([Item(f"p{n}", text, context=tuning.input) for n, text in enumerate(file.prompts, 1)], [], spec)
     if not file.inputs:
         raise BadInputError(f'{where}: there are no inputs; name a file of them, as in inputs = "inputs.jsonl"')
     inputs = parted(read_inputs(folder / file.inputs), file.held_out)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 AMPLE = 4
-"""Proposals asked for, for each that is to join."""
+"""Proposals asked for, for each that is to join, where they cost nothing."""
 PREFETCHED = 2
 """Queries that may come next whose responses are made ahead; those of one that does not come are seldom for nothing."""
 PROOF = 8
@@ -188,16 +188,18 @@ class Tuner:
                 self._written.clear()
                 failure, proposals = "", []
                 try:
-                    proposals = list(await self._proposers[name].propose(pool, AMPLE * share, rng))
+                    proposer = self._proposers[name]
+                    many = share if getattr(proposer, "asks", True) else AMPLE * share
+                    proposals = list(await proposer.propose(pool, many, rng))
                 except OSError as error:
                     failure = str(error)
                 fit, dropped = sound(proposals, texts, self.tuning.rules)
                 kept[name] = await asyncio.to_thread(growing.promising, study.spec, state, fit, share)
                 texts += [proposal.text for proposal in kept[name]]
-                told[name] = Proposed(name, (), dropped, failure, len(self._written), sum(self._written))
+                told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
                 self._report(f"prompts by {name}", len(kept[name]), share)
             first = len(state.items)
-            study.record(*growing.joining(state, told, kept))
+            study.record(*growing.joining(state, told, kept, self.tuning.input))
             await self.screen(range(first, len(state.items)))
             if len(self._live()) > 1 and (out := growing.leaving(study)):
                 study.record(*out)
@@ -228,7 +230,7 @@ class Tuner:
             raise BadInputError("the prompt is empty, or there already; change it")
         parents = () if parent is None else (parent,)
         proposal = Proposal(text, parents, why="written by hand" if parent is None else "edited by hand")
-        self.study.record(*growing.joining(state, {by: Proposed(by)}, {by: [proposal]}))
+        self.study.record(*growing.joining(state, {by: Proposed(by)}, {by: [proposal]}, self.tuning.input))
         return len(state.items) - 1
 
     def _values(self) -> list[dict[int, float]]:

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.signals import SIGNALS, contains, exact_match, f1, kinds_of, parses
+from elicit.signals import SIGNALS, UNDIRECTED, contains, exact_match, f1, kinds_of, parses
 
 KINDS = frozenset({"positive", "negative", "not sure"})
 
 
 @given(st.text(), st.text())
-def test_every_signal_is_a_share(response: str, reference: str) -> None:
-    for signal in SIGNALS.values():
-        assert 0 <= signal(response, reference, KINDS) <= 1
+def test_every_signal_with_a_direction_is_a_share(response: str, reference: str) -> None:
+    for name, signal in SIGNALS.items():
+        assert signal(response, reference, KINDS) >= 0
+        assert name in UNDIRECTED or signal(response, reference, KINDS) <= 1
 
 
 @given(st.text(min_size=1))
