@@ -24,7 +24,8 @@ _TOOL = "answer"
 class Request(msgspec.Struct, frozen=True):
     """One question to a model.
 
-    `labels`: the words an answer may be; where there are any, alternatives and their log-probabilities are asked for.
+    `system`: what stands before the question, may be empty. `labels`: the words an answer may be; where there are any,
+    alternatives and their log-probabilities are asked for.
     `schema`: the JSON schema of the reply, {} for prose. `sample` tells several draws of the same question apart.
     """
 
@@ -83,7 +84,7 @@ def body(api: Api, model: str, request: Request) -> dict[str, Any]:
             # A tool that must be used is a schema that every model of this API takes.
             asked["tools"] = [{"name": _TOOL, "description": "Give the answer.", "input_schema": request.schema}]
             asked["tool_choice"] = {"type": "tool", "name": _TOOL}
-        return asked | {"system": request.system, "messages": user}
+        return asked | ({"system": request.system} if request.system else {}) | {"messages": user}
     if request.sample:
         asked["seed"] = request.sample
     if request.labels:
@@ -91,7 +92,8 @@ def body(api: Api, model: str, request: Request) -> dict[str, Any]:
     if request.schema:
         wanted = {"name": _TOOL, "schema": request.schema, "strict": True}
         asked["response_format"] = {"type": "json_schema", "json_schema": wanted}
-    return asked | {"messages": [{"role": "system", "content": request.system}, *user]}
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    return asked | {"messages": [*system, *user]}
 
 
 def read(api: Api, data: bytes, request: Request) -> Reply:

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("tui.commands", "A whole prompt-tuning session on the built-in pool."),
     "init": ("studies.commands", "Make a study from a file of items or pairs."),
     "vote": ("tui.commands", "Vote in the terminal."),
+    "tune": ("tui.commands", "Tune prompts: vote while new ones are made, until the best is found."),
     "serve": ("studies.serve_commands", "Let many people vote, with a browser, a terminal or a script."),
     "invite": ("studies.serve_commands", "Make a link by which people join a served study."),
     "admin": ("studies.serve_commands", "Make a link to the page from which a served study is run."),

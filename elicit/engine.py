@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, overload
+from typing import overload
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from elicit import registry, stopping
+from elicit import checks, registry, stopping
+from elicit.interactions import InteractionPosterior
 from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
+from elicit.within import Within
 
 REMEMBERED = 48
-LARGEST = 1e100
-"""Features beyond this would overflow when they are squared."""
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "top": "swap", "rank": "eig", "label": "eig"}
 IDS_ONLY_SELECTOR = "champion"
 """For goal best."""
@@ -32,12 +33,14 @@ class Engine:
     features: (N, d) numbers per item; or n_items for items that are ids only. groups: how many columns of the features
     belong together (an embedding's, the named features'), in order; votes tell which groups matter. scores: (N,) or
     (N, k) numbers that should go up with utility, such as an LLM judge's or last study's; how far they are to be
-    trusted is learnt from votes. pairs: (P, 2) rows, to ask about nothing else (goal "label"). top: how many items goal
-    "top" is to find. device: "auto" takes CUDA where there is one. Decision n is a pure function of these and of the
-    votes before n.
+    trusted is learnt from votes. inputs: (I, k) numbers per input where items, prompts then, are compared on inputs;
+    beliefs are of the items in general, over the population of inputs. pairs: (P, 2) rows, to ask about nothing else
+    (goal "label"). top: how many items goal "top" is to find. device: "auto" takes CUDA where there is one. Decision n
+    is a pure function of these and of the votes before n.
 
-    Raises BadInputError for fewer than two items, features or scores that are not a finite matrix, unknown names, and
-    under goal "top" unless `top` is at least 1 and less than the number of items.
+    Raises BadInputError for fewer than two items, features, scores or inputs that are not a finite matrix, unknown
+    names, inputs where the model cannot do with them, and under goal "top" unless `top` is at least 1 and less than the
+    number of items.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Engine:
         n_items: int | None = None,
         scores: ArrayLike | None = None,
         groups: Sequence[int] = (),
+        inputs: ArrayLike | None = None,
         model: str = "default",
         selector: str = "default",
         seed: int = 0,
@@ -57,9 +61,10 @@ class Engine:
         model_options: dict[str, object] | None = None,
         selector_options: dict[str, object] | None = None,
     ) -> None:
-        self._features = None if features is None else _matrix(features)
-        self._scores = None if scores is None else _matrix(_as_column(scores), "scores")
+        self._features = None if features is None else checks.matrix(features)
+        self._scores = None if scores is None else checks.matrix(checks.as_column(scores), "scores")
         self._groups = tuple(groups)
+        self._inputs = None if inputs is None else checks.matrix(inputs, "inputs")
         rows = n_items if self._features is None else len(self._features)
         if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int)):
             raise BadInputError(f"n_items must be a whole number, not {rows!r}")
@@ -79,16 +84,17 @@ class Engine:
         self.goal, self.seed, self._top = goal, seed, top
         if goal == "top" and (isinstance(top, bool) or not isinstance(top, int) or not 1 <= top < rows):
             raise BadInputError(f"the top {top!r} of {rows} items cannot be looked for; say 1 to {rows - 1}")
-        self.device = _device(device)
+        self.device = checks.device_called(device)
         self._model = registry.model(model, model_options)
         default = IDS_ONLY_SELECTOR if self.ids_only and goal == "best" else DEFAULT_SELECTOR[goal]
         self.selector = default if selector == "default" else selector
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
         self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
-        self._pairs = None if pairs is None else self._checked_pairs(pairs, rows)
-        self._prior = self._model.init(rows, self._known(), self.device)
+        self._pairs = None if pairs is None else checks.pairs_of(pairs, rows)
+        self._prior = self._believed(rows)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
+        self._live: torch.Tensor | None = None
         self._past: tuple[Posterior, ...] = ()  # the posteriors before the newest votes, newest last
 
     @property
@@ -100,6 +106,28 @@ class Engine:
     def ids_only(self) -> bool:
         """Whether nothing is known of the items but their votes."""
         return self._features is None and self._scores is None
+
+    def retire(self, rows: Iterable[int]) -> None:
+        """Ask about all items but these from here on, and recommend none of them; votes on them still teach. Rows that
+        are not named again come back.
+
+        Raises BadInputError where fewer than two items would be left, or pairs are listed.
+        """
+        out = {int(row) for row in rows}
+        if out and self._pairs is not None:
+            raise BadInputError("listed pairs are asked as they are; items of theirs cannot be retired")
+        if not out:
+            self._live = None
+            return
+        left = [row for row in range(self.n) if row not in out]
+        if len(left) < 2:
+            raise BadInputError(f"there would be {len(left)} items left to compare; retire fewer")
+        self._live = torch.tensor(left)
+
+    @property
+    def live(self) -> Posterior:
+        """The belief about the items that are not retired."""
+        return self.posterior if self._live is None else Within(self.posterior, self._live)
 
     # -- ask and tell -----------------------------------------------------------------------------------------
 
@@ -117,7 +145,7 @@ class Engine:
 
         Raises BadInputError when no pair is left to ask.
         """
-        pending = [_ordered(p) for p in pending]
+        pending = [checks.ordered(p) for p in pending]
         decision = len(self.votes) + len(pending)
         posterior = self.posterior
         for a, b in pending:
@@ -127,16 +155,22 @@ class Engine:
         wanted = 1 if k is None else k
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise BadInputError(f"ask for 1 query or more, not {k!r}")
-        pairs = self._pairs if within is None else self._checked_pairs(list(within), self.n)
-        candidates = Candidates(self.n, pairs, taken | {_ordered(p) for p in avoid})
-        picks = self._selector.select(posterior, self.votes, candidates, wanted, rng)
+        pairs = self._pairs if within is None else checks.pairs_of(list(within), self.n)
+        votes, avoided = self.votes, taken | {checks.ordered(p) for p in avoid}
+        if self._live is not None:
+            posterior = Within(posterior, self._live)
+            votes, taken, avoided = self._among(votes), self._places(taken), self._places(avoided)
+        candidates = Candidates(posterior.n, pairs, avoided)
+        picks = self._selector.select(posterior, votes, candidates, wanted, rng)
         if len(picks) < wanted:
-            left = Candidates(self.n, pairs, taken).without(picks)
-            picks += self._selector.select(posterior, self.votes, left, wanted - len(picks), rng)
+            left = Candidates(posterior.n, pairs, taken).without(picks)
+            picks += self._selector.select(posterior, votes, left, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise BadInputError(f"only {len(picks)} pairs are left to ask; ask for fewer")
-        asked = [_ordered((pick.a, pick.b)) for pick in picks]
+        asked = [checks.ordered((pick.a, pick.b)) for pick in picks]
         belief = posterior.difference(torch.tensor(asked))
+        if self._live is not None:
+            asked = [(int(self._live[a]), int(self._live[b])) for a, b in asked]
         queries = []
         for i, ((a, b), pick) in enumerate(zip(asked, picks, strict=True)):
             shown: Shown = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
@@ -151,10 +185,12 @@ class Engine:
         outcome: str | Outcome,
         strength: int | None = None,
         judge: str | None = None,
+        inputs: Sequence[int] = (),
     ) -> None:
-        """Learn one vote: outcome "a", "b", "tie", "both_bad" or "skip"; strength 1 slightly, 2 clearly, 3 far better.
+        """Learn one vote: outcome "a", "b", "tie", "both_bad" or "skip"; strength 1 slightly, 2 clearly, 3 far better;
+        inputs: the rows of those that it was cast on, none where the items were compared as they are.
 
-        Raises BadInputError for rows, outcomes or strengths that do not exist.
+        Raises BadInputError for rows, outcomes, strengths or inputs that do not exist.
         """
         if not isinstance(outcome, Outcome):
             if outcome not in CHOICES:
@@ -167,12 +203,13 @@ class Engine:
                 raise BadInputError(str(error)) from None
         if int(a) != a or int(b) != b:
             raise BadInputError(f"rows are whole numbers, not {a!r} and {b!r}")
-        self.learn([Vote(int(a), int(b), outcome, judge or "")])
+        on = tuple(int(i) for i in self._checked_inputs(inputs)) if len(inputs) else ()
+        self.learn([Vote(int(a), int(b), outcome, judge or "", inputs=on)])
 
     def learn(self, votes: Sequence[Vote]) -> None:
-        """Learn several votes in their order.
+        """Learn several votes in their order. An engine without inputs takes no notice of theirs.
 
-        Raises BadInputError for rows that do not exist, before anything is learnt.
+        Raises BadInputError for rows or inputs that do not exist, before anything is learnt.
         """
         for vote in votes:
             if vote.a == vote.b or not (0 <= vote.a < self.n and 0 <= vote.b < self.n):
@@ -180,6 +217,8 @@ class Engine:
                     f"a vote on rows {vote.a} and {vote.b} is not possible: "
                     f"rows go from 0 to {self.n - 1} and must differ"
                 )
+            if self._inputs is not None and vote.inputs:
+                self._checked_inputs(vote.inputs)
         for vote in votes:
             rng = stream(self.seed, "update", len(self.votes))
             learnt = self._model.update(self.posterior, [vote], rng)
@@ -218,12 +257,19 @@ class Engine:
         """A second engine in the same state; what one learns the other does not. Cheap: beliefs are immutable."""
         return copy.copy(self)
 
-    def _known(self) -> Knowledge:
-        if self._scores is None:
-            return Knowledge(self._features, self._groups)
-        scores = self._scores - self._scores.mean(0)
-        spread = scores.std(0)
-        return Knowledge(self._features, self._groups, scores / np.where(spread > 0, spread, 1.0))
+    def _believed(self, rows: int) -> Posterior:
+        """The belief about this many items before any vote."""
+        scores = self._scores
+        if scores is not None:
+            spread = scores.std(0)
+            scores = (scores - scores.mean(0)) / np.where(spread > 0, spread, 1.0)
+        prior = self._model.init(rows, Knowledge(self._features, self._groups, scores, self._inputs), self.device)
+        if self._inputs is not None and not isinstance(prior, InteractionPosterior):
+            raise BadInputError(
+                f"this model does not compare {rows} items on inputs; "
+                "use 'default', 'gp' or 'bradley_terry', and at most 4,000 items with features"
+            )
+        return prior
 
     def extend(self, features: ArrayLike | None = None, *, n_items: int = 0, scores: ArrayLike | None = None) -> None:
         """Add candidates mid-study: features (n, d), or n_items ids; scores (n, k) where the pool has them. Votes are
@@ -240,7 +286,7 @@ class Engine:
         else:
             if features is None or n_items:
                 raise BadInputError("the pool has features, so give the new items' features and nothing else")
-            more = _matrix(features)
+            more = checks.matrix(features)
             if more.shape[1] != self._features.shape[1]:
                 raise BadInputError(f"new items have {more.shape[1]} features, the pool has {self._features.shape[1]}")
             n_items = len(more)
@@ -248,31 +294,50 @@ class Engine:
             rows = len(features)
         if scores is not None:
             assert self._scores is not None
-            new = _matrix(_as_column(scores), "scores")
+            new = checks.matrix(checks.as_column(scores), "scores")
             if new.shape != (n_items, self._scores.shape[1]):
                 raise BadInputError(f"new scores have shape {new.shape}, not {(n_items, self._scores.shape[1])}")
             self._scores = np.concatenate([self._scores, new])
         if features is not None:
             self._features = np.asarray(features)
         votes = self.votes
-        self._prior = self._model.init(rows, self._known(), self.device)
+        if self._live is not None:
+            self._live = torch.cat([self._live, torch.arange(self.n, rows)])
+        self._prior = self._believed(rows)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
+
+    def _places(self, pairs: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
+        """Pairs of rows as pairs of places among the items that are not retired, less those with one that is."""
+        assert self._live is not None
+        place = {row: k for k, row in enumerate(self._live.tolist())}
+        return frozenset((place[a], place[b]) for a, b in pairs if a in place and b in place)
+
+    def _among(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
+        """The votes on items that are not retired, as of their places among these."""
+        assert self._live is not None
+        place = {row: k for k, row in enumerate(self._live.tolist())}
+        kept = [vote for vote in votes if vote.a in place and vote.b in place]
+        return tuple(msgspec.structs.replace(vote, a=place[vote.a], b=place[vote.b]) for vote in kept)
 
     # -- belief -----------------------------------------------------------------------------------------------
 
     def best(self) -> int:
         """The row of the recommended item: of the highest posterior mean utility, or the Copeland winner where votes
         have shown that no utilities explain them."""
-        return self.posterior.best()
+        best = self.live.best()
+        return best if self._live is None else int(self._live[best])
 
     def top(self) -> list[int]:
         """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""
         return [int(row) for row in stopping.highest_means(self.posterior, self._top)]
 
     def p_best(self) -> NDArray[np.float64]:
-        """(N,) probabilities of being the best item."""
-        return np.asarray(self.posterior.p_best().numpy(), dtype=np.float64)
+        """(N,) probabilities of being the best item that is not retired."""
+        p = self.live.p_best()
+        if self._live is not None:
+            p = torch.zeros(self.n, dtype=p.dtype).index_copy(0, self._live, p)
+        return np.asarray(p.numpy(), dtype=np.float64)
 
     def utilities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior means and standard deviations (N,) of the utilities less the pool's mean, in logits."""
@@ -284,8 +349,51 @@ class Engine:
 
         Raises BadInputError for rows that do not exist.
         """
-        checked = self._checked_pairs(pairs, self.n, distinct=False)
+        checked = checks.pairs_of(pairs, self.n, distinct=False)
         return np.asarray(self.posterior.difference(checked).probability.numpy())
+
+    # -- inputs -----------------------------------------------------------------------------------------------
+
+    def choose_inputs(self, a: int, b: int, k: int = 1, among: Sequence[int] | None = None) -> list[int]:
+        """The k inputs of `among`, or of all, on which a vote on (a, b) is expected to teach most of which is better in
+        general; fewer where there are fewer.
+
+        Raises BadInputError for rows or inputs that do not exist, and without inputs.
+        """
+        belief = self._on_inputs(a, b)
+        among = range(len(belief.similar)) if among is None else among
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1 or not len(among):
+            raise BadInputError(f"choose 1 input or more among some, not {k!r} among {len(among)}")
+        return belief.most_telling(a, b, k, self._checked_inputs(among).tolist())
+
+    def p_prefer_on(self, a: int, b: int, inputs: Sequence[int]) -> NDArray[np.float64]:
+        """(C,) P(a preferred to b, ties aside) on each of `inputs` (C,).
+
+        Raises BadInputError for rows or inputs that do not exist, and without inputs.
+        """
+        belief = self._on_inputs(a, b)
+        return np.asarray(belief.preferred_on(a, b, self._checked_inputs(inputs)).numpy())
+
+    def win_rate(self, a: int, b: int, share: float = 0.9) -> tuple[float, float, float]:
+        """On which share of the inputs not seen before a is preferred to b, ties aside: its mean, and the interval that
+        holds it with probability `share`.
+
+        Raises BadInputError for rows that do not exist, a share that is none, and without inputs.
+        """
+        if not 0 < share < 1:
+            raise BadInputError(f"share is between 0 and 1, not {share!r}")
+        return self._on_inputs(a, b).win_rate(a, b, share)
+
+    def _on_inputs(self, a: int, b: int) -> InteractionPosterior:
+        checks.pairs_of([[a, b]], self.n)
+        if not isinstance(self.posterior, InteractionPosterior):
+            raise BadInputError("this engine has no inputs to speak of; make it with inputs=")
+        return self.posterior
+
+    def _checked_inputs(self, inputs: Sequence[int]) -> torch.Tensor:
+        return checks.rows_of(inputs, 0 if self._inputs is None else len(self._inputs))
+
+    # -- stopping ---------------------------------------------------------------------------------------------
 
     def should_stop(
         self, regret: float = 0.05, confidence: float = 0.95, rule: stopping.Rule = "posterior"
@@ -303,60 +411,7 @@ class Engine:
             if not 0 < share < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
-            return stopping.RULES[rule](self.posterior, len(self.votes), regret, confidence)
+            return stopping.RULES[rule](self.live, len(self.votes), regret, confidence)
         if self.goal == "top":
             return stopping.top_items(self.posterior, self._top, len(self.votes), regret)
         return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)
-
-    @staticmethod
-    def _checked_pairs(pairs: ArrayLike, n: int, distinct: bool = True) -> torch.Tensor:
-        array = np.asarray(pairs)
-        if array.ndim != 2 or array.shape[1] != 2 or not np.issubdtype(array.dtype, np.integer):
-            raise BadInputError(f"pairs must be whole numbers of shape (M, 2), not {array.dtype} of {array.shape}")
-        if array.size and (array.min() < 0 or array.max() >= n):
-            raise BadInputError(f"pairs name row {int(array.max())} but rows go from 0 to {n - 1}")
-        if distinct and (array[:, 0] == array[:, 1]).any():
-            row = int(np.flatnonzero(array[:, 0] == array[:, 1])[0])
-            raise BadInputError(f"pair {row} compares row {int(array[row, 0])} with itself")
-        if distinct:  # (0, 1) and (1, 0) are one question
-            _, first = np.unique(np.sort(array, axis=1), axis=0, return_index=True)
-            array = array[np.sort(first)]
-        return torch.as_tensor(array.astype(np.int64))
-
-
-def _as_column(scores: ArrayLike) -> ArrayLike:
-    return np.reshape(scores, (-1, 1)) if np.ndim(scores) == 1 else scores
-
-
-def _matrix(features: ArrayLike, name: str = "features") -> NDArray[np.floating[Any]]:
-    try:
-        array = np.asarray(features)
-        if array.dtype != np.float32:  # single precision stays: a large matrix is not copied
-            array = np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise BadInputError(f"{name} must be numbers of shape (N, d)") from None
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise BadInputError(f"{name} must have shape (N, d), not {array.shape}")
-    low, high = float(array.min(initial=0)), float(array.max(initial=0))
-    if not (np.isfinite(low) and np.isfinite(high)):
-        row, column = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
-        raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]}; every one must be a finite number")
-    if max(-low, high) > LARGEST:
-        row, column = (int(x) for x in np.argwhere(np.abs(array) > LARGEST)[0])
-        raise BadInputError(f"{name}[{row}, {column}] is {array[row, column]:.3g}; scale the {name} down")
-    return array
-
-
-def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted not in ("cpu", "cuda"):
-        raise UnknownNameError("device", wanted, ["auto", "cpu", "cuda"])
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise BadInputError("there is no CUDA device here; use device 'auto' or 'cpu'")
-    return wanted
-
-
-def _ordered(pair: tuple[int, int]) -> tuple[int, int]:
-    a, b = pair
-    return (a, b) if a < b else (b, a)

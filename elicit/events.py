@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from elicit.types import Item, Outcome, Query, Shown, Verdict
+from elicit.tuning import Input, Response
+from elicit.types import Item, Outcome, Query, Shown, Side, Verdict
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the log's format; a newer one is refused."""
 
 ENGINE = "3"
@@ -24,6 +25,9 @@ STOCK, CHECK = "(stock)", "(check)"
 """In place of a judge: queries kept ready for whoever comes, and those that check an annotator."""
 GOLD, REPEAT = "gold", "repeat"
 """In place of a selector: a pair whose answer is known, and one the annotator has answered, sides swapped."""
+
+
+Mark = Literal["", "pinned", "retired"]
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
@@ -42,6 +46,48 @@ class ItemsAdded(Body, frozen=True, tag="items_added"):
     """Candidates joined; their rows follow those already there."""
 
     items: tuple[Item, ...]
+
+
+class InputsAdded(Body, frozen=True, tag="inputs_added"):
+    """What prompts are tried on; their rows follow those already there."""
+
+    inputs: tuple[Input, ...]
+
+
+class Responded(Body, frozen=True, tag="responded"):
+    """The target model answered to the prompt in row `item` on the input in row `input`, or failed to."""
+
+    item: int
+    input: int
+    response: Response
+
+
+class Measured(Body, frozen=True, tag="measured"):
+    """From here on the engine knows these automatic signals of the prompts, by row: shares, 0 to 1."""
+
+    signals: dict[str, dict[int, float]]
+
+
+class Proposed(Body, frozen=True, tag="proposed"):
+    """A proposer made the prompts in these rows. dropped: how many it proposed besides, by the reason they did not
+    join; failure: why it could not propose; calls, cost: what it asked of the model that writes."""
+
+    proposer: str
+    items: tuple[int, ...] = ()
+    dropped: dict[str, int] = {}
+    failure: str = ""
+    calls: int = 0
+    cost: float = 0.0
+
+
+class Marked(Body, frozen=True, tag="marked"):
+    """Prompts were retired (not asked about any more, nor recommended; their votes still teach), pinned (never retired
+    but by hand), or neither any more. by: a person, empty: the study itself."""
+
+    items: tuple[int, ...]
+    mark: Mark
+    by: str = ""
+    why: str = ""
 
 
 class PairsAdded(Body, frozen=True, tag="pairs_added"):
@@ -162,6 +208,8 @@ class Voted(Body, frozen=True, tag="voted"):
     """A judge answered the query with that seq. `seconds` is active time. `raw` is what a machine's label is made of,
     or a failure.
 
+    unacceptable: the sides that must not be, whichever is better.
+
     On a leased query: the lease, how it was shown, and the sender's key with a digest of what was sent under it.
     """
 
@@ -176,6 +224,7 @@ class Voted(Body, frozen=True, tag="voted"):
     shown: Shown | None = None
     key: str = ""
     digest: str = ""
+    unacceptable: tuple[Side, ...] = ()
 
 
 class Undone(Body, frozen=True, tag="undone"):
@@ -205,6 +254,11 @@ class Forgotten(Body, frozen=True, tag="forgotten"):
 AnyBody = (
     Created
     | ItemsAdded
+    | InputsAdded
+    | Responded
+    | Measured
+    | Proposed
+    | Marked
     | PairsAdded
     | SpecChanged
     | EngineChanged

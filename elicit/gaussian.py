@@ -91,8 +91,7 @@ class GridPosterior(Transitive):
 
     def anticipate(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
-        parent, c = self._column(a, b, -1)
-        d, s2 = parent._moments(c, a, b, -1)
+        parent, c, d, s2 = self._foreseen(a, b, -1, None)
         shrink = torch.zeros_like(s2)
         for outcome in DECIDED:
             site, _ = parent._site(outcome, a, b, d, s2, self.noise.slip())
@@ -104,12 +103,11 @@ class GridPosterior(Transitive):
         if outcome.choice == "skip":
             return self
         sign = 1 if outcome.choice == "both_bad" else -1
-        parent, c = self._column(vote.a, vote.b, sign)
-        d, s2 = parent._moments(c, vote.a, vote.b, sign)
+        parent, c, d, s2 = self._foreseen(vote.a, vote.b, sign, vote.inputs)
         site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.slip(vote.judge, vote.weight))
         shrink = _shrink(site.variance, s2)
-        name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength},{vote.weight}".encode()
-        child = parent._narrowed(c, shrink, name)
+        name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength},{vote.weight},{vote.inputs}"
+        child = parent._narrowed(c, shrink, name.encode())
         step = ((site.mean - d) / s2).to(c)
         child = replace(
             child,
@@ -121,6 +119,16 @@ class GridPosterior(Transitive):
             **changed,
         )
         return child._compacted() if compact else child
+
+    def _foreseen(
+        self, a: int, b: int, sign: int, inputs: tuple[int, ...] | None
+    ) -> tuple[Self, Tensor, Tensor, Tensor]:
+        """This posterior with the column of x in its store, that column (M, N), and the mean and variance of x (M,).
+
+        inputs: of the vote that speaks of x; None where they are not known yet.
+        """
+        parent, c = self._column(a, b, sign)
+        return parent, c, *parent._moments(c, a, b, sign)
 
     def _column(self, a: int, b: int, sign: int) -> tuple[Self, Tensor]:
         """This posterior with the column cov(f, x) in its store, and that column (M, N).
@@ -188,7 +196,10 @@ class GridPosterior(Transitive):
 
     def _thinned(self) -> Self:
         """Without the models that the votes have all but ruled out."""
-        models = torch.nonzero(self.weights > MIN_WEIGHT)[:, 0]
+        return self._of(torch.nonzero(self.weights > MIN_WEIGHT)[:, 0])
+
+    def _of(self, models: Tensor) -> Self:
+        """The belief of the chosen models (m,) alone."""
         if len(models) == self.base.models:
             return self
         here = models.to(self.mu.device)

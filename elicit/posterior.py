@@ -18,12 +18,14 @@ class Knowledge(NamedTuple):
 
     features: (N, d), or None where items are ids only. groups: how many of the features' columns each group has, in
     order; each group may be all that matters, or none of it. scores: (N, k) that should go up with utility, such as
-    an LLM judge's or last study's, standardised.
+    an LLM judge's or last study's, standardised. inputs: (I, k) features of the inputs on which the items, prompts
+    then, are compared; None where they are compared as they are.
     """
 
     features: np.ndarray | None = None
     groups: tuple[int, ...] = ()
     scores: np.ndarray | None = None
+    inputs: np.ndarray | None = None
 
     def views(self) -> list[np.ndarray]:
         """The features, and where there are several groups each group by itself."""

@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from elicit.types import Choice, Goal, Outcome
+from elicit.events import Mark
+from elicit.types import Choice, Goal, Outcome, Side
 
 
 class Ballot(msgspec.Struct, frozen=True):
@@ -39,6 +40,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Active seconds: idle time taken off."""
     reasons: tuple[str, ...] = ()
     note: str = ""
+    unacceptable: tuple[Literal["left", "right"], ...] = ()
+    """The sides that must not be, whichever is better."""
 
 
 class StudyCard(msgspec.Struct, frozen=True):
@@ -53,6 +56,10 @@ class StudyCard(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
     """Reason tags a voter may attach."""
     items: int
+    tuned: bool = False
+    """Whether the items are prompts that are being tuned: there is a board then."""
+    guarded: bool = False
+    """Whether sides may be called unacceptable."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -229,6 +236,59 @@ class Routing(msgspec.Struct, frozen=True):
         return self.audits % self.epoch
 
 
+class BoardRow(msgspec.Struct, frozen=True):
+    """One prompt on the tuning board; utilities in logits less the mean of all, the interval holds 90 %."""
+
+    row: int
+    """What the service knows it by."""
+    item: str
+    text: str
+    maker: str
+    """The proposer or the person it is from; empty for the prompts the study began with."""
+    parents: tuple[int, ...]
+    """The rows it was made from."""
+    why: str
+    """What was changed, in a sentence; of a retired one, why it retired."""
+    mark: Mark
+    utility: float
+    low: float
+    high: float
+    p_best: float
+    votes: int
+    signals: dict[str, float]
+    """Automatic signals, 0 to 1."""
+    born: int
+    """How many votes there were when it joined."""
+    acceptable: float | None
+    """The probability that its responses are unacceptable no more often than is allowed; None: nothing is asked for."""
+
+
+class Board(msgspec.Struct, frozen=True):
+    """What the tuning board draws."""
+
+    progress: Progress
+    task: str
+    rows: tuple[BoardRow, ...]
+    """Live prompts, the best first; then the retired ones, the newest first."""
+    best: int | None
+    """The row of the recommended prompt; None where none is acceptable."""
+    seed: int
+    """The row of the prompt the study began with."""
+    win_rate: tuple[float, float, float] | None
+    """On which share of unseen inputs the best is preferred to the seed: mean and 90 % interval; None: not known."""
+    calls: int
+    most_calls: int
+    cost: float
+    money: float | None
+    """The most it may cost."""
+    failures: int
+    """Responses that failed."""
+    doing: str
+    """What is being made now; empty: nothing."""
+    next_prompts: int | None
+    """Votes until new prompts join; None: no more do."""
+
+
 class StudyService(Protocol):
     """What screens talk to; local (an engine process) or remote (HTTP), with one judge per client.
 
@@ -271,6 +331,24 @@ class StudyService(Protocol):
     async def close(self) -> None: ...
 
 
+class TuningService(StudyService, Protocol):
+    """What screens talk to besides where the study tunes prompts (`StudyCard.tuned`)."""
+
+    async def board(self) -> Board: ...
+
+    async def add(self, text: str, parent: int | None = None) -> Board:
+        """Let a prompt that a person wrote join; parent: the row it was edited from."""
+        ...
+
+    async def mark(self, row: int, mark: Mark) -> Board:
+        """Pin a prompt, retire it, or neither."""
+        ...
+
+    async def grow(self) -> Board:
+        """Have new prompts made now; the board tells when they are there."""
+        ...
+
+
 def outcome_of(answer: Answer, shown: str) -> Outcome:
     """The stored outcome of an answer given on screen.
 
@@ -281,6 +359,11 @@ def outcome_of(answer: Answer, shown: str) -> Outcome:
         {"type": "choice", "choice": sides.get(answer.choice, answer.choice), "strength": answer.strength},
         Outcome,
     )
+
+
+def unacceptable_of(answer: Answer, shown: str) -> tuple[Side, ...]:
+    """The stored sides that an answer given on screen calls unacceptable."""
+    return tuple("a" if (side == "left") == (shown == "ab") else "b" for side in answer.unacceptable)
 
 
 def side_of(choice: Choice, shown: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +20,17 @@ from elicit.events import (
     Event,
     Forgotten,
     Handed,
+    InputsAdded,
     ItemsAdded,
     Leased,
+    Mark,
+    Marked,
+    Measured,
     Noted,
     PairsAdded,
     Paused,
+    Proposed,
+    Responded,
     Returned,
     Routed,
     SpecChanged,
@@ -31,7 +38,9 @@ from elicit.events import (
     Voted,
     Weighed,
 )
-from elicit.types import BadInputError, Item, Shown, Vote
+from elicit.signals import kinds_of
+from elicit.tuning import Input, Response
+from elicit.types import BadInputError, Item, Shown, Side, Vote
 
 ANTICIPATED = 16
 """Queries under way whose answers a selector counts on."""
@@ -40,7 +49,7 @@ ANTICIPATED = 16
 @dataclass(frozen=True)
 class LiveVote:
     """A vote that counts, with its places in the log; raw: see `Voted`. check: gold or repeat where the query was one.
-    shown: which of the two stood on the left."""
+    shown: which of the two stood on the left. unacceptable: see `Voted`."""
 
     seq: int
     query: int
@@ -50,6 +59,7 @@ class LiveVote:
     lease: str = ""
     shown: Shown = "ab"
     check: str = ""
+    unacceptable: tuple[Side, ...] = ()
 
 
 @dataclass
@@ -81,8 +91,13 @@ class State:
 
     `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
     back; `folded` is the seq of the last vote or undo, `revised` of the last event that changed what earlier votes
-    teach. `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
+    teach, `grown` of the last one that changed the items, what is known of them, or which of them are asked about.
+    `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
     that wait for a person.
+
+    Of a study that tunes prompts: `inputs`, the `responses` by row of the prompt and of the input, `signals` as last
+    measured, what was `proposed` and when last (`grew`), the `marks` of prompts by row with their `whys`, when each
+    was `born`, how many `calls` the models had and what they `cost`.
 
     Of a served study: `stock` maps queries for whoever comes to the votes they still want, `leases` names all that were
     lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given` counts a judge's
@@ -94,6 +109,16 @@ class State:
     engine: str = ""
     items: list[Item] = field(default_factory=list)
     pairs: list[tuple[str, int, int]] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    responses: dict[tuple[int, int], Response] = field(default_factory=dict)
+    signals: dict[str, dict[int, float]] = field(default_factory=dict)
+    proposed: list[Proposed] = field(default_factory=list)
+    marks: dict[int, Mark] = field(default_factory=dict)
+    whys: dict[int, str] = field(default_factory=dict)
+    born: list[int] = field(default_factory=list)
+    calls: int = 0
+    cost: float = 0.0
+    grew: int = 0
     asked: dict[int, Asked] = field(default_factory=dict)
     votes: list[LiveVote] = field(default_factory=list)
     undone: list[LiveVote] = field(default_factory=list)
@@ -116,6 +141,7 @@ class State:
     notes: dict[tuple[int, str], str] = field(default_factory=dict)
     folded: int = 0
     revised: int = 0
+    grown: int = 0
     seq: int = 0
     created: str = ""
 
@@ -137,6 +163,27 @@ class State:
                 self.spec, self.engine, self.created = spec, engine, event.time
             case ItemsAdded(items=items):
                 self.items.extend(items)
+                self.born += [event.seq] * len(items)
+                self.grown = event.seq
+            case InputsAdded(inputs=inputs):
+                self.inputs.extend(inputs)
+                self.grown = event.seq
+            case Responded(item=item, input=given, response=response):
+                self.responses[item, given] = response
+                self.calls += 1
+                self.cost += response.cost
+            case Measured(signals=signals):
+                self.signals = signals
+                self.grown = event.seq
+            case Proposed() as proposed:
+                self.proposed.append(proposed)
+                self.grew = event.seq
+                self.calls += proposed.calls
+                self.cost += proposed.cost
+            case Marked(items=rows, mark=mark, why=why):
+                self.marks |= dict.fromkeys(rows, mark)
+                self.whys |= dict.fromkeys(rows, why)
+                self.grown = event.seq
             case PairsAdded(pairs=pairs):
                 self.pairs.extend(pairs)
             case SpecChanged(spec=spec):
@@ -202,10 +249,12 @@ class State:
         if voted.query not in self.asked:
             raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
         query = self.asked[voted.query].query
-        vote = Vote(query.a, query.b, voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
+        said = (voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
+        vote = Vote(query.a, query.b, *said, inputs=query.inputs)
         check = query.selector if query.selector in (GOLD, REPEAT) else ""
         shown = voted.shown or query.shown
-        self.votes.append(LiveVote(event.seq, voted.query, event.time, vote, voted.raw, voted.lease, shown, check))
+        place = (event.seq, voted.query, event.time)
+        self.votes.append(LiveVote(*place, vote, voted.raw, voted.lease, shown, check, voted.unacceptable))
         self.folded = event.seq
         given = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
         if voted.lease:
@@ -253,6 +302,15 @@ class State:
             self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
         )
         return self.stock.get(query, 0) - holders
+
+    @property
+    def kinds(self) -> Set[str]:
+        """The labels, where the inputs' references are so few that they are labels."""
+        return kinds_of({one.reference for one in self.inputs if one.reference})
+
+    def retired(self) -> list[int]:
+        """The rows of the prompts that are not asked about any more."""
+        return sorted(row for row, mark in self.marks.items() if mark == "retired")
 
     def weight(self, judge: str) -> float:
         """What a judge's votes count: 1 in full, 0 not at all."""

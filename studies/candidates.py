@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.formats import PairRow, items_of
+from elicit.tuning import Input
 from elicit.types import BadInputError, Item
 
 
@@ -40,3 +41,22 @@ def candidates(
             ends.append(places[content])
         listed.append((pair.pair_id, ends[0], ends[1]))
     return rows, listed
+
+
+def prompts(
+    items: Iterable[Item | str | Mapping[str, Any]] | None, inputs: Sequence[Input]
+) -> tuple[list[Item], list[tuple[str, int, int]]]:
+    """The first prompts of a study that tunes them, none where proposers are to begin; and no pairs.
+
+    Raises BadInputError where no input is left to vote on.
+    """
+    if inputs and all(given.held_out for given in inputs):
+        raise BadInputError("all inputs are held out; leave some to vote on")
+    rows = []
+    for number, item in enumerate(items or (), start=1):
+        if not isinstance(item, Item):
+            item = Item(f"p{number}", item) if isinstance(item, str) else items_of([item, "-"])[0]
+        if not item.text.strip():
+            raise BadInputError(f"prompt {number} is empty; write it, or leave it out")
+        rows.append(item)
+    return rows, []

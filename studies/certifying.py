@@ -22,6 +22,7 @@ from elicit.estimates import Estimate, win_rate
 from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.desk import by_people, cost, spent
 from studies.features import gaps
+from studies.sides import sides
 
 if TYPE_CHECKING:
     from elicit.state import State
@@ -284,8 +285,8 @@ def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int])
         if number in hidden:
             continue
         query = study.state.asked[number].query
-        first, second = (study.state.items[row].shown_text for row in (query.a, query.b))
+        shown = sides(study.state, query)
         votes = [said[number]] if number in said else []
-        leans = gaps(first, second)
+        leans = gaps(shown.a, shown.b)
         judged += [Judged(asked.verdict, leans, votes) for asked in several if asked.judge == judge and asked.verdict]
     return [bias for bias in biases(judged) if bias.low > 0 or bias.high < 0]

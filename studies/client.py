@@ -1,11 +1,12 @@
-"""`StudyService` over the engine process on this machine. Loads no torch."""
+"""`TuningService`, and with it `StudyService`, over the engine process on this machine. Loads no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Self
 
-from elicit.service import Answer, Ballot, Overview, PastVote, Routing, StudyCard, Turn
+from elicit.events import Mark
+from elicit.service import Answer, Ballot, Board, Overview, PastVote, Routing, StudyCard, Turn
 from studies.pipe import Caller
 
 
@@ -52,6 +53,18 @@ class LocalService:
 
     async def routing(self) -> Routing | None:
         return await self._engine.call(Routing | None, "routing")  # type: ignore[arg-type]
+
+    async def board(self) -> Board:
+        return await self._engine.call(Board, "board")
+
+    async def add(self, text: str, parent: int | None = None) -> Board:
+        return await self._engine.call(Board, "add", text, parent)
+
+    async def mark(self, row: int, mark: Mark) -> Board:
+        return await self._engine.call(Board, "mark", row, mark)
+
+    async def grow(self) -> Board:
+        return await self._engine.call(Board, "grow")
 
     async def close(self) -> None:
         """End the engine process; everything is on disk already."""

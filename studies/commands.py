@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,6 +52,8 @@ def say(text: str) -> None:
 @click.option("--score", "scores", multiple=True, metavar="NAME", help="A feature that should go up with quality.")
 @click.option("--prior", type=click.Path(path_type=Path), help="A study whose preferences are likely to be alike.")
 @click.option("--simulate", metavar="FIELD", help="A simulated judge for 'elicit run', e.g. meta.score.")
+@click.option("--tune", is_flag=True, help="Tune prompts: asks for the task, the model and the inputs.")
+@click.option("--task", help="A task file (.toml) instead of questions; 'example' is the one they start from.")
 @JSON
 def init(
     study: Path,
@@ -60,9 +63,17 @@ def init(
     as_json: bool,
     simulate: str | None,
     prior: Path | None,
+    tune: bool,
+    task: str | None,
     **spec: Any,
 ) -> None:
-    """Make STUDY, a folder, from a file of items (to find the best or the top, or rank all) or of pairs (to label)."""
+    """Make STUDY, a folder, from a file of items (to find the best or the top, or rank all) or of pairs (to label), or
+    to tune prompts."""
+    if tune or task:
+        if other := [name for name, value in {"items": items, "pairs": pairs, **spec}.items() if value]:
+            raise BadInputError(f"--tune takes no --{other[0]}; say it in the task file")
+        _init_tuning(study, task, as_json)
+        return
     from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
     from adapters.judges.simulated import Simulated
     from studies.prior import PRIOR, expected_by
@@ -106,6 +117,28 @@ def init(
     else:
         what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
         say(f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
+
+
+def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
+    from studies.study import Study
+    from studies.tuning.setup import EXAMPLE, asked, read_task
+
+    if task is None and not sys.stdin.isatty():
+        raise BadInputError("--tune asks questions in a terminal; without one, give --task FILE, or --task example")
+    if task is None:
+        setup = asked(lambda question, usual: str(click.prompt(question, default=usual, err=True)))
+    else:
+        setup = read_task(EXAMPLE if task == "example" else Path(task))
+    with Study.create(study, items=setup.items, inputs=setup.inputs, **setup.spec) as made:
+        count = {"study": str(study), "prompts": len(made.state.items), "inputs": len(made.state.inputs)}
+        count["held_out"] = sum(one.held_out for one in made.state.inputs)
+    if as_json:
+        click.echo(json.dumps(count))
+        return
+    prompts = f"{count['prompts']} prompt{'' if count['prompts'] == 1 else 's'}"
+    say(
+        f"{study}: {prompts}, {count['inputs']} inputs, {count['held_out']} of them held out. Next: elicit tune {study}"
+    )
 
 
 @click.command(epilog=example("elicit run jokes --votes 50"))

@@ -58,7 +58,13 @@ def counterfactual(study: Study, selectors: Sequence[str], votes: int | None, se
         raise BadInputError(f"{study.folder} has {len(cast)} votes; a replay needs 2 or more")
     budget = min(votes or len(cast), len(cast))
     truth = study.engine.utilities()[0]
-    shared = (study.spec, State(items=study.state.items), cast, truth, marks_of(MARKS, budget))
+    shared = (
+        study.spec,
+        State(items=study.state.items, inputs=study.state.inputs, signals=study.state.signals),
+        cast,
+        truth,
+        marks_of(MARKS, budget),
+    )
     names = list(dict.fromkeys([*selectors, RECORDED]))
     jobs = [
         Job({"method": name, "seed": seed, "votes": len(cast)}, run, (*shared, name, seed))

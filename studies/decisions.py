@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from elicit.events import STOCK
 from elicit.state import State
 from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
-from studies.features import knowledge_of
+from studies.features import embedded_texts, knowledge_of
 from studies.spec import Spec
+from studies.tuning.asking import described, usable, used
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
@@ -29,6 +30,13 @@ def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | Non
     after anybody's label. more: votes counted besides those of the log. None: no pair is left.
     """
     pending = state.pending(judge)
+    if state.inputs:
+        worn = [pair for pair, inputs in used(state).items() if not set(usable(state, *pair)) - inputs]
+        try:
+            query = engine.ask(pending=pending, avoid=worn)
+        except BadInputError:
+            return None
+        return None if query.pair in worn else query
     seen = list(dict.fromkeys(reversed(answered(state, judge, *more))))  # the newest first
     pairs = len(state.pairs) or engine.n * (engine.n - 1) // 2
     if not state.pairs and len({*seen, *pending}) >= pairs:
@@ -90,7 +98,8 @@ def bring(engine: Engine, state: State, revised: int, votes: int | None = None, 
 
 def taught(vote: Vote, weight: float) -> Vote:
     """What the engine learns of a vote that counts so much."""
-    return Vote(vote.a, vote.b, vote.outcome if weight else ChoiceOutcome("skip"), vote.judge, weight=weight or 1.0)
+    outcome = vote.outcome if weight else ChoiceOutcome("skip")
+    return Vote(vote.a, vote.b, outcome, vote.judge, weight=weight or 1.0, inputs=vote.inputs)
 
 
 def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
@@ -99,12 +108,12 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
 
     from elicit.engine import Engine
 
-    items = [*state.items, *more]
+    items, signals = described([*state.items, *more], state.signals)
     # Small matrices lose more to threads that wait for each other than they gain, and one thread always adds up in
     # the same order: a study decides the same way whatever the machine's core count.
     torch.set_num_threads(1 if len(items) < MANY_ITEMS else os.cpu_count() or 1)
-    known = knowledge_of(items, spec.embedder, spec.scores)
-    return Engine(
+    known = knowledge_of(items, spec.embedder, (*spec.scores, *signals))
+    engine = Engine(
         known.features,
         n_items=len(items),
         scores=known.scores,
@@ -118,7 +127,10 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
         top=spec.top,
         model_options=dict(spec.model_options),
         selector_options=dict(spec.selector_options),
+        inputs=embedded_texts([given.text for given in state.inputs]) if state.inputs else None,
     )
+    engine.retire(state.retired())
+    return engine
 
 
 def stop_of(engine: Engine, spec: Spec) -> Stop:

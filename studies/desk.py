@@ -24,6 +24,7 @@ from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, off
 from elicit.state import LiveVote, State
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
 from studies.features import gaps
+from studies.sides import sides
 
 if TYPE_CHECKING:
     from studies.spec import Spec
@@ -103,7 +104,7 @@ class Desk:
         """A judge's answer; what it may cost is put aside until it is there."""
         self._under_way.append(self._prices[name])
         try:
-            return await self.judges[name].judge(query)
+            return await self.judges[name].judge(self.study.shown.put(query))
         finally:
             self._under_way.remove(self._prices[name])
             self._back.set()
@@ -149,7 +150,7 @@ class Desk:
         for number in queries:
             for name in sorted(self.people):
                 query = self.study.query(number)
-                answer = await self.judges[name].judge(query)
+                answer = await self.judges[name].judge(self.study.shown.put(query))
                 if isinstance(answer, Vote) and number in self.study.state.waiting:
                     self.study.tell(query, answer.outcome, name, seconds=answer.seconds)
 
@@ -210,11 +211,9 @@ class Desk:
         return case
 
     def _blank(self, query: Query) -> Case:
-        first, second = (self.study.state.items[row] for row in (query.a, query.b))
-        return Case(
-            gaps=gaps(first.shown_text, second.shown_text),
-            topic=str(first.meta.get("topic", second.meta.get("topic", ""))),
-        )
+        state = self.study.state
+        shown, first, second = sides(state, query), state.items[query.a], state.items[query.b]
+        return Case(gaps=gaps(shown.a, shown.b), topic=str(first.meta.get("topic", second.meta.get("topic", ""))))
 
     def _luck(self, number: int, step: int) -> np.random.Generator:
         return stream(self.study.spec.seed, f"route {number}", step)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.export import write_rows
 from adapters.tables import Kind
 from elicit.types import BadInputError, mirror
+from studies.sides import sides
 from studies.status import leaders, pair_labels
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
         pair_id, first = listed.get(vote.pair, (None, vote.a))
         choice, shown, p_a = vote.outcome.choice, live.shown, query.why.get("p_a")
         a, b = items[vote.a], items[vote.b]
+        shown_as = sides(study.state, query)
         if first != vote.a:  # speak of the pair as it was listed
             a, b, p_a = b, a, None if p_a is None else round(1 - p_a, 6)
             choice, shown = mirror(vote.outcome).choice, "ba" if shown == "ab" else "ab"
@@ -58,9 +60,9 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
                 "seconds": vote.seconds,
                 "reasons": list(vote.reasons),
                 "note": study.state.note_of(live),
-                "context": a.context,
-                "a_text": a.shown_text,
-                "b_text": b.shown_text,
+                "context": shown_as.context,
+                "a_text": shown_as.a if first == vote.a else shown_as.b,
+                "b_text": shown_as.b if first == vote.a else shown_as.a,
                 "decision": query.decision,
                 "selector": query.selector,
                 "propensity": query.propensity,

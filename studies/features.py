@@ -59,9 +59,14 @@ def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | N
         )
     if embedder == "none" or not all(item.text for item in items):
         return None
+    return embedded_texts([item.text for item in items])
+
+
+def embedded_texts(texts: Sequence[str]) -> NDArray[np.float64]:
+    """(N, d) embeddings of texts, of unit variance together."""
     from adapters.embedder import embed
 
-    return _unit_variance(embed([item.text[:EMBEDDED] for item in items]).astype(np.float64))
+    return _unit_variance(embed([text[:EMBEDDED] for text in texts]).astype(np.float64))
 
 
 def _named(items: Sequence[Item], names: Sequence[str]) -> NDArray[np.float64] | None:

@@ -11,10 +11,22 @@ import sys
 from pathlib import Path
 
 from adapters import images
-from elicit.service import Answer, Ballot, Overview, PastVote, Progress, Routing, StudyCard, Turn, outcome_of
+from elicit.service import (
+    Answer,
+    Ballot,
+    Overview,
+    PastVote,
+    Progress,
+    Routing,
+    StudyCard,
+    Turn,
+    outcome_of,
+    unacceptable_of,
+)
 from elicit.types import BadInputError, Query
 from studies import pipe, status
 from studies.routing_view import routing_view
+from studies.sides import sides
 from studies.study import Study
 from studies.trace import trace_of
 
@@ -27,9 +39,10 @@ class Host:
 
     async def card(self) -> StudyCard:
         spec = self._study.spec
-        return StudyCard(
-            spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons, len(self._study.state.items)
-        )
+        items, tuning = len(self._study.state.items), spec.tuning
+        guarded = tuning is not None and tuning.safety is not None
+        told = (spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons)
+        return StudyCard(*told, items, tuning is not None, guarded)
 
     async def turn(self) -> Turn:
         query = self._study.ask(self._judge)
@@ -43,7 +56,13 @@ class Host:
             raise BadInputError(f"query {answer.query} was never asked in this study")
         outcome = outcome_of(answer, asked.query.shown)
         self._study.tell(
-            answer.query, outcome, self._judge, seconds=answer.seconds, reasons=answer.reasons, note=answer.note
+            answer.query,
+            outcome,
+            self._judge,
+            seconds=answer.seconds,
+            reasons=answer.reasons,
+            note=answer.note,
+            unacceptable=unacceptable_of(answer, asked.query.shown),
         )
         try:
             return await self.turn()
@@ -91,10 +110,11 @@ class Host:
         self._study.close()
 
     def _ballot(self, query: Query, number: int) -> Ballot:
+        shown = sides(self._study.state, query)
         rows = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
-        left, right = (self._study.state.items[row] for row in rows)
-        pictures = (str(images.stored(self._study.folder, item) or "") for item in (left, right))
-        return Ballot(query.id, number, left.shown_text, right.shown_text, left.context, *pictures)
+        left, right = (shown.a, shown.b) if query.shown == "ab" else (shown.b, shown.a)
+        pictures = (str(images.stored(self._study.folder, self._study.state.items[row]) or "") for row in rows)
+        return Ballot(query.id, number, left, right, shown.context, *pictures)
 
 
 def main() -> None:
@@ -102,7 +122,16 @@ def main() -> None:
     folder, judge = sys.argv[1:3]
     # A vote must not wait for the thread that looks ahead; the default interval is 5 ms.
     sys.setswitchinterval(0.0005)
-    pipe.answer(lambda: Host(Study.open(Path(folder)), judge))
+
+    def host() -> Host:
+        study = Study.open(Path(folder))
+        if study.spec.tuning is None:
+            return Host(study, judge)
+        from studies.tuning.hosting import TuningHost
+
+        return TuningHost(study, judge)
+
+    pipe.answer(host)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from elicit.events import CHECK, ENGINE, STOCK, Asked, EngineChanged, Event, SpecChanged
+from elicit.events import (
+    CHECK,
+    ENGINE,
+    STOCK,
+    Asked,
+    EngineChanged,
+    Event,
+    InputsAdded,
+    ItemsAdded,
+    Marked,
+    Measured,
+    SpecChanged,
+)
 from elicit.state import State
 from elicit.types import Query
 from studies import spec as specs
 from studies.decisions import bring, choose, engine_for, restock
 from studies.study import Study
+from studies.tuning.asking import AlikeError, MissingError, tried_on
+
+if TYPE_CHECKING:
+    from elicit.engine import Engine
 
 DRIFT = 1e-6
 """Relative difference of scores up to which another machine's rounding is the likely reason."""
@@ -52,14 +69,14 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
             else:
                 engine = engine or engine_for(specs.convert(state.spec), state)
                 revised = bring(engine, state, revised)
-                again = choose(engine, state, body.judge)
+                again = _again(engine, state, specs.convert(state.spec), body.judge)
             checked += 1
             if (found := _compare(event, body.query, again)) is not None:
                 if found.status == "divergence":
                     return Verification(found.status, checked, found.event, found.why)
                 drift = drift or found
         state.fold(event)
-        if isinstance(body, SpecChanged | EngineChanged):
+        if isinstance(body, SpecChanged | EngineChanged | ItemsAdded | InputsAdded | Measured | Marked):
             engine, revised = None, 0
         if (batch := batches.get(event.seq)) is not None and state.engine == ENGINE:
             engine = engine or engine_for(specs.convert(state.spec), state)
@@ -73,17 +90,28 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
     return Verification("same", checked)
 
 
+def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query | None:
+    query = choose(engine, state, judge)
+    if query is None or spec.tuning is None or not state.inputs:
+        return query
+    try:
+        return tried_on(engine, state, query, spec.tuning)
+    except (AlikeError, MissingError):
+        return None
+
+
 def _compare(event: Event, recorded: Query, again: Query | None) -> Verification | None:
     if again is None:
         return Verification("divergence", 0, event.seq, "a query was asked where now none is left")
-    told = (recorded.a, recorded.b, recorded.shown, recorded.decision)
-    if told != (again.a, again.b, again.shown, again.decision):
+    told = (recorded.a, recorded.b, recorded.shown, recorded.decision, recorded.inputs)
+    if told != (again.a, again.b, again.shown, again.decision, again.inputs):
         return Verification(
             "divergence",
             0,
             event.seq,
             f"decision {recorded.decision} asked rows {recorded.a} and {recorded.b} (shown {recorded.shown}), "
-            f"now it is {again.a} and {again.b} (shown {again.shown})",
+            f"now it is {again.a} and {again.b} (shown {again.shown})"
+            + (f", on inputs {recorded.inputs} and {again.inputs}" if recorded.inputs else ""),
         )
     if recorded.score == again.score and recorded.propensity == again.propensity:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from adapters.target import DownError, SpentError
 from elicit import registry
 from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
 from elicit.types import BadInputError, JudgeFailure, Query, Vote
@@ -12,6 +13,7 @@ from studies.decisions import LANE
 from studies.desk import Desk, by_people, cost, spent_on_machines
 from studies.spec import QUESTION
 from studies.study import Study
+from studies.tuning.tuner import Tuner
 
 LANES = 8
 """Queries on their way at the same time, so that slow judges are not waited for one after the other."""
@@ -30,7 +32,7 @@ def begun(study: Study) -> dict[str, Judge]:
         made: Judge = registry.plugin("judge", spec.kind, dict(spec.options))
         if isinstance(made, QuestionedJudge) and study.spec.question != QUESTION:
             made.put(study.spec.question)
-        made.begin(spec.name, study.state.items, study.state.pairs, study.folder)
+        made.begin(spec.name, study.shown, study.state.pairs, study.folder)
         judges[spec.name] = made
     if not judges:
         raise BadInputError(
@@ -67,11 +69,11 @@ def run(
     return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
 
 
-async def work(study: Study, room: Callable[[], Awaitable[None]]) -> str:
-    """Let the configured judges answer, beside the people of a served study, what its router gives them, until the
-    stop rule, the budget or the last pair; returns why it ended. room: waits until people can be given more. Raises as
-    `run` does."""
-    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget, room)
+async def work(study: Study, room: Callable[[], Awaitable[None]], tuner: Tuner | None = None) -> str:
+    """Let the configured judges answer, beside people, what the router gives them, until the stop rule, the budget or
+    the last pair; returns why it ended. room: waits until people can be given more. tuner: of a study that tunes
+    prompts, begun. Raises as `run` does."""
+    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget, room, tuner)
 
 
 async def _at_once() -> None:
@@ -86,25 +88,46 @@ async def _run(
     until_stop: bool,
     limit: float | None,
     room: Callable[[], Awaitable[None]] = _at_once,
+    tuner: Tuner | None = None,
 ) -> str:
     models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
+    own = Tuner(study) if study.spec.tuning is not None and tuner is None else None
     try:
         for model in models:
             await model.check()
+        if own is not None:
+            await own.begin()
         people = [live.vote for live in by_people(study.spec, study.state)]
         for judge in judges.values():
             if isinstance(judge, TaughtJudge):
                 judge.learn_from(people)
+        ask = _asking(study, tuner or own)
         if study.spec.routing.router == "none":
-            return await _one_by_one(study, judges, votes, report, until_stop, limit)
-        return await _routed(study, Desk(study, judges, limit), votes, report, until_stop, room)
+            return await _one_by_one(study, ask, judges, votes, report, until_stop, limit)
+        return await _routed(study, ask, Desk(study, judges, limit), votes, report, until_stop, room)
+    except (DownError, SpentError) as error:
+        return str(error)
     finally:
         for model in models:
             await model.end()
+        if own is not None:
+            await own.end()
+
+
+Ask = Callable[[str], Awaitable[Query | None]]
+"""The next query for a machine judge of that name."""
+
+
+def _asking(study: Study, tuner: Tuner | None) -> Ask:
+    async def ask(judge: str) -> Query | None:
+        return await tuner.ask(judge, waiting=False) if tuner else study.ask(judge, waiting=False)
+
+    return ask
 
 
 async def _routed(
     study: Study,
+    ask: Ask,
     desk: Desk,
     votes: int | None,
     report: Report,
@@ -125,7 +148,7 @@ async def _routed(
                 ended = stop.why
                 return
             closed = desk.closed()
-            query = None if closed else study.ask(name, waiting=False)
+            query = None if closed else await ask(name)
             if query is None:
                 if not busy:  # else what the others have under way may leave money, or something to ask
                     ended = closed or study.exhausted(name, waiting=False) or "no pair is left to ask"
@@ -141,7 +164,7 @@ async def _routed(
         async with asyncio.TaskGroup() as group:
             for number in range(LANES):
                 group.create_task(lane(f"{LANE}{number}"))
-    except* BadInputError as errors:
+    except* (BadInputError, DownError, SpentError) as errors:
         raise errors.exceptions[0] from None
     waiting = len(study.state.waiting)
     wait = f"; {waiting} {'query waits' if waiting == 1 else 'queries wait'} for people" if waiting else ""
@@ -151,7 +174,13 @@ async def _routed(
 
 
 async def _one_by_one(
-    study: Study, judges: dict[str, Judge], votes: int | None, report: Report, until_stop: bool, limit: float | None
+    study: Study,
+    ask: Ask,
+    judges: dict[str, Judge],
+    votes: int | None,
+    report: Report,
+    until_stop: bool,
+    limit: float | None,
 ) -> str:
     done, money = 0, spent_on_machines(study)
     name = next(iter(judges))
@@ -160,10 +189,10 @@ async def _one_by_one(
             return stop.why
         if limit is not None and money >= limit:
             return f"the budget of {limit:g} is spent"
-        query = study.ask(name, waiting=False)
+        query = await ask(name)
         if query is None:
             return study.exhausted(name, waiting=False) or "no pair is left to ask"
-        answer = await _first_answer(judges.values(), query)
+        answer = await _first_answer(judges.values(), study.shown.put(query))
         if isinstance(answer, JudgeFailure) and answer.lasting:
             return answer.why
         if isinstance(answer, Vote):

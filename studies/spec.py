@@ -13,6 +13,7 @@ import tomlkit
 
 from elicit import registry
 from elicit.types import BadInputError, Goal, UnknownNameError
+from studies.tuning.settings import Tuning
 
 FILE = "study.toml"
 
@@ -117,6 +118,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop: StopRule = StopRule()
     routing: Routing = Routing()
     serving: Serving = Serving()
+    tuning: Tuning | None = None
     judges: tuple[JudgeSpec, ...] = ()
 
 
@@ -128,7 +130,7 @@ FIXED = {
     "goal": "the votes so far were asked for the other goal",
     "top": "the votes so far were asked at the boundary of the other top",
 }
-HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "serving", "judges")
+HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "serving", "tuning", "judges")
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
@@ -185,6 +187,8 @@ def convert(values: dict[str, Any], items: int | None = None) -> Spec:
             registry.known("judge", judge.kind)
     if ":" not in spec.routing.router and spec.routing.router != "none":
         registry.known("router", spec.routing.router)
+    if spec.tuning is not None:
+        spec.tuning.check()
     try:
         spec.serving.ends  # noqa: B018
     except ValueError:
@@ -215,7 +219,7 @@ def dumps(spec: Spec) -> str:
     document.add(tomlkit.comment("An elicit study. Edit it any time; what changes decisions is noted in the log."))
     tables = {}
     for name, value in msgspec.to_builtins(spec).items():
-        if isinstance(value, dict) or name == "judges":
+        if isinstance(value, dict) or name in ("judges", "tuning"):
             tables[name] = value
             continue
         document.add(name, tomlkit.item(list(value) if isinstance(value, tuple) else value))
@@ -223,9 +227,9 @@ def dumps(spec: Spec) -> str:
             document[name].comment(WHY[name])
     document.add("stop", tomlkit.item(tables["stop"]))
     document["stop"].comment("stop once the regret of the recommended item is this small with this confidence")
-    for name, usual in (("routing", Routing()), ("serving", Serving())):
+    for name, usual in (("routing", Routing()), ("serving", Serving()), ("tuning", None)):
         if getattr(spec, name) != usual:
-            document.add(name, tomlkit.item({k: v for k, v in tables[name].items() if v not in (None, {}, "")}))
+            document.add(name, tomlkit.item(_stated(tables[name])))
     for name in ("model_options", "selector_options"):
         if tables[name]:
             document.add(name, tomlkit.item(tables[name]))
@@ -235,6 +239,12 @@ def dumps(spec: Spec) -> str:
             array.append(tomlkit.item(judge))
         document.add("judges", array)
     return tomlkit.dumps(document)
+
+
+def _stated(table: dict[str, Any]) -> dict[str, Any]:
+    """A table without what says nothing."""
+    whole = {k: _stated(v) if isinstance(v, dict) else v for k, v in table.items()}
+    return {k: v for k, v in whole.items() if v not in (None, {}, "")}
 
 
 def load_plugins(spec: Spec, changed: tuple[str, ...]) -> None:
@@ -248,6 +258,9 @@ def load_plugins(spec: Spec, changed: tuple[str, ...]) -> None:
         registry.model(spec.model, dict(spec.model_options))
     for judge in spec.judges if "judges" in changed else ():
         registry.plugin("judge", judge.kind, dict(judge.options))  # it refuses a key that was pasted into its options
+    if "tuning" in changed and spec.tuning is not None:
+        for name in spec.tuning.proposers:
+            registry.plugin("proposer", name, dict(spec.tuning.proposer_options.get(name, {})))
     if "routing" in changed and spec.routing.router != "none":
         registry.router(spec.routing.router, dict(spec.routing.options))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from elicit.service import LeaderRow, PastVote, Progress, side_of
 from studies.annotators import annotators
+from studies.sides import sides
 
 if TYPE_CHECKING:
     from studies.certifying import Acceptance, MachineLabel
@@ -71,21 +72,22 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
 
     undone: those taken back as well, in their place; they do not count in the numbering.
     """
-    items, found, number = study.state.items, [], 0
+    found, number = list[PastVote](), 0
     live_seqs = {live.seq for live in study.state.votes}
     every = sorted([*study.state.votes, *(study.state.undone if undone else [])], key=lambda live: live.seq)
     for live in (live for live in every if judge is None or live.vote.judge == judge):
         vote = live.vote
         number += live.seq in live_seqs
         query = study.state.asked[live.query].query
-        left, right = (query.a, query.b) if live.shown == "ab" else (query.b, query.a)
+        shown = sides(study.state, query)
+        left, right = (shown.a, shown.b) if live.shown == "ab" else (shown.b, shown.a)
         found.append(
             PastVote(
                 query=live.query,
                 number=number,
-                left=items[left].shown_text,
-                right=items[right].shown_text,
-                context=items[left].context,
+                left=left,
+                right=right,
+                context=shown.context,
                 choice=side_of(vote.outcome.choice, live.shown),
                 strength=vote.outcome.strength,
                 judge=vote.judge,

@@ -31,9 +31,14 @@ from elicit.events import (
     EngineChanged,
     Event,
     Handed,
+    InputsAdded,
     ItemsAdded,
+    Marked,
+    Measured,
     Noted,
     PairsAdded,
+    Proposed,
+    Responded,
     Routed,
     SpecChanged,
     Undone,
@@ -42,14 +47,17 @@ from elicit.events import (
 )
 from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
-from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Verdict, Vote
+from elicit.tuning import Input
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
 from studies import spec as specs
-from studies.candidates import candidates
+from studies.candidates import candidates, prompts
 from studies.decisions import LANE, answered, bring, choose, engine_for, stop_of, taught
 from studies.features import knowledge_of
 from studies.folder import appearing
 from studies.lookahead import Branch, Lookahead
+from studies.sides import Shown
 from studies.spec import Spec
+from studies.tuning.asking import tried_on
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
@@ -62,11 +70,12 @@ class Study:
 
     def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec) -> None:
         self.folder, self.spec, self.state = folder, spec, state
+        self.shown = Shown(state)
         self._ledger = ledger
         self._turn = threading.RLock()
         self._ahead = Lookahead(self._branch)
         self._engine: Engine | None = None
-        self._revised = 0
+        self._revised = self._grown = 0
         self._stop: tuple[int, Stop] | None = None
 
     # -- beginning and end ------------------------------------------------------------------------------------
@@ -78,11 +87,13 @@ class Study:
         *,
         items: Iterable[Item | str | Mapping[str, Any]] | None = None,
         pairs: Sequence[PairRow] | None = None,
+        inputs: Sequence[Input] = (),
         **spec: Any,
     ) -> Study:
         """Make a study in a new folder and open it for writing.
 
         items: candidates, as `Item`, text or mapping with an item's fields; or pairs: pairs of responses to label.
+        inputs: what prompts are tried on, where `tuning` is in the spec; items are the first prompts then, if any.
         spec: any field of `studies.spec.Spec` (goal, seed, votes, title, selector, ...).
 
         Raises BadInputError where the folder exists or the input cannot be used; nothing is left behind then.
@@ -91,7 +102,7 @@ class Study:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             known = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
             raise BadInputError(f"{folder} already exists; choose another name" + known)
-        rows, listed = candidates(items, pairs)
+        rows, listed = prompts(items, inputs) if spec.get("tuning") else candidates(items, pairs)
         spec.setdefault("goal", "label" if listed else "best")
         if (spec["goal"] == "label") != bool(listed):
             raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
@@ -99,14 +110,16 @@ class Study:
             checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)}, len(rows))
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
-        specs.load_plugins(checked, ("judges",))
-        knowledge_of(rows, checked.embedder, checked.scores)
+        specs.load_plugins(checked, ("judges", "tuning"))
+        if len(rows) > 1:
+            knowledge_of(rows, checked.embedder, checked.scores)
         with appearing(folder) as part:
             kept = tuple(images.keep(rows, part))
             bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(kept)]
             (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
             ledger = SqliteLedger(part, writable=True)
-            ledger.append([*bodies, PairsAdded(tuple(listed))] if listed else bodies)
+            bodies += [PairsAdded(tuple(listed))] if listed else []
+            ledger.append([*bodies, InputsAdded(tuple(inputs))] if inputs else bodies)
             ledger.close()
         return cls.open(folder)
 
@@ -125,7 +138,7 @@ class Study:
             state = State()
             for event in ledger.read():
                 state.fold(event)
-            if not state.items:
+            if not state.items and not state.spec.get("tuning"):
                 raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
             before = specs.convert(state.spec)
             if not writable:
@@ -162,8 +175,8 @@ class Study:
     def catch_up(self, most: int | None = None) -> Engine:
         """The engine, after learning what it has not learnt yet, of up to `most` votes (None: all)."""
         with self._turn:
-            if self._engine is None:
-                self._engine, self._revised = engine_for(self.spec, self.state), 0
+            if self._engine is None or self._grown != self.state.grown:
+                self._engine, self._revised, self._grown = engine_for(self.spec, self.state), 0, self.state.grown
             done, votes = len(self._engine.votes), len(self.state.votes)
             if self._revised != self.state.revised or done < votes:
                 self._revised = bring(self._engine, self.state, self._revised, most=most)
@@ -176,7 +189,8 @@ class Study:
         nothing is left to ask.
 
         Asking again without answering gives the same query, also after a restart. waiting: whether this judge is a
-        person, to whom the router's queries may be given.
+        person, to whom the router's queries may be given. Where prompts are tuned it raises as `asking.tried_on`
+        does: `studies.tuning.tuner.Tuner` asks until there is a query.
         """
         with self._turn:
             if judge in self.state.open:
@@ -190,6 +204,8 @@ class Study:
             query = branch.query if branch else choose(self.engine, self.state, judge)
             if query is None:
                 return None
+            if self.state.inputs:
+                query = self.try_on(query)
             (event,) = self._append(Asked(query, judge, self.state.folded))
             return self.query(event.seq)
 
@@ -205,8 +221,10 @@ class Study:
         note: str = "",
         raw: dict[str, Any] | None = None,
         verdict: Verdict | None = None,
+        unacceptable: Sequence[Side] = (),
     ) -> None:
-        """Record a judge's answer, on disk before this returns, and learn it. verdict: what a machine judge said.
+        """Record a judge's answer, on disk before this returns, and learn it. verdict: what a machine judge said;
+        unacceptable: the sides that must not be.
 
         Raises BadInputError for an unknown query or outcome, or a query this judge has answered already.
         """
@@ -227,11 +245,12 @@ class Study:
                 raise BadInputError(f"reasons must be a list of texts, not the text {reasons!r}")
             key = self._key(judge)
             seen = [] if verdict is None else [Consulted(number, judge, verdict)]
-            self._append(*seen, Voted(number, said, judge, seconds, tuple(reasons), note, raw))
+            vote = Voted(number, said, judge, seconds, tuple(reasons), note, raw, unacceptable=tuple(unacceptable))
+            self._append(*seen, vote)
             if self._engine is None:
                 return  # whoever asks for the engine next gets it with this vote
             branch = self._ahead.take(key, number, said)
-            if branch:
+            if branch and self._grown == self.state.grown:
                 self._engine = branch.engine
                 self._stop = (self.state.folded, branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
@@ -243,6 +262,17 @@ class Study:
         with self._turn:
             for event in self._ledger.read(self.state.seq):
                 self.state.fold(event)
+
+    def record(self, *bodies: InputsAdded | ItemsAdded | Marked | Measured | Proposed | Responded) -> None:
+        """Record what happened to the pool: prompts and inputs that joined, responses, signals, marks."""
+        with self._turn:
+            self._append(*bodies)
+
+    def try_on(self, query: Query) -> Query:
+        """The query with the inputs to compare its prompts on; raises as `asking.tried_on` does."""
+        with self._turn:
+            assert self.spec.tuning is not None
+            return tried_on(self.catch_up(), self.state, query, self.spec.tuning)
 
     def stock(self, queries: Sequence[Query], pool: str = "") -> None:
         """Keep queries ready, for whoever comes, that the engine as it is now has chosen."""
@@ -386,6 +416,7 @@ class Study:
             self.state = State()
             for event in self._ledger.read():
                 self.state.fold(event)
+            self.shown = Shown(self.state)
             return pseudonym
 
     def events(self, since: int = 0) -> Iterable[Event]:
@@ -416,12 +447,12 @@ class Study:
     def _key(self, judge: str) -> tuple[object, ...]:
         """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""
         others = tuple(sorted((j, q) for j, q in self.state.open.items() if j != judge))
-        return (judge, self.state.folded, others)
+        return (judge, self.state.folded, self.state.grown, others)
 
     def _branch(self, engine: Engine, judge: str, number: int, outcome: Outcome) -> Branch:
         """What the study would be after this answer. Runs in the thread that looks ahead."""
         query = self.state.asked[number].query
-        vote = Vote(query.a, query.b, outcome, judge)
+        vote = Vote(query.a, query.b, outcome, judge, inputs=query.inputs)
         engine.learn([taught(vote, self.state.weight(judge))])
         following = choose(engine, self.state, judge, vote)
         return Branch(engine, following, stop_of(engine, self.spec))

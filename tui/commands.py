@@ -40,6 +40,50 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
     return _vote_remotely(study, token, plain) if remote else _vote(Path(study), judge or "me", plain)
 
 
+@click.command(epilog=example("elicit tune sentiment"))
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--judge", default="me", show_default=True, help="The name your votes go under.")
+@click.option("--auto", is_flag=True, help="The judges configured in study.toml vote, and nobody else.")
+@click.option("--votes", type=click.IntRange(1), help="With --auto: stop after so many.")
+@click.option("--result", is_flag=True, help="Nobody votes; only say how the prompts stand.")
+@click.option("--unmeasured", is_flag=True, help="Do not measure the result on the held-out inputs, which takes calls.")
+@click.option("--plain", is_flag=True, help="Line prompts instead of a screen, for screen readers and pipes.")
+@JSON
+def tune(
+    study: Path, judge: str, auto: bool, votes: int | None, result: bool, unmeasured: bool, plain: bool, as_json: bool
+) -> int:
+    """Find the best prompt of STUDY, a folder made by 'elicit init --tune': compare what prompts bring forth while new
+    ones are made from those that win; then say which is best, by how much, and why.
+
+    Every vote and every response is saved at once; come back any time and go on at the same pair. Exit code 3: it ended
+    before the stop rule was met.
+    """
+    if not (study / "study.toml").is_file():
+        raise BadInputError(f"{study} is not a study: it has no study.toml; make one with 'elicit init {study} --tune'")
+    from studies.tuning.session import automatic, conclude, lines_of
+
+    code = 0
+    if auto:
+        with progress(votes or 1, "votes") as step:
+            code = automatic(study, votes, step, say)
+    elif not result:
+        plain = plain or os.environ.get("TERM") == "dumb"
+        if not plain and not _terminal():
+            raise BadInputError(
+                "tuning needs a terminal; use --plain to vote through a pipe, --auto to let judges vote"
+            )
+        code = _vote(study, judge, plain)
+        if code == 2:
+            return code
+    with progress(1, "responses") as step:
+        found = conclude(study, measure=not unmeasured, report=step)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo("\n".join(lines_of(found)))
+    return code
+
+
 @click.command(epilog=example("elicit demo --auto --votes 40"))
 @click.option("--auto", is_flag=True, help="A simulated person votes (the default without a terminal).")
 @click.option("--votes", type=click.IntRange(1), help="The budget; default 100 with --auto, else 200.")

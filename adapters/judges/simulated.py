@@ -33,6 +33,10 @@ class Simulated:
                 raise BadInputError(
                     f"simulated judge {name!r}: item {item.id!r} has no number in {self.utility}; it has {value!r}"
                 )
+        if not values:
+            raise BadInputError(
+                f"simulated judge {name!r} knows items; where responses are compared, use kind 'reference'"
+            )
         self._name = name
         self.u = scaled(np.array(values, dtype=np.float64), self.sd)
 

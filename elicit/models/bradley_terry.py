@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from elicit.gaussian import GridPosterior
+from elicit.interactions import on_inputs
 from elicit.kernels import OwnCovariance
 from elicit.posterior import Knowledge
 from elicit.types import Vote
@@ -20,11 +21,12 @@ AMPLITUDES = (0.5, 1.0, 2.0, 4.0)
 
 
 class BradleyTerry:
-    """Utilities of ids; what is known of the items is not looked at."""
+    """Utilities of ids; what is known of the items is not looked at, of the inputs it is."""
 
     def init(self, n_items: int, known: Knowledge, device: str) -> GridPosterior:
         variance = torch.tensor([a * a for a in AMPLITUDES], dtype=torch.float64, device=device)
-        return GridPosterior.prior(OwnCovariance(variance[:, None].repeat(1, n_items)), [0.0] * len(AMPLITUDES))
+        base = OwnCovariance(variance[:, None].repeat(1, n_items))
+        return on_inputs(GridPosterior.prior(base, [0.0] * len(AMPLITUDES)), known)
 
     def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
         return posterior.update(votes)

@@ -3,7 +3,8 @@
 Items that are ids only get Bradley-Terry, with residuals of pairs where there are not too many. Items of which
 something is known get the Gaussian process, whose grid averages over kernels, amplitudes and features that say nothing
 at all from the first vote on; from two thousand votes on the neural utility is averaged in, by how well each foretells
-the votes. Before that a network knows no better than the grid, and costs more.
+the votes. Before that a network knows no better than the grid, and costs more. Where items are compared on inputs
+there are neither residuals nor networks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
+from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
 from elicit.models.intransitive import Intransitive
 from elicit.models.neural import NeuralPosterior, seen_by_networks
@@ -56,9 +58,10 @@ class Default:
 
     def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
         if known.features is None and known.scores is None:
-            return Intransitive().init(n_items, known, device)
+            model = Intransitive() if known.inputs is None else BradleyTerry()
+            return model.init(n_items, known, device)
         process = GaussianProcess().init(n_items, known, device)
-        if n_items > LARGEST or known.features is None:
+        if n_items > LARGEST or known.features is None or known.inputs is not None:
             return process
         return Joined((process,), Training.on(seen_by_networks(known, device), TRAIN))
 

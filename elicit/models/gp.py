@@ -17,6 +17,7 @@ from torch import Tensor
 
 from elicit.basis import basis_of, diagonal_priors
 from elicit.gaussian import GridPosterior
+from elicit.interactions import on_inputs
 from elicit.kernels import FeatureCovariance, Kernel, Prior, feature_maps
 from elicit.low_rank import LowRankPosterior
 from elicit.posterior import Knowledge
@@ -39,7 +40,7 @@ class GaussianProcess:
     """Utilities that are smooth in the features, plus a part of each item's own.
 
     exact: pools of more items are believed in coordinates of low rank, which cost the same whatever their number;
-    there all features are one group.
+    there all features are one group, and items cannot be compared on inputs.
     """
 
     def __init__(self, exact: int = 4000) -> None:
@@ -63,12 +64,13 @@ class GaussianProcess:
             maps += feature_maps(view, dtype, device)
         if known.scores is None:
             priors = grid(weights, 0)
-            return GridPosterior.prior(FeatureCovariance(maps, kernels, priors), [p.log_weight for p in priors])
+            prior = GridPosterior.prior(FeatureCovariance(maps, kernels, priors), [p.log_weight for p in priors])
+            return on_inputs(prior, known)
         priors = grid(weights, 1)
         scores = torch.as_tensor(known.scores, dtype=dtype, device=device)
         base = FeatureCovariance([*maps, scores], [*kernels, Kernel("linear", len(maps))], priors)
         mean = _slopes(priors).to(scores)[:, None] * (scores @ consensus(scores))
-        return GridPosterior.prior(base, [p.log_weight for p in priors], mean)
+        return on_inputs(GridPosterior.prior(base, [p.log_weight for p in priors], mean), known)
 
     def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
         return posterior.update(votes)

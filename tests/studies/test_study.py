@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.formats import PairRow
+from elicit.events import SCHEMA
 from elicit.state import State
 from elicit.types import BadInputError, ChoiceOutcome
 from studies.replay import verify
@@ -304,7 +305,7 @@ def test_a_newer_format_is_refused_in_one_sentence(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "study" / "study.db")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(BadInputError, match=r"newer release \(format 99, this one reads up to 3\); upgrade"):
+    with pytest.raises(BadInputError, match=rf"newer release \(format 99, this one reads up to {SCHEMA}\); upgrade"):
         Study.open(tmp_path / "study")
 
 

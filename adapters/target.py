@@ -1,0 +1,147 @@
+"""The model whose prompts are tuned: an endpoint, or a Python function."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import inspect
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from adapters.calls import BudgetError, CallBook, Prices
+from adapters.chat import Api, Request
+from adapters.endpoint import Endpoint, EndpointError, RefusedError, checked_url
+from elicit.tuning import Response
+from elicit.types import BadInputError
+
+
+class DownError(Exception):
+    """The model does not answer now; the message says why, and how to test it."""
+
+
+class SpentError(Exception):
+    """The next response could cost more money than is left."""
+
+
+class Target(Protocol):
+    """Answers filled prompts."""
+
+    async def check(self) -> None:
+        """Make sure, at no cost, that it can answer. Raises BadInputError, which says how to test it, where not."""
+        ...
+
+    async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
+        """Its response, or its failure to respond to this very prompt. sample tells several draws apart.
+
+        Raises DownError where it answers nothing now, SpentError where the money is spent.
+        """
+        ...
+
+    async def end(self) -> None:
+        """Keep what calls under way bring, and close everything."""
+        ...
+
+
+class EndpointTarget:
+    """A model behind an endpoint. What it answered is kept by content in the study's folder and never paid twice."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        endpoint: str,
+        model: str,
+        api: Api = "openai",
+        key: str = "",
+        price_in: float = 0.0,
+        price_out: float = 0.0,
+        money: float | None = None,
+        temperature: float = 0.0,
+        max_tokens: int = 512,
+        **how: Any,
+    ) -> None:
+        book = CallBook(folder, name, Prices(price_in, price_out), money)
+        self._temperature, self._max_tokens = temperature, max_tokens
+        self._endpoint = Endpoint(url=checked_url(endpoint), api=api, model=model, key=key, book=book, **how)
+
+    async def check(self) -> None:
+        try:
+            await self._endpoint.check()
+        except BadInputError as error:
+            raise BadInputError(f"the target model: {error}") from None
+
+    async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
+        request = Request(system, prompt, self._max_tokens, self._temperature, sample=sample)
+        start = time.monotonic()
+        try:
+            answer = await self._endpoint.ask(request)
+        except BudgetError as error:
+            raise SpentError(str(error)) from None
+        except RefusedError as error:
+            if error.lasting:
+                raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
+            return Response(failure=str(error))
+        except EndpointError as error:
+            raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
+        reply = answer.reply
+        return Response(reply.text, "", reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
+
+    async def end(self) -> None:
+        await self._endpoint.close()
+
+
+class FunctionTarget:
+    """A Python function `path/to/file.py:name` that takes the filled prompt and gives the response, async or not.
+
+    What it raises is a failure to respond to this prompt. concurrency: calls under way at most.
+    """
+
+    def __init__(self, place: str, concurrency: int = 8) -> None:
+        self._place = place
+        self._call = function_at(place)
+        self._turns = asyncio.Semaphore(concurrency)
+
+    async def check(self) -> None:
+        """It was found when it was made."""
+
+    async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
+        asked = f"{system}\n\n{prompt}" if system else prompt
+        async with self._turns:
+            start = time.monotonic()
+            try:
+                if inspect.iscoroutinefunction(self._call):
+                    said = await self._call(asked)
+                else:
+                    said = await asyncio.to_thread(self._call, asked)
+            except Exception as error:
+                return Response(failure=f"{self._place} raised {type(error).__name__}: {error}")
+        if not isinstance(said, str):
+            return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
+        return Response(said, seconds=time.monotonic() - start)
+
+    async def end(self) -> None:
+        """Nothing is held open."""
+
+
+def function_at(place: str) -> Callable[..., Any]:
+    """The function at `path/to/file.py:name`. Raises BadInputError where there is none."""
+    file, _, name = place.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise BadInputError(f"function {place!r}: there is no file {file!r}; give it as path/to/file.py:name")
+    spec = importlib.util.spec_from_file_location(f"elicit_function_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BadInputError(f"function {place!r}: {file} does not load ({type(error).__name__}: {error})") from error
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise BadInputError(f"function {place!r}: {file} has no function {name!r}")
+    function: Callable[..., Any] = found
+    return function

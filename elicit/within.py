@@ -1,0 +1,80 @@
+"""The belief about some of the items, as if there were no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import torch
+
+from elicit.gaussian import SAMPLES
+from elicit.randomness import stream
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from elicit.posterior import Difference, Mixture, Posterior
+
+
+@dataclass(frozen=True)
+class Within:
+    """What `whole` believes of its `rows` (S,), ascending; as a `Posterior` over S items.
+
+    Utilities are centred on these, and the best item is the best of these.
+    """
+
+    whole: Posterior
+    rows: Tensor
+
+    @property
+    def n(self) -> int:
+        return len(self.rows)
+
+    @property
+    def transitive(self) -> bool:
+        return self.whole.transitive
+
+    def mean(self) -> Tensor:
+        return self.whole.mean()[self.rows]
+
+    def best(self) -> int:
+        if self.transitive:
+            return int(self.mean().argmax())
+        draws = self.values(SAMPLES // 4, stream(0, "within", self.n))
+        return int(draws.mean(0).argmax())
+
+    def sd(self, *, centred: bool = False) -> Tensor:
+        return self.whole.sd(centred=centred)[self.rows]
+
+    def difference(self, pairs: Tensor) -> Difference:
+        return self.whole.difference(self.rows[pairs])
+
+    def mixture(self, pairs: Tensor) -> Mixture:
+        return self.whole.mixture(self.rows[pairs])
+
+    def _named(self, rows: Tensor | None) -> Tensor:
+        return self.rows if rows is None else self.rows[rows]
+
+    def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        return self.whole.sample(n, rng, self._named(rows))
+
+    def preferences(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        return self.whole.preferences(n, rng, self._named(rows))
+
+    def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+        return self.whole.values(n, rng, self._named(rows))
+
+    def shortlist(self, size: int, breadth: float) -> Tensor:
+        if size >= self.n:
+            return torch.arange(self.n)
+        bound = self.mean() + breadth * self.sd()
+        bound[self.best()] = torch.inf
+        return torch.sort(bound, descending=True, stable=True).indices[:size].sort().values
+
+    def p_best(self) -> Tensor:
+        won = self.values(SAMPLES, stream(0, "p_best", self.n)).argmax(1)
+        return torch.bincount(won, minlength=self.n).double() / len(won)
+
+    def anticipate(self, a: int, b: int) -> Self:
+        return replace(self, whole=self.whole.anticipate(int(self.rows[a]), int(self.rows[b])))

@@ -1,0 +1,98 @@
+"""What is compared, as a judge is to see it: two items, or what two prompts brought forth on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+from elicit.types import Item, Query
+
+if TYPE_CHECKING:
+    from elicit.state import State
+    from elicit.tuning import Response
+
+QUOTED = 300
+"""Characters of an input that stand above its response where there are several."""
+
+
+class Sides(NamedTuple):
+    """Markdown: what stands above both panes, and the two panes."""
+
+    context: str
+    a: str
+    b: str
+
+
+def sides(state: State, query: Query) -> Sides:
+    """The two sides of a query."""
+    a, b = state.items[query.a], state.items[query.b]
+    if not query.inputs:
+        return Sides(a.context or b.context, a.shown_text, b.shown_text)
+    return Sides(
+        context_of(state, query.inputs), column(state, query.a, query.inputs), column(state, query.b, query.inputs)
+    )
+
+
+def context_of(state: State, inputs: Sequence[int]) -> str:
+    """What stands above both panes: the input, where there is one."""
+    return state.inputs[inputs[0]].text if len(inputs) == 1 else ""
+
+
+def column(state: State, row: int, inputs: Sequence[int]) -> str:
+    """What a prompt brought forth on the inputs, each under its input where there are several."""
+    told = [said(state.responses[row, given]) for given in inputs]
+    if len(inputs) == 1:
+        return told[0]
+    quoted = [" ".join(state.inputs[given].text.split()) for given in inputs]
+    short = [text if len(text) <= QUOTED else text[: QUOTED - 1] + "…" for text in quoted]
+    return "\n\n".join(f"> {text}\n\n{response}" for text, response in zip(short, told, strict=True))
+
+
+def said(response: Response) -> str:
+    """A response as it is shown; a failure as such."""
+    if response.failure:
+        return f"*(no response: {response.failure})*"
+    return response.text if response.text.strip() else "*(an empty response)*"
+
+
+class Shown(Sequence[Item]):
+    """The sides of queries as items, for judges that know a study by its items: those of the study or, where prompts
+    are compared on inputs, what they brought forth, as it is asked about."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rows: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._made: list[Item] = []
+
+    @overload
+    def __getitem__(self, row: int) -> Item: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Item]: ...
+    def __getitem__(self, row: int | slice) -> Item | Sequence[Item]:
+        return (self._made if self._state.inputs else self._state.items)[row]
+
+    def __len__(self) -> int:
+        return len(self._made if self._state.inputs else self._state.items)
+
+    def put(self, query: Query) -> Query:
+        """The query as one on rows of this."""
+        if not query.inputs:
+            return query
+        a, b = (self._row(row, query.inputs) for row in (query.a, query.b))
+        return Query(
+            a, b, query.decision, query.score, query.propensity, query.shown, query.selector, query.why, (), query.id
+        )
+
+    def _row(self, row: int, inputs: tuple[int, ...]) -> int:
+        if (row, inputs) not in self._rows:
+            self._rows[row, inputs] = len(self._made)
+            state = self._state
+            meta = {
+                "prompt": state.items[row].id,
+                "responses": [state.responses[row, given].text for given in inputs],
+                "references": [state.inputs[given].reference for given in inputs],
+                "kinds": sorted(state.kinds),
+            }
+            context = context_of(state, inputs)
+            self._made.append(Item(f"{row}/{inputs}", column(state, row, inputs), context=context, meta=meta))
+        return self._rows[row, inputs]

@@ -1,0 +1,100 @@
+"""What the tuning board shows, and who is recommended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from elicit.service import Board, BoardRow, Progress
+from elicit.state import State
+from elicit.types import BadInputError
+from studies.status import Z90
+from studies.tuning.growing import proposer_of
+from studies.tuning.safety import acceptable
+
+if TYPE_CHECKING:
+    from studies.study import Study
+    from studies.tuning.tuner import Tuner
+
+SEED = 0
+"""The row of the prompt that a study began with."""
+
+
+def recommended(study: Study) -> int | None:
+    """The row of the best prompt that is not retired and, where a limit is set, acceptable; None where none is."""
+    safe = acceptable(study)
+    if safe is None:
+        return study.engine.best()
+    confidence = study.spec.tuning.safety.confidence  # type: ignore[union-attr]
+    live = [row for row in range(len(study.state.items)) if study.state.marks.get(row) != "retired"]
+    fit = [row for row in live if safe[row] >= confidence]
+    mean = study.engine.posterior.mean()
+    return max(fit, key=lambda row: float(mean[row])) if fit else None
+
+
+def win_rate(study: Study, row: int | None, other: int) -> tuple[float, float, float] | None:
+    """On which share of unseen inputs one prompt is preferred to another: mean and 90 % interval."""
+    if row is None or row == other or not study.state.votes or not study.state.inputs:
+        return None
+    try:
+        return study.engine.win_rate(row, other)
+    except BadInputError:
+        return None
+
+
+def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Board:
+    """The board now."""
+    state, tuning = study.state, tuner.tuning
+    n = len(state.items)
+    ready = n - len(state.retired()) >= 2
+    (mean, sd), p = (study.engine.utilities(), study.engine.p_best()) if ready else ((np.zeros(n),) * 2, np.zeros(n))
+    best = recommended(study) if ready else None
+    safe = acceptable(study)
+    makers, births = proposer_of(state), born(state)
+    votes = np.bincount([row for live in state.votes for row in live.vote.pair], minlength=n)
+    rows = [
+        BoardRow(
+            row=row,
+            item=item.id,
+            text=item.text,
+            maker=makers.get(row, ""),
+            parents=tuple(item.meta.get("parents", ())),
+            why=state.whys.get(row, "") if state.marks.get(row) == "retired" else str(item.meta.get("why", "")),
+            mark=state.marks.get(row, ""),
+            utility=float(mean[row]),
+            low=float(mean[row] - Z90 * sd[row]),
+            high=float(mean[row] + Z90 * sd[row]),
+            p_best=float(p[row]),
+            votes=int(votes[row]),
+            signals={name: values[row] for name, values in state.signals.items() if row in values},
+            born=births[row],
+            acceptable=None if safe is None else float(safe[row]),
+        )
+        for row, item in enumerate(state.items)
+    ]
+    live = sorted((row for row in rows if row.mark != "retired"), key=lambda row: (row.row != best, -row.utility))
+    retired = sorted((row for row in rows if row.mark == "retired"), key=lambda row: -row.row)
+    since = sum(vote.seq > state.grew for vote in state.votes)
+    more = tuning.grow > 0 and tuning.proposers and len(state.votes) + tuning.every - since < study.spec.votes
+    return Board(
+        progress=progress,
+        task=tuning.task,
+        rows=(*live, *retired),
+        best=best,
+        seed=SEED,
+        win_rate=win_rate(study, best, SEED),
+        calls=state.calls,
+        most_calls=tuning.calls,
+        cost=state.cost,
+        money=tuning.money,
+        failures=sum(bool(response.failure) for response in state.responses.values()),
+        doing=doing,
+        next_prompts=max(0, tuning.every - since) if more else None,
+    )
+
+
+def born(state: State) -> list[int]:
+    """How many votes there were when each prompt joined."""
+    seqs = [vote.seq for vote in state.votes]
+    return [int(np.searchsorted(seqs, seq)) for seq in state.born]

@@ -1,0 +1,140 @@
+"""The engine process of a study that tunes prompts: the same for voters, and a board for whoever tunes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from adapters.target import DownError, SpentError
+from elicit.events import Mark, Marked
+from elicit.service import Board, Progress, Turn
+from elicit.types import BadInputError, Query
+from studies import status
+from studies.host import Host
+from studies.run import work
+from studies.study import Study
+from studies.tuning.board import board_of
+from studies.tuning.tuner import Tuner
+
+PATIENCE = 0.4
+"""Seconds a voter's screen is kept waiting for responses before it is told what is being made."""
+AGAIN = 10.0
+"""Seconds after which a model that was down is tried again."""
+ROOM = 4
+"""Queries that may wait for people before machine judges are given more."""
+
+
+class TuningHost(Host):
+    """`TuningService` over an open study that tunes prompts, for one judge."""
+
+    def __init__(self, study: Study, judge: str) -> None:
+        super().__init__(study, judge)
+        self._tuner = Tuner(study, self._report)
+        self._doing = "asking whether the model is there"
+        self._begun: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[Query | None] | None = None
+        self._beside: dict[str, asyncio.Task[Any]] = {}
+
+    def _report(self, what: str, done: int, total: int) -> None:
+        self._doing = f"making {what}, {done} of {total}" if done < total else ""
+
+    async def turn(self) -> Turn:
+        """The open ballot, or a fresh one; while its responses are made, none and a notice."""
+        try:
+            if self._begun is None:
+                self._begun = asyncio.create_task(self._tuner.begin())
+            await asyncio.wait([self._begun], timeout=PATIENCE)
+            if not self._begun.done():
+                return Turn(None, self._progress(), self._doing, PATIENCE)
+            self._begun.result()
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._tuner.ask(self._judge, grow=False))
+            await asyncio.wait([self._asking], timeout=PATIENCE)
+            if not self._asking.done():
+                return Turn(None, self._progress(), self._doing or "making responses", PATIENCE)
+            asked, self._asking = self._asking, None
+            query = asked.result()
+        except (DownError, SpentError) as error:
+            self._forget_failed()
+            return Turn(None, self._progress(), str(error), AGAIN if isinstance(error, DownError) else None)
+        except BaseException:
+            self._forget_failed()
+            raise
+        progress = self._progress()
+        if query is not None:
+            self._study.look_ahead(self._judge)
+        self._beside_voting()
+        return Turn(self._ballot(query, progress.mine + 1) if query else None, progress)
+
+    async def board(self) -> Board:
+        return board_of(self._study, self._tuner, self._progress(), self._doing)
+
+    async def add(self, text: str, parent: int | None = None) -> Board:
+        row = self._tuner.add(text, self._judge, parent)
+        self._start(f"trying row {row}", self._tuner.screen([row]))
+        return await self.board()
+
+    async def mark(self, row: int, mark: Mark) -> Board:
+        state = self._study.state
+        if not 0 <= row < len(state.items):
+            raise BadInputError(f"there is no prompt in row {row}")
+        live = sum(state.marks.get(other) != "retired" for other in range(len(state.items)) if other != row)
+        if mark == "retired" and live < 2:
+            raise BadInputError("two prompts are needed to compare; let new ones join before you retire this one")
+        self._study.record(Marked((row,), mark, self._judge, "by hand" if mark else ""))
+        return await self.board()
+
+    async def grow(self) -> Board:
+        self._start("growing", self._tuner.grow(max(1, self._tuner.tuning.grow)))
+        return await self.board()
+
+    async def close(self) -> None:
+        tasks = [*self._beside.values(), *(task for task in (self._asking, self._begun) if task is not None)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tuner.end()
+        await super().close()
+
+    def _progress(self) -> Progress:
+        state, target = self._study.state, self._study.spec.votes
+        if len(state.items) - len(state.retired()) >= 2:
+            return status.progress(self._study, self._judge)
+        return Progress(len(state.votes), 0, target, None, False, "the first prompts are being made")
+
+    def _forget_failed(self) -> None:
+        """What has failed is tried anew the next time."""
+        if self._begun is not None and self._begun.done() and self._begun.exception() is not None:
+            self._begun = None
+        if self._asking is not None and self._asking.done():
+            self._asking = None
+
+    def _beside_voting(self) -> None:
+        """What goes on while a person reads: responses for what may come next, new prompts, machine judges."""
+        if self._tuner.due():
+            self._start("growing", self._tuner.grow(self._tuner.tuning.grow))
+        elif "growing" not in self._beside:
+            self._start("ahead", self._tuner.prefetch(self._judge))
+        if self._study.spec.judges and self._study.spec.routing.router != "none":
+            self._start("judges", work(self._study, self._room, self._tuner))
+
+    def _start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        """Begin something beside, unless it is under way."""
+        if name in self._beside:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._beside[name] = task
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            del self._beside[name]
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._doing = f"{name} failed: {error}"
+
+        task.add_done_callback(ended)
+
+    async def _room(self) -> None:
+        """Wait while enough queries wait for people: those chosen later know more."""
+        while len(self._study.state.waiting) >= ROOM:
+            await asyncio.sleep(PATIENCE)

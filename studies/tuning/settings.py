@@ -1,0 +1,91 @@
+"""The `[tuning]` table of a study that tunes prompts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from adapters.chat import Api
+from elicit.tuning import Rules
+from elicit.types import BadInputError
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+AtLeastZero = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A language model: an endpoint, or a Python function that takes the filled prompt and gives the response.
+
+    endpoint, model, api, key, price_in, price_out, concurrency, per_minute, timeout, retries, parameters: as a judge's
+    options have them. function: "path/to/file.py:name", in place of an endpoint. stop: the response ends before these.
+    """
+
+    endpoint: str = ""
+    model: str = ""
+    api: Api = "openai"
+    key: str = ""
+    function: str = ""
+    price_in: AtLeastZero = 0.0
+    price_out: AtLeastZero = 0.0
+    temperature: AtLeastZero = 0.0
+    max_tokens: Count = 512
+    concurrency: Count = 8
+    per_minute: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 3
+    parameters: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if bool(self.endpoint) == bool(self.function):
+            raise ValueError("a model needs an endpoint or a function; give one of them")
+
+
+class Safety(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The recommended prompt's responses are unacceptable at most this often, with this confidence."""
+
+    limit: Share
+    confidence: Share = 0.95
+
+
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How prompts are tuned.
+
+    task: what the prompts are for, in a sentence or two. optimises: "prompt", or "response" to find the best response
+    to one input. target: the model that answers; writer: the one that writes prompts, None: the target. batch: inputs
+    that one vote compares on. calls, money: what all answers together may take. start: prompts before the first vote;
+    grow: how many join at a time, every so many votes, while no more than `pool` are live. proposers, with
+    `proposer_options` by name: who makes them. screen: inputs that newcomers are tried on for the `signals`
+    (exact_match, contains, json, or path/to/file.py:function). rules: what every prompt has to keep to.
+    """
+
+    task: str
+    target: ModelSpec
+    writer: ModelSpec | None = None
+    optimises: Literal["prompt", "response"] = "prompt"
+    batch: Annotated[int, msgspec.Meta(ge=1, le=12)] = 1
+    calls: Count = 2000
+    money: AtLeastZero | None = None
+    start: Annotated[int, msgspec.Meta(ge=2)] = 24
+    grow: Annotated[int, msgspec.Meta(ge=0)] = 6
+    every: Count = 10
+    pool: Annotated[int, msgspec.Meta(ge=2)] = 60
+    proposers: tuple[str, ...] = ("slots", "rewrite", "crossover")
+    proposer_options: dict[str, dict[str, Any]] = {}
+    screen: Annotated[int, msgspec.Meta(ge=0)] = 4
+    signals: tuple[str, ...] = ()
+    rules: Rules = Rules()
+    safety: Safety | None = None
+
+    def check(self) -> None:
+        """Raises BadInputError where a budget is too small for one vote, or no plug-in has that name."""
+        from elicit import registry
+
+        for name in self.proposers:
+            if ":" not in name:
+                registry.known("proposer", name)
+        if self.optimises == "prompt" and self.calls < 2 * self.batch:
+            raise BadInputError(
+                f"tuning.calls is {self.calls}, and one vote takes {2 * self.batch} responses; give it more"
+            )

@@ -1,0 +1,126 @@
+"""From a task file, or from questions in a terminal, to a study that tunes prompts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from adapters.inputs import parted, read_inputs
+from elicit.tuning import PLACE, Input
+from elicit.types import BadInputError, Item
+from studies.spec import QUESTION
+from studies.tuning.settings import Tuning
+
+EXAMPLE = Path(__file__).parent / "tasks" / "example.toml"
+
+Ask = Callable[[str, str], str]
+"""Asks a person a question, with the answer that Enter gives."""
+
+
+class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
+    """What stands in a task file beside the fields of `Tuning`."""
+
+    prompts: tuple[str, ...] = ()
+    inputs: str = ""
+    input: str = ""
+    held_out: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.4
+    title: str = ""
+    votes: Annotated[int, msgspec.Meta(ge=1)] = 60
+    question: str = QUESTION
+    guidelines: str = ""
+    seed: int = 0
+    judges: tuple[dict[str, Any], ...] = ()
+    routing: dict[str, Any] = {}
+
+
+class Setup(msgspec.Struct):
+    """What `Study.create` takes: first prompts, inputs, and fields of the specification."""
+
+    items: list[Item]
+    inputs: list[Input]
+    spec: dict[str, Any]
+
+
+def read_task(path: Path) -> Setup:
+    """The study that a task file describes. Raises BadInputError with the file and the field at fault."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} cannot be read ({error}); give a task file, such as --task example") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}; mend that line") from None
+    return setup_of(values, path.parent, str(path))
+
+
+def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
+    """The study that the values of a task file describe; files are looked for in `folder`."""
+    own = {name: value for name, value in values.items() if name in TaskFile.__struct_fields__}
+    try:
+        file = msgspec.convert(own, TaskFile)
+        tuning = msgspec.convert({name: v for name, v in values.items() if name not in own}, Tuning)
+    except msgspec.ValidationError as error:
+        what = str(error)
+        raise BadInputError(f"{where}: {what[0].lower()}{what[1:].replace('`$.', '`')}; mend it") from None
+    spec = {
+        "title": file.title or tuning.task[:60],
+        "votes": file.votes,
+        "question": file.question,
+        "guidelines": file.guidelines or f"The task: {tuning.task}",
+        "seed": file.seed,
+        "judges": file.judges,
+        "tuning": tuning,
+    } | ({"routing": file.routing} if file.routing else {})
+    if tuning.optimises == "response":
+        if not file.input:
+            raise BadInputError(f"{where}: to optimise a response, say the `input` that it is to respond to")
+        return Setup([Item(f"p{n}", text, context=file.input) for n, text in enumerate(file.prompts, 1)], [], spec)
+    if not file.inputs:
+        raise BadInputError(f'{where}: there are no inputs; name a file of them, as in inputs = "inputs.jsonl"')
+    inputs = parted(read_inputs(folder / file.inputs), file.held_out)
+    texts = file.prompts or (tuning.task,)
+    for number, text in enumerate(texts, start=1):
+        unknown = {name for name in PLACE.findall(text) if name not in inputs[0].fields}
+        if unknown and not set(PLACE.findall(text)) - unknown:
+            known = ", ".join(f"{{{name}}}" for name in inputs[0].fields)
+            raise BadInputError(f"{where}: prompt {number} has the place {{{unknown.pop()}}}; the inputs have {known}")
+        if why := tuning.rules.broken(text):
+            raise BadInputError(f"{where}: prompt {number} breaks a rule, {why}; change one of them")
+    if len(texts) < 2 and not (tuning.proposers and tuning.start > 1):
+        raise BadInputError(f"{where}: there is one prompt and nobody to propose more; add prompts or proposers")
+    return Setup([Item(f"p{n}", text) for n, text in enumerate(texts, 1)], inputs, spec)
+
+
+def asked(ask: Ask) -> Setup:
+    """The study that a person describes, question by question; Enter takes what the example has."""
+    values = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    target = values["target"]
+    values["task"] = ask("What are the prompts for? (a sentence)", values["task"])
+    first = ask("Your prompt today ({input} is where an input goes; - for none)", values["prompts"][0])
+    values["prompts"] = [] if first.strip() == "-" else [first]
+    inputs = ask("File of inputs (.jsonl, .csv, .parquet; `input`, optionally `reference`)", "the example's")
+    folder = EXAMPLE.parent if inputs == "the example's" else Path()
+    values["inputs"] = values["inputs"] if inputs == "the example's" else inputs
+    place = ask("The model: address of an endpoint, or path/to/file.py:function", target["endpoint"])
+    if place.startswith(("http://", "https://")):
+        target["endpoint"] = place
+        target["model"] = ask("Its name there", target["model"])
+        target["key"] = ask("Environment variable that holds its key (- for none)", "-").strip().replace("-", "")
+    else:
+        values["target"] = {"function": place}
+    values["votes"] = number(ask("Votes you are willing to give", str(values["votes"])), "votes")
+    values["calls"] = number(ask("Model calls it may take", str(values["calls"])), "calls")
+    if not any(one.reference for one in read_inputs(folder / values["inputs"])):
+        values["signals"] = []
+    return setup_of(values, folder, "your answers")
+
+
+def number(text: str, what: str) -> int:
+    """A whole number as a person types it. Raises BadInputError."""
+    try:
+        return int(text.replace("_", "").replace(",", ""))
+    except ValueError:
+        raise BadInputError(f"{what}: {text!r} is not a whole number; write one, such as 60") from None

@@ -1,0 +1,255 @@
+"""The loop around a study that tunes prompts: responses are made when a query needs them, and the pool grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target
+from elicit import registry
+from elicit.events import Marked, Proposed, Responded
+from elicit.randomness import stream
+from elicit.tuning import Proposal, Proposer, fill
+from elicit.types import BadInputError, Query
+from studies.tuning import growing
+from studies.tuning.allotment import allot
+from studies.tuning.asking import AlikeError, MissingError, signals_of
+from studies.tuning.nursery import sound
+from studies.tuning.settings import ModelSpec
+
+if TYPE_CHECKING:
+    from studies.study import Study
+
+AMPLE = 4
+"""Proposals asked for, for each that is to join."""
+PREFETCHED = 2
+"""Queries that may come next whose responses are made ahead; those of one that does not come are seldom for nothing."""
+PROOF = 8
+"""Responses that have all failed, after which something is wrong that no vote mends."""
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it, and of how much."""
+
+
+class Tuner:
+    """Tunes the prompts of an open study. Begin it before use, and end it."""
+
+    def __init__(self, study: Study, report: Report = lambda *_: None) -> None:
+        assert study.spec.tuning is not None
+        self.study, self.tuning, self._report = study, study.spec.tuning, report
+        self.target = made(self.tuning.target, study.folder, "target", self.tuning.money)
+        writer = self.tuning.writer
+        self.writer = self.target if writer is None else made(writer, study.folder, "writer", self.tuning.money)
+        self._written: list[float] = []  # what drafts have cost, since they were last booked
+        self._proposers: dict[str, Proposer] = {}
+        for name in self.tuning.proposers:
+            self._proposers[name] = registry.plugin("proposer", name, self.tuning.proposer_options.get(name, {}))
+            self._proposers[name].begin(self._write)
+        self._signals = signals_of(self.tuning.signals)
+        self._growing = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Make sure that the models answer, and that there is something to compare.
+
+        Raises BadInputError, which says how to test a model that does not answer, or what the pool lacks.
+        """
+        await self.target.check()
+        if self.writer is not self.target:
+            await self.writer.check()
+        lacking = self.tuning.start - len(self._live())
+        if not self.study.state.proposed and self._proposers and lacking > 0:
+            await self.grow(lacking)
+        if len(self._live()) < 2:
+            failed = [made.failure for made in self.study.state.proposed if made.failure]
+            why = f" ({failed[-1]})" if failed else ""
+            raise BadInputError(
+                f"there is {len(self._live())} prompt to compare, and a comparison needs two{why}; "
+                "add prompts, or name a proposer in tuning.proposers"
+            )
+
+    async def end(self) -> None:
+        """Keep what is under way, and close everything."""
+        await self.target.end()
+        if self.writer is not self.target:
+            await self.writer.end()
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    async def ask(self, judge: str, *, waiting: bool = True, grow: bool = True) -> Query | None:
+        """The judge's next query, with the responses it needs; None where nothing is left. grow: let new prompts join
+        first, where it is time.
+
+        Raises DownError where the target does not answer now, SpentError where calls or money are spent, BadInputError
+        where every response fails.
+        """
+        if grow and self.due():
+            await self.grow(self.tuning.grow)
+        while True:
+            try:
+                return self.study.ask(judge, waiting=waiting)
+            except MissingError as missing:
+                await self.respond(missing.wanted)
+            except AlikeError as alike:
+                self._merge(alike)
+
+    async def prefetch(self, judge: str) -> None:
+        """Have the responses made that the next query will need after the likeliest answers to the open one."""
+        for query in (await asyncio.to_thread(self.study.upcoming, judge))[:PREFETCHED]:
+            try:
+                self.study.try_on(query)
+            except MissingError as missing:
+                try:
+                    await self.respond(missing.wanted)
+                except (DownError, SpentError, BadInputError):
+                    return  # whoever asks next meets it, and says so
+            except AlikeError:
+                pass
+
+    async def respond(self, wanted: Iterable[tuple[int, int]], *, reserve: bool = True) -> None:
+        """Have these responses made and recorded, (row of the prompt, row of the input), several at a time.
+
+        reserve: leave calls for what the result is measured on. Raises as `ask` does; what came before is kept.
+        """
+        state = self.study.state
+        cells = [cell for cell in dict.fromkeys(wanted) if cell not in state.responses]
+        left = self.calls_left(reserve=reserve)
+        if len(cells) > left:
+            raise SpentError(
+                f"the budget of {self.tuning.calls} model calls is spent"
+                f"{' but for what the result is measured on' if reserve else ''}; raise tuning.calls to go on"
+            )
+        done = 0
+
+        async def one(row: int, given: int) -> None:
+            nonlocal done
+            response = await self.target.respond(fill(state.items[row].text, state.inputs[given]))
+            if (row, given) not in state.responses:
+                self.study.record(Responded(row, given, response))
+            done += 1
+            self._report("responses", done, len(cells))
+
+        found = await asyncio.gather(*(one(*cell) for cell in cells), return_exceptions=True)
+        for error in found:
+            if isinstance(error, BaseException):
+                raise error
+        made = state.responses.values()
+        if len(made) >= PROOF and all(response.failure for response in made):
+            raise BadInputError(f"all {len(made)} responses so far have failed, the last: {list(made)[-1].failure}")
+
+    def calls_left(self, *, reserve: bool = True) -> int:
+        """Model calls that the budget still allows; reserve: less those that the result is to be measured with."""
+        held = sum(one.held_out for one in self.study.state.inputs)
+        return self.tuning.calls - self.study.state.calls - (min(2 * held, self.tuning.calls // 4) if reserve else 0)
+
+    def _merge(self, alike: AlikeError) -> None:
+        """Retire the younger of two prompts that no vote can tell apart, or the one that is not pinned."""
+        marks, items = self.study.state.marks, self.study.state.items
+        older, younger = alike.pair
+        out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
+        kept = older + younger - out
+        if len(self._live()) <= 2:
+            raise BadInputError(
+                f"the two prompts left, {items[older].id} and {items[younger].id}, respond alike on all "
+                f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
+            )
+        why = f"responds as {items[kept].id} does on {len(alike.inputs)} inputs"
+        self.study.record(Marked((out,), "retired", why=why))
+
+    # -- growing ----------------------------------------------------------------------------------------------
+
+    def due(self) -> bool:
+        """Whether it is time for new prompts."""
+        state, tuning = self.study.state, self.tuning
+        if not self._proposers or not tuning.grow or self.calls_left() <= 0:
+            return False
+        since = sum(live.seq > state.grew for live in state.votes)
+        return since >= tuning.every and len(state.votes) + tuning.every <= self.study.spec.votes
+
+    async def grow(self, k: int) -> None:
+        """Let about k new prompts join, try them, and retire what is hopeless."""
+        async with self._growing:
+            study, state = self.study, self.study.state
+            pool = growing.view(study)
+            rng = stream(study.spec.seed, "grow", state.seq)
+            shares = allot(k, growing.records(study, list(self._proposers)), rng)
+            kept: dict[str, list[Proposal]] = {}
+            told: dict[str, Proposed] = {}
+            texts = [item.text for item in state.items]
+            for name, share in shares.items():
+                if not share:
+                    continue
+                self._report(f"prompts by {name}", 0, share)
+                self._written.clear()
+                failure, proposals = "", []
+                try:
+                    proposals = list(await self._proposers[name].propose(pool, AMPLE * share, rng))
+                except OSError as error:
+                    failure = str(error)
+                fit, dropped = sound(proposals, texts, self.tuning.rules)
+                kept[name] = await asyncio.to_thread(growing.promising, study.spec, state, fit, share)
+                texts += [proposal.text for proposal in kept[name]]
+                told[name] = Proposed(name, (), dropped, failure, len(self._written), sum(self._written))
+                self._report(f"prompts by {name}", len(kept[name]), share)
+            first = len(state.items)
+            study.record(*growing.joining(state, told, kept))
+            await self.screen(range(first, len(state.items)))
+            if len(self._live()) > 1 and (out := growing.leaving(study)):
+                study.record(*out)
+
+    async def screen(self, rows: Iterable[int]) -> None:
+        """Try prompts on the first few inputs, the same for all, and measure their signals."""
+        if not self._signals:
+            return
+        state = self.study.state
+        usable = [n for n, one in enumerate(state.inputs) if not one.held_out]
+        order = stream(self.study.spec.seed, "screen").permutation(len(usable))
+        first = [usable[n] for n in order[: self.tuning.screen]]
+        cells = [(row, given) for row in rows for given in first]
+        room = max(0, self.calls_left()) // max(1, len(first)) * len(first)
+        await self.respond(cells[:room])
+        if (signals := growing.measured(state, self._signals)) is not None:
+            self.study.record(signals)
+
+    def add(self, text: str, by: str, parent: int | None = None) -> int:
+        """A prompt that a person wrote joins; returns its row.
+
+        Raises BadInputError where it breaks a rule or is there already.
+        """
+        state = self.study.state
+        if why := self.tuning.rules.broken(text):
+            raise BadInputError(f"the prompt cannot join: {why}; change that")
+        if not text.strip() or any(text.strip() == item.text.strip() for item in state.items):
+            raise BadInputError("the prompt is empty, or there already; change it")
+        parents = () if parent is None else (parent,)
+        proposal = Proposal(text, parents, why="written by hand" if parent is None else "edited by hand")
+        self.study.record(*growing.joining(state, {by: Proposed(by)}, {by: [proposal]}))
+        return len(state.items) - 1
+
+    def _live(self) -> list[int]:
+        state = self.study.state
+        return [row for row in range(len(state.items)) if state.marks.get(row) != "retired"]
+
+    async def _write(self, system: str, user: str, draft: int = 0) -> str:
+        if self.calls_left() - len(self._written) <= 0:
+            raise OSError("the budget of model calls is spent")
+        try:
+            response = await self.writer.respond(user, system, draft)
+        except (DownError, SpentError) as error:
+            raise OSError(str(error)) from None
+        self._written.append(response.cost)
+        if response.failure:
+            raise OSError(response.failure)
+        return response.text
+
+
+def made(spec: ModelSpec, folder: Path, name: str, money: float | None) -> Target:
+    """The model that a table of the specification describes. Raises BadInputError where it cannot be made."""
+    if spec.function:
+        return FunctionTarget(spec.function, spec.concurrency)
+    how: dict[str, Any] = msgspec.structs.asdict(spec)
+    del how["function"]
+    return EndpointTarget(folder, name, money=money, **how)

@@ -1,0 +1,200 @@
+"""Laws of the loop: what is asked is a function of the log, nothing is paid twice, and the pool grows and shrinks."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from adapters.target import DownError, SpentError
+from elicit.events import Marked, Responded
+from elicit.tuning import Input, Response
+from elicit.types import BadInputError
+from studies.replay import verify
+from studies.run import run
+from studies.study import Study
+from studies.tuning.asking import told
+from studies.tuning.tuner import Tuner
+from tests.studies.tuning import parity
+
+
+def voted(study: Study, votes: int) -> str:
+    return run(study, votes, lambda *_: None)
+
+
+def test_the_best_prompt_is_found_with_a_fraction_of_the_calls(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", votes=40) as study:
+        voted(study, 40)
+        assert parity.quality(study.best().text) >= 0.7
+        assert study.state.calls < len(study.state.items) * 20 * 0.7
+        assert verify(study).status == "same"
+
+
+def test_every_query_is_on_inputs_where_the_responses_differ(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", batch=2) as study:
+        voted(study, 12)
+        state = study.state
+        for asked in state.asked.values():
+            query = asked.query
+            assert 1 <= len(query.inputs) <= 2
+            assert not any(state.inputs[given].held_out for given in query.inputs)
+            assert any(told(state, query.a, given) != told(state, query.b, given) for given in query.inputs)
+
+
+def test_a_study_goes_on_where_it_was_left_and_pays_nothing_twice(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "whole") as study:
+        voted(study, 10)
+        whole = [(a.query.pair, a.query.inputs) for a in study.state.asked.values()]
+        calls = study.state.calls
+    parity.tuned(tmp_path / "parts").close()
+    for _ in range(10):
+        with Study.open(tmp_path / "parts") as study:
+            voted(study, 1)
+    assert [(a.query.pair, a.query.inputs) for a in study.state.asked.values()] == whole
+    assert study.state.calls == calls == len(study.state.responses)
+
+
+def test_prompts_that_respond_alike_are_merged_and_the_last_two_are_named(tmp_path: Path) -> None:
+    texts = [parity.prompts()[7], "Say {input} and fail.", "Say {input} and fail again.", "Fail {input}, fail."]
+    with parity.tuned(tmp_path / "s", texts) as study:
+        study.record(Marked((0,), "retired", "me"))
+        study.record(*(Responded(0, given, Response("odd")) for given in range(8)))
+        with pytest.raises(BadInputError, match=r"the two prompts left, .* respond alike on all 12 inputs"):
+            voted(study, 12)
+        state = study.state
+        (merged,) = set(state.retired()) - {0}
+        assert "on 12 inputs" in state.whys[merged]
+        assert not state.votes
+
+
+def test_an_input_that_a_prompt_quotes_is_not_used_for_it(tmp_path: Path) -> None:
+    given = [Input(f"i{k}", {"input": f"the number {k}"}, "odd" if k % 2 else "even") for k in range(10, 30)]
+    texts = ["Example: the number 11 is odd. {input}", *(t.replace("{input}", "({input})") for t in parity.prompts())]
+    with parity.tuned(tmp_path / "s", texts, given) as study:
+        voted(study, 15)
+        asked = [asked.query for asked in study.state.asked.values()]
+        assert any(0 in query.pair for query in asked)
+        assert all(1 not in query.inputs for query in asked if 0 in query.pair)
+
+
+def test_the_pool_grows_from_a_grid_and_replays(tmp_path: Path) -> None:
+    with parity.tuned(
+        tmp_path / "s", [], votes=30, proposers=["slots"], start=8, grow=3, every=5, screen=2, pool=12
+    ) as study:
+        # Without a first prompt the grid is all there is.
+        voted(study, 16)
+        state = study.state
+        assert len(state.proposed) == 4
+        assert len(state.items) == sum(len(made.items) for made in state.proposed) > 10
+        assert len(state.items) - len(state.retired()) <= 12
+        assert {"exact_match"} == set(state.signals)
+        assert verify(study).status == "same"
+
+
+def test_a_persons_prompt_joins_unless_it_breaks_a_rule(tmp_path: Path) -> None:
+    rules = {"keep": ["{input}"], "forbid": ["please"], "longest": 60}
+    with parity.tuned(tmp_path / "s", rules=rules) as study:
+        tuner = Tuner(study)
+        row = tuner.add("Is {input} odd, or even?", "me", 2)
+        assert study.state.items[row].meta["parents"] == [2]
+        for text, why in (
+            ("Please say what {input} is.", "'please'"),
+            ("Is it odd?", "lacks"),
+            ("Is {input} odd? " * 9, "long"),
+            (study.state.items[0].text + " ", "there already"),
+            ("  ", "lacks"),
+        ):
+            with pytest.raises(BadInputError, match=why):
+                tuner.add(text, "me")
+        assert len(study.state.items) == row + 1
+
+
+def test_a_pinned_prompt_is_never_retired_by_the_study(tmp_path: Path) -> None:
+    texts = ["Say {input} and fail.", *parity.prompts()]
+    with parity.tuned(tmp_path / "s", texts, pool=4, proposers=["slots"], grow=2, every=4, start=4) as study:
+        from elicit.events import Marked
+
+        study.record(Marked((0,), "pinned", "me"))
+        voted(study, 14)
+        assert study.state.marks[0] == "pinned"
+        assert len(study.state.items) - len(study.state.retired()) <= 4
+
+
+def test_a_budget_of_calls_is_kept_and_said(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", calls=24, votes=50) as study:
+        why = voted(study, 50)
+        assert "24 model calls is spent" in why
+        assert study.state.calls <= 24
+        votes = len(study.state.votes)
+    file = tmp_path / "s" / "study.toml"
+    file.write_text(file.read_text().replace("calls = 24", "calls = 400"))
+    with Study.open(tmp_path / "s") as study:
+        voted(study, 5)
+        assert len(study.state.votes) == votes + 5
+
+
+def test_inputs_that_all_fail_are_said_at_once(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", [f"Say {k} and fail." for k in ("a", "b", "c", "d")]) as study:
+        with pytest.raises(BadInputError, match=r"responses so far have failed, the last: .*there is no number"):
+            voted(study, 5)
+        assert not study.state.votes
+
+
+def test_one_prompt_and_nobody_to_propose_is_a_sentence(tmp_path: Path) -> None:
+    with (
+        parity.tuned(tmp_path / "s", ["Is {input} odd?"]) as study,
+        pytest.raises(BadInputError, match="there is 1 prompt to compare"),
+    ):
+        voted(study, 3)
+
+
+def test_an_endpoint_that_is_down_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    target = {"endpoint": "http://127.0.0.1:9/v1", "model": "m", "retries": 0}
+    with parity.tuned(tmp_path / "s", target=target) as study:
+        with pytest.raises(BadInputError, match=r"does not answer .*curl"):
+            voted(study, 3)
+        assert not study.state.asked
+
+
+def test_the_log_is_whole_in_json(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", proposers=["slots"], start=18, grow=2, every=3) as study:
+        voted(study, 5)
+        told = [json.loads(msgspec.json.encode(event)) for event in study.events()]
+    kinds = {event["body"]["type"] for event in told}
+    assert {"inputs_added", "items_added", "responded", "proposed", "measured", "asked", "voted"} <= kinds
+
+
+def test_a_target_that_dies_pauses_and_loses_nothing(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s") as study:
+        voted(study, 4)
+
+        async def dying() -> None:
+            tuner = Tuner(study)
+
+            class Gone:
+                async def respond(self, prompt: str, system: str = "", sample: int = 0) -> None:
+                    raise DownError("gone; test it with: curl")
+
+            tuner.target = Gone()  # type: ignore[assignment]
+            before = study.state.seq
+            with pytest.raises(DownError):
+                await tuner.respond([(15, 0), (15, 1)])
+            assert study.state.seq == before
+
+        asyncio.run(dying())
+        voted(study, 3)
+        assert len(study.state.votes) == 7
+
+
+def test_calls_for_the_result_are_held_back(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", calls=40) as study:
+        tuner = Tuner(study)
+        assert tuner.calls_left(reserve=False) - tuner.calls_left() == 10
+
+        async def beyond() -> None:
+            with pytest.raises(SpentError, match="but for what the result"):
+                await tuner.respond([(row, given) for row in range(16) for given in range(2)])
+
+        asyncio.run(beyond())
+        assert not study.state.responses
