@@ -54,7 +54,7 @@ class Asking:
         examples: Iterable[Mapping[str, str]],
         draft: int,
     ) -> str:
-        """The reply, without what the model thought first; long texts are shown cut.
+        """The reply, without what the model thought first and without fences; long texts are shown cut.
 
         Raises OSError where the model cannot answer, BadInputError where the prompt cannot be filled.
         """
@@ -66,7 +66,7 @@ class Asking:
             raise BadInputError(f"{self._path} cannot be filled ({error}); mend it after one of {FOLDER}") from None
         reply = await write(system, user, draft)
         said = reply.rpartition("</think>")[2] if "<think>" in reply else reply
-        return _CONTROLS.sub("", said.replace("\r\n", "\n")[:_REPLY])
+        return _CODE_LINE.sub("", _CONTROLS.sub("", said.replace("\r\n", "\n")[:_REPLY]))
 
 
 def demands(pool: Pool, places: Sequence[str]) -> dict[str, Any]:
@@ -126,13 +126,15 @@ def marked(reply: str, tag: str) -> str:
         found = blocks[-1] if blocks else ""
     if inner := _FENCED.fullmatch(found.strip()):
         found = inner[1]
-    return _CODE_LINE.sub("", re.sub(rf"</?{tag}>", "", found, flags=re.IGNORECASE)).strip()
+    found = re.sub(rf"</?{tag}>", "", found, flags=re.IGNORECASE).strip()
+    # The dots of the request, said again.
+    return found if any(sign.isalnum() for sign in found) else ""
 
 
 def critique(reply: str, tag: str) -> str:
     """What the writer said before its text, the first sentence of it."""
     said = re.split(rf"<{tag}>|```", reply, maxsplit=1, flags=re.IGNORECASE)[0] if marked(reply, tag) else ""
-    parts = segments(" ".join(_CODE_LINE.sub("", said).replace("*", "").replace("#", "").split())[:2000])
+    parts = segments(" ".join(said.replace("*", "").replace("#", "").split())[:2000])
     return parts[0].strip()[:300] if parts else ""
 
 

@@ -11,7 +11,9 @@ from elicit.tuning import Proposal
 from studies.tuning.drafting import critique, drafted, likely_best, marked, some
 from tests.studies.tuning.pools import LATER
 
-PLAIN = st.text(st.characters(exclude_characters="<`", exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+PLAIN = st.text(st.characters(exclude_characters="<`", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda text: any(sign.isalnum() for sign in text)
+)
 
 
 @given(PLAIN, PLAIN)
@@ -26,7 +28,7 @@ def test_what_stands_between_the_marks_is_read_whatever_stands_around(text: str,
     [
         ("<prompt>a <prompt>b</prompt> c</prompt>", "b"),
         ("<PROMPT>\n```text\nSay it.\n```\n</Prompt>", "Say it."),
-        ("<prompt>[0123abcd]\nSay it.\n[/0123abcd]</prompt>", "Say it."),
+        ("Put it in <prompt>...</prompt>", ""),
         ("So:\n```\nSay it.\n```\nDone.", "Say it."),
         ("<prompt>Say it.", "Say it."),
         ("<prompt>Say it, and", ""),
@@ -39,9 +41,7 @@ def test_marks_of_all_kinds(reply: str, text: str) -> None:
     assert marked(reply, "prompt") == text
 
 
-@pytest.mark.parametrize(
-    "piece", ["<prompt>", "</prompt>", "```\n", "<think>", "<prompt></prompt>", "[0123abcd]", ". "]
-)
+@pytest.mark.parametrize("piece", ["<prompt>", "</prompt>", "```\n", "<think>", "<prompt></prompt>", ". "])
 def test_a_gigantic_reply_of_marks_holds_no_prompt(piece: str) -> None:
     assert marked(piece * 20_000, "prompt") == ""
     assert critique(piece * 20_000, "prompt") == ""
