@@ -125,6 +125,12 @@ class Writer(Protocol):
 class Proposer(Protocol):
     """Proposes prompts. One file in `studies/tuning/proposers/`; its name is the file's name."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether each proposal costs a call of the model that writes; where it does not, more are asked for, and the
+        most promising join."""
+        ...
+
     def begin(self, write: Writer | None) -> None:
         """Get to know the model that writes; None where there is none.
 

@@ -60,6 +60,8 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     own = {name: value for name, value in values.items() if name in TaskFile.__struct_fields__}
     if values.get("optimises") == "response":
         values = {"proposers": ["sample"], "start": 8} | values
+    elif "function" in values.get("target", {}) and not values.get("writer"):  # it answers, and does not write
+        values = {"proposers": ["slots", "crossover"]} | values
     try:
         file = msgspec.convert(own, TaskFile)
         tuning = msgspec.convert({name: v for name, v in values.items() if name not in own}, Tuning)

@@ -44,11 +44,12 @@ class Tuner:
         self.target = target or made(self.tuning.target, study.folder, "target", self.tuning.money)
         writer = self.tuning.writer
         self.writer = self.target if writer is None else made(writer, study.folder, "writer", self.tuning.money)
+        writes = writer is not None or not self.tuning.target.function
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
             self._proposers[name] = registry.plugin("proposer", name, self.tuning.proposer_options.get(name, {}))
-            self._proposers[name].begin(self._write)
+            self._proposers[name].begin(self._write if writes else None)
         self._signals = signals_of(self.tuning.signals)
         self._growing = asyncio.Lock()
 
@@ -189,7 +190,7 @@ class Tuner:
                 failure, proposals = "", []
                 try:
                     proposer = self._proposers[name]
-                    many = share if getattr(proposer, "asks", True) else AMPLE * share
+                    many = share if proposer.asks else AMPLE * share
                     proposals = list(await proposer.propose(pool, many, rng))
                 except OSError as error:
                     failure = str(error)

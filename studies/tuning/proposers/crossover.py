@@ -29,6 +29,11 @@ class Crossover:
         self._asking = Asking("crossover", prompt)
         self._write: Writer | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether proposals cost calls of the model that writes."""
+        return self._write is not None
+
     def begin(self, write: Writer | None) -> None:
         """A model that writes is used where there is one."""
         self._write = write

@@ -22,6 +22,8 @@ class Rewrite:
     Raises BadInputError where the file is no prompt.
     """
 
+    asks = True
+
     def __init__(self, losses: int = 4, prompt: str = "") -> None:
         self._asking, self._losses = Asking("rewrite", prompt), losses
         self._write: Writer | None = None

@@ -21,6 +21,8 @@ class Sample:
     Raises BadInputError where the file is no prompt.
     """
 
+    asks = True
+
     def __init__(self, losses: int = 4, prompt: str = "") -> None:
         self._asking, self._losses = Asking("sample", prompt), losses
         self._write: Writer | None = None

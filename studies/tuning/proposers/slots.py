@@ -32,6 +32,8 @@ class Slots:
     Raises BadInputError where the grid is none.
     """
 
+    asks = False
+
     def __init__(self, grid: str = "") -> None:
         self._grid = read_grid(Path(grid) if grid else GRID)
 
