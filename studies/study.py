@@ -111,6 +111,8 @@ class Study:
         except msgspec.ValidationError as error:
             raise BadInputError(f"a study cannot be made with this: {error}") from None
         specs.load_plugins(checked, ("judges", "tuning"))
+        if checked.tuning is not None and checked.tuning.input:
+            rows = [msgspec.structs.replace(row, context=checked.tuning.input) for row in rows]
         if len(rows) > 1:
             knowledge_of(rows, checked.embedder, checked.scores)
         with appearing(folder) as part:

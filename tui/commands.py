@@ -88,10 +88,15 @@ def tune(
 @click.option("--votes", type=click.IntRange(1), help="The budget; default 100 with --auto, else 200.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another simulated person, other queries.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the study goes; default elicit-demo here.")
+@click.option(
+    "--live", is_flag=True, help="The whole of 'elicit tune' with a small model on this machine (make small)."
+)
 @JSON
-def demo(auto: bool, votes: int | None, seed: int, folder: Path | None, as_json: bool) -> int:
+def demo(auto: bool, votes: int | None, seed: int, folder: Path | None, live: bool, as_json: bool) -> int:
     """Tune a prompt on the built-in pool: vote between pairs of prompts until the best one is found."""
     auto = auto or as_json or not _terminal()
+    if live:
+        return _demo_live(folder or Path(f"elicit-tune{'-auto' if auto else ''}"), auto, votes, seed, as_json)
     folder = folder or Path("elicit-demo-auto" if auto else "elicit-demo")
     if not auto:
         return _demo_by_hand(folder, votes, seed)
@@ -109,6 +114,19 @@ def demo(auto: bool, votes: int | None, seed: int, folder: Path | None, as_json:
         _tell(found)
         click.echo(session.random_sentence(found))
     return 0
+
+
+def _demo_live(folder: Path, auto: bool, votes: int | None, seed: int, as_json: bool) -> int:
+    from studies.demo.live import open_live
+    from studies.demo.small_model import small_model
+
+    say("Starting the small model …")
+    with small_model() as url:
+        open_live(folder, url, votes, seed)
+        options = {"judge": "me", "auto": auto, "votes": None, "result": False, "unmeasured": False, "plain": False}
+        code: int = click.get_current_context().invoke(tune, study=folder, **options, as_json=as_json)
+    say(f"Go on any time with the same command; the study is in {folder}")
+    return code
 
 
 def _demo_by_hand(folder: Path, votes: int | None, seed: int) -> int:

@@ -53,16 +53,17 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How prompts are tuned.
 
     task: what the prompts are for, in a sentence or two. optimises: "prompt", or "response" to find the best response
-    to the one `input`. target: the model that answers; writer: the one that writes prompts, None: the target. batch:
-    inputs that one vote compares on. calls, money: what all answers together may take. start: prompts before the first
-    vote; grow: how many join at a time, every so many votes, while no more than `pool` are live. proposers, with
-    `proposer_options` by name: who makes them. screen: inputs that newcomers are tried on for the `signals`
-    (exact_match, contains, f1, json, length, or path/to/file.py:function). rules: what every prompt has to keep to.
+    to the one `input`. target: the model that answers; writer: the one that writes prompts, the target where it is not
+    given, "none" for nobody. batch: inputs that one vote compares on. calls, money: what all answers together may take.
+    start: prompts before the first vote; grow: how many join at a time, every so many votes, while no more than `pool`
+    are live. proposers, with `proposer_options` by name: who makes them. screen: inputs that newcomers are tried on for
+    the `signals` (exact_match, contains, f1, json, length, or path/to/file.py:function). rules: what every prompt has
+    to keep to. safety: what its responses have to keep to.
     """
 
     task: str
     target: ModelSpec
-    writer: ModelSpec | None = None
+    writer: ModelSpec | Literal["none"] | None = None
     optimises: Literal["prompt", "response"] = "prompt"
     input: str = ""
     batch: Annotated[int, msgspec.Meta(ge=1, le=12)] = 1

@@ -78,7 +78,7 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
         "tuning": tuning,
     } | ({"routing": file.routing} if file.routing else {})
     if tuning.optimises == "response":
-        return Setup([Item(f"p{n}", text, context=tuning.input) for n, text in enumerate(file.prompts, 1)], [], spec)
+        return Setup([Item(f"p{n}", text) for n, text in enumerate(file.prompts, 1)], [], spec)
     if not file.inputs:
         raise BadInputError(f'{where}: there are no inputs; name a file of them, as in inputs = "inputs.jsonl"')
     inputs = parted(read_inputs(folder / file.inputs), file.held_out)

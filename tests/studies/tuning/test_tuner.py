@@ -16,6 +16,7 @@ from studies.run import run
 from studies.study import Study
 from studies.tuning.asking import told
 from studies.tuning.tuner import Tuner
+from tests.adapters.serving import Got, Say, completion, serving
 from tests.studies.tuning import parity
 
 
@@ -198,3 +199,40 @@ def test_calls_for_the_result_are_held_back(tmp_path: Path) -> None:
 
         asyncio.run(beyond())
         assert not study.state.responses
+
+
+async def test_the_best_response_to_one_input_is_looked_for(tmp_path: Path) -> None:
+    """A person who prefers longer responses, and a model that writes longer ones the later it is asked."""
+    asked = 0
+
+    def answer(got: Got) -> Say:
+        nonlocal asked
+        asked += bool(got.body)
+        return completion(" ".join(["word"] * asked + [f"number {asked}"]))
+
+    async with serving(answer) as server:
+        tuning = {
+            "task": "Write a birthday wish.",
+            "optimises": "response",
+            "input": "for Ada, who is 200",
+            "target": {"endpoint": server.url, "model": "m"},
+            "proposers": ["sample"],
+            "start": 6,
+            "grow": 3,
+            "every": 4,
+        }
+        with Study.create(tmp_path / "s", items=["Happy birthday!"], tuning=tuning, votes=30) as study:
+            tuner = Tuner(study)
+            await tuner.begin()
+            assert len(study.state.items) == 6
+            for _ in range(14):
+                query = await tuner.ask("me")
+                assert query is not None
+                lengths = [len(study.state.items[row].text) for row in (query.a, query.b)]
+                study.tell(query, "a" if lengths[0] > lengths[1] else "b", "me")
+            await tuner.end()
+            assert len(study.state.items) >= 9
+            assert {item.context for item in study.state.items} == {"for Ada, who is 200"}
+            order = sorted(len(item.text) for item in study.state.items)
+            assert len(study.best().text) >= order[len(order) // 2]
+            assert verify(study).status == "same"

