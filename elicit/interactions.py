@@ -39,6 +39,8 @@ SIMILAR = 0.5
 """Share of what an input does that goes by what it is like."""
 MODELS = 12
 """Models that selectors, and questions about inputs, integrate over."""
+MOST = 6400
+"""Models that outlive many votes, times the votes."""
 LEVELS = 200
 """Quantiles at which a win rate is looked at, of each model."""
 
@@ -185,7 +187,7 @@ class InteractionPosterior(GridPosterior):
             return self
         if t < 2 * CHUNK:
             return self._thinned()
-        return self._of(self.heavy(max(1, DENSE // (self.n * t)), KEPT).sort().values)
+        return self._of(self.heavy(max(1, min(DENSE // self.n, MOST) // t), KEPT).sort().values)
 
     def _only(self, models: Tensor, **rest: Any) -> Self:
         return super()._only(
