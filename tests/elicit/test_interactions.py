@@ -10,7 +10,7 @@ from torch import Tensor
 from elicit import BadInputError, Engine
 from elicit.columns import CHUNK
 from elicit.gaussian import DECIDED, NODE_WEIGHTS, NODES, GridPosterior, moments_after
-from elicit.interactions import InteractionPosterior, similarities
+from elicit.interactions import MODELS, InteractionPosterior, similarities
 from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
 from elicit.posterior import Knowledge
@@ -106,7 +106,7 @@ def test_it_is_the_gaussian_over_all_cells(given_votes: list[Vote]) -> None:
         x[:, a], x[:, b] = 1, -1
         for i in range(K):
             x[1 + i, N + a * K + i], x[1 + i, N + b * K + i] = 1, -1
-        belief, heavy = posterior.on(a, b, EVERY), posterior.heavy(12)
+        belief, heavy = posterior.on(a, b, EVERY), posterior.heavy(MODELS)
         assert torch.allclose(belief.mean, mean[heavy] @ x.T, atol=1e-8)
         assert torch.allclose(belief.covariance, x @ covariance[heavy] @ x.T, atol=1e-8)
 
