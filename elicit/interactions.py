@@ -37,8 +37,10 @@ RHOS = {0.1: 0.3, 0.5: 0.4, 1.5: 0.3}
 """Variance between inputs over that between prompts, and their prior probabilities."""
 SIMILAR = 0.5
 """Share of what an input does that goes by what it is like."""
-MODELS = 12
+MODELS = 8
 """Models that selectors, and questions about inputs, integrate over."""
+MOST = 6400
+"""Models that outlive many votes, times the votes."""
 LEVELS = 200
 """Quantiles at which a win rate is looked at, of each model."""
 
@@ -108,8 +110,8 @@ class InteractionPosterior(GridPosterior):
     (M, T, T) takes prior covariances with the votes' x to those before each vote; representer: (M, T) weights with
     which prior covariances with the votes' x give posterior means. All float64 on CPU.
 
-    `mean`, `sd`, `mixture`, `sample`, `p_best` and `difference`'s mean and variance are of u; `difference`'s
-    probability is of a vote on an input not seen before.
+    `mean`, `sd`, `sample`, `p_best` and `difference`'s mean and variance are of u. `difference`'s probability is of a
+    vote on an input not seen before, and `mixture`'s variance the part of u's that knowing x there would take away.
     """
 
     rho: Tensor = field(default_factory=lambda: torch.zeros(0))
@@ -124,13 +126,7 @@ class InteractionPosterior(GridPosterior):
         `rhos`; None: RHOS. similar: (I, I) from `similarities`."""
         rhos = RHOS if rhos is None else rhos
         models = torch.arange(utilities.base.models).repeat_interleave(len(rhos))
-        here = models.to(utilities.mu.device)
-        each = utilities._only(
-            models,
-            base=utilities.base.only(here),
-            beta2=utilities.beta2[here],
-            v=utilities.v[here],
-        )
+        each = utilities._of(models)
         prior = torch.tensor(list(rhos.values()), dtype=torch.float64).log().repeat(utilities.base.models)
         kept = {f.name: getattr(each, f.name) for f in fields(each)} | {"evidence": each.evidence + prior}
         rho = torch.tensor(list(rhos), dtype=torch.float64).repeat(utilities.base.models)
@@ -185,7 +181,7 @@ class InteractionPosterior(GridPosterior):
             return self
         if t < 2 * CHUNK:
             return self._thinned()
-        return self._of(self.heavy(max(1, DENSE // (self.n * t)), KEPT).sort().values)
+        return self._of(self.heavy(max(1, min(DENSE // self.n, MOST) // t), KEPT).sort().values)
 
     def _only(self, models: Tensor, **rest: Any) -> Self:
         return super()._only(
@@ -204,9 +200,15 @@ class InteractionPosterior(GridPosterior):
         return Mixture(w, mean, variance**2 / self._asked(pairs, models, mean, variance)[1])
 
     def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        here = self.mu.device
-        prior = self.base.pair_variance(pairs.to(here), models.to(here)).double().cpu()
-        return mean, variance + self.rho[models][:, None] * prior
+        pairs, here = pairs.to(self.mu.device), models.to(self.mu.device)
+        rows, place = torch.unique(pairs, return_inverse=True)
+        if len(rows) ** 2 <= 32 * len(pairs):
+            block = self.base.block(rows, here)
+            own, (a, b) = block.diagonal(dim1=1, dim2=2), place.unbind(1)
+            prior = own[:, a] + own[:, b] - 2 * block[:, a, b]
+        else:
+            prior = self.base.pair_variance(pairs, here)
+        return mean, variance + self.rho[models][:, None] * prior.double().cpu()
 
     def on(self, a: int, b: int, inputs: Tensor) -> OnInputs:
         """What is believed of (a, b) on inputs (C,), under the heavy models."""
