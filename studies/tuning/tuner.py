@@ -62,9 +62,10 @@ class Tuner:
         await self.target.check()
         if self.writer is not None and self.writer is not self.target:
             await self.writer.check()
-        lacking = self.tuning.start - len(self._live())
-        if not self.study.state.proposed and self._proposers and lacking > 0:
-            await self.grow(lacking)
+        before = -1
+        while self._proposers and not self.study.state.votes and before < len(self._live()) < self.tuning.start:
+            before = len(self._live())  # a round may bring fewer than were asked for; one that brings none ends it
+            await self.grow(self.tuning.start - before)
         if len(self._live()) < 2:
             failed = [made.failure for made in self.study.state.proposed if made.failure]
             why = f" ({failed[-1]})" if failed else ""
