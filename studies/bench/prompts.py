@@ -41,6 +41,8 @@ TRIED = 10
 STRENGTH = 3.0
 """Logits by which the simulated person prefers a right response to a wrong one."""
 NEAR = 0.05
+_BUDGETS: dict[tuple[str, int, int], list[tuple[int, int, int]]] = {}
+"""What elicit took in this process, so that each method that is given as many calls need not find out again."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,13 @@ def run(pool: Measured, method: str, seed: int, votes: int) -> list[Row]:
     """One method on one pool with one simulated person: a row per mark."""
     if method in ("elicit", "unsignalled", "random"):
         marks = asyncio.run(_compared(pool, method, seed, votes))
+        if method == "elicit":
+            _BUDGETS[fingerprint(pool.worth), seed, votes] = marks
     else:
-        budgets = asyncio.run(_compared(pool, "elicit", seed, votes))
+        key = (fingerprint(pool.worth), seed, votes)
+        if key not in _BUDGETS:
+            _BUDGETS[key] = asyncio.run(_compared(pool, "elicit", seed, votes))
+        budgets = _BUDGETS[key]
         marks = [(cast, *_tried(pool, method, seed, calls)) for cast, calls, _ in budgets]
     best = float(pool.accuracy.max())
     common = {"method": method, "task": pool.name, "seed": seed}
