@@ -63,9 +63,12 @@ class Responded(Body, frozen=True, tag="responded"):
 
 
 class Measured(Body, frozen=True, tag="measured"):
-    """From here on the engine knows these automatic signals of the prompts, by row."""
+    """From here on the engine knows these automatic signals of the prompts, by row. calls, cost: what it
+    asked of judges."""
 
     signals: dict[str, dict[int, float]]
+    calls: int = 0
+    cost: float = 0.0
 
 
 class Proposed(Body, frozen=True, tag="proposed"):

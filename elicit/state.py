@@ -172,8 +172,10 @@ class State:
                 self.responses[item, given] = response
                 self.calls += 1
                 self.cost += response.cost
-            case Measured(signals=signals):
+            case Measured(signals=signals, calls=calls, cost=cost):
                 self.signals = signals
+                self.calls += calls
+                self.cost += cost
                 self.grown = event.seq
             case Proposed() as proposed:
                 self.proposed.append(proposed)

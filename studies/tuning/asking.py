@@ -25,6 +25,8 @@ ALIKE = 12
 """Inputs after which two prompts whose responses are the same on all of them are taken for one."""
 
 
+JUDGE = "judge:"
+"""How the names of signals begin that a configured judge gives."""
 SIGNAL = "signal "
 """How the features begin that hold automatic signals."""
 
@@ -78,18 +80,21 @@ def tried_on(engine: Engine, state: State, query: Query, tuning: Tuning) -> Quer
 
 @cache
 def signals_of(names: tuple[str, ...]) -> dict[str, Signal]:
-    """The signals of those names, built-in or a person's own: `path/to/file.py:function(response, reference)`.
+    """The signals of those names that are functions, built-in or a person's own,
+    `path/to/file.py:function(response, reference)`; what a judge says of a response is none.
 
     Raises BadInputError where there is none of a name.
     """
     found: dict[str, Signal] = {}
     for name in names:
+        if name.startswith(JUDGE):
+            continue
         if ":" in name:
             found[name] = _own(name)
         elif name in SIGNALS:
             found[name] = SIGNALS[name]
         else:
-            raise UnknownNameError("signal", name, [*SIGNALS, "path/to/file.py:function"])
+            raise UnknownNameError("signal", name, [*SIGNALS, f"{JUDGE}NAME", "path/to/file.py:function"])
     return found
 
 

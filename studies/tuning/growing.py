@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import torch
 
-from elicit.events import ItemsAdded, Marked, Measured, Proposed
+from elicit.events import ItemsAdded, Marked, Proposed
 from elicit.randomness import stream
 from elicit.signals import Signal
 from elicit.state import State
@@ -193,16 +193,27 @@ def leaving(study: Study) -> list[Marked]:
     return [mark for mark in found if mark.items]
 
 
-def measured(state: State, signals: Mapping[str, Signal]) -> Measured | None:
-    """Each prompt's signals over what it brought forth on inputs that are not held out, each input's difficulty taken
-    off, and drawn to the pool's mean as far as it was measured on few; None where nothing can be measured."""
-    found: dict[str, dict[int, float]] = {}
+Cells = dict[tuple[int, int], float]
+"""A signal of the response of a prompt, by row, to an input, by row."""
+
+
+def told_by(state: State, signals: Mapping[str, Signal]) -> dict[str, Cells]:
+    """The signals of all responses to inputs that are not held out."""
+    found: dict[str, Cells] = {}
     for name, signal in signals.items():
-        cells: dict[tuple[int, int], float] = {}
+        found[name] = {}
         for row, given in state.responses:
             value = None if state.inputs[given].held_out else signalled(state, name, signal, row, given)
             if value is not None:
-                cells[row, given] = value
+                found[name][row, given] = value
+    return found
+
+
+def measured(signals: Mapping[str, Cells]) -> dict[str, dict[int, float]]:
+    """Each prompt's signals over what it brought forth, each input's difficulty taken off, and drawn to the pool's mean
+    as far as it was measured on few."""
+    found: dict[str, dict[int, float]] = {}
+    for name, cells in signals.items():
         if not cells:
             continue
         overall = float(np.mean(list(cells.values())))
@@ -214,4 +225,4 @@ def measured(state: State, signals: Mapping[str, Signal]) -> Measured | None:
         for (row, given), value in cells.items():
             by_row.setdefault(row, []).append(value - ease[given])
         found[name] = {row: round(overall + sum(off) / (len(off) + SHRINK), 6) for row, off in sorted(by_row.items())}
-    return Measured(found) if found and found != state.signals else None
+    return found

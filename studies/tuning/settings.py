@@ -57,8 +57,8 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given, "none" for nobody. batch: inputs that one vote compares on. calls, money: what all answers together may take.
     start: prompts before the first vote; grow: how many join at a time, every so many votes, while no more than `pool`
     are live. proposers, with `proposer_options` by name: who makes them. screen: inputs that newcomers are tried on for
-    the `signals` (exact_match, contains, f1, json, length, or path/to/file.py:function). rules: what every prompt has
-    to keep to. safety: what its responses have to keep to.
+    the `signals` (exact_match, contains, f1, json, length, judge:NAME, path/to/file.py:function). rules: what every
+    prompt has to keep to. safety: what its responses have to keep to.
     """
 
     task: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,16 @@ import msgspec
 
 from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target
 from elicit import registry
-from elicit.events import Marked, Proposed, Responded
+from elicit.events import Marked, Measured, Proposed, Responded
+from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.tuning import Proposal, Proposer, fill
-from elicit.types import BadInputError, Query
+from elicit.types import BadInputError, JudgeFailure, Query
+from studies.desk import plain
 from studies.tuning import growing
 from studies.tuning.allotment import allot
-from studies.tuning.asking import AlikeError, MissingError, signals_of
+from studies.tuning.asking import JUDGE, AlikeError, MissingError, signals_of
+from studies.tuning.board import SEED
 from studies.tuning.nursery import sound
 from studies.tuning.settings import ModelSpec
 
@@ -52,6 +56,7 @@ class Tuner:
             self._proposers[name] = registry.plugin("proposer", name, self.tuning.proposer_options.get(name, {}))
             self._proposers[name].begin(self._write if self.writer else None)
         self._signals = signals_of(self.tuning.signals)
+        self._judges = judges_of(study, [name for name in self.tuning.signals if name not in self._signals])
         self._growing = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -62,6 +67,9 @@ class Tuner:
         await self.target.check()
         if self.writer is not None and self.writer is not self.target:
             await self.writer.check()
+        for judge in self._judges.values():
+            if isinstance(judge, ModelJudge):
+                await judge.check()
         before = -1
         while self._proposers and not self.study.state.votes and before < len(self._live()) < self.tuning.start:
             before = len(self._live())  # a round may bring fewer than were asked for; one that brings none ends it
@@ -81,6 +89,9 @@ class Tuner:
         await self.target.end()
         if self.writer is not None and self.writer is not self.target:
             await self.writer.end()
+        for judge in self._judges.values():
+            if isinstance(judge, ModelJudge):
+                await judge.end()
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -209,7 +220,7 @@ class Tuner:
 
     async def screen(self, rows: Iterable[int]) -> None:
         """Try prompts on the first few inputs, the same for all, and measure their signals."""
-        if not self._signals:
+        if not self.tuning.signals:
             return
         state = self.study.state
         usable = [n for n, one in enumerate(state.inputs) if not one.held_out]
@@ -218,8 +229,32 @@ class Tuner:
         cells = [(row, given) for row in rows for given in first]
         room = max(0, self.calls_left()) // max(1, len(first)) * len(first)
         await self.respond(cells[:room])
-        if (signals := growing.measured(state, self._signals)) is not None:
-            self.study.record(signals)
+        cells_of = growing.told_by(state, self._signals)
+        calls, cost = 0, 0.0
+        for name, judge in self._judges.items():
+            cells_of[name], asked, paid = await self._judged(judge, first)
+            calls, cost = calls + asked, cost + paid
+        if (signals := growing.measured(cells_of)) and signals != state.signals:
+            self.study.record(Measured(signals, calls, cost))
+
+    async def _judged(self, judge: Judge, inputs: Sequence[int]) -> tuple[growing.Cells, int, float]:
+        """How likely a judge has it that each prompt's response is better than the first prompt's, on each of the
+        inputs; and what that took, calls and money. What it said before is not paid again."""
+        state, calls, cost = self.study.state, 0, 0.0
+        pairs = [
+            Query(row, SEED, inputs=(given,))
+            for row, given in state.responses
+            if given in inputs and row != SEED and (SEED, given) in state.responses
+        ]
+        answers = await asyncio.gather(*(judge.judge(self.study.shown.put(query)) for query in pairs))
+        cells: growing.Cells = {(SEED, given): 0.5 for given in inputs}
+        for query, answer in zip(pairs, answers, strict=True):
+            if isinstance(answer, JudgeFailure):
+                continue
+            verdict = answer.verdict or plain(answer.outcome, "ab")
+            cells[query.a, query.inputs[0]] = 1 / (1 + math.exp(-verdict.logit))
+            calls, cost = calls + verdict.calls - verdict.cached, cost + verdict.cost
+        return cells, calls, cost
 
     def add(self, text: str, by: str, parent: int | None = None) -> int:
         """A prompt that a person wrote joins; returns its row.
@@ -238,7 +273,7 @@ class Tuner:
 
     def _values(self) -> list[dict[int, float]]:
         """What each signal said of each prompt."""
-        return [self.study.state.signals.get(name, {}) for name in self._signals]
+        return [self.study.state.signals.get(name, {}) for name in self.tuning.signals]
 
     def _live(self) -> list[int]:
         state = self.study.state
@@ -255,6 +290,21 @@ class Tuner:
         if response.failure:
             raise OSError(response.failure)
         return response.text
+
+
+def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
+    """The configured judges that signals name, by the signal. Raises BadInputError where one is not configured."""
+    found: dict[str, Judge] = {}
+    for signal in signals:
+        name = signal.removeprefix(JUDGE)
+        spec = next((judge for judge in study.spec.judges if judge.name == name), None)
+        if spec is None:
+            raise BadInputError(
+                f"signal {signal!r} names no judge of study.toml; add a [[judges]] table called {name!r}"
+            )
+        found[signal] = registry.plugin("judge", spec.kind, dict(spec.options))
+        found[signal].begin(name, study.shown, [], study.folder)
+    return found
 
 
 def made(spec: ModelSpec, folder: Path, name: str, money: float | None) -> Target:

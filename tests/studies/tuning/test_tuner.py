@@ -236,3 +236,21 @@ async def test_the_best_response_to_one_input_is_looked_for(tmp_path: Path) -> N
             order = sorted(len(item.text) for item in study.state.items)
             assert len(study.best().text) >= order[len(order) // 2]
             assert verify(study).status == "same"
+
+
+def test_a_judges_word_is_a_signal_and_is_looked_up_by_name(tmp_path: Path) -> None:
+    judges = [{"name": "person", "kind": "reference", "person": True}]
+    with parity.tuned(tmp_path / "s", signals=["judge:person", "length"], screen=6, judges=judges) as study:
+        voted(study, 4)
+        told_ = study.state.signals["judge:person"]
+        assert told_[0] == pytest.approx(0.5, abs=0.15)
+        careful = [told_[row] for row in range(16) if parity.quality(parity.prompts()[row]) > 0.8]
+        careless = [told_[row] for row in range(16) if parity.quality(parity.prompts()[row]) < 0.4]
+        assert min(careful) > max(careless)
+        assert set(study.state.signals["length"].values()) == {study.state.signals["length"][0]}
+        assert verify(study).status == "same"
+    with (
+        parity.tuned(tmp_path / "t", signals=["judge:nobody"]) as study,
+        pytest.raises(BadInputError, match="'judge:nobody' names no judge"),
+    ):
+        Tuner(study)
