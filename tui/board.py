@@ -156,10 +156,11 @@ class BoardScreen(Screen[None]):
         self._draw(top=True)
 
     def _others(self, board: Board, picked: BoardRow) -> list[tuple[str, BoardRow]]:
-        """What a prompt may be compared with, and what that is to it."""
+        """What a prompt may be compared with, each with its role."""
         rows = {row.row: row for row in board.rows}
         known: dict[int, str] = {}
-        for name, row in (*(("parent", row) for row in picked.parents), ("seed", board.seed), ("best", board.best)):
+        roles = [("its parent", row) for row in picked.parents]
+        for name, row in (*roles, ("the seed", board.seed), ("the best", board.best)):
             if row in rows and row != picked.row:
                 known.setdefault(row, name)
         return [(name, rows[row]) for row, name in known.items()]
@@ -267,7 +268,7 @@ class BoardScreen(Screen[None]):
         others = self._others(board, picked)
         if self._changes and others:
             role, other = others[self._against % len(others)]
-            pane.border_title = f"{name}: what changed from {one_line(other.item)}, its {role}"
+            pane.border_title = f"{name}: what changed from {one_line(other.item)}, {role}"
             pane.show(lines_of(changed(picked, other, width)), top=top)
         else:
             pane.border_title = f"{name}: nothing to compare it with" if self._changes else name

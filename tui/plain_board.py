@@ -10,7 +10,7 @@ from elicit.service import Board, BoardRow, TuningService
 from elicit.types import BadInputError
 from tui.difference import changes, difference
 from tui.keys import sentence
-from tui.words import budgets, coming, marks, origin, percent, standing_of
+from tui.words import budgets, coming, counted, marks, origin, percent, standing_of
 
 BOARD_HELP = (
     "board: the prompts, best first, and how they stand",
@@ -66,7 +66,7 @@ class PlainBoard:
             told += [f"best with {percent(row.p_best)}"] if row.mark != "retired" else []
             told += [f"{one_line(name)} {percent(value)}" for name, value in sorted(row.signals.items())]
             told += [] if row.acceptable is None else [f"acceptable with {percent(row.acceptable)}"]
-            self._write(f"{place}. {one_line(row.item)}: {', '.join(told)}, {row.votes} votes.")
+            self._write(f"{place}. {one_line(row.item)}: {', '.join(told)}, {counted(row.votes, 'vote')}.")
 
     def _tell_one(self, board: Board, row: BoardRow) -> None:
         self._write(f"{one_line(row.item)}: {sentence(origin(row, board))} {sentence(row.why)}".rstrip())

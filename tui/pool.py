@@ -23,7 +23,7 @@ from tui.words import budgets, marks, origin, percent
 
 # Cells of the columns that are always there; a name is seldom longer than p100.
 _NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 12, 7
-_WIDE, _ROOMY = 100, 74
+_WIDE, _ROOMY = 100, 75
 _LOOKS = {"shared": SHARED, "added": DIFFERENT + Style(color=LEFT), "removed": Style(color=RIGHT, strike=True)}
 
 
@@ -37,7 +37,7 @@ class Columns(NamedTuple):
     @classmethod
     def fitting(cls, board: Board, width: int) -> Columns:
         """The columns for a width."""
-        scale = 24 if width >= _WIDE else 12 if width >= _ROOMY else 6
+        scale = 24 if width >= _WIDE else 13 if width >= _ROOMY else 6
         room = max(0, width - len(_head(cls(scale, (), False))))
         safe = any(row.acceptable is not None for row in board.rows) and room >= _SAFE
         known = sorted({name for row in board.rows for name in row.signals})
@@ -107,24 +107,25 @@ def in_full(row: BoardRow, board: Board, width: int) -> list[Line]:
 
 
 def changed(row: BoardRow, other: BoardRow, width: int) -> list[Line]:
-    """A prompt with what was removed from and added to another."""
+    """A prompt with what was removed from and added to another, and why, where it was made from that one."""
     before, after = harmless(other.text).expandtabs(4), harmless(row.text).expandtabs(4)
     name, base = one_line(row.item), one_line(other.item)
     found = difference(before, after)
+    why = _why(row, width) if other.row in row.parents or not row.parents else []
     if not found.helpful:
         told = f"They share too few words for marks to help. This is {name}, and below it {base}."
         under = [_styled(line, QUIET) for line in wrap(before, width)]
         rule = [Segment(f"{base} " + "─" * max(0, width - cell_len(base) - 1), Style.parse(QUIET))]
-        return [*_why(row, width), *_quiet(told, width), [], *wrap(after, width), [], rule, *under]
+        return [*why, *_quiet(told, width), [], *wrap(after, width), [], rule, *under]
     if not found.left and not found.right:
-        return [*_why(row, width), *_quiet(f"It has the same words as {base}.", width), [], *wrap(after, width)]
+        return [*why, *_quiet(f"It has the same words as {base}.", width), [], *wrap(after, width)]
     legend = Text.assemble(
         (f"Against {base}: ", QUIET), ("added", _LOOKS["added"]), " ", ("removed", _LOOKS["removed"])
     )
     text = Text.assemble(*((piece.text, _LOOKS[piece.kind]) for piece in changes(before, after)))
     console = Console(file=StringIO(), width=width, force_terminal=True, color_system="truecolor")
     lines = [line for part in (legend, Text(), text) for line in console.render_lines(part, pad=False)]
-    return [*_why(row, width), *lines]
+    return [*why, *lines]
 
 
 def _why(row: BoardRow, width: int) -> list[Line]:

@@ -131,6 +131,8 @@ class VoteScreen(Screen[None]):
         """Back from another screen: the pair has just come into view again."""
         self._pace.painted(again=True)  # keys count from here at the earliest, and from the refresh at the latest
         self.call_after_refresh(self._pace.painted, again=True)
+        if self.ballot is None and not self._busy:  # what was done elsewhere may have brought one
+            self.run_worker(self._look_again(self._turn))
 
     # Voting
 

@@ -115,21 +115,21 @@ async def test_what_changed_from_parent_seed_and_best() -> None:
         styled = [(text, style) for strip in pane.page for text, style, _ in strip if style]
         assert "You are a film critic." in [text for text, style in styled if style.bold and style.underline]
         await voter.press("t")
-        assert title() == "p5: what changed from p1, its seed"
+        assert title() == "p5: what changed from p1, the seed"
         styled = [(text, style) for strip in pane.page for text, style, _ in strip if style]
         assert not any(style.strike and style.underline for _, style in styled)
         await voter.press("t")
         assert title() == "p5: what changed from p3, its parent"
         await voter.press("j")
-        assert title() == "p3: what changed from p1, its seed", "where there is no parent, the seed"
+        assert title() == "p3: what changed from p1, the seed", "where there is no parent, the seed"
         assert [text for strip in pane.page for text, style, _ in strip if style and style.bold and style.underline]
         await voter.press("t")
-        assert title() == "p3: what changed from p5, its best"
+        assert title() == "p3: what changed from p5, the best"
         assert any(style.strike for strip in pane.page for _, style, _ in strip if style)
         await voter.press("enter")
         assert title() == "p3"
         await voter.press("t")
-        assert title() == "p3: what changed from p1, its seed"
+        assert title() == "p3: what changed from p1, the seed"
 
 
 async def test_editing_keeps_what_was_typed_until_it_joins() -> None:

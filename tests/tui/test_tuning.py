@@ -14,7 +14,7 @@ from elicit.types import BadInputError
 from studies.client import LocalService
 from studies.study import Study
 from tests.tui.driving import SMALL, WIDE, Clock, Voter, voting
-from tests.tui.fake import BOARD, FakeService
+from tests.tui.fake import BOARD, SHORT, FakeService
 from tests.tui.test_plain import say
 from tui.app import VoteApp
 from tui.board import BoardScreen
@@ -128,6 +128,17 @@ async def test_a_vote_can_be_taken_back_while_responses_are_made() -> None:
         await voter.until(lambda: voter.screen.ballot is not None and voter.screen.ballot.number == 1)
         assert len(waiting) > 9_000
         assert "Took back vote 1" in voter.status
+
+
+async def test_a_prompt_that_joins_elsewhere_may_bring_a_pair() -> None:
+    service = tuned(pairs=[SHORT[:2]])
+    async with voting(service) as voter:
+        await voter.press("l")
+        assert "All done" in voter.text("#done")
+        await voter.press("f6")
+        service.pairs.append(SHORT[1:3])
+        await voter.press("escape")
+        await voter.until(lambda: voter.screen.ballot is not None and voter.screen.ready)
 
 
 class Down(FakeService):
