@@ -213,7 +213,7 @@ def test_a_vote_to_come_is_on_an_input_not_seen_before(given_votes: list[Vote], 
     apart = torch.block_diag(SIMILAR, torch.ones(1, 1, dtype=torch.float64))
     of_nobody = [Vote(v.a, v.b, v.outcome, weight=v.weight, inputs=v.inputs) for v in given_votes]
     ids = BradleyTerry().init(N, Knowledge(), "cpu")
-    posterior = InteractionPosterior.over(ids, apart).update(of_nobody)
+    posterior = InteractionPosterior.over(ids, apart, {0.7: 1.0}).update(of_nobody)
     narrowed = posterior.anticipate(a, b)
     assert torch.equal(posterior.mean(), narrowed.mean())
     after = [posterior._after(Vote(a, b, outcome, inputs=(K,)), compact=False) for outcome in DECIDED]
@@ -222,7 +222,7 @@ def test_a_vote_to_come_is_on_an_input_not_seen_before(given_votes: list[Vote], 
     assert torch.allclose(torch.as_tensor(expected), narrowed.v, atol=1e-6)
     seen = posterior.difference(torch.tensor([[a, b]])).probability
     heavy = posterior.preferred_on(a, b, torch.tensor([K]))
-    assert torch.allclose(seen, heavy, atol=0.03)  # the light models are left out
+    assert torch.allclose(seen, heavy, atol=0.05)  # models that share 5 % of the weight are left out
 
 
 def test_the_order_of_votes_hardly_matters() -> None:
