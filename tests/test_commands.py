@@ -224,4 +224,5 @@ def test_the_tuning_bench_compares_methods(tmp_path: Path, capsys: Out) -> None:
     assert len([r for r in result["rows"] if r["votes"] == 25]) == 2 * 2 * 2
     assert {s["method"]: s["runs"] for s in result["summary"]} == {"default": 4, "random": 4}
     assert all(0 <= row["simple_regret"] <= 2 for row in result["rows"])
+    assert "beats_default" not in {k for s in result["summary"] for k, v in s.items() if v is not None}
     assert "known are" in fails(capsys, "bench", "tuning", "--pool", str(file), "--methods", "defualt")

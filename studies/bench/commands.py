@@ -123,8 +123,8 @@ def selection(
 
 
 @bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
-@click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score.")
-@click.option("--tasks", help="Comma-separated; default all.")
+@click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score, method.")
+@click.option("--tasks", help="Comma-separated, or even or odd for every second one; default all.")
 @click.option("--models", help="Comma-separated; default the three with the widest spread per task.")
 @click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
@@ -145,7 +145,7 @@ def tuning(
 ) -> int:
     """Prompt tuning with a simulated person whose logits are the pool's scores."""
     from studies.bench import tuning as bench_
-    from studies.bench.summaries import difference, number, over_votes
+    from studies.bench.summaries import difference, number, optional, over_votes
 
     if not pool.is_file():
         raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
@@ -170,6 +170,8 @@ def tuning(
             ("median", number("simple_regret_median")),
             ("top 1 %", number("found_top1pct", ".0%")),
             ("votes to 95 %", _settled(votes)),
+            *optional("beats default", "beats_default", s, ".0%"),
+            *optional("votes to apohf", "votes_to_apohf", s, ""),
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
         ],
     )

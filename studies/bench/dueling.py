@@ -139,7 +139,7 @@ def run(matrix: Matrix, method: str, seed: int, votes: int) -> list[Row]:
     the recommended item, 1 being an average one; winner_share: share of votes in which the winner stood;
     self_share: share of votes of an item against itself.
     """
-    made = known.make(method, None, len(matrix.p), seed)
+    made = known.make(method, None, len(matrix.p), seed, votes)
     ran = duel(made, lambda a, b: float(matrix.p[a, b]), votes, luck_of(seed))
     winner, kind = matrix.winner
     lost = matrix.deficits

@@ -80,7 +80,7 @@ def run(method: str, items: int, dim: int, marks: Sequence[int], device: str, wi
         import elicit.engine  # noqa: F401  (its memory is the libraries')
     base, luck = _memory("VmRSS"), luck_of(seed)
     begun = time.perf_counter()
-    made = known.make(method, X, items, seed, device)
+    made = known.make(method, X, items, seed, marks[-1], device)
     query = made.ask()
     start = time.perf_counter() - begun
     process_time, pid = clock(made), getattr(made, "pid", "self")

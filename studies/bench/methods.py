@@ -14,7 +14,7 @@ from elicit.types import BadInputError, UnknownNameError
 if TYPE_CHECKING:
     from studies.simulation import Method
 
-PEERS = ("apohf", "linear_eubo", "pairwise_gp_eubo")
+PEERS = ("apohf", "linear_dueling", "linear_eubo", "pairwise_gp_eubo", "pdo", "successive_halving")
 OUTSIDE = (
     "aepsych",
     "choix",
@@ -26,7 +26,7 @@ OUTSIDE = (
     "duelpy_winner_stays",
 )
 """Peers of an environment and a process of their own, named PACKAGE or PACKAGE_ALGORITHM."""
-NEED_FEATURES = ("aepsych", "apohf", "pairwise_gp_eubo")
+NEED_FEATURES = ("aepsych", "apohf", "linear_dueling", "pairwise_gp_eubo")
 
 
 def known() -> list[str]:
@@ -59,28 +59,51 @@ def check(methods: Sequence[str], features: bool) -> list[str]:
     return chosen
 
 
-def make(name: str, features: NDArray[np.floating[Any]] | None, n_items: int, seed: int, device: str = "cpu") -> Method:
-    """A fresh method over items with features (N, d), or over `n_items` ids."""
+def make(
+    name: str,
+    features: NDArray[np.floating[Any]] | None,
+    n_items: int,
+    seed: int,
+    votes: int,
+    device: str = "cpu",
+    scores: NDArray[np.float64] | None = None,
+) -> Method:
+    """A fresh method over items with features (N, d), or over `n_items` ids.
+
+    votes: the budget, for methods that plan with it. scores: (N, k) what the engine takes as scores, not its peers.
+    """
     if name in PEERS or name in OUTSIDE:
-        return _peer(name, None if features is None else features.astype(np.float64), n_items, seed)
+        return _peer(name, None if features is None else features.astype(np.float64), n_items, seed, votes)
     from elicit.engine import Engine
 
     selector = "default" if name == "default" else name
     return Engine(
-        features, n_items=None if features is not None else n_items, selector=selector, seed=seed, device=device
+        features,
+        n_items=None if features is not None else n_items,
+        scores=scores,
+        selector=selector,
+        seed=seed,
+        device=device,
     )
 
 
-def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int) -> Method:
+def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int, votes: int) -> Method:
     if name in OUTSIDE:
         from studies.bench import outside
 
         return outside.make(name, features if name in NEED_FEATURES else None, n_items, seed)
+    from studies.bench.duelists import LinearDueling, Pdo, SuccessiveHalving
     from studies.bench.peers import LinearEubo, PairwiseGpEubo
 
+    if name == "pdo":
+        return Pdo(n_items, seed)
+    if name == "successive_halving":
+        return SuccessiveHalving(n_items, votes, seed)
     if name == "linear_eubo":
         return LinearEubo(np.eye(n_items) if features is None else features, seed)
     assert features is not None
+    if name == "linear_dueling":
+        return LinearDueling(features, seed)
     if name == "pairwise_gp_eubo":
         return PairwiseGpEubo(features, seed)
     from studies.bench.apohf import Apohf

@@ -162,7 +162,7 @@ def run(instance: Instance, method: str, votes: int, noise: str) -> list[Row]:
     """One method on one instance: a row per mark. The method's own seed is the instance's."""
     u, U = with_noise(instance.u, noise), instance.U
     X = None if instance.X is None else instance.X.astype(np.float64)
-    made = known.make(method, X, len(u), instance.seed)
+    made = known.make(method, X, len(u), instance.seed, votes)
     ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]))
     common = {
         "method": method,

@@ -109,6 +109,13 @@ def number(name: str, form: str = ".3f") -> Callable[[Row], str]:
     return lambda row: format(row[name], form)
 
 
+def optional(heading: str, name: str, summary: Sequence[Row], form: str) -> list[tuple[str, Callable[[Row], str]]]:
+    """A column of the field `name` where some method has it, "-" for those that have none."""
+    if all(row.get(name) is None for row in summary):
+        return []
+    return [(heading, lambda row: "-" if row[name] is None else format(row[name], form))]
+
+
 def difference(summary: Sequence[Row], regret: str, form: str = ".3f") -> list[tuple[str, Callable[[Row], str]]]:
     """A column of the paired difference to the first method with its standard error, where there is a second."""
     if len(summary) < 2:

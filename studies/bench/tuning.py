@@ -15,31 +15,47 @@ from elicit.types import BadInputError, UnknownNameError
 from studies.bench import methods as known
 from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
 from studies.bench.summaries import curve, marks_of, summary
-from studies.simulation import luck_of, simulate
+from studies.simulation import luck_of, regrets, simulate
 
 WIDEST = 3
 MARKS = (20, 40, 60, 80, 150)
+RIVAL = "apohf"
 
 
 @dataclass(frozen=True)
 class Pool:
-    """One task measured with one model: prompts, their embeddings (N, d) and scores (N,)."""
+    """One task measured with one model: prompts, their embeddings (N, d) and scores (N,).
+
+    defaults: the rows of the prompts that the task came with. cues: (N, 1) what a study takes as these prompts' score
+    before any vote, or None.
+    """
 
     task: str
     model: str
     features: NDArray[np.float64]
     scores: NDArray[np.float64]
+    defaults: tuple[int, ...] = ()
+    cues: NDArray[np.float64] | None = None
+
+    @property
+    def arrays(self) -> list[NDArray[Any]]:
+        """All that a run depends on."""
+        cued = [] if self.cues is None else [self.cues]
+        return [self.features, self.scores, np.array(self.defaults, dtype=np.int64), *cued]
 
 
 def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | None) -> list[Pool]:
     """The pools of a parquet file with columns task, prompt, model, score; duplicate prompts are averaged.
 
-    models: None takes the three with the widest spread of scores per task.
+    A column `method` says "default" of the prompts that a task came with. tasks: their names, or "even" or "odd" for
+    every second one in the order of their names; None takes all. models: None takes the three with the widest spread
+    of scores per task.
     Raises BadInputError for a file without these columns, or names it does not have.
     """
     import pyarrow.parquet as pq
 
     from adapters.embedder import embed
+    from studies.features import cues
 
     wanted = ["task", "prompt", "model", "score"]
     try:
@@ -49,12 +65,17 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
     if missing := [c for c in wanted if c not in columns]:
         raise BadInputError(f"{path} has no column {missing[0]!r}; it needs {', '.join(wanted)}")
     table: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for row in pq.read_table(path, columns=wanted).to_pylist():
+    given: dict[str, set[str]] = {}
+    for row in pq.read_table(path, columns=[*wanted, *({"method"} & set(columns))]).to_pylist():
         if row["score"] is not None:
             pool = table.setdefault((row["task"], row["model"]), {})
             pool.setdefault(row["prompt"], []).append(float(row["score"]))
+            if row.get("method") == "default":
+                given.setdefault(row["task"], set()).add(row["prompt"])
     pools = []
     held = sorted({task for task, _ in table})
+    if tasks in (["even"], ["odd"]):
+        tasks = held[tasks == ["odd"] :: 2]
     for task in tasks or held:
         if task not in held:
             raise UnknownNameError("task", task, held)
@@ -65,7 +86,10 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
                 raise UnknownNameError("model", model, sorted(averaged))
             prompts = sorted(averaged[model])
             features = embed(prompts).astype(np.float64)
-            pools.append(Pool(task, model, features, np.array([averaged[model][p] for p in prompts])))
+            defaults = tuple(row for row, prompt in enumerate(prompts) if prompt in given.get(task, ()))
+            pools.append(
+                Pool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults, cues(prompts))
+            )
     return pools
 
 
@@ -74,7 +98,8 @@ def tuning(
 ) -> dict[str, Any]:
     """Run every method on every pool and seed.
 
-    sd: standard deviation of the simulated person's logits over the pool.
+    sd: standard deviation of the simulated person's logits over the pool. The summary's `votes_to_apohf` counts the
+    votes until a method's mean regret is first as low as APOHF's at the end, where it is among the methods.
     Raises BadInputError for unknown methods, or where `plan.out` does not fit.
     """
     chosen = known.check(methods, features=True)
@@ -85,7 +110,7 @@ def tuning(
             (pool, method, seed, votes, sd),
         )
         for pool in pools
-        for content in [fingerprint(pool.features, pool.scores)]
+        for content in [fingerprint(*pool.arrays)]
         for method in chosen
         for seed in range(seeds)
     ]
@@ -95,13 +120,42 @@ def tuning(
     setting = {**fixed, "methods": chosen, "seeds": seeds, "pools": len(pools)}
     means = ("found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
     found = summary(rows, "simple_regret", means, ("votes_to_95",), "task")
+    for entry in found:
+        entry |= _over_defaults([r for r in rows if (r["method"], r["votes"]) == (entry["method"], votes)])
+    if RIVAL in chosen:
+        curves = {m: np.mean([r["regrets"] for r in rows if r["method"] == m and "regrets" in r], 0) for m in chosen}
+        for entry in found:
+            entry[f"votes_to_{RIVAL}"] = reached(curves[entry["method"]], float(curves[RIVAL][-1]))
     return {"bench": "tuning", "setting": setting, "rows": rows, "summary": found}
 
 
 def run(pool: Pool, method: str, seed: int, votes: int, sd: float) -> list[Row]:
-    """One method on one pool with one simulated person: a row per mark."""
+    """One method on one pool with one simulated person: a row per mark.
+
+    beats_default, ties_default: the share of the task's own prompts than which the recommendation's score is higher,
+    and to which it is equal; None where the file does not tell. regrets: in the last row, after every vote.
+    """
     u = scaled(pool.scores, sd)
-    made = known.make(method, pool.features, len(u), seed)
+    made = known.make(method, pool.features, len(u), seed, votes, "cpu", pool.cues)
     ran = simulate(made, u, votes, luck_of(seed))
     common = {"method": method, "task": pool.task, "model": pool.model, "seed": seed, "items": len(u)}
-    return [common | row for row in curve(ran, u, marks_of(MARKS, votes))]
+    rows: list[Row] = [common | row for row in curve(ran, u, marks_of(MARKS, votes))]
+    for row in rows:
+        lead = u[ran.recommended[row["votes"] - 1]] - u[list(pool.defaults)]
+        row["beats_default"] = float((lead > 0).mean()) if len(lead) else None
+        row["ties_default"] = float((lead == 0).mean()) if len(lead) else None
+    rows[-1]["regrets"] = regrets(u)[ran.recommended].round(6).tolist()
+    return rows
+
+
+def reached(curve: NDArray[np.float64], level: float) -> int | None:
+    """The first number of votes after which a curve (T,) is at `level` or below it; None where it never is."""
+    below = np.flatnonzero(curve <= level)
+    return int(below[0]) + 1 if len(below) else None
+
+
+def _over_defaults(last: Sequence[Row]) -> Row:
+    """How often the recommendation beats the prompts its task came with, and how often it ties, where they are told."""
+    told = [row for row in last if row["beats_default"] is not None]
+    names = ("beats_default", "ties_default")
+    return {name: float(np.mean([row[name] for row in told])) if told else None for name in names}

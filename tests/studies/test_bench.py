@@ -11,7 +11,7 @@ import torch
 
 from elicit.cli import _code
 from elicit.types import BadInputError
-from studies.bench import dueling, methods, selection
+from studies.bench import apohf, dueling, methods, selection, tuning
 from studies.bench.measuring import Job, Plan, Row, measure
 from studies.bench.peers import Pair
 from studies.simulation import luck_of, regrets, sigmoid
@@ -226,6 +226,59 @@ def test_an_interrupted_bench_says_what_is_kept(
     assert "0 of 3 runs are in" in capsys.readouterr().err
     assert _code(["bench", "selection", *arguments]) == 3
     assert "--out FILE would keep them" in capsys.readouterr().err
+
+
+def prompts(file: Path) -> Path:
+    """Pools of tasks t0 to t3, one model: 12 prompts, the better the longer, the third and eighth one a default."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    words = list("abcdefghijklm")
+    rows = [
+        {
+            "task": f"t{t}",
+            "prompt": " ".join(words[: n + 2]),
+            "model": "m",
+            "method": "default" if n in (2, 7) else "other",
+            "score": n / 12,
+        }
+        for t in range(4)
+        for n in range(12)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    return file
+
+
+def test_tuning_tells_what_the_recommendation_is_over_the_default_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = prompts(tmp_path / "pools.parquet")
+    assert [p.task for p in tuning.read_pools(file, ["even"], None)] == ["t0", "t2"]
+    assert [p.task for p in tuning.read_pools(file, ["odd"], None)] == ["t1", "t3"]
+    pool = tuning.read_pools(file, ["t3"], None)[0]
+    order = np.argsort(pool.scores).tolist()
+    assert sorted(pool.scores[list(pool.defaults)]) == pytest.approx([2 / 12, 7 / 12])
+    for place, beaten, tied in [(0, 0, 0), (2, 0, 0.5), (5, 0.5, 0), (7, 0.5, 0.5), (11, 1, 0)]:
+        row = order[place]
+        scripted = Scripted([(row, order[0]), (row, order[1])])
+        monkeypatch.setattr(scripted, "best", lambda row=row: row)
+        monkeypatch.setattr(methods, "make", lambda *_, scripted=scripted: scripted)
+        told = tuning.run(pool, "scripted", 0, 2, 2.0)[-1]
+        assert (told["beats_default"], told["ties_default"]) == (beaten, tied)
+        assert told["regrets"] == pytest.approx([told["simple_regret"]] * 2, abs=1e-6)
+
+
+def test_tuning_counts_votes_to_the_rivals_regret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apohf, "STEPS", 20)
+    pools = tuning.read_pools(prompts(tmp_path / "pools.parquet"), None, None)
+    result = tuning.tuning(pools, ["apohf", "default", "random"], 12, 2, 2.0, Plan(1))
+    level = next(s["simple_regret"] for s in result["summary"] if s["method"] == "apohf")
+    for entry in result["summary"]:
+        curve = np.mean([r["regrets"] for r in result["rows"] if r["method"] == entry["method"]], 0)
+        votes = entry["votes_to_apohf"]
+        assert (curve[: (votes or 13) - 1] > level - 1e-6).all()
+        assert votes is None or curve[votes - 1] <= level + 1e-6
+    assert tuning.reached(np.array([0.5, 0.2, 0.3]), 0.1) is None
 
 
 ARITHMETIC = [[0.5 + 0.05 * (j - i) for j in range(6)] for i in range(6)]

@@ -268,7 +268,7 @@ def test_outside_peers_are_reproducible_and_learn(name: str) -> None:
     X = U[:, None] * [1.0, -1.0, 0.5]
 
     def make() -> Method:
-        return methods.make(name, X if name in methods.NEED_FEATURES else None, len(U), 3)
+        return methods.make(name, X if name in methods.NEED_FEATURES else None, len(U), 3, 25)
 
     methods.check([name], features=True)
     runs = [simulate(make(), 4 * U, 400 if name.startswith("duelpy") else 25, luck_of(1)) for _ in range(2)]
