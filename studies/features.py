@@ -16,9 +16,6 @@ EMBEDDED = 100_000
 
 MARKUP = re.compile(r"^\s*(?:[-*•#>|]|\d+[.)]|```)", re.MULTILINE)
 
-SLOT = re.compile(r"\{[^{}\n]+\}")
-CUES = (":", "：")
-
 
 def gaps(first: str, second: str) -> dict[str, float]:
     """How much more the first text has than the second of what judges may lean to: differences of log(1 + characters)
@@ -33,8 +30,7 @@ def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = (
 
     Named features are standardised and together weigh as much as the embedding does; scores: the names of those that
     should go up with utility. Items with different contexts are known by how they differ from the others of their
-    context, because only those are compared with each other, and by their length, which people reward. Where the items
-    are templates of prompts and no score is named, whether a prompt ends with a cue for the answer is their score.
+    context, because only those are compared with each other, and by their length, which people reward.
     Raises BadInputError where some items have what others have not, or no item has a score of that name.
     """
     if unknown := [name for name in scores if name not in items[0].features]:
@@ -46,26 +42,11 @@ def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = (
         lengths = np.log1p([[float(len(item.text))] for item in items])
         parts = [None if part is None else _unit_variance(_within(contexts, part)) for part in (*parts, lengths)]
     present = [part for part in parts if part is not None]
-    given = np.array([[item.features[name] for name in scores] for item in items], dtype=np.float64) if scores else None
-    if given is None and parts[0] is not None and not contexts.any():
-        given = cues([item.text for item in items])
     return Knowledge(
-        np.concatenate(present, axis=1) if present else None, tuple(part.shape[1] for part in present), given
+        np.concatenate(present, axis=1) if present else None,
+        tuple(part.shape[1] for part in present),
+        np.array([[item.features[name] for name in scores] for item in items], dtype=np.float64) if scores else None,
     )
-
-
-def cues(texts: Sequence[str]) -> NDArray[np.float64] | None:
-    """(N, 1) 1 where a prompt ends with a colon, as in "Answer:", else 0; None unless most of the texts are templates,
-    with {slots} for their inputs, and some end so and some do not.
-
-    Models continue such a prompt with the answer itself, and prompts that do it score higher: the correlation was .39
-    over the 24 pools (8 tasks x 3 models) it was chosen on, between .07 and .88 in every task. Votes tell how far it
-    is to be trusted.
-    """
-    if 2 * sum(SLOT.search(text) is not None for text in texts) <= len(texts):
-        return None
-    found = np.array([[float(text.rstrip().endswith(CUES))] for text in texts])
-    return found if found.any() and not found.all() else None
 
 
 def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | None:

@@ -60,17 +60,11 @@ def check(methods: Sequence[str], features: bool) -> list[str]:
 
 
 def make(
-    name: str,
-    features: NDArray[np.floating[Any]] | None,
-    n_items: int,
-    seed: int,
-    votes: int,
-    device: str = "cpu",
-    scores: NDArray[np.float64] | None = None,
+    name: str, features: NDArray[np.floating[Any]] | None, n_items: int, seed: int, votes: int, device: str = "cpu"
 ) -> Method:
     """A fresh method over items with features (N, d), or over `n_items` ids.
 
-    votes: the budget, for methods that plan with it. scores: (N, k) what the engine takes as scores, not its peers.
+    votes: the budget, for methods that plan with it.
     """
     if name in PEERS or name in OUTSIDE:
         return _peer(name, None if features is None else features.astype(np.float64), n_items, seed, votes)
@@ -78,12 +72,7 @@ def make(
 
     selector = "default" if name == "default" else name
     return Engine(
-        features,
-        n_items=None if features is not None else n_items,
-        scores=scores,
-        selector=selector,
-        seed=seed,
-        device=device,
+        features, n_items=None if features is not None else n_items, selector=selector, seed=seed, device=device
     )
 
 

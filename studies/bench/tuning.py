@@ -24,24 +24,14 @@ RIVAL = "apohf"
 
 @dataclass(frozen=True)
 class Pool:
-    """One task measured with one model: prompts, their embeddings (N, d) and scores (N,).
-
-    defaults: the rows of the prompts that the task came with. cues: (N, 1) what a study takes as these prompts' score
-    before any vote, or None.
-    """
+    """One task measured with one model: prompts, their embeddings (N, d) and scores (N,); the rows of the task's own
+    prompts, written before any other was tried."""
 
     task: str
     model: str
     features: NDArray[np.float64]
     scores: NDArray[np.float64]
     defaults: tuple[int, ...] = ()
-    cues: NDArray[np.float64] | None = None
-
-    @property
-    def arrays(self) -> list[NDArray[Any]]:
-        """All that a run depends on."""
-        cued = [] if self.cues is None else [self.cues]
-        return [self.features, self.scores, np.array(self.defaults, dtype=np.int64), *cued]
 
 
 def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | None) -> list[Pool]:
@@ -55,7 +45,6 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
     import pyarrow.parquet as pq
 
     from adapters.embedder import embed
-    from studies.features import cues
 
     wanted = ["task", "prompt", "model", "score"]
     try:
@@ -87,9 +76,7 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
             prompts = sorted(averaged[model])
             features = embed(prompts).astype(np.float64)
             defaults = tuple(row for row, prompt in enumerate(prompts) if prompt in given.get(task, ()))
-            pools.append(
-                Pool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults, cues(prompts))
-            )
+            pools.append(Pool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults))
     return pools
 
 
@@ -110,7 +97,7 @@ def tuning(
             (pool, method, seed, votes, sd),
         )
         for pool in pools
-        for content in [fingerprint(*pool.arrays)]
+        for content in [fingerprint(pool.features, pool.scores, np.array(pool.defaults))]
         for method in chosen
         for seed in range(seeds)
     ]
@@ -136,7 +123,7 @@ def run(pool: Pool, method: str, seed: int, votes: int, sd: float) -> list[Row]:
     and to which it is equal; None where the file does not tell. regrets: in the last row, after every vote.
     """
     u = scaled(pool.scores, sd)
-    made = known.make(method, pool.features, len(u), seed, votes, "cpu", pool.cues)
+    made = known.make(method, pool.features, len(u), seed, votes)
     ran = simulate(made, u, votes, luck_of(seed))
     common = {"method": method, "task": pool.task, "model": pool.model, "seed": seed, "items": len(u)}
     rows: list[Row] = [common | row for row in curve(ran, u, marks_of(MARKS, votes))]

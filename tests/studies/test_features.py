@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import elicit
 from elicit.types import BadInputError, Item
-from studies.features import cues, knowledge_of
+from studies.features import knowledge_of
 from studies.prior import PRIOR, expected_by
 
 
@@ -27,36 +27,6 @@ def test_scores_are_apart_from_the_named_features_and_each_group_is_a_view() -> 
 def test_a_score_that_no_item_has_is_refused_by_name() -> None:
     with pytest.raises(BadInputError, match=r"no feature 'judge'.*judged"):
         knowledge_of([item(1, judged=1.0), item(2, judged=2.0)], "none", ["judge"])
-
-
-@given(
-    st.lists(st.text(max_size=20), min_size=2, max_size=8), st.sampled_from(["", "\n", "  "]), st.permutations("ABCD")
-)
-def test_prompts_that_end_with_a_cue_score_higher(texts: list[str], after: str, order: list[str]) -> None:
-    plain = {"A": "Classify {text}.", "B": "{text}\nTopic:", "C": "Name the topic of {text}", "D": "{text}\n主题："}
-    prompts = [plain[name] + after for name in order]
-    found = cues(prompts)
-    assert found is not None
-    assert found[:, 0].tolist() == [float(name in "BD") for name in order]
-    assert cues([text.replace("{", "(") for text in texts]) is None  # no slots: these are not prompts
-    assert cues([prompt + "." for prompt in prompts]) is None  # all alike says nothing
-
-
-def test_the_cue_is_a_score_only_where_no_other_is_named() -> None:
-    prompts = ["{text}\nTopic:", "Classify {text}.", "What is {text}?"]
-
-    def of(scores: tuple[str, ...], embedder: str = "wordllama", context: str = "") -> np.ndarray | None:
-        items = [Item(str(i), text, features={"judged": float(i)}) for i, text in enumerate(prompts)]
-        items[0] = Item("0", prompts[0], context=context, features={"judged": 0.0})
-        return knowledge_of(items, embedder, scores).scores
-
-    cue, judged = of(()), of(("judged",))
-    assert cue is not None
-    assert judged is not None
-    assert cue[:, 0].tolist() == [1, 0, 0]
-    assert judged[:, 0].tolist() == [0, 1, 2]
-    assert of((), embedder="none") is None
-    assert of((), context="another") is None
 
 
 @given(st.floats(-5, 5), st.permutations(range(6)))
