@@ -179,6 +179,10 @@ class VoteApp(App[None]):
             return
         self.exit()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Where text is selected in an editor, the key that interrupts is the one that copies."""
+        return action != "leave" or not getattr(self.focused, "selected_text", None)
+
     def action_leave(self) -> None:
         """Leave at once, from anywhere."""
         self.exit(return_code=3)

@@ -147,6 +147,12 @@ def refused(sides: tuple[str, ...]) -> str:
     return f"{names} unacceptable" if names else ""
 
 
+def waiting(reasons: tuple[str, ...], note: str, sides: tuple[str, ...]) -> str:
+    """What goes with the vote to come."""
+    parts = (", ".join(one_line(reason) for reason in reasons), "a note" if note else "", refused(sides))
+    return "; ".join(part for part in parts if part)
+
+
 def sentence(text: str) -> str:
     """Words from elsewhere as one harmless sentence: a capital first, a full stop last; nothing stays nothing."""
     line = one_line(text, empty="")

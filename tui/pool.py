@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import StringIO
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -115,7 +115,7 @@ def changed(row: BoardRow, other: BoardRow, width: int) -> list[Line]:
     if not found.helpful:
         told = f"They share too few words for marks to help. This is {name}, and below it {base}."
         under = [_styled(line, QUIET) for line in wrap(before, width)]
-        rule = [Segment(f"{base} " + "─" * max(0, width - cell_len(base) - 1), Style.parse(QUIET))]
+        rule = [Segment(set_cell_size(f"{base} {'─' * width}", width), Style.parse(QUIET))]
         return [*why, *_quiet(told, width), [], *wrap(after, width), [], rule, *under]
     if not found.left and not found.right:
         return [*why, *_quiet(f"It has the same words as {base}.", width), [], *wrap(after, width)]

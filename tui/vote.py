@@ -19,7 +19,7 @@ from elicit.types import BadInputError
 from tui.ballot import BallotView, Side
 from tui.dialogs import Enough, Note, Reading, Reasons
 from tui.header import in_place_of_a_ballot, keys_line, scale_line, status_line, top_line
-from tui.keys import VOTES, refused, sentence, spoken, vote_keys
+from tui.keys import VOTES, refused, sentence, spoken, vote_keys, waiting
 from tui.pace import Pace
 from tui.picture import open_outside
 from tui.render import Renderer
@@ -178,6 +178,8 @@ class VoteScreen(Screen[None]):
         if not self._busy:
             self._busy = True
             self.run_worker(self._undo())
+        elif self._turn.doing:  # what is told of it again and again must not swallow the key
+            self.set_timer(0.05, self.action_undo)
 
     async def _undo(self) -> None:
         try:
@@ -383,10 +385,8 @@ class VoteScreen(Screen[None]):
 
     def say(self, sentence: str, *, warn: bool = False) -> None:
         """Put a sentence below the ballot; what waits for the next vote stays in view."""
-        reasons = ", ".join(one_line(reason) for reason in self.reasons)
-        parts = (reasons, "a note" if self.note else "", refused(self.unacceptable))
-        waiting = "; ".join(part for part in parts if part)
-        self.query_one("#status", Static).update(status_line(harmless(sentence), warn, waiting))
+        waits = waiting(self.reasons, self.note, self.unacceptable)
+        self.query_one("#status", Static).update(status_line(harmless(sentence), warn, waits))
 
     def _draw_progress(self) -> None:
         line = top_line(self._card.title, self._turn.progress, self._pace, self.app.size.width - 2)

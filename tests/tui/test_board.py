@@ -175,6 +175,15 @@ def told_by(service: FakeService) -> Board:
     return service.shown
 
 
+async def test_selected_text_is_copied_and_ends_nothing() -> None:
+    async with on_board(FakeService(board=BOARD)) as voter:
+        await voter.press("e")
+        voter.app.screen.query_one(TextArea).select_all()
+        await voter.press("ctrl+c")
+        assert voter.app.clipboard == BOARD.rows[0].text
+        assert isinstance(voter.app.screen, Editor)
+
+
 async def test_pin_and_retire_are_taken_back_by_the_same_key() -> None:
     service = FakeService(board=BOARD)
 

@@ -118,15 +118,21 @@ async def test_responses_that_are_being_made_are_waited_for_calmly() -> None:
     assert [answer.choice for answer in service.answers] == ["right", "left"]
 
 
+class Busy(FakeService):
+    """Makes responses for ever, unless a vote is taken back."""
+
+    async def undo(self) -> Turn | None:
+        self.making = []
+        return await super().undo()
+
+
 async def test_a_vote_can_be_taken_back_while_responses_are_made() -> None:
-    service = tuned()
+    service = Busy(board=BOARD)
     async with voting(service) as voter:
         service.making = ["making responses, 1 of 2"] * 10_000
         await voter.press("l")
-        service.making, waiting = [], service.making
         await voter.pilot.press("u")
         await voter.until(lambda: voter.screen.ballot is not None and voter.screen.ballot.number == 1)
-        assert len(waiting) > 9_000
         assert "Took back vote 1" in voter.status
 
 
