@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from elicit.randomness import stream
-from tests.adapters.small_model import PRESENT, small_model
+from studies.demo.small_model import PRESENT, small_model
 from tests.studies.tuning.pools import LATER
 from tests.studies.tuning.test_proposers import ASKING, RESPONSES, lawful, made
 from tests.studies.tuning.writers import Typist
