@@ -96,7 +96,7 @@ class State:
     that wait for a person.
 
     Of a study that tunes prompts: `inputs`, the `responses` by row of the prompt and of the input, `signals` as last
-    measured, what was `proposed` and when last (`grew`), the `marks` of prompts by row with their `whys`, when each
+    `measured`, what was `proposed` and when last (`grew`), the `marks` of prompts by row with their `whys`, when each
     was `born`, how many `calls` the models had and what they `cost`.
 
     Of a served study: `stock` maps queries for whoever comes to the votes they still want, `leases` names all that were
@@ -119,6 +119,7 @@ class State:
     calls: int = 0
     cost: float = 0.0
     grew: int = 0
+    measured: int = 0
     asked: dict[int, Asked] = field(default_factory=dict)
     votes: list[LiveVote] = field(default_factory=list)
     undone: list[LiveVote] = field(default_factory=list)
@@ -173,7 +174,7 @@ class State:
                 self.calls += 1
                 self.cost += response.cost
             case Measured(signals=signals, calls=calls, cost=cost):
-                self.signals = signals
+                self.signals, self.measured = signals, event.seq
                 self.calls += calls
                 self.cost += cost
                 self.grown = event.seq

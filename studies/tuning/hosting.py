@@ -124,6 +124,8 @@ class TuningHost(Host):
         """What goes on while a person reads: responses for what may come next, new prompts, machine judges."""
         if self._tuner.due():
             self._start("growing", self._tuner.grow(self._tuner.tuning.grow))
+        elif self._tuner.stale() and "growing" not in self._beside:
+            self._start("measuring", self._tuner.remeasure())
         elif "growing" not in self._beside:
             self._start("ahead", self._tuner.prefetch(self._judge))
         if self._study.spec.judges and self._study.spec.routing.router != "none":

@@ -104,6 +104,8 @@ class Tuner:
         """
         if grow and self.due():
             await self.grow(self.tuning.grow)
+        elif grow and self.stale():
+            await self.remeasure()
         while True:
             try:
                 return self.study.ask(judge, waiting=waiting)
@@ -185,6 +187,15 @@ class Tuner:
         since = sum(live.seq > state.grew for live in state.votes)
         return since >= tuning.every and len(state.votes) + tuning.every <= self.study.spec.votes
 
+    def stale(self) -> bool:
+        """Whether votes have changed which prompts it is worth measuring the signals of."""
+        since = sum(live.seq > self.study.state.measured for live in self.study.state.votes)
+        return bool(self.tuning.signals) and since >= self.tuning.every and self.calls_left() > 0
+
+    async def remeasure(self) -> None:
+        """Measure the signals of all live prompts anew."""
+        await self.screen(self._live())
+
     async def grow(self, k: int) -> None:
         """Let about k new prompts join, try them, and retire what is hopeless."""
         async with self._growing:
@@ -219,23 +230,36 @@ class Tuner:
                 study.record(*out)
 
     async def screen(self, rows: Iterable[int]) -> None:
-        """Try prompts on the first few inputs, the same for all, and measure their signals."""
+        """Try prompts on the first few inputs, the same for all, and measure the signals: of those that stand among the
+        best tenth on four times as many, of the best quarter on twice as many."""
         if not self.tuning.signals:
             return
         state = self.study.state
         usable = [n for n, one in enumerate(state.inputs) if not one.held_out]
         order = stream(self.study.spec.seed, "screen").permutation(len(usable))
-        first = [usable[n] for n in order[: self.tuning.screen]]
-        cells = [(row, given) for row in rows for given in first]
-        room = max(0, self.calls_left()) // max(1, len(first)) * len(first)
-        await self.respond(cells[:room])
+        first = [usable[n] for n in order]
+        depth = self._depth()
+        cells = [(row, given) for row in rows for given in first[: depth[row]]]
+        fresh = [cell for cell in cells if cell not in state.responses]
+        await self.respond(fresh[: max(0, self.calls_left())])
         cells_of = growing.told_by(state, self._signals)
         calls, cost = 0, 0.0
         for name, judge in self._judges.items():
-            cells_of[name], asked, paid = await self._judged(judge, first)
+            cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
             calls, cost = calls + asked, cost + paid
         if (signals := growing.measured(cells_of)) and signals != state.signals:
             self.study.record(Measured(signals, calls, cost))
+
+    def _depth(self) -> dict[int, int]:
+        """On how many inputs each live prompt is measured."""
+        live, screen = self._live(), self.tuning.screen
+        if not self.study.state.votes or len(live) < 2:
+            return dict.fromkeys(live, screen)
+        mean = self.study.engine.posterior.mean()
+        ranked = sorted(live, key=lambda row: -float(mean[row]))
+        return {
+            row: screen * (4 if 10 * n < len(live) else 2 if 4 * n < len(live) else 1) for n, row in enumerate(ranked)
+        }
 
     async def _judged(self, judge: Judge, inputs: Sequence[int]) -> tuple[growing.Cells, int, float]:
         """How likely a judge has it that each prompt's response is better than the first prompt's, on each of the
