@@ -15,8 +15,8 @@ from elicit.types import BadInputError, Choice, ChoiceOutcome, Item, JudgeFailur
 class Reference:
     """For studies that tune prompts on inputs with references.
 
-    signal: how a response is held against its reference (exact_match, contains, f1). strength: logits by which a right
-    response is preferred to a wrong one; as sure as can be where it is None, and a tie where both are as good. seed:
+    signal: how a response is held against its reference (exact_match, contains, f1). Where both are as good it is a tie.
+    strength: logits by which a right response is preferred to a wrong one, as sure as can be where it is None. seed:
     another person's luck.
     """
 
@@ -45,10 +45,8 @@ class Reference:
             for side in (a, b)
         )  # fmt: skip
         lead = first - second
-        choice: Choice
-        if self._strength is None:
-            choice = "a" if lead > 0 else "b" if lead < 0 else "tie"
-        else:
+        choice: Choice = "a" if lead > 0 else "b" if lead < 0 else "tie"
+        if self._strength is not None and lead:
             luck = stream(self._seed, f"judge/{self._name}", query.id).random()
             choice = "a" if luck < 1 / (1 + np.exp(-self._strength * lead)) else "b"
         return Vote(query.a, query.b, ChoiceOutcome(choice), self._name)
