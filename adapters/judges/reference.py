@@ -15,9 +15,9 @@ from elicit.types import BadInputError, Choice, ChoiceOutcome, Item, JudgeFailur
 class Reference:
     """For studies that tune prompts on inputs with references.
 
-    signal: how a response is held against its reference (exact_match, contains, f1). Where both are as good it is a tie.
-    strength: logits by which a right response is preferred to a wrong one, as sure as can be where it is None. seed:
-    another person's luck.
+    signal: how a response is held against its reference (exact_match, contains, f1); where both are as good it is a
+    tie. strength: logits by which a right response is preferred to a wrong one, as sure as can be where it is None.
+    seed: another person's luck.
     """
 
     def __init__(self, signal: str = "contains", strength: float | None = None, seed: int = 0) -> None:
