@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import elicit
 from elicit import davidson, registry
 from elicit.leaderboards import PRIOR_SD, Leaderboard, leaderboard, student_quantile
+from elicit.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Vote
 from tests.elicit.voting import N, Votes, cast, mirrored, votes
@@ -332,7 +333,7 @@ def test_the_online_belief_arrives_at_the_same_utilities() -> None:
     board = leaderboard(a, b, outcomes, n)
     model = registry.model("bradley_terry")
     said = [Vote(int(i), int(j), ChoiceOutcome(CHOICES[o])) for i, j, o in zip(a, b, outcomes, strict=True)]
-    belief = model.update(model.init(n, None, "cpu"), said, stream(0, "update"))
+    belief = model.update(model.init(n, Knowledge(), "cpu"), said, stream(0, "update"))
     mean = belief.mean().numpy() - belief.mean().numpy().mean()
     sd = np.sqrt(np.diagonal(board.model_covariance))
     assert np.corrcoef(mean.argsort().argsort(), board.utilities.argsort().argsort())[0, 1] > 0.97
