@@ -7,14 +7,17 @@ import importlib.util
 import inspect
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.calls import BudgetError, CallBook, Prices
 from adapters.chat import Api, Request
-from adapters.endpoint import Endpoint, EndpointError, RefusedError, checked_url
+from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
 from elicit.tuning import Response
 from elicit.types import BadInputError
+
+SOON = 0.05
 
 
 class DownError(Exception):
@@ -65,6 +68,7 @@ class EndpointTarget:
     ) -> None:
         book = CallBook(folder, name, Prices(price_in, price_out), money)
         self._temperature, self._max_tokens = temperature, max_tokens
+        self._under_way = 0
         self._endpoint = Endpoint(url=checked_url(endpoint), api=api, model=model, key=key, book=book, **how)
 
     async def check(self) -> None:
@@ -77,9 +81,9 @@ class EndpointTarget:
         request = Request(system, prompt, self._max_tokens, self._temperature, sample=sample)
         start = time.monotonic()
         try:
-            answer = await self._endpoint.ask(request)
+            answer = await self._asked(request)
         except BudgetError as error:
-            raise SpentError(str(error)) from None
+            raise SpentError(f"{error}, and the next call could cost more; raise tuning.money to go on") from None
         except RefusedError as error:
             if error.lasting:
                 raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
@@ -89,6 +93,18 @@ class EndpointTarget:
         reply = answer.reply
         return Response(reply.text, "", reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
 
+    async def _asked(self, request: Request) -> Answer:
+        while True:
+            self._under_way += 1
+            try:
+                return await self._endpoint.ask(request)
+            except BudgetError:
+                if self._under_way == 1:
+                    raise
+            finally:
+                self._under_way -= 1
+            await asyncio.sleep(SOON)  # a call under way may cost less than is put aside for it
+
     async def end(self) -> None:
         await self._endpoint.close()
 
@@ -96,13 +112,15 @@ class EndpointTarget:
 class FunctionTarget:
     """A Python function `path/to/file.py:name` that takes the filled prompt and gives the response, async or not.
 
-    What it raises is a failure to respond to this prompt. concurrency: calls under way at most.
+    What it raises is a failure to respond to this prompt, and so is taking longer than `timeout` seconds. concurrency:
+    calls under way at most.
     """
 
-    def __init__(self, place: str, concurrency: int = 8) -> None:
-        self._place = place
+    def __init__(self, place: str, concurrency: int = 8, timeout: float = 60.0) -> None:
+        self._place, self._timeout = place, timeout
         self._call = function_at(place)
         self._turns = asyncio.Semaphore(concurrency)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="target")
 
     async def check(self) -> None:
         """It was found when it was made."""
@@ -112,18 +130,21 @@ class FunctionTarget:
         async with self._turns:
             start = time.monotonic()
             try:
-                if inspect.iscoroutinefunction(self._call):
-                    said = await self._call(asked)
-                else:
-                    said = await asyncio.to_thread(self._call, asked)
-            except Exception as error:
+                async with asyncio.timeout(self._timeout):
+                    if inspect.iscoroutinefunction(self._call):
+                        said = await self._call(asked)
+                    else:
+                        said = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, asked)
+            except TimeoutError:
+                return Response(failure=f"{self._place} did not answer in {self._timeout:g} s")
+            except (Exception, SystemExit) as error:
                 return Response(failure=f"{self._place} raised {type(error).__name__}: {error}")
         if not isinstance(said, str):
             return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
         return Response(said, seconds=time.monotonic() - start)
 
     async def end(self) -> None:
-        """Nothing is held open."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def function_at(place: str) -> Callable[..., Any]:

@@ -180,7 +180,7 @@ class State:
                 self.grown = event.seq
             case Proposed() as proposed:
                 self.proposed.append(proposed)
-                self.grew = event.seq
+                self.grew = event.seq if proposed.generation else self.grew
                 self.calls += proposed.calls
                 self.cost += proposed.cost
             case Marked(items=rows, mark=mark, why=why):

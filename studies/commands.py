@@ -123,6 +123,7 @@ def init(
 def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
     from studies.study import Study
     from studies.tuning.setup import EXAMPLE, asked, read_task
+    from studies.tuning.tuner import Tuner
 
     if task is None and not sys.stdin.isatty():
         raise BadInputError("--tune asks questions in a terminal; without one, give --task FILE, or --task example")
@@ -131,6 +132,11 @@ def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
     else:
         setup = read_task(EXAMPLE if task == "example" else Path(task))
     with Study.create(study, items=setup.items, inputs=setup.inputs, **setup.spec) as made:
+        try:
+            Tuner(made)  # what cannot be run is said now
+        except BadInputError:
+            shutil.rmtree(study)
+            raise
         count = {"study": str(study), "prompts": len(made.state.items), "inputs": len(made.state.inputs)}
         count["held_out"] = sum(one.held_out for one in made.state.inputs)
     if as_json:
@@ -218,6 +224,8 @@ def status(study: Path, as_json: bool) -> None:
         click.echo(
             f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
         )
+    elif "pairs" not in values:
+        click.echo("recommended: nothing yet, for no prompt is known to be acceptable")
     else:
         machines = f"{values['labelled_by_machines']} by machines, " if values["labelled_by_machines"] else ""
         click.echo(
@@ -263,7 +271,7 @@ def export(study: Path, output: str, form: Kind | None, table: str) -> None:
 
     with Study.open(study, writable=False) as opened:
         rows = opened.export(output, form, table)
-    what = f"the {table}" if table in ("prompt", "promptfoo") else f"{rows} rows"
+    what = {"prompt": "the prompt", "promptfoo": "the configuration"}.get(table, f"{rows} rows")
     say(f"wrote {what} to {'stdout' if output == '-' else output}")
 
 

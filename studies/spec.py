@@ -277,6 +277,12 @@ def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:
                 f"{FILE}: {name} cannot change from {getattr(old, name)!r} to {getattr(new, name)!r} after the first "
                 f"vote, because {FIXED[name]}; set it back, or start a new study"
             )
+    if votes and old.tuning is not None and new.tuning is not None:
+        for field, was, now in old.tuning.lasting(new.tuning):
+            raise BadInputError(
+                f"{FILE}: tuning.{field} cannot change from {was!r} to {now!r} after the first vote, because the "
+                "responses so far would be mixed with others; set it back, or start a new study"
+            )
     return names
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from elicit.service import LeaderRow, PastVote, Progress, side_of
 from studies.annotators import annotators
 from studies.sides import sides
+from studies.tuning.safety import acceptable
 
 if TYPE_CHECKING:
     from studies.certifying import Acceptance, MachineLabel
@@ -19,11 +20,25 @@ if TYPE_CHECKING:
 Z90 = 1.6449
 
 
+def recommended(study: Study) -> int | None:
+    """The row of the recommended item: of a study that tunes prompts under a limit, the best that keeps to it, or
+    None."""
+    if study.spec.tuning is None or study.spec.tuning.safety is None:
+        return study.engine.best()
+    safe, confidence = acceptable(study), study.spec.tuning.safety.confidence
+    assert safe is not None
+    live = [row for row in range(len(study.state.items)) if study.state.marks.get(row) != "retired"]
+    fit = [row for row in live if safe[row] >= confidence]
+    mean = study.engine.posterior.mean()
+    return max(fit, key=lambda row: float(mean[row])) if fit else None
+
+
 def leaders(study: Study) -> tuple[LeaderRow, ...]:
     """All items, the recommended one first, then the highest posterior mean utility."""
     engine, state = study.engine, study.state
     mean, sd = engine.utilities()
-    order = np.where(np.arange(len(mean)) == engine.best(), np.inf, mean)
+    best = recommended(study)
+    order = mean if best is None else np.where(np.arange(len(mean)) == best, np.inf, mean)
     p_best = engine.p_best()
     votes: Counter[int] = Counter()
     for live in state.votes:
@@ -167,13 +182,14 @@ def status_of(study: Study) -> dict[str, Any]:
         result["labelled_by_votes"], result["labelled_by_machines"] = sources["votes"], sources["machines"]
         return result
     rows = leaders(study)
-    result["best"] = {
-        "id": rows[0].item,
-        "text": rows[0].text,
-        "p_best": rows[0].p_best,
-        "utility": rows[0].utility,
-        "interval": [rows[0].low, rows[0].high],
-    }
+    if recommended(study) is not None:
+        result["best"] = {
+            "id": rows[0].item,
+            "text": rows[0].text,
+            "p_best": rows[0].p_best,
+            "utility": rows[0].utility,
+            "interval": [rows[0].low, rows[0].high],
+        }
     result["leaders"] = [
         {"rank": r.rank, "id": r.item, "utility": r.utility, "low": r.low, "high": r.high, "p_best": r.p_best}
         for r in rows[:10]

@@ -177,6 +177,11 @@ class Study:
     def catch_up(self, most: int | None = None) -> Engine:
         """The engine, after learning what it has not learnt yet, of up to `most` votes (None: all)."""
         with self._turn:
+            if len(self.state.items) < 2 and self.spec.tuning is not None:
+                raise BadInputError(
+                    f"{self.folder} has {len(self.state.items)} of the two prompts that a comparison needs; "
+                    f"they are made when you begin: elicit tune {self.folder}"
+                )
             if self._engine is None or self._grown != self.state.grown:
                 self._engine, self._revised, self._grown = engine_for(self.spec, self.state), 0, self.state.grown
             done, votes = len(self._engine.votes), len(self.state.votes)

@@ -58,6 +58,59 @@ def test_from_a_task_file_to_a_prompt(task: str, tmp_path: Path, capsys: Out) ->
     assert _code(["replay", folder, "--selector", "random"]) == 0
 
 
+def test_a_pool_that_is_still_to_be_made_is_said_by_every_command_that_reads(tmp_path: Path, capsys: Out) -> None:
+    file = tmp_path / "task.toml"
+    file.write_text(
+        'task = "Write a wish."\noptimises = "response"\ninput = "for Ada"\n'
+        '[target]\nendpoint = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
+    )
+    folder = str(tmp_path / "s")
+    assert _code(["init", folder, "--tune", "--task", str(file)]) == 0
+    for command in (
+        ["status", folder],
+        ["report", folder, "-o", str(tmp_path / "r.html")],
+        *(
+            ["export", folder, "--table", table, "-o", str(tmp_path / "x.jsonl")]
+            for table in ("items", "prompt", "trl")
+        ),
+    ):
+        assert "has 0 of the two prompts that a comparison needs" in fails(capsys, *command)
+    assert not (tmp_path / "r.html").exists()
+    assert not (tmp_path / "x.jsonl").exists()
+    assert _code(["tune", folder, "--result"]) == 0
+    assert "configures no judge" in fails(capsys, "tune", folder, "--auto")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('signals = ["exact_match"]', 'signals = ["bleu"]', "there is no signal called 'bleu'"),
+        ('signals = ["exact_match"]', 'signals = ["judge:x"]', "names no judge"),
+        ('proposers = ["slots"]', 'proposers = ["rewrite"]', "needs a model that writes"),
+        ("parity.py:answer", "parity.py:nothing", "has no function 'nothing'"),
+    ],
+)
+def test_what_could_never_run_is_refused_and_nothing_is_left(
+    task: str, tmp_path: Path, capsys: Out, old: str, new: str, why: str
+) -> None:
+    Path(task).write_text(TASK.replace(old, new))
+    assert why in fails(capsys, "init", str(tmp_path / "s"), "--tune", "--task", task)
+    assert not (tmp_path / "s").exists()
+
+
+def test_under_a_limit_the_status_recommends_what_tune_does(task: str, tmp_path: Path, capsys: Out) -> None:
+    Path(task).write_text(TASK + "[safety]\nlimit = 0.05\n")
+    folder = str(tmp_path / "s")
+    assert _code(["init", folder, "--tune", "--task", task]) == 0
+    assert _code(["tune", folder, "--auto", "--votes", "3"]) == 0
+    assert "No prompt is recommended" in capsys.readouterr().out
+    assert _code(["status", folder, "--json"]) == 0
+    assert "best" not in json.loads(capsys.readouterr().out)
+    assert _code(["status", folder]) == 0
+    assert _code(["report", folder, "-o", str(tmp_path / "r.html")]) == 0
+    assert _code(["export", folder, "--table", "trl", "-o", str(tmp_path / "x.jsonl")]) == 0
+
+
 def test_what_cannot_be_tuned_is_said(task: str, tmp_path: Path, capsys: Out) -> None:
     assert "asks questions in a terminal" in fails(capsys, "init", str(tmp_path / "a"), "--tune")
     assert "--tune takes no --items" in fails(capsys, "init", str(tmp_path / "a"), "--task", task, "--items", "x.jsonl")

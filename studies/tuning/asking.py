@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from adapters.target import function_at
 from elicit.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
 from elicit.state import State
 from elicit.tuning import quotes
-from elicit.types import Item, Query, UnknownNameError
+from elicit.types import BadInputError, Item, Query, UnknownNameError
 from studies.tuning.settings import Tuning
 
 if TYPE_CHECKING:
@@ -100,7 +100,16 @@ def signals_of(names: tuple[str, ...]) -> dict[str, Signal]:
 
 def _own(name: str) -> Signal:
     own = function_at(name)
-    return lambda response, reference, kinds: float(own(response, reference))
+
+    def signal(response: str, reference: str, kinds: Set[str]) -> float:
+        try:
+            return float(own(response, reference))
+        except Exception as error:
+            raise BadInputError(
+                f"signal {name!r} failed ({type(error).__name__}: {error}); mend the function"
+            ) from None
+
+    return signal
 
 
 def signalled(state: State, name: str, signal: Signal, row: int, given: int) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 from elicit.service import Board, BoardRow, Progress
 from elicit.state import State
 from elicit.types import BadInputError
-from studies.status import Z90
+from studies.status import Z90, recommended
 from studies.tuning.growing import proposer_of
 from studies.tuning.safety import acceptable
 
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 
 SEED = 0
 """The row of the prompt that a study began with."""
-
-
-def recommended(study: Study) -> int | None:
-    """The row of the best prompt that is not retired and, where a limit is set, acceptable; None where none is."""
-    safe = acceptable(study)
-    if safe is None:
-        return study.engine.best()
-    confidence = study.spec.tuning.safety.confidence  # type: ignore[union-attr]
-    live = [row for row in range(len(study.state.items)) if study.state.marks.get(row) != "retired"]
-    fit = [row for row in live if safe[row] >= confidence]
-    mean = study.engine.posterior.mean()
-    return max(fit, key=lambda row: float(mean[row])) if fit else None
 
 
 def win_rate(study: Study, row: int | None, other: int) -> tuple[float, float, float] | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from elicit.tuning import PLACE, fill
 from elicit.types import BadInputError
-from studies.tuning.board import SEED, recommended
+from studies.status import recommended
+from studies.tuning.board import SEED
 
 if TYPE_CHECKING:
     from elicit.tuning import Input
@@ -43,7 +44,10 @@ def promptfoo(study: Study) -> str:
 def preferences(study: Study) -> list[dict[str, Any]]:
     """Rows of TRL's conversational preference format: every response that was preferred to another one. The prompt is
     the recommended one on their input, so that what is trained answers it as the better prompts made it answer."""
-    state, best, rows = study.state, _best(study), []
+    _tuning(study)
+    state, rows = study.state, list[dict[str, Any]]()
+    best = recommended(study)
+    best = study.engine.best() if best is None else best
     for live in state.votes:
         vote = live.vote
         if vote.outcome.choice not in ("a", "b") or state.weight(vote.judge) == 0:

@@ -14,9 +14,9 @@ from elicit.randomness import stream
 from elicit.signals import UNDIRECTED
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
-from studies.status import Z90
+from studies.status import Z90, recommended
 from studies.tuning.asking import signalled, signals_of
-from studies.tuning.board import SEED, recommended, win_rate
+from studies.tuning.board import SEED, win_rate
 from studies.tuning.safety import acceptable
 from studies.tuning.segments import segments, without
 
@@ -244,5 +244,6 @@ def _safety(study: Study, best: int | None) -> str:
     row = int(safe.argmax())
     return (
         f"no prompt is known to be unacceptable at most {limit:.0%} of the time with {confidence:.0%}; "
-        f"nearest is {study.state.items[row].id} with {safe[row]:.0%}: more votes on it may clear it"
+        f"nearest is {study.state.items[row].id} with {safe[row]:.0%}; what people are shown in their votes may "
+        "clear it, machine judges' votes do not"
     )

@@ -65,11 +65,13 @@ async def _measure(study: Study, report: Callable[[int], None]) -> str:
 def lines_of(found: dict[str, Any]) -> list[str]:
     """The result for a person."""
     if "seed" not in found:
-        return [f"{found['prompts']} prompts and no votes yet: elicit tune {found['study']}"]
+        return [f"There are {found['prompts']} prompts and no votes yet: elicit tune {found['study']}"]
     best, seed = found["best"], found["seed"]
     lines = []
     if best is None:
         lines.append(f"No prompt is recommended: {found['safety']}.")
+    elif not found["votes"]:
+        lines.append(f"No vote has been cast on the {found['prompts']} prompts yet; {found['why']}.")
     else:
         lines += [f"The best of {found['prompts']} prompts after {found['votes']} votes: {one_line(best['item'])}", ""]
         lines += [f"    {line}" for line in harmless(best["text"]).splitlines()]
@@ -102,7 +104,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
             f"  {part['value']:+.2f} ({part['low']:+.2f} to {part['high']:+.2f})  {one_line(part['text'])[:70]}"
             for part in found["parts"]
         ]
-    if best is not None and best["row"] != seed["row"]:
+    if best is not None and found["votes"] and best["row"] != seed["row"]:
         marks = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
         words = "".join(marks[kind].format(harmless(text)) for kind, text in found["diff"])
         lines += ["", "What changed", *(f"    {line}" for line in words.splitlines())]

@@ -19,7 +19,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """A language model: an endpoint, or a Python function that takes the filled prompt and gives the response.
 
     endpoint, model, api, key, price_in, price_out, concurrency, per_minute, timeout, retries, parameters: as a judge's
-    options have them. function: "path/to/file.py:name", in place of an endpoint. stop: the response ends before these.
+    options have them. function: "path/to/file.py:name", in place of an endpoint; of the rest, concurrency and
+    timeout are its too.
     """
 
     endpoint: str = ""
@@ -80,10 +81,22 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: Rules = Rules()
     safety: Safety | None = None
 
+    def lasting(self, other: Tuning) -> list[tuple[str, Any, Any]]:
+        """What differs in another one of that on which the responses rest: name, this one's, the other's."""
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in ("optimises", "input")]
+        of_target = ("model", "api", "function", "temperature", "max_tokens", "parameters")
+        pairs += [(f"target.{name}", getattr(self.target, name), getattr(other.target, name)) for name in of_target]
+        return [(name, was, now) for name, was, now in pairs if was != now]
+
     def check(self) -> None:
         """Raises BadInputError where a budget is too small for one vote, or no plug-in has that name."""
         from elicit import registry
 
+        priced = [spec for spec in (self.target, self.writer) if isinstance(spec, ModelSpec) and spec.endpoint]
+        if self.money is not None and not all(spec.price_in or spec.price_out for spec in priced):
+            raise BadInputError(
+                "tuning.money needs prices; add price_in and price_out to tuning.target, money for a million tokens"
+            )
         if (self.optimises == "response") != bool(self.input):
             raise BadInputError("to optimise a response, say the `input` that it is to respond to, and only then")
         for name in self.proposers:

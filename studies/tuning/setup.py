@@ -57,6 +57,7 @@ def read_task(path: Path) -> Setup:
 
 def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     """The study that the values of a task file describe; files are looked for in `folder`."""
+    values = _placed(values, folder)
     own = {name: value for name, value in values.items() if name in TaskFile.__struct_fields__}
     if values.get("optimises") == "response":
         values = {"proposers": ["sample"], "start": 8} | values
@@ -95,6 +96,24 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     return Setup([Item(f"p{n}", text) for n, text in enumerate(texts, 1)], inputs, spec)
 
 
+def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same with the functions it names, which stand beside the file, named from anywhere."""
+
+    def place(name: Any) -> Any:
+        if isinstance(name, str) and ".py:" in name:
+            file, _, function = name.rpartition(":")
+            return f"{(folder / file).resolve()}:{function}"
+        return name
+
+    found = dict(values)
+    for key in ("target", "writer"):
+        if isinstance(found.get(key), dict) and "function" in found[key]:
+            found[key] = {**found[key], "function": place(found[key]["function"])}
+    if isinstance(found.get("signals"), list):
+        found["signals"] = [place(name) for name in found["signals"]]
+    return found
+
+
 def asked(ask: Ask) -> Setup:
     """The study that a person describes, question by question; Enter takes what the example has."""
     values = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
@@ -109,7 +128,8 @@ def asked(ask: Ask) -> Setup:
     if place.startswith(("http://", "https://")):
         target["endpoint"] = place
         target["model"] = ask("Its name there", target["model"])
-        target["key"] = ask("Environment variable that holds its key (- for none)", "-").strip().replace("-", "")
+        target["key"] = ask("Environment variable that holds its key (- for none)", "-").strip()
+        target["key"] = "" if target["key"] == "-" else target["key"]
     else:
         values["target"] = {"function": place}
     values["votes"] = number(ask("Votes you are willing to give", str(values["votes"])), "votes")

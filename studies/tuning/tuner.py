@@ -15,7 +15,7 @@ from elicit import registry
 from elicit.events import Marked, Measured, Proposed, Responded
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
-from elicit.tuning import Proposal, Proposer, fill
+from elicit.tuning import PLACE, Proposal, Proposer, fill
 from elicit.types import BadInputError, JudgeFailure, Query
 from studies.desk import plain
 from studies.tuning import growing
@@ -49,7 +49,7 @@ class Tuner:
         writer, own = self.tuning.writer, self.tuning.target.function
         self.writer: Target | None = None if writer == "none" or (writer is None and own) else self.target
         if isinstance(writer, ModelSpec):
-            self.writer = made(writer, study.folder, "writer", self.tuning.money)
+            self.writer = made(writer, study.folder, "target", self.tuning.money)  # one purse for both
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
@@ -58,12 +58,16 @@ class Tuner:
         self._signals = signals_of(self.tuning.signals)
         self._judges = judges_of(study, [name for name in self.tuning.signals if name not in self._signals])
         self._growing = asyncio.Lock()
+        self._making: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     async def begin(self) -> None:
         """Make sure that the models answer, and that there is something to compare.
 
         Raises BadInputError, which says how to test a model that does not answer, or what the pool lacks.
         """
+        for row in self._live():
+            if why := self.tuning.rules.broken(self.study.state.items[row].text):  # they were tightened since
+                self.study.record(Marked((row,), "retired", why=f"it breaks a rule: {why}"))
         await self.target.check()
         if self.writer is not None and self.writer is not self.target:
             await self.writer.check()
@@ -86,6 +90,7 @@ class Tuner:
 
     async def end(self) -> None:
         """Keep what is under way, and close everything."""
+        await asyncio.gather(*self._making.values(), return_exceptions=True)
         await self.target.end()
         if self.writer is not None and self.writer is not self.target:
             await self.writer.end()
@@ -134,7 +139,7 @@ class Tuner:
         """
         state = self.study.state
         cells = [cell for cell in dict.fromkeys(wanted) if cell not in state.responses]
-        left = self.calls_left(reserve=reserve)
+        left = self.calls_left(reserve=reserve) - len(self._making.keys() - set(cells))
         if len(cells) > left:
             raise SpentError(
                 f"the budget of {self.tuning.calls} model calls is spent"
@@ -142,21 +147,33 @@ class Tuner:
             )
         done = 0
 
-        async def one(row: int, given: int) -> None:
+        async def one(cell: tuple[int, int]) -> None:
             nonlocal done
-            response = await self.target.respond(fill(state.items[row].text, state.inputs[given]))
-            if (row, given) not in state.responses:
-                self.study.record(Responded(row, given, response))
+            if cell not in self._making:  # several ask for responses at the same time, for a voter and ahead of one
+                self._making[cell] = asyncio.create_task(self._make(*cell))
+            await asyncio.shield(self._making[cell])
             done += 1
             self._report("responses", done, len(cells))
 
-        found = await asyncio.gather(*(one(*cell) for cell in cells), return_exceptions=True)
+        found = await asyncio.gather(*(one(cell) for cell in cells), return_exceptions=True)
         for error in found:
             if isinstance(error, BaseException):
                 raise error
         made = state.responses.values()
         if len(made) >= PROOF and all(response.failure for response in made):
-            raise BadInputError(f"all {len(made)} responses so far have failed, the last: {list(made)[-1].failure}")
+            raise BadInputError(
+                f"all {len(made)} responses so far have failed, the last: {list(made)[-1].failure}; mend the model or "
+                "tuning.target, and start a new study"
+            )
+
+    async def _make(self, row: int, given: int) -> None:
+        """Have one response made, and record it."""
+        state = self.study.state
+        try:
+            response = await self.target.respond(fill(state.items[row].text, state.inputs[given]))
+            self.study.record(Responded(row, given, response))
+        finally:
+            del self._making[row, given]
 
     def calls_left(self, *, reserve: bool = True) -> int:
         """Model calls that the budget still allows; reserve: less those that the result is to be measured with."""
@@ -241,7 +258,7 @@ class Tuner:
         depth = self._depth()
         cells = [(row, given) for row in rows for given in first[: depth[row]]]
         fresh = [cell for cell in cells if cell not in state.responses]
-        await self.respond(fresh[: max(0, self.calls_left())])
+        await self.respond(fresh[: max(0, self.calls_left()) // 2])  # votes need responses too
         cells_of = growing.told_by(state, self._signals)
         calls, cost = 0, 0.0
         for name, judge in self._judges.items():
@@ -288,6 +305,11 @@ class Tuner:
         state = self.study.state
         if why := self.tuning.rules.broken(text):
             raise BadInputError(f"the prompt cannot join: {why}; change that")
+        known = set(state.inputs[0].fields) if state.inputs else set()
+        if state.inputs and (unknown := sorted(set(PLACE.findall(text)) - known)):
+            raise BadInputError(
+                f"the prompt has the place {{{unknown[0]}}}; the inputs have {', '.join(sorted(known))}; change that"
+            )
         if not text.strip() or any(text.strip() == item.text.strip() for item in state.items):
             raise BadInputError("the prompt is empty, or there already; change it")
         parents = () if parent is None else (parent,)
@@ -334,7 +356,7 @@ def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
 def made(spec: ModelSpec, folder: Path, name: str, money: float | None) -> Target:
     """The model that a table of the specification describes. Raises BadInputError where it cannot be made."""
     if spec.function:
-        return FunctionTarget(spec.function, spec.concurrency)
+        return FunctionTarget(spec.function, spec.concurrency, spec.timeout)
     how: dict[str, Any] = msgspec.structs.asdict(spec)
     del how["function"]
     return EndpointTarget(folder, name, money=money, **how)

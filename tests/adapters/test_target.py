@@ -68,12 +68,15 @@ async def test_money_is_not_overspent(tmp_path: Path) -> None:
         ("async def answer(prompt):\n    return prompt + '!'", "hi!", ""),
         ("def answer(prompt):\n    raise KeyError('x')", "", "raised KeyError: 'x'"),
         ("def answer(prompt):\n    return 3", "", "gave int and no text"),
+        ("def answer(prompt):\n    raise SystemExit(1)", "", "raised SystemExit"),
+        ("import asyncio\nasync def answer(prompt):\n    await asyncio.sleep(9)", "", "did not answer in 0.5 s"),
+        ("import time\ndef answer(prompt):\n    time.sleep(2)", "", "did not answer in 0.5 s"),
     ],
 )
 async def test_a_function_answers_or_fails_for_this_prompt(tmp_path: Path, body: str, text: str, failure: str) -> None:
     file = tmp_path / "own.py"
     file.write_text(body)
-    target: Target = FunctionTarget(f"{file}:answer")
+    target: Target = FunctionTarget(f"{file}:answer", timeout=0.5)
     await target.check()
     response = await target.respond("hi")
     assert response.text == text

@@ -36,7 +36,11 @@ def test_a_task_file_makes_a_study_whose_file_can_be_edited(tmp_path: Path) -> N
     made(written(tmp_path), tmp_path / "s")
     spec = read(tmp_path / "s" / "study.toml")
     assert spec.tuning is not None
-    assert (spec.votes, spec.tuning.calls, spec.tuning.target.function) == (30, 300, "own.py:answer")
+    assert (spec.votes, spec.tuning.calls, spec.tuning.target.function) == (
+        30,
+        300,
+        f"{tmp_path.resolve()}/own.py:answer",
+    )
     with Study.open(tmp_path / "s") as study:
         assert sum(one.held_out for one in study.state.inputs) == 4
         assert [item.id for item in study.state.items] == ["p1", "p2"]
@@ -101,3 +105,11 @@ def test_the_built_in_tasks_have_fifty_inputs_and_more(name: str) -> None:
     inputs = read_inputs(EXAMPLE.parent / f"{name}.jsonl")
     assert len(inputs) >= 90
     assert all(one.reference for one in inputs)
+
+
+def test_money_without_prices_is_refused(tmp_path: Path) -> None:
+    text = TASK.replace("votes = 30", "money = 2.0").replace(
+        'function = "own.py:answer"', 'endpoint = "http://x/v1"\nmodel = "m"'
+    )
+    with pytest.raises(BadInputError, match="money needs prices"):
+        made(written(tmp_path, text), tmp_path / "s")

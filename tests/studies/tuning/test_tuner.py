@@ -188,6 +188,38 @@ def test_a_target_that_dies_pauses_and_loses_nothing(tmp_path: Path) -> None:
         assert len(study.state.votes) == 7
 
 
+def test_what_responses_rest_on_stays_and_rules_tightened_later_hold(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s") as study:
+        voted(study, 4)
+    file = tmp_path / "s" / "study.toml"
+    whole = file.read_text()
+    file.write_text(whole.replace("parity.py:answer", "parity.py:quality"))
+    with pytest.raises(BadInputError, match=r"tuning.target.function cannot change from .* after the first vote"):
+        Study.open(tmp_path / "s")
+    file.write_text(
+        whole.replace("[tuning.rules]", '[tuning.rules]\nforbid = ["carefully"]').replace("forbid = []", "")
+    )
+    with Study.open(tmp_path / "s") as study:
+        voted(study, 2)
+        assert "carefully" not in study.best().text
+        assert len(study.state.retired()) == 8
+        assert "it breaks a rule: it has 'carefully'" in study.state.whys.values()
+
+
+async def test_a_response_that_several_want_at_once_is_made_once(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s") as study:
+        tuner, cells = Tuner(study), [(row, given) for row in range(4) for given in range(3)]
+        await asyncio.gather(*(tuner.respond(cells) for _ in range(3)))
+        assert study.state.calls == len(cells) == len(study.state.responses)
+        await tuner.end()
+
+
+def test_a_few_calls_are_not_all_spent_before_the_first_vote(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", calls=60) as study:
+        voted(study, 20)
+        assert len(study.state.votes) >= 4
+
+
 def test_calls_for_the_result_are_held_back(tmp_path: Path) -> None:
     with parity.tuned(tmp_path / "s", calls=40) as study:
         tuner = Tuner(study)
