@@ -27,7 +27,7 @@ class Reference:
 
     def begin(self, name: str, items: Sequence[Item], pairs: Sequence[tuple[str, int, int]], folder: Path) -> None:
         self._name, self._items = name, items
-        if pairs or any("references" not in item.meta for item in items):
+        if any("references" not in item.meta for item in items):
             raise BadInputError(f"judge {name!r} votes by references, which only studies that tune prompts have")
 
     async def judge(self, query: Query) -> Vote | JudgeFailure:

@@ -15,12 +15,14 @@ from elicit.judging import Judge, ModelJudge
 from elicit.types import BadInputError, Item, JudgeFailure, Query, Vote
 from tests.adapters.serving import Server, honest, serving
 
-ITEMS = [Item(f"i{k}", f"text {k}", meta={"score": float(k)}) for k in range(6)]
+TOLD = {"responses": ["yes"], "references": ["yes"], "kinds": ["yes", "no"]}
+ITEMS = [Item(f"i{k}", f"text {k}", meta={"score": float(k), **TOLD}) for k in range(6)]
 PAIRS = [("p0", 0, 1), ("p1", 3, 2), ("p2", 4, 5)]
 MODELS = ("aspects", "pairwise", "pointwise", "rubric")
 OPTIONS: dict[str, dict[str, Any]] = {
     "simulated": {"utility": "meta.score"},
     "replayed": {"file": "judgments.jsonl"},
+    "reference": {"strength": 2.0},
 } | {kind: {"endpoint": "http://127.0.0.1:9/v1", "model": "m", "backoff": 1e-3, "retries": 1} for kind in MODELS}
 
 
