@@ -315,6 +315,10 @@ class State:
         """The rows of the prompts that are not asked about any more."""
         return sorted(row for row, mark in self.marks.items() if mark == "retired")
 
+    def live(self) -> list[int]:
+        """The rows of the prompts that are."""
+        return [row for row in range(len(self.items)) if self.marks.get(row) != "retired"]
+
     def weight(self, judge: str) -> float:
         """What a judge's votes count: 1 in full, 0 not at all."""
         return self.weighed[judge].weight if judge in self.weighed else 1.0

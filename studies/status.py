@@ -27,8 +27,7 @@ def recommended(study: Study) -> int | None:
         return study.engine.best()
     safe, confidence = acceptable(study), study.spec.tuning.safety.confidence
     assert safe is not None
-    live = [row for row in range(len(study.state.items)) if study.state.marks.get(row) != "retired"]
-    fit = [row for row in live if safe[row] >= confidence]
+    fit = [row for row in study.state.live() if safe[row] >= confidence]
     mean = study.engine.posterior.mean()
     return max(fit, key=lambda row: float(mean[row])) if fit else None
 

@@ -35,7 +35,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     """The board now."""
     state, tuning = study.state, tuner.tuning
     n = len(state.items)
-    ready = n - len(state.retired()) >= 2
+    ready = len(state.live()) >= 2
     (mean, sd), p = (study.engine.utilities(), study.engine.p_best()) if ready else ((np.zeros(n),) * 2, np.zeros(n))
     best = recommended(study) if ready else None
     safe = acceptable(study)

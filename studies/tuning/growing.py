@@ -38,7 +38,7 @@ def view(study: Study) -> Pool:
     """What proposers are shown."""
     state, tuning = study.state, study.spec.tuning
     assert tuning is not None
-    live = [row for row in range(len(state.items)) if state.marks.get(row) != "retired"]
+    live = state.live()
     if len(live) > 1:
         engine = study.engine
         (mean, sd), p_best = engine.utilities(), engine.p_best()

@@ -85,8 +85,7 @@ class TuningHost(Host):
         state = self._study.state
         if not 0 <= row < len(state.items):
             raise BadInputError(f"there is no prompt in row {row}")
-        live = sum(state.marks.get(other) != "retired" for other in range(len(state.items)) if other != row)
-        if mark == "retired" and live < 2:
+        if mark == "retired" and len(set(state.live()) - {row}) < 2:
             raise BadInputError("two prompts are needed to compare; let new ones join before you retire this one")
         self._study.record(Marked((row,), mark, self._judge, "by hand" if mark else ""))
         return await self.board()
@@ -109,7 +108,7 @@ class TuningHost(Host):
 
     def _progress(self) -> Progress:
         state, target = self._study.state, self._study.spec.votes
-        if len(state.items) - len(state.retired()) >= 2:
+        if len(state.live()) >= 2:
             return status.progress(self._study, self._judge)
         return Progress(len(state.votes), 0, target, None, False, "the first prompts are being made")
 

@@ -113,7 +113,7 @@ def result_of(study: Study) -> Result:
         told = (float(p[row]), float(mean[row]), float(mean[row]) - spread, float(mean[row]) + spread, int(votes[row]))
         return Standing(row, state.items[row].id, state.items[row].text, *told)
 
-    live = [row for row in range(len(state.items)) if state.marks.get(row) != "retired" and row != best]
+    live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
     signals = {name: signal for name, signal in signals_of(tuning.signals).items() if name not in UNDIRECTED}
     stop = study.stop()

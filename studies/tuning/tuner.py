@@ -65,7 +65,7 @@ class Tuner:
 
         Raises BadInputError, which says how to test a model that does not answer, or what the pool lacks.
         """
-        for row in self._live():
+        for row in self.study.state.live():
             if why := self.tuning.rules.broken(self.study.state.items[row].text):  # they were tightened since
                 self.study.record(Marked((row,), "retired", why=f"it breaks a rule: {why}"))
         await self.target.check()
@@ -75,18 +75,22 @@ class Tuner:
             if isinstance(judge, ModelJudge):
                 await judge.check()
         before = -1
-        while self._proposers and not self.study.state.votes and before < len(self._live()) < self.tuning.start:
-            before = len(self._live())  # a round may bring fewer than were asked for; one that brings none ends it
+        while (
+            self._proposers and not self.study.state.votes and before < len(self.study.state.live()) < self.tuning.start
+        ):
+            before = len(
+                self.study.state.live()
+            )  # a round may bring fewer than were asked for; one that brings none ends it
             await self.grow(self.tuning.start - before)
-        if len(self._live()) < 2:
+        if len(self.study.state.live()) < 2:
             failed = [made.failure for made in self.study.state.proposed if made.failure]
             why = f" ({failed[-1]})" if failed else ""
             raise BadInputError(
-                f"there is {len(self._live())} prompt to compare, and a comparison needs two{why}; "
+                f"there is {len(self.study.state.live())} prompt to compare, and a comparison needs two{why}; "
                 "add prompts, or name a proposer in tuning.proposers"
             )
-        if any(row not in values for values in self._values() for row in self._live()):
-            await self.screen(self._live())
+        if any(row not in values for values in self._values() for row in self.study.state.live()):
+            await self.screen(self.study.state.live())
 
     async def end(self) -> None:
         """Keep what is under way, and close everything."""
@@ -186,7 +190,7 @@ class Tuner:
         older, younger = alike.pair
         out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
         kept = older + younger - out
-        if len(self._live()) <= 2:
+        if len(self.study.state.live()) <= 2:
             raise BadInputError(
                 f"the two prompts left, {items[older].id} and {items[younger].id}, respond alike on all "
                 f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
@@ -211,7 +215,7 @@ class Tuner:
 
     async def remeasure(self) -> None:
         """Measure the signals of all live prompts anew."""
-        await self.screen(self._live())
+        await self.screen(self.study.state.live())
 
     async def grow(self, k: int) -> None:
         """Let about k new prompts join, try them, and retire what is hopeless."""
@@ -243,7 +247,7 @@ class Tuner:
             first = len(state.items)
             study.record(*growing.joining(state, told, kept, self.tuning.input))
             await self.screen(range(first, len(state.items)))
-            if len(self._live()) > 1 and (out := growing.leaving(study)):
+            if len(self.study.state.live()) > 1 and (out := growing.leaving(study)):
                 study.record(*out)
 
     async def screen(self, rows: Iterable[int]) -> None:
@@ -269,7 +273,7 @@ class Tuner:
 
     def _depth(self) -> dict[int, int]:
         """On how many inputs each live prompt is measured."""
-        live, screen = self._live(), self.tuning.screen
+        live, screen = self.study.state.live(), self.tuning.screen
         if not self.study.state.votes or len(live) < 2:
             return dict.fromkeys(live, screen)
         mean = self.study.engine.posterior.mean()
@@ -320,10 +324,6 @@ class Tuner:
     def _values(self) -> list[dict[int, float]]:
         """What each signal said of each prompt."""
         return [self.study.state.signals.get(name, {}) for name in self.tuning.signals]
-
-    def _live(self) -> list[int]:
-        state = self.study.state
-        return [row for row in range(len(state.items)) if state.marks.get(row) != "retired"]
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:
         if self.writer is None or self.calls_left() - len(self._written) <= 0:
