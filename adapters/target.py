@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import inspect
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from adapters.calls import BudgetError, CallBook, Prices
 from adapters.chat import Api, Request
 from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from elicit.registry import own_module
 from elicit.tuning import Response
 from elicit.types import BadInputError
 
@@ -150,18 +150,7 @@ class FunctionTarget:
 def function_at(place: str) -> Callable[..., Any]:
     """The function at `path/to/file.py:name`. Raises BadInputError where there is none."""
     file, _, name = place.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise BadInputError(f"function {place!r}: there is no file {file!r}; give it as path/to/file.py:name")
-    spec = importlib.util.spec_from_file_location(f"elicit_function_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise BadInputError(f"function {place!r}: {file} does not load ({type(error).__name__}: {error})") from error
-    found = getattr(module, name, None)
+    found = getattr(own_module("function", place, "name"), name, None)
     if not callable(found):
         raise BadInputError(f"function {place!r}: {file} has no function {name!r}")
     function: Callable[..., Any] = found

@@ -98,11 +98,15 @@ def _classes(module: ModuleType) -> list[type]:
     return [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
 
 
-def _own(kind: str, name: str) -> type:
-    file, _, wanted = name.rpartition(":")
+def own_module(kind: str, name: str, form: str = "Class") -> ModuleType:
+    """The module of a user's own file, named `path/to/file.py:Class` or whatever `form` the part behind the colon has.
+
+    Raises BadInputError, which begins with the kind and the name, where there is no such file or it does not load.
+    """
+    file = name.rpartition(":")[0]
     path = Path(file)
     if not path.is_file():
-        raise BadInputError(f"{kind} {name!r}: there is no file {file!r}; give it as path/to/file.py:Class")
+        raise BadInputError(f"{kind} {name!r}: there is no file {file!r}; give it as path/to/file.py:{form}")
     spec = importlib.util.spec_from_file_location(f"elicit_own_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -111,7 +115,12 @@ def _own(kind: str, name: str) -> type:
         spec.loader.exec_module(module)
     except Exception as error:
         raise BadInputError(f"{kind} {name!r}: {file} does not load ({type(error).__name__}: {error})") from error
-    found = {c.__name__: c for c in _classes(module)}
+    return module
+
+
+def _own(kind: str, name: str) -> type:
+    file, _, wanted = name.rpartition(":")
+    found = {c.__name__: c for c in _classes(own_module(kind, name))}
     if wanted not in found:
         raise BadInputError(f"{kind} {name!r}: {file} has no class {wanted!r}; it has: {', '.join(found) or 'none'}")
     return found[wanted]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,9 +96,10 @@ class State:
     `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
     that wait for a person.
 
-    Of a study that tunes prompts: `inputs`, the `responses` by row of the prompt and of the input, `signals` as last
-    `measured`, what was `proposed` and when last (`grew`), the `marks` of prompts by row with their `whys`, when each
-    was `born`, how many `calls` the models had and what they `cost`.
+    Of a study that tunes prompts: `inputs`, the `kinds` of their references where these are labels, the `responses` by
+    row of the prompt and of the input, `signals` as last `measured`, what was `proposed` and when last (`grew`), the
+    `marks` of prompts by row with their `whys`, when each was `born`, how many `calls` the models had and what they
+    `cost`.
 
     Of a served study: `stock` maps queries for whoever comes to the votes they still want, `leases` names all that were
     lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given` counts a judge's
@@ -110,6 +112,7 @@ class State:
     items: list[Item] = field(default_factory=list)
     pairs: list[tuple[str, int, int]] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
+    kinds: Set[str] = frozenset()
     responses: dict[tuple[int, int], Response] = field(default_factory=dict)
     signals: dict[str, dict[int, float]] = field(default_factory=dict)
     proposed: list[Proposed] = field(default_factory=list)
@@ -168,6 +171,7 @@ class State:
                 self.grown = event.seq
             case InputsAdded(inputs=inputs):
                 self.inputs.extend(inputs)
+                self.kinds = kinds_of({one.reference for one in self.inputs if one.reference})
                 self.grown = event.seq
             case Responded(item=item, input=given, response=response):
                 self.responses[item, given] = response
@@ -306,10 +310,13 @@ class State:
         )
         return self.stock.get(query, 0) - holders
 
-    @property
-    def kinds(self) -> Set[str]:
-        """The labels, where the inputs' references are so few that they are labels."""
-        return kinds_of({one.reference for one in self.inputs if one.reference})
+    def since(self, seq: int) -> int:
+        """How many live votes came after that event."""
+        return sum(live.seq > seq for live in self.votes)
+
+    def tally(self) -> Counter[int]:
+        """How many live votes were on the item in each row."""
+        return Counter(row for live in self.votes for row in live.vote.pair)
 
     def retired(self) -> list[int]:
         """The rows of the prompts that are not asked about any more."""

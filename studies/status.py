@@ -39,10 +39,7 @@ def leaders(study: Study) -> tuple[LeaderRow, ...]:
     best = recommended(study)
     order = mean if best is None else np.where(np.arange(len(mean)) == best, np.inf, mean)
     p_best = engine.p_best()
-    votes: Counter[int] = Counter()
-    for live in state.votes:
-        votes[live.vote.a] += 1
-        votes[live.vote.b] += 1
+    votes = state.tally()
     return tuple(
         LeaderRow(
             rank=rank,

@@ -23,8 +23,6 @@ LOOK = 3
 """Inputs, those that would teach most, on which both responses are wanted before one of them is chosen."""
 ALIKE = 12
 """Inputs after which two prompts whose responses are the same on all of them are taken for one."""
-
-
 JUDGE = "judge:"
 """How the names of signals begin that a configured judge gives."""
 SIGNAL = "signal "
@@ -59,7 +57,7 @@ def tried_on(engine: Engine, state: State, query: Query, tuning: Tuning) -> Quer
     fresh = sorted(set(usable(state, a, b)) - used(state).get((a, b), set()))
     both = [i for i in fresh if (a, i) in state.responses and (b, i) in state.responses]
     differ = [i for i in both if told(state, a, i) != told(state, b, i)]
-    signals = {name: signal for name, signal in signals_of(tuning.signals).items() if name not in UNDIRECTED}
+    signals = directed(tuning.signals)
     telling = [
         i for i in differ if any(signalled(state, *s, a, i) != signalled(state, *s, b, i) for s in signals.items())
     ]
@@ -96,6 +94,11 @@ def signals_of(names: tuple[str, ...]) -> dict[str, Signal]:
         else:
             raise UnknownNameError("signal", name, [*SIGNALS, f"{JUDGE}NAME", "path/to/file.py:function"])
     return found
+
+
+def directed(names: tuple[str, ...]) -> dict[str, Signal]:
+    """Those of `signals_of` of which more is better."""
+    return {name: signal for name, signal in signals_of(names).items() if name not in UNDIRECTED}
 
 
 def _own(name: str) -> Signal:
@@ -149,7 +152,7 @@ def described(
     slots = [dict(item.meta.get("slots", {})) for item in items]
     options = sorted({f"{slot}={option}" for one in slots for slot, option in one.items()})
     means = {
-        f"signal {name}": (values, float(np.mean(list(values.values())))) for name, values in signals.items() if values
+        f"{SIGNAL}{name}": (values, float(np.mean(list(values.values())))) for name, values in signals.items() if values
     }
     if not options and not means:
         return items, ()

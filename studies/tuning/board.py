@@ -40,7 +40,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     best = recommended(study) if ready else None
     safe = acceptable(study)
     makers, births = proposer_of(state), born(state)
-    votes = np.bincount([row for live in state.votes for row in live.vote.pair], minlength=n)
+    votes, since = state.tally(), state.since(state.grew)
     rows = [
         BoardRow(
             row=row,
@@ -54,7 +54,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
             low=float(mean[row] - Z90 * sd[row]),
             high=float(mean[row] + Z90 * sd[row]),
             p_best=float(p[row]),
-            votes=int(votes[row]),
+            votes=votes[row],
             signals={name: values[row] for name, values in state.signals.items() if row in values},
             born=births[row],
             acceptable=None if safe is None else float(safe[row]),
@@ -63,7 +63,6 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     ]
     live = sorted((row for row in rows if row.mark != "retired"), key=lambda row: (row.row != best, -row.utility))
     retired = sorted((row for row in rows if row.mark == "retired"), key=lambda row: -row.row)
-    since = sum(vote.seq > state.grew for vote in state.votes)
     more = tuning.grow > 0 and tuning.proposers and len(state.votes) + tuning.every - since < study.spec.votes
     return Board(
         progress=progress,

@@ -44,7 +44,7 @@ def view(study: Study) -> Pool:
         (mean, sd), p_best = engine.utilities(), engine.p_best()
     else:
         mean, sd, p_best = np.zeros(len(state.items)), np.ones(len(state.items)), np.ones(len(state.items))
-    votes = np.bincount([row for v in state.votes for row in v.vote.pair], minlength=len(state.items))
+    votes = state.tally()
     live.sort(key=lambda row: -mean[row])
     makers = proposer_of(state)
     prompts = tuple(
@@ -54,7 +54,7 @@ def view(study: Study) -> Pool:
             float(mean[row]),
             float(sd[row]),
             float(p_best[row]),
-            int(votes[row]),
+            votes[row],
             dict(state.items[row].meta.get("slots", {})),
             makers.get(row, ""),
         )

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
-from elicit.signals import UNDIRECTED
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.status import Z90, recommended
-from studies.tuning.asking import signalled, signals_of
+from studies.tuning.asking import directed, signalled
 from studies.tuning.board import SEED, win_rate
 from studies.tuning.safety import acceptable
 from studies.tuning.segments import segments, without
@@ -106,16 +105,16 @@ def result_of(study: Study) -> Result:
     assert tuning is not None
     best = recommended(study)
     (mean, sd), p = engine.utilities(), engine.p_best()
-    votes = np.bincount([row for live in state.votes for row in live.vote.pair], minlength=len(state.items))
+    votes = state.tally()
 
     def standing(row: int) -> Standing:
         spread = Z90 * float(sd[row])
-        told = (float(p[row]), float(mean[row]), float(mean[row]) - spread, float(mean[row]) + spread, int(votes[row]))
+        told = (float(p[row]), float(mean[row]), float(mean[row]) - spread, float(mean[row]) + spread, votes[row])
         return Standing(row, state.items[row].id, state.items[row].text, *told)
 
     live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
-    signals = {name: signal for name, signal in signals_of(tuning.signals).items() if name not in UNDIRECTED}
+    signals = directed(tuning.signals)
     stop = study.stop()
     return Result(
         study=str(study.folder),

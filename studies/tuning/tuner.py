@@ -65,42 +65,37 @@ class Tuner:
 
         Raises BadInputError, which says how to test a model that does not answer, or what the pool lacks.
         """
-        for row in self.study.state.live():
-            if why := self.tuning.rules.broken(self.study.state.items[row].text):  # they were tightened since
+        state = self.study.state
+        for row in state.live():
+            if why := self.tuning.rules.broken(state.items[row].text):  # they were tightened since
                 self.study.record(Marked((row,), "retired", why=f"it breaks a rule: {why}"))
-        await self.target.check()
-        if self.writer is not None and self.writer is not self.target:
-            await self.writer.check()
-        for judge in self._judges.values():
-            if isinstance(judge, ModelJudge):
-                await judge.check()
+        for model in self._models():
+            await model.check()
         before = -1
-        while (
-            self._proposers and not self.study.state.votes and before < len(self.study.state.live()) < self.tuning.start
-        ):
-            before = len(
-                self.study.state.live()
-            )  # a round may bring fewer than were asked for; one that brings none ends it
+        while self._proposers and not state.votes and before < len(state.live()) < self.tuning.start:
+            before = len(state.live())  # a round may bring fewer than were asked for; one that brings none ends it
             await self.grow(self.tuning.start - before)
-        if len(self.study.state.live()) < 2:
-            failed = [made.failure for made in self.study.state.proposed if made.failure]
+        live = state.live()
+        if len(live) < 2:
+            failed = [made.failure for made in state.proposed if made.failure]
             why = f" ({failed[-1]})" if failed else ""
             raise BadInputError(
-                f"there is {len(self.study.state.live())} prompt to compare, and a comparison needs two{why}; "
+                f"there is {len(live)} prompt to compare, and a comparison needs two{why}; "
                 "add prompts, or name a proposer in tuning.proposers"
             )
-        if any(row not in values for values in self._values() for row in self.study.state.live()):
-            await self.screen(self.study.state.live())
+        if any(row not in state.signals.get(name, {}) for name in self.tuning.signals for row in live):
+            await self.screen(live)
 
     async def end(self) -> None:
         """Keep what is under way, and close everything."""
         await asyncio.gather(*self._making.values(), return_exceptions=True)
-        await self.target.end()
-        if self.writer is not None and self.writer is not self.target:
-            await self.writer.end()
-        for judge in self._judges.values():
-            if isinstance(judge, ModelJudge):
-                await judge.end()
+        for model in self._models():
+            await model.end()
+
+    def _models(self) -> list[Target | ModelJudge]:
+        """Every model that is asked, the target first."""
+        writers = [] if self.writer is None or self.writer is self.target else [self.writer]
+        return [self.target, *writers, *(judge for judge in self._judges.values() if isinstance(judge, ModelJudge))]
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -205,13 +200,13 @@ class Tuner:
         state, tuning = self.study.state, self.tuning
         if not self._proposers or not tuning.grow or self.calls_left() <= 0:
             return False
-        since = sum(live.seq > state.grew for live in state.votes)
-        return since >= tuning.every and len(state.votes) + tuning.every <= self.study.spec.votes
+        return state.since(state.grew) >= tuning.every and len(state.votes) + tuning.every <= self.study.spec.votes
 
     def stale(self) -> bool:
         """Whether votes have changed which prompts it is worth measuring the signals of."""
-        since = sum(live.seq > self.study.state.measured for live in self.study.state.votes)
-        return bool(self.tuning.signals) and since >= self.tuning.every and self.calls_left() > 0
+        state = self.study.state
+        late = state.since(state.measured) >= self.tuning.every
+        return bool(self.tuning.signals) and late and self.calls_left() > 0
 
     async def remeasure(self) -> None:
         """Measure the signals of all live prompts anew."""
@@ -320,10 +315,6 @@ class Tuner:
         proposal = Proposal(text, parents, why="written by hand" if parent is None else "edited by hand")
         self.study.record(*growing.joining(state, {by: Proposed(by)}, {by: [proposal]}, self.tuning.input))
         return len(state.items) - 1
-
-    def _values(self) -> list[dict[int, float]]:
-        """What each signal said of each prompt."""
-        return [self.study.state.signals.get(name, {}) for name in self.tuning.signals]
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:
         if self.writer is None or self.calls_left() - len(self._written) <= 0:
