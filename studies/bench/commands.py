@@ -75,6 +75,13 @@ def bench() -> None:
     show_default=True,
     help="file: as they are; sd2: utilities of sd 2 logits; p90: the best beats the median item 90 % of the time.",
 )
+@click.option(
+    "--lucks",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Times that every instance is tried; first with the luck in its file, then with others.",
+)
 @_options("simple regret over votes")
 def selection(
     instances: Path,
@@ -83,6 +90,7 @@ def selection(
     items: str | None,
     families: str | None,
     noise: str,
+    lucks: int,
     methods: str,
     workers: int | None,
     out: Path | None,
@@ -99,9 +107,9 @@ def selection(
     chosen = names_of(methods) or []
 
     def measure(plan: Any) -> dict[str, Any]:
-        return bench_.selection(found, chosen, votes, plan, noise)
+        return bench_.selection(found, chosen, votes, plan, noise, lucks)
 
-    result = measured(measure, len(found) * len(set(chosen)), workers, out)
+    result = measured(measure, len(found) * len(set(chosen)) * lucks, workers, out)
     if result is None:
         return 3
     show(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elicit.randomness import stream
 from elicit.types import BadInputError
 from studies.bench import methods as known
 from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
@@ -132,20 +133,22 @@ def with_noise(u: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
 
 
 def selection(
-    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: Plan, noise: str = "file"
+    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: Plan, noise: str = "file", lucks: int = 1
 ) -> dict[str, Any]:
     """Run every method on every instance: vote t on rows a < b is won by a iff U[t mod T] < sigmoid(u_a - u_b).
 
+    lucks: how often; the first time with the instance's own U, then with others, the same for every method.
     Raises BadInputError for unknown methods or noise, or where `plan.out` does not fit.
     """
     chosen = known.check(methods, features=all(i.X is not None for i in instances))
     with_noise(instances[0].u, noise)
     jobs = [
         Job(
-            {"method": method, "instance": i.name, "seed": i.seed, "content": i.content},
+            {"method": method, "instance": i.name, "seed": i.seed, "content": i.content, "luck": luck},
             run,
-            (i, method, votes, noise),
+            (i, method, votes, noise, luck),
         )
+        for luck in range(lucks)
         for i in instances
         for method in chosen
     ]
@@ -158,9 +161,11 @@ def selection(
     return {"bench": "selection", "setting": setting, "rows": rows, "summary": found}
 
 
-def run(instance: Instance, method: str, votes: int, noise: str) -> list[Row]:
+def run(instance: Instance, method: str, votes: int, noise: str, luck: int = 0) -> list[Row]:
     """One method on one instance: a row per mark. The method's own seed is the instance's."""
     u, U = with_noise(instance.u, noise), instance.U
+    if luck:
+        U = stream(instance.seed, f"luck {instance.name}", luck).random(len(U))
     X = None if instance.X is None else instance.X.astype(np.float64)
     made = known.make(method, X, len(u), instance.seed, votes)
     ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]))
@@ -169,6 +174,7 @@ def run(instance: Instance, method: str, votes: int, noise: str) -> list[Row]:
         "instance": instance.name,
         "family": instance.family,
         "seed": instance.seed,
+        "luck": luck,
         "items": len(u),
         "dim": 0 if X is None else X.shape[1],
     }

@@ -72,9 +72,9 @@ def summary(
             "runs": len(last),
             regret: float(np.mean(final)),
             f"{regret}_median": float(np.median(final)),
-            f"{regret}_se": _standard_error(final),
+            f"{regret}_se": _standard_error(final, last),
             f"{regret}_over_first": float(over.mean()),
-            f"{regret}_over_first_se": _standard_error(over.tolist()),
+            f"{regret}_over_first_se": _standard_error(over.tolist(), last),
             f"{regret}_by_votes": _by(mine, "votes", regret),
         }
         if group:
@@ -85,8 +85,11 @@ def summary(
     return found
 
 
-def _standard_error(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=len(values) > 1) / np.sqrt(len(values)))
+def _standard_error(values: Sequence[float], rows: Sequence[Row]) -> float:
+    """Of the mean over as many instances as the rows are of: an instance tried again is no other instance."""
+    instances = [row.get("instance", i) for i, row in enumerate(rows)]
+    of = [np.mean([v for v, i in zip(values, instances, strict=True) if i == one]) for one in dict.fromkeys(instances)]
+    return float(np.std(of, ddof=len(of) > 1) / np.sqrt(len(of)))
 
 
 def _by(rows: Sequence[Row], name: str, value: str) -> dict[str, float]:

@@ -121,6 +121,20 @@ def test_the_same_seed_gives_the_same_rows_and_resuming_changes_nothing(instance
     assert out.read_bytes() == before
 
 
+def test_more_luck_is_other_luck_and_an_instance_tried_again_is_no_other_instance(instances: Path) -> None:
+    found = selection.read_instances(instances, families=["lin"])
+    once = selection.selection(found, ["random"], 24, Plan(1))
+    thrice = selection.selection(found, ["random"], 24, Plan(1), lucks=3)
+    assert steady(thrice["rows"])[: len(once["rows"])] == steady(once["rows"])
+    for name in (i.name for i in found):
+        of = [r["simple_regret"] for r in thrice["rows"] if r["instance"] == name]
+        assert len(set(of)) > len(set(of[:2]))
+    final = [r for r in thrice["rows"] if r["votes"] == 24]
+    means = [np.mean([r["simple_regret"] for r in final if r["instance"] == i.name]) for i in found]
+    assert thrice["summary"][0]["runs"] == 3 * len(found)
+    assert thrice["summary"][0]["simple_regret_se"] == pytest.approx(np.std(means, ddof=1) / np.sqrt(len(found)))
+
+
 @pytest.mark.parametrize("text", ['{"votes": 3}\n', "not JSON\n", "no line", '{"bench": "b", "setting": {}}\n[1]\n'])
 def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, text: str) -> None:
     out = tmp_path / "runs.jsonl"
