@@ -70,7 +70,9 @@ class Prior(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """`linear` is the dot product of the features, `rbf` the squared exponential at `scale` x their typical distance.
+    """`linear` is the dot product of the features, `rbf` the squared exponential at `scale` x their typical distance,
+    `relu` what networks of `scale` hidden layers of rectified linear units come to as they grow wide (the arc-cosine
+    kernel of Cho and Saul 2009; Neal 1996).
 
     map: which feature map it is on.
     """
@@ -118,16 +120,26 @@ class FeatureCovariance:
         return squared.mean().clamp_min(1e-12)
 
     def _raw(self, kernel: Kernel, rows: Tensor, others: Tensor) -> Tensor:
-        x = self._maps[kernel.map]
-        dot = x[rows] @ x[others].T
+        x, norms = self._maps[kernel.map], self._norms[kernel.map]
+        return self._of(kernel, x[rows] @ x[others].T, norms[rows][:, None], norms[others])
+
+    def _of(self, kernel: Kernel, dot: Tensor, norms: Tensor, others: Tensor) -> Tensor:
+        """The kernel of items whose dot products and squared norms these are."""
         if kernel.form == "linear":
             return dot
-        norms = self._norms[kernel.map]
-        squared = (norms[rows][:, None] + norms[others] - 2 * dot).clamp_min(0)
-        return torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
+        if kernel.form == "rbf":
+            squared = (norms + others - 2 * dot).clamp_min(0)
+            return torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
+        size = (norms * others).sqrt().clamp_min(1e-12)
+        cosine = (dot / size).clamp(-1, 1)
+        for _ in range(int(kernel.scale)):
+            angle = torch.arccos(cosine)
+            cosine = ((1 - cosine * cosine).clamp_min(0).sqrt() + (torch.pi - angle) * cosine) / torch.pi
+        return size * cosine
 
     def _raw_diagonal(self, kernel: Kernel) -> Tensor:
-        return self._norms[kernel.map] if kernel.form == "linear" else torch.ones_like(self._norms[kernel.map])
+        norms = self._norms[kernel.map]
+        return torch.ones_like(norms) if kernel.form == "rbf" else norms
 
     def _kernel_block(self, k: int, rows: Tensor) -> Tensor:
         offset = self._offsets[k][rows]
@@ -141,13 +153,11 @@ class FeatureCovariance:
         dots = [x @ x[pair].T for x in self._maps]
         columns = []
         for k, kernel in enumerate(self._kernels):
-            dot, norms = dots[kernel.map], self._norms[kernel.map]
-            if kernel.form == "rbf":
-                squared = (norms[:, None] + norms[pair] - 2 * dot).clamp_min(0)
-                dot = torch.exp(-squared / (2 * kernel.scale**2 * self._unit[kernel.map]))
+            norms = self._norms[kernel.map]
+            raw = self._of(kernel, dots[kernel.map], norms[:, None], norms[pair])
             offset = self._offsets[k]
             centring = offset[a] + sign * offset[b] + (1 + sign) * offset
-            columns.append((dot[:, 0] + sign * dot[:, 1] - centring) * self._scales[k])
+            columns.append((raw[:, 0] + sign * raw[:, 1] - centring) * self._scales[k])
         return torch.stack(columns)
 
     def only(self, models: Tensor) -> FeatureCovariance:
@@ -184,8 +194,11 @@ class FeatureCovariance:
         def of(k: int) -> Tensor:
             kernel = self._kernels[k]
             value = squared[kernel.map]
-            if kernel.form == "rbf":
-                value = 2 - 2 * torch.exp(-value / (2 * kernel.scale**2 * self._unit[kernel.map]))
+            if kernel.form != "linear":
+                first, second = self._norms[kernel.map][pairs].unbind(1)
+                between = self._of(kernel, (first + second - value) / 2, first, second)
+                alone = self._raw_diagonal(kernel)[pairs].sum(1)
+                value = (alone - 2 * between).clamp_min(0)
             return value * self._scales[k]
 
         return self._mixed(models, of) + 2 * self._own[models]

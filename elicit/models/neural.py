@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
 from elicit.kernels import DenseCovariance
 from elicit.low_rank import LowRankPosterior, Retired
+from elicit.models.gp import GaussianProcess
 from elicit.networks import SAMPLE, History, Training, Weights, hidden, untrained
 from elicit.noise import Noise
-from elicit.posterior import Knowledge
+from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.types import BadInputError, Vote
 
@@ -35,6 +37,16 @@ TURNS = 6
 """Newton steps of the Laplace posterior."""
 STEP = 1e-3
 """Of numerical derivatives, in logits."""
+EXACT = 4000
+"""Items up to which networks without end wide are believed in exactly."""
+WIDE = (("relu", 0, 1.0), ("relu", 0, 2.0))
+"""Their kernels: of one hidden layer and of two."""
+OWN_SHARES = {0.03: 0.4, 0.1: 0.3, 0.4: 0.3}
+"""Share of the variance that is the item's own beside them, which they seldom leave."""
+TRAIN = 1334
+"""Votes at which an ensemble that is to be averaged in begins to train; it joins at half as many more."""
+WELCOME = float(np.log(0.1 / 0.9))
+"""Log odds with which it joins: in small pools it seldom foretells better, and it has to show that it does."""
 MANY = 1 << 17
 """Votes from which the amplitude no longer matters."""
 
@@ -69,16 +81,54 @@ class NeuralPosterior(LowRankPosterior):
         return replace(self, evidence=(log_evidence - np.log(models)).expand(models).clone())
 
 
-class Neural:
-    """Utilities that networks find in the features; needs hundreds of votes to be worth its cost."""
+@dataclass(frozen=True)
+class Joined(Averaged):
+    """The average, and the network that joins it later; it has learnt nothing yet but keeps the votes."""
 
-    def init(self, n_items: int, known: Knowledge, device: str) -> NeuralPosterior:
-        training = Training.on(seen_by_networks(known, device))
+    waiting: Training | None = None
+
+    def after(self, vote: Vote) -> Joined:
+        """The belief after one more vote."""
+        parts = tuple(part.update([vote]) for part in self.parts)
+        if self.waiting is None or vote.outcome.choice == "skip":
+            return replace(self, parts=parts).without_the_unheard()
+        waiting = self.waiting.after(vote, parts[0].noise)
+        if not waiting.ready:
+            return replace(self, parts=parts, waiting=waiting)
+        network = NeuralPosterior.trained(waiting)
+        together = torch.logsumexp(torch.stack([part.log_evidence for part in parts]), 0)
+        return Joined((*parts, network.weighing(together + WELCOME)))
+
+
+class Neural:
+    """Utilities that networks see in the features: without end wide at first, and trained where votes are many.
+
+    Networks that grow wide before they have seen a vote are a Gaussian process (Neal 1996), so the belief in them is
+    exact; the ensemble that learns what to look at is averaged in once it is trained. Large pools are the ensemble's
+    alone.
+    """
+
+    def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
+        inputs = seen_by_networks(known, device)
+        if n_items <= EXACT:
+            wide = GaussianProcess(forms=WIDE, own=OWN_SHARES).init(n_items, known, device)
+            return wide if known.inputs is not None else Joined((wide,), Training.on(inputs, TRAIN))
+        training = Training.on(inputs)
         belief = believed(training.inputs, untrained(training.inputs.shape[1], device), training.history, Noise())
         return NeuralPosterior(**{f.name: getattr(belief, f.name) for f in fields(belief)}, training=training)
 
-    def update(self, posterior: GridPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> GridPosterior:
+    def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
+        return learnt(posterior, votes)
+
+
+def learnt(posterior: Posterior, votes: Sequence[Vote]) -> Posterior:
+    """The belief after votes, one after another."""
+    if isinstance(posterior, GridPosterior):
         return posterior.update(votes)
+    assert isinstance(posterior, Joined)
+    for vote in votes:
+        posterior = posterior.after(vote)
+    return posterior
 
 
 def seen_by_networks(known: Knowledge, device: str) -> Tensor:

@@ -379,7 +379,7 @@ def test_what_cannot_be_is_said_in_a_sentence() -> None:
     with pytest.raises(BadInputError, match="share"):
         engine.win_rate(0, 1, 1.0)
     with pytest.raises(BadInputError, match="does not compare 6 items on inputs"):
-        Engine(FEATURES, inputs=INPUTS, model="neural", device="cpu")
+        Engine(n_items=6, inputs=INPUTS, model="intransitive", device="cpu")
     with pytest.raises(BadInputError, match="on inputs"):
         Engine(FEATURES, inputs=INPUTS, model="gp", model_options={"exact": 3}, device="cpu")
     with pytest.raises(BadInputError, match="inputs"):

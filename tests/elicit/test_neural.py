@@ -7,8 +7,9 @@ import torch
 from elicit import registry
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
+from elicit.kernels import FeatureCovariance, Kernel, Prior
 from elicit.models import default
-from elicit.models.neural import Neural, NeuralPosterior, slopes
+from elicit.models.neural import Joined, Neural, NeuralPosterior, slopes
 from elicit.networks import History
 from elicit.noise import Noise
 from elicit.outcomes import likelihood
@@ -36,9 +37,27 @@ def learn(name: str, votes: list[Vote], x: np.ndarray = X) -> Posterior:
 
 def test_a_bent_utility_is_found() -> None:
     posterior = learn("neural", cast(600))
-    assert isinstance(posterior, NeuralPosterior)
+    assert isinstance(posterior, Averaged)
     assert np.corrcoef(posterior.mean().numpy(), BENT)[0, 1] > 0.9
-    assert posterior.training.generation.until > 600
+    trained = posterior.parts[-1]
+    assert isinstance(trained, NeuralPosterior)
+    assert trained.training.generation.until > 600
+
+
+def test_networks_that_grow_wide_have_the_kernel_that_is_computed() -> None:
+    inputs = torch.as_tensor(X - X.mean(0)).float()
+    rng, width = np.random.default_rng(3), 100_000
+    first = torch.relu(inputs @ torch.as_tensor(rng.standard_normal((D, width))).float() * 2**0.5)
+    drawn = (first @ first.T / width).double()
+    maps = [inputs.double()]
+    kernels = [Kernel("relu", 0, 1.0)]
+    base = FeatureCovariance(maps, kernels, [Prior((1.0,), 1.0, 0.0, 0.0)])
+    drawn = drawn - drawn.mean(0) - drawn.mean(1, keepdim=True) + drawn.mean()
+    computed = base.block(torch.arange(N), torch.arange(1))[0]
+    assert torch.allclose(computed, drawn / drawn.diagonal().mean(), atol=0.03, rtol=0.03)
+    assert torch.allclose(base.diagonal()[0], computed.diagonal())
+    between = computed.diagonal()[PAIRS].sum(1) - 2 * computed[PAIRS[:, 0], PAIRS[:, 1]]
+    assert torch.allclose(base.pair_variance(PAIRS, torch.arange(1))[0], between)
 
 
 def test_the_same_votes_train_the_same_networks_and_the_items_order_does_not_matter() -> None:
@@ -61,8 +80,9 @@ def test_every_outcome_trains() -> None:
     votes = [Vote(v.a, v.b, words[i % 4]) for i, v in enumerate(cast(60))]
     posterior = learn("neural", votes)
     assert torch.isfinite(posterior.mean()).all()
-    assert isinstance(posterior, NeuralPosterior)
-    assert len(posterior.training.history.rows) == 45  # a skip says nothing
+    assert isinstance(posterior, Joined)
+    assert posterior.waiting is not None
+    assert len(posterior.waiting.history.rows) == 45  # a skip says nothing
 
 
 def test_the_slopes_are_the_derivatives_of_the_votes_likelihood() -> None:
@@ -109,4 +129,4 @@ def test_large_pools_and_bare_ids_are_left_to_the_other_models() -> None:
     rng = np.random.default_rng(0)
     assert isinstance(default.Default().init(20_001, Knowledge(rng.standard_normal((20_001, 3))), "cpu"), GridPosterior)
     assert isinstance(default.Default().init(5, Knowledge(), "cpu"), GridPosterior)
-    assert isinstance(Neural().init(5, Knowledge(None, (), rng.standard_normal((5, 2))), "cpu"), NeuralPosterior)
+    assert isinstance(Neural().init(4001, Knowledge(rng.standard_normal((4001, 3))), "cpu"), NeuralPosterior)
