@@ -68,18 +68,19 @@ class Basis:
 class Table:
     """What is known of the items before any vote.
 
-    phi: (N, r) coordinates; prior: (N,) the variance they give each item under the grid's priors; mean, square: (r,)
-    over the items.
+    phi: (N, r) coordinates; variance: (r,) of their weights, averaged over the grid's priors; prior: (N,) the variance
+    that gives each item; mean, square: (r,) over the items.
     """
 
     phi: Tensor
+    variance: Tensor
     prior: Tensor
     mean: Tensor
     square: Tensor
 
     @staticmethod
     def of(phi: Tensor, variance: Tensor) -> Table:
-        """variance: (r,) of the coordinates' weights, averaged over the grid."""
+        """Of coordinates (N, r) whose weights have these variances (r,)."""
         prior, square, total = phi.new_empty(len(phi)), torch.zeros_like(variance), torch.zeros_like(variance)
         squared, wide = phi.new_empty(phi[:CHUNK_ROWS].shape), variance.new_empty(phi[:CHUNK_ROWS].shape)
         for part, out in zip(torch.split(phi, CHUNK_ROWS), torch.split(prior, CHUNK_ROWS), strict=True):
@@ -88,7 +89,7 @@ class Table:
             torch.square(part, out=s)
             square += w.copy_(s).sum(0)
             out.copy_(s @ variance.to(phi))
-        return Table(phi, prior, total / len(phi), square / len(phi))
+        return Table(phi, variance, prior, total / len(phi), square / len(phi))
 
 
 def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:
