@@ -99,6 +99,15 @@ def test_a_network_joins_the_default_and_counts_by_how_well_it_foretells(monkeyp
     assert float(worse.weights[1]) < float(joined.weights[1])
 
 
+def test_nothing_is_made_for_networks_before_the_first_one_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default, "TRAIN", 32)
+    for votes, trains in ((31, False), (40, True)):
+        joined = learn("default", cast(votes))
+        assert isinstance(joined, default.Joined)
+        assert joined.waiting is not None
+        assert ("components" in vars(joined.waiting.inputs)) == bool(joined.waiting.generation.weights) == trains
+
+
 def _doubtful(part: GridPosterior) -> GridPosterior:
     from dataclasses import replace
 
