@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.posterior import Posterior
-from elicit.selection import Candidates, Pick, highest, least_known, one_by_one
+from elicit.selection import Candidates, Pick, among_least_known, highest, one_by_one
 from elicit.types import Vote
 
 
@@ -25,7 +25,7 @@ class DOptimal:
         self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
     ) -> list[Pick]:
         def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
-            pairs = candidates.near(least_known(posterior, self.size))
+            pairs = among_least_known(posterior, candidates, self.size)
             if not len(pairs):
                 return None
             weights, _, variance = posterior.mixture(pairs)

@@ -9,6 +9,7 @@ Williams and Seeger 2001).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,10 @@ class Basis:
 
     def at(self, x: Tensor) -> Tensor:
         """(S, r) coordinates of items with features x (S, d)."""
-        x = x - self.mean.to(x)
+        return self._of(x - self.mean.to(x))
+
+    def _of(self, x: Tensor) -> Tensor:
+        """(S, r) coordinates of centred items x (S, d)."""
         principal = x @ self.linear.to(x)
         if not self.weights.shape[1]:
             return principal
@@ -54,10 +58,9 @@ class Basis:
         """(N, r) coordinates of all items with features (N, d)."""
         rank = self.linear.shape[1] + self.weights.shape[1]
         out = torch.empty(len(features), rank, dtype=dtype, device=self.mean.device)
-        for start in range(0, len(features), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
-            x = torch.as_tensor(features[part], device=out.device).to(dtype)
-            out[part] = self.at(x)
+        mean = self.mean.to(dtype)
+        for part, x in _parts(features, dtype, out.device):
+            out[part] = self._of(x.sub_(mean))
         return out
 
 
@@ -65,33 +68,35 @@ class Basis:
 class Table:
     """What is known of the items before any vote.
 
-    phi: (N, r) coordinates; prior: (N,) the variance they give each item under the grid's priors; mean, square: (r,)
-    over the items.
+    phi: (N, r) coordinates; variance: (r,) of their weights, averaged over the grid's priors; prior: (N,) the variance
+    that gives each item; mean, square: (r,) over the items.
     """
 
     phi: Tensor
+    variance: Tensor
     prior: Tensor
     mean: Tensor
     square: Tensor
 
     @staticmethod
     def of(phi: Tensor, variance: Tensor) -> Table:
-        """variance: (r,) of the coordinates' weights, averaged over the grid."""
+        """Of coordinates (N, r) whose weights have these variances (r,)."""
         prior, square, total = phi.new_empty(len(phi)), torch.zeros_like(variance), torch.zeros_like(variance)
-        for rows in torch.split(torch.arange(len(phi), device=phi.device), CHUNK_ROWS):
-            part = phi[rows]
-            total += part.sum(0, dtype=torch.float64)
-            part = part.square()
-            square += part.sum(0, dtype=torch.float64)
-            prior[rows] = part @ variance.to(phi)
-        return Table(phi, prior, total / len(phi), square / len(phi))
+        squared, wide = phi.new_empty(phi[:CHUNK_ROWS].shape), variance.new_empty(phi[:CHUNK_ROWS].shape)
+        for part, out in zip(torch.split(phi, CHUNK_ROWS), torch.split(prior, CHUNK_ROWS), strict=True):
+            s, w = squared[: len(part)], wide[: len(part)]
+            total += w.copy_(part).sum(0)
+            torch.square(part, out=s)
+            square += w.copy_(s).sum(0)
+            out.copy_(s @ variance.to(phi))
+        return Table(phi, variance, prior, total / len(phi), square / len(phi))
 
 
 def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:
     """The basis of at most `rank` coordinates for items with features (N, d)."""
     n = len(features)
-    mean, values, vectors = _principal_axes(features, device)
-    rows = _anchors(features, mean)
+    mean, rows = _mean_and_anchors(features, device)
+    values, vectors = _principal_axes(features, mean)
     x = torch.as_tensor(features[rows.cpu().numpy()], dtype=torch.float64, device=device) - mean
     values = values.clamp_min(0)
     kept = torch.nonzero(values > 1e-10 * values.max().clamp_min(1e-300))[:, 0].flip(0)[: min(rank, n - 1)]
@@ -153,32 +158,38 @@ def _squared_exponential(x: Tensor, anchors: Tensor) -> Tensor:
     return torch.exp(-squared / (2 * WIDTH**2 * unit))
 
 
-def _principal_axes(features: NDArray[np.floating], device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (d,), variances ascending (d,) and directions (d, d) of the features' principal components."""
+def _parts(features: NDArray[np.floating], dtype: torch.dtype, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """CHUNK_ROWS of the features (N, d) after another: which rows, and they themselves, in a buffer that all chunks
+    share, because fresh memory costs more than what is computed in it."""
     n, d = features.shape
-    total = torch.zeros(d, dtype=torch.float64, device=device)
+    buffer = torch.empty(min(n, CHUNK_ROWS), d, dtype=dtype, device=device)
     for start in range(0, n, CHUNK_ROWS):
-        total += torch.as_tensor(features[start : start + CHUNK_ROWS], device=device).sum(0, dtype=torch.float64)
-    mean = total / n
-    covariance = torch.zeros(d, d, dtype=torch.float64, device=device)
-    for start in range(0, n, CHUNK_ROWS):
-        x = torch.as_tensor(features[start : start + CHUNK_ROWS], device=device)
-        x = x - mean.to(x)
+        part = slice(start, min(n, start + CHUNK_ROWS))
+        yield part, buffer[: part.stop - start].copy_(torch.as_tensor(features[part]))
+
+
+def _mean_and_anchors(features: NDArray[np.floating], device: str) -> tuple[Tensor, Tensor]:
+    """Mean (d,) of the features, and (A,) rows spread evenly along a random direction, so that they do not depend on
+    the order of the items."""
+    n, d = features.shape
+    direction = torch.as_tensor(stream(0, "anchors").standard_normal(d), device=device)
+    total, along = torch.zeros_like(direction), direction.new_empty(n)
+    for part, x in _parts(features, torch.float64, direction.device):
+        total += x.sum(0)
+        along[part] = x @ direction
+    count = min(n, ANCHORS)
+    ranks = ((torch.arange(count, device=direction.device) + 0.5) * n / count).long()
+    return total / n, torch.sort(torch.sort(along, stable=True).indices[ranks]).values
+
+
+def _principal_axes(features: NDArray[np.floating], mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances ascending (d,) and directions (d, d) of the principal components of features with this mean (d,)."""
+    n, d = features.shape
+    covariance = mean.new_zeros(d, d)
+    dtype = torch.as_tensor(features[:0]).dtype
+    centre = mean.to(dtype)
+    for _, x in _parts(features, dtype, mean.device):
+        x.sub_(centre)
         covariance += (x.T @ x).double()
     values, vectors = torch.linalg.eigh(covariance / max(1, n - 1))
-    return mean, values, vectors
-
-
-def _anchors(features: NDArray[np.floating], mean: Tensor) -> Tensor:
-    """(A,) rows spread evenly along a random direction, so that they do not depend on the order of the items."""
-    n, d = features.shape
-    direction = torch.as_tensor(stream(0, "anchors").standard_normal(d), device=mean.device)
-    along = torch.cat(
-        [
-            torch.as_tensor(features[start : start + CHUNK_ROWS], device=mean.device).double() @ direction
-            for start in range(0, n, CHUNK_ROWS)
-        ]
-    )
-    count = min(n, ANCHORS)
-    ranks = ((torch.arange(count, device=mean.device) + 0.5) * n / count).long()
-    return torch.sort(torch.sort(along, stable=True).indices[ranks]).values
+    return values, vectors

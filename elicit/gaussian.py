@@ -185,7 +185,7 @@ class GridPosterior(Transitive):
             return self._thinned()
         models = models.to(self.mu.device)
         rows = torch.arange(self.n, device=self.mu.device)
-        matrix = self._block(rows, models)
+        matrix = self.covariance(rows, models)
         return self._only(
             models.cpu(),
             base=DenseCovariance(matrix),
@@ -215,8 +215,8 @@ class GridPosterior(Transitive):
         """The belief of the chosen models (m,), with the `rest` of the fields already theirs."""
         return replace(self, mu=self.mu[models.to(self.mu.device)], evidence=self.evidence[models], **rest)
 
-    def _block(self, rows: Tensor, models: Tensor) -> Tensor:
-        """(m, S, S) posterior covariance."""
+    def covariance(self, rows: Tensor, models: Tensor) -> Tensor:
+        """(m, S, S) posterior covariance of `rows` (S,), ascending, under the chosen `models` (m,)."""
         block = self.base.block(rows, models)
         t = self.beta2.shape[1]
         if t:
@@ -272,7 +272,7 @@ class GridPosterior(Transitive):
         if len(rows) ** 2 <= 32 * len(pairs):
             place = torch.zeros(self.n, dtype=torch.long, device=pairs.device)
             place[rows] = torch.arange(len(rows), device=pairs.device)
-            block = self._block(rows, models)
+            block = self.covariance(rows, models)
             own = block.diagonal(dim1=1, dim2=2)
             a, b = place[pairs[:, 0]], place[pairs[:, 1]]
             variance = own[:, a] + own[:, b] - 2 * block[:, a, b]
@@ -325,7 +325,7 @@ class GridPosterior(Transitive):
             part = slice(start, start + int(counts[m]))
             start = part.stop
             model = torch.tensor([int(m)], device=self.mu.device)
-            block = self._block(rows.to(self.mu.device), model)[0].double().cpu()
+            block = self.covariance(rows.to(self.mu.device), model)[0].double().cpu()
             draws[part] = noise[part] @ root(block).T + self.mu[m, rows.to(self.mu.device)].double().cpu()
         order = torch.as_tensor(rng.permutation(n))
         return draws[order], torch.repeat_interleave(torch.arange(len(w)), torch.as_tensor(counts))[order]

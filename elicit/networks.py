@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -76,43 +76,41 @@ class History:
 
 @dataclass(frozen=True)
 class Generation:
-    """Networks in training. weights, first, second: as Adam has them after `done` of STEPS steps (Kingma and Ba 2015).
+    """Networks in training. weights, first, second: as Adam has them after `done` of STEPS steps (Kingma and Ba 2015);
+    empty before the first.
 
-    since, until: the votes at which training began, and at which the networks take over.
+    since: the votes at which training begins.
     """
 
-    weights: Weights
-    first: Weights
-    second: Weights
     since: int
-    until: int
+    weights: Weights = ()
+    first: Weights = ()
+    second: Weights = ()
     done: int = 0
 
-    @staticmethod
-    def beginning(d: int, device: str, since: int) -> Generation:
-        """Before its first step, on inputs of d features."""
-        weights = untrained(d, device)
-        zero = tuple(torch.zeros_like(w) for w in weights)
-        return Generation(weights, zero, zero, since, since * 3 // 2)
+    @property
+    def until(self) -> int:
+        """The votes at which the networks take over."""
+        return self.since * 3 // 2
 
-    def towards(self, votes: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
-        """After as many steps as are due at so many votes, taken on the votes in the history."""
+    def due(self, votes: int) -> int:
+        """How many steps it is behind at so many votes; less than 1: none."""
         share = (votes - self.since) / (self.until - self.since)
-        due = min(STEPS, round(STEPS * share)) - self.done
-        return self.trained(due, inputs, history, noise) if due > 0 else self
+        return min(STEPS, round(STEPS * share)) - self.done
 
     def trained(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
         """After so many steps more; their length falls to 0 along a cosine."""
-        weights = [w.clone().requires_grad_() for w in self.weights]
+        start = untrained(inputs.shape[1], str(inputs.device))
+        weights = [w.clone().requires_grad_() for w in self.weights or start]
         optimiser = torch.optim.Adam(weights, lr=RATE, fused=True)
-        for w, first, second in zip(weights, self.first, self.second, strict=True):
+        zeros = tuple(torch.zeros_like(w) for w in start)
+        for w, first, second in zip(weights, self.first or zeros, self.second or zeros, strict=True):
             done = torch.tensor(float(self.done), device=w.device)
             optimiser.state[w] = {"step": done, "exp_avg": first.clone(), "exp_avg_sq": second.clone()}
 
         def moment(name: str) -> Weights:
             return tuple(optimiser.state[w][name] for w in weights)
 
-        start = untrained(inputs.shape[1], str(inputs.device))
         anchors = (*start[:4], torch.zeros_like(start[4]))
         for step in range(self.done, self.done + steps):
             rng = stream(0, f"training {self.until}", step)
@@ -122,25 +120,36 @@ class Generation:
             optimiser.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / STEPS))
             optimiser.step()
         found = tuple(w.detach() for w in weights)
-        return Generation(found, moment("exp_avg"), moment("exp_avg_sq"), self.since, self.until, self.done + steps)
+        return Generation(self.since, found, moment("exp_avg"), moment("exp_avg_sq"), self.done + steps)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What networks see of the items: the columns of `parts`, each (N, k). Most studies end before a network looks."""
+
+    parts: tuple[np.ndarray, ...]
+    device: str
+
+    @cached_property
+    def components(self) -> Tensor:
+        """(N, d) float32: their principal components, of mean square norm 1."""
+        return principal(torch.as_tensor(np.concatenate(self.parts, 1), device=self.device).float())
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that training goes on from. inputs: (N, d) float32, of mean square norm 1."""
+    """All that training goes on from."""
 
-    inputs: Tensor
+    inputs: Inputs
     history: History
     generation: Generation
     noise: Noise
 
     @staticmethod
-    def on(features: Tensor, since: int = FIRST) -> Training:
-        """Before any vote, on features (N, d); its first generation begins at `since` votes."""
-        inputs = principal(features)
+    def on(inputs: Inputs, since: int = FIRST) -> Training:
+        """Before any vote; its first generation begins at `since` votes."""
         history = History(torch.zeros(0, 2, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-        coming = Generation.beginning(inputs.shape[1], str(inputs.device), since)
-        return Training(inputs, history, coming, Noise())
+        return Training(inputs, history, Generation(since), Noise())
 
     def after(self, vote: Vote, noise: Noise) -> Training:
         """With one more vote, not a skip."""
@@ -149,7 +158,10 @@ class Training:
     @cached_property
     def _prepared(self) -> Generation:
         """The generation as it is after the next vote: the same for every answer, so that looking ahead pays once."""
-        return self.generation.towards(len(self.history.rows) + 1, self.inputs, self.history, self.noise)
+        due = self.generation.due(len(self.history.rows) + 1)
+        if due < 1:
+            return self.generation
+        return self.generation.trained(due, self.inputs.components, self.history, self.noise)
 
     @property
     def ready(self) -> bool:
@@ -159,12 +171,11 @@ class Training:
     def finished(self) -> Weights:
         """The generation's networks."""
         left = STEPS - self.generation.done
-        return self.generation.trained(left, self.inputs, self.history, self.noise).weights
+        return self.generation.trained(left, self.inputs.components, self.history, self.noise).weights
 
     def next(self) -> Training:
         """With the next generation beginning."""
-        votes = len(self.history.rows)
-        return replace(self, generation=Generation.beginning(self.inputs.shape[1], str(self.inputs.device), votes))
+        return replace(self, generation=Generation(len(self.history.rows)))
 
 
 def principal(x: Tensor) -> Tensor:
@@ -177,8 +188,9 @@ def principal(x: Tensor) -> Tensor:
     return x / x.square().sum(1).mean().sqrt().clamp_min(1e-12)
 
 
+@lru_cache(maxsize=1)
 def untrained(d: int, device: str) -> Weights:
-    """Members before any vote, over inputs of d features (He et al. 2015)."""
+    """Members before any vote, over inputs of d features (He et al. 2015); not to be written to."""
     rng = stream(0, "networks", d)
 
     def draw(*shape: int, scale: float) -> Tensor:

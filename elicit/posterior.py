@@ -105,6 +105,10 @@ class Posterior(Protocol):
         """(S,) rows of the recommended item and of those with the highest mean + breadth x sd, in row order."""
         ...
 
+    def least_known(self, size: int) -> Tensor:
+        """(S,) rows of the `size` items of the largest standard deviation, in row order; of equal ones the first."""
+        ...
+
     def p_best(self) -> Tensor:
         """(N,) probabilities of being the best item; they sum to 1."""
         ...
@@ -112,6 +116,11 @@ class Posterior(Protocol):
     def anticipate(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
         ...
+
+
+def least_known(sd: Tensor, size: int) -> Tensor:
+    """(S,) places of the largest of sd (N,), in order; of equal ones the first."""
+    return sd.sort(descending=True, stable=True).indices[:size].sort().values
 
 
 class Transitive:
@@ -130,6 +139,9 @@ class Transitive:
 
     def values(self: Posterior, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         return self.sample(n, rng, rows)
+
+    def least_known(self: Posterior, size: int) -> Tensor:
+        return least_known(self.sd(), size)
 
 
 class UtilityModel(Protocol):

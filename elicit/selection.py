@@ -90,9 +90,11 @@ def improvement(mean: Tensor, sd: Tensor) -> Tensor:
     return gain
 
 
-def least_known(posterior: Posterior, size: int) -> Tensor:
-    """(S,) rows of the `size` items of the largest standard deviation, in row order."""
-    return torch.sort(posterior.sd(), descending=True, stable=True).indices[:size].sort().values
+def among_least_known(posterior: Posterior, candidates: Candidates, size: int) -> Tensor:
+    """(P, 2) admissible pairs: the listed ones, or all among the `size` items of the largest standard deviation."""
+    if candidates.pairs is not None:
+        return candidates.within(torch.arange(0))
+    return candidates.near(posterior.least_known(size))
 
 
 def one_by_one(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 
 from elicit.gaussian import SAMPLES
+from elicit.posterior import least_known
 from elicit.randomness import stream
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class Within:
         bound = self.mean() + breadth * self.sd()
         bound[self.best()] = torch.inf
         return torch.sort(bound, descending=True, stable=True).indices[:size].sort().values
+
+    def least_known(self, size: int) -> Tensor:
+        return least_known(self.sd(), size)
 
     def p_best(self) -> Tensor:
         won = self.values(SAMPLES, stream(0, "p_best", self.n)).argmax(1)

@@ -127,34 +127,68 @@ def acceptance(study: Study) -> Acceptance:
     return Acceptance(certificate, why, alarm, len(read), wrong)
 
 
+class Totals(NamedTuple):
+    """What routing has come to; the fields are those of `elicit.service.Routing`."""
+
+    router: str
+    machines: int
+    nobody: int
+    spent: float
+    budget: float | None
+    per_vote: float | None
+    audits: int
+    wrong: int
+    threshold: float | None
+    accepted: int
+    certificate: str
+    alarm: int | None
+    warning: int | None
+
+
+def totals(study: Study) -> Totals:
+    """What routing has come to, for whoever may see only the screen and for whoever may see all."""
+    rules, labels, accepted, money = study.spec.routing, machine_labels(study), acceptance(study), spent(study)
+    return Totals(
+        router=rules.router,
+        machines=len(labels),
+        nobody=sum(r[0].to == "nobody" and number not in labels for number, r in study.state.routed.items()),
+        spent=money,
+        budget=rules.budget,
+        per_vote=money / len(study.state.votes) if study.state.votes else None,
+        audits=accepted.audits,
+        wrong=accepted.wrong,
+        threshold=accepted.certificate.threshold if accepted.certificate else None,
+        accepted=sum(accepted.accepts(label.confidence) for label in labels.values()),
+        certificate=accepted.why,
+        alarm=accepted.alarm.alarmed if accepted.alarm else None,
+        warning=accepted.alarm.warned if accepted.alarm else None,
+    )
+
+
 def routing_of(study: Study) -> dict[str, Any]:
-    """What `elicit status` and the screens tell of routing, as plain values."""
-    state, accepted = study.state, acceptance(study)
-    labels = machine_labels(study)
-    queries = Counter(routes[0].to for routes in state.routed.values())
-    money, people = spent(study), by_people(study.spec, study.state)
-    votes = len(state.votes)
+    """What `elicit status` tells of routing, as plain values."""
+    state, total = study.state, totals(study)
     result: dict[str, Any] = {
-        "router": study.spec.routing.router,
-        "to_people": queries["people"],
-        "to_machines": len(labels),
-        "passed_over": queries["nobody"] - len(labels),
+        "router": total.router,
+        "to_people": sum(routes[0].to == "people" for routes in state.routed.values()),
+        "to_machines": total.machines,
+        "passed_over": total.nobody,
         "waiting": len(state.waiting),
-        "spent": money,
-        "budget": study.spec.routing.budget,
-        "cost_per_vote": money / votes if votes else None,
-        "cost_per_bit": money / bits if (bits := bits_asked_for(study)) else None,
+        "spent": total.spent,
+        "budget": total.budget,
+        "cost_per_vote": total.per_vote,
+        "cost_per_bit": total.spent / bits if (bits := bits_asked_for(study)) else None,
         "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
         "agreement_of_people": _agreement(study),
-        "audits": accepted.audits,
+        "audits": total.audits,
         "audits_drawn": sum(len(routes) > 1 for routes in state.routed.values()),
-        "audits_wrong": accepted.wrong,
-        "threshold": accepted.certificate.threshold if accepted.certificate else None,
-        "accepted": sum(accepted.accepts(label.confidence) for label in labels.values()),
-        "certificate": accepted.why,
-        "alarm": accepted.alarm.alarmed if accepted.alarm else None,
-        "warning": accepted.alarm.warned if accepted.alarm else None,
-        "people": dict(Counter(live.vote.judge for live in people)),
+        "audits_wrong": total.wrong,
+        "threshold": total.threshold,
+        "accepted": total.accepted,
+        "certificate": total.certificate,
+        "alarm": total.alarm,
+        "warning": total.warning,
+        "people": dict(Counter(live.vote.judge for live in by_people(study.spec, state))),
     }
     if study.spec.goal == "label" and (estimate := first_wins(study.spec, study.state)) is not None:
         low, high = estimate.interval()

@@ -122,7 +122,7 @@ class Desk:
             self.study.consulted(query, name, None, answer.why, decision.reason, decision.numbers)
             return case.without(name)
         self._failures[name] = 0
-        verdict = answer.verdict or plain(answer.outcome, query.shown)
+        verdict = answer.verdict or verdict_of(answer.outcome, query.shown)
         self.study.consulted(query, name, verdict, "", decision.reason, decision.numbers)
         return case.heard(name, verdict)
 
@@ -311,7 +311,7 @@ def joint(case: Case) -> ChoiceOutcome:
     return ChoiceOutcome("a" if case.logit > 0 else "b")
 
 
-def plain(outcome: Outcome, shown: Shown) -> Verdict:
+def verdict_of(outcome: Outcome, shown: Shown) -> Verdict:
     """The verdict of a judge that says no more than its choice, of two in the order shown."""
     logit = {"a": SURE, "b": -SURE}.get(outcome.choice, 0.0)
     return Verdict({shown: logit}, tie=float(outcome.choice == "tie"))

@@ -62,7 +62,7 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
     at_once = max(1, HELD // (votes * engine.n))
     for model in np.flatnonzero(counts):
         rows, which = torch.arange(engine.n, device=posterior.mu.device), torch.tensor([int(model)])
-        prior = posterior._block(rows, which.to(rows.device))[0].double()
+        prior = posterior.covariance(rows, which.to(rows.device))[0].double()
         scale = root(prior.cpu()).to(rows.device)
         for start in range(0, counts[model], at_once):
             size = min(at_once, int(counts[model]) - start)

@@ -12,6 +12,7 @@ from elicit.types import BadInputError
 from studies.commands import JSON, STUDY, example, progress
 
 if TYPE_CHECKING:
+    from studies.bench.printing import Run
     from studies.study import Study
 
 
@@ -47,11 +48,16 @@ def replay(
     if sum(map(bool, (verify, selector, router))) > 1:
         raise BadInputError("--verify, --selector and --router are three different replays; give one of them")
     with Study.open(study, writable=False) as opened:
+        if not (selector or router):
+            return _again(opened, as_json)
+        from studies.bench.printing import Run
+
+        run = Run(workers, out, None, as_json)
         if selector:
-            return _otherwise(opened, selector, votes, seeds, workers, out, as_json)
-        if router:
-            return _rerouted(opened, router, human_share, seeds, workers, out, as_json)
-        return _again(opened, as_json)
+            _otherwise(opened, selector, votes, seeds, run)
+        elif router:
+            _rerouted(opened, router, human_share, seeds, run)
+        return 0
 
 
 def _again(study: Study, as_json: bool) -> int:
@@ -69,36 +75,22 @@ def _again(study: Study, as_json: bool) -> int:
     return 1 if found.status == "divergence" else 0
 
 
-def _rerouted(
-    study: Study, router: str, human_share: str, seeds: int, workers: int | None, out: Path | None, as_json: bool
-) -> int:
-    from studies.bench.printing import measured, names_of, shares_of, show_routing
+def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: Run) -> None:
+    from studies.bench.printing import names_of, shares_of, show_routing
     from studies.counterfactual import routers
 
-    names, shares = list(dict.fromkeys(names_of(router) or [])), shares_of(human_share)
-    result = measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds, workers, out)
-    if result is None:
-        return 3
-    show_routing(result, as_json, None)
-    return 0
+    names, shares = list(dict.fromkeys(names_of(router))), shares_of(human_share)
+    show_routing(run, run.measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds))
 
 
-def _otherwise(
-    study: Study, selector: str, votes: int | None, seeds: int, workers: int | None, out: Path | None, as_json: bool
-) -> int:
-    from studies.bench.printing import measured, names_of, show
+def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: Run) -> None:
+    from studies.bench.printing import names_of
     from studies.bench.summaries import number, over_votes
     from studies.counterfactual import counterfactual
 
-    names = list(dict.fromkeys(names_of(selector) or []))
-    runs = len(names) * seeds + 1
-    result = measured(lambda plan: counterfactual(study, names, votes, seeds, plan), runs, workers, out)
-    if result is None:
-        return 3
-    show(
-        result,
-        as_json,
-        None,
+    names = list(dict.fromkeys(names_of(selector)))
+    run.show_methods(
+        run.measured(lambda plan: counterfactual(study, names, votes, seeds, plan), len(names) * seeds + 1),
         "simple_regret",
         lambda s: [
             *over_votes(s, "simple_regret"),
@@ -107,7 +99,6 @@ def _otherwise(
             ("coverage", number("coverage", ".0%")),
         ],
     )
-    return 0
 
 
 @click.command(epilog=example("elicit plan jokes --votes 100"))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from elicit.service import JudgeRow, Lean, Routed, Routing
-from studies.certifying import acceptance, audits, bits_asked_for, judged_by, machine_labels
-from studies.desk import by_people, spent
+from studies.certifying import audits, bits_asked_for, judged_by, machine_labels, totals
+from studies.desk import by_people
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -21,23 +21,16 @@ def routing_view(study: Study) -> Routing | None:
     state, rules = study.state, study.spec.routing
     if rules.router == "none" and not state.routed:
         return None
-    pending, labels, accepted = study.state.unheard(), machine_labels(study), acceptance(study)
-    unseen = hidden(study)
+    pending, labels, unseen, total = state.unheard(), machine_labels(study), hidden(study), totals(study)
     sent = {number: routes[0].to for number, routes in state.routed.items()}
     people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
     waiting = {number for number in pending if sent.get(number) == "people"}
-    money = spent(study)
     return Routing(
-        router=rules.router,
+        **total._asdict(),
         people=len(people - waiting),
-        machines=len(labels),
         waiting=len(waiting),
-        nobody=sum(to == "nobody" and number not in labels for number, to in sent.items()),
         audits_waiting=len(pending & labels.keys()),
-        spent=money,
-        budget=rules.budget,
-        per_vote=money / len(state.votes) if state.votes else None,
-        per_bit=money / bits if (bits := bits_asked_for(study, unseen)) else None,
+        per_bit=total.spent / bits if (bits := bits_asked_for(study, unseen)) else None,
         judges=tuple(
             JudgeRow(
                 judge=row["judge"],
@@ -52,15 +45,8 @@ def routing_view(study: Study) -> Routing | None:
             )
             for row in judged_by(study, unseen)
         ),
-        audits=accepted.audits,
-        wrong=accepted.wrong,
         epoch=rules.epoch,
         target=rules.alpha,
-        threshold=accepted.certificate.threshold if accepted.certificate else None,
-        accepted=sum(accepted.accepts(label.confidence) for label in labels.values()),
-        certificate=accepted.why,
-        alarm=accepted.alarm.alarmed if accepted.alarm else None,
-        warning=accepted.alarm.warned if accepted.alarm else None,
         decisions=tuple(decision for decision, _ in zip(_decisions(study), range(SHOWN), strict=False)),
     )
 

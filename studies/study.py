@@ -5,7 +5,6 @@ Record comes before update: a vote is in the log before the engine learns it, so
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -14,21 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from adapters import images
 from adapters.formats import PairRow
 from adapters.http.access import FILE as ACCESS
 from adapters.http.access import Access
-from adapters.ledger import LIVE, SqliteLedger
 from adapters.tables import Kind
 from elicit.events import (
-    ENGINE,
-    SCHEMA,
     STOCK,
     AnyBody,
     Asked,
     Consulted,
-    Created,
-    EngineChanged,
     Event,
     Handed,
     InputsAdded,
@@ -36,11 +29,9 @@ from elicit.events import (
     Marked,
     Measured,
     Noted,
-    PairsAdded,
     Proposed,
     Responded,
     Routed,
-    SpecChanged,
     Undone,
     Voted,
     Weighed,
@@ -49,11 +40,8 @@ from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
 from elicit.tuning import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
-from studies import spec as specs
-from studies.candidates import candidates, prompts
+from studies import on_disk
 from studies.decisions import LANE, answered, bring, choose, engine_for, stop_of, taught
-from studies.features import knowledge_of
-from studies.folder import appearing
 from studies.lookahead import Branch, Lookahead
 from studies.sides import Shown
 from studies.spec import Spec
@@ -98,32 +86,8 @@ class Study:
 
         Raises BadInputError where the folder exists or the input cannot be used; nothing is left behind then.
         """
-        folder = Path(path)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            known = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
-            raise BadInputError(f"{folder} already exists; choose another name" + known)
-        rows, listed = prompts(items, inputs) if spec.get("tuning") else candidates(items, pairs)
-        spec.setdefault("goal", "label" if listed else "best")
-        if (spec["goal"] == "label") != bool(listed):
-            raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
-        try:
-            checked = specs.convert({"title": folder.resolve().name, **msgspec.to_builtins(spec)}, len(rows))
-        except msgspec.ValidationError as error:
-            raise BadInputError(f"a study cannot be made with this: {error}") from None
-        specs.load_plugins(checked, ("judges", "tuning"))
-        if checked.tuning is not None and checked.tuning.input:
-            rows = [msgspec.structs.replace(row, context=checked.tuning.input) for row in rows]
-        if len(rows) > 1:
-            knowledge_of(rows, checked.embedder, checked.scores)
-        with appearing(folder) as part:
-            kept = tuple(images.keep(rows, part))
-            bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(kept)]
-            (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
-            ledger = SqliteLedger(part, writable=True)
-            bodies += [PairsAdded(tuple(listed))] if listed else []
-            ledger.append([*bodies, InputsAdded(tuple(inputs))] if inputs else bodies)
-            ledger.close()
-        return cls.open(folder)
+        on_disk.make(Path(path), items, pairs, inputs, spec)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Study:
@@ -132,30 +96,7 @@ class Study:
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
-        folder = Path(path)
-        if not (folder / specs.FILE).is_file():
-            raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
-        ledger = SqliteLedger(folder, writable=writable, beside=beside)
-        try:
-            state = State()
-            for event in ledger.read():
-                state.fold(event)
-            if not state.items and not state.spec.get("tuning"):
-                raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
-            before = specs.convert(state.spec)
-            if not writable:
-                return cls(folder, ledger, state, specs.for_reading(before, folder / specs.FILE))
-            spec = specs.read(folder / specs.FILE)
-            study = cls(folder, ledger, state, spec)
-            if changed := specs.changes(before, spec, len(state.votes)):
-                specs.load_plugins(spec, changed)
-                study._append(SpecChanged(msgspec.to_builtins(spec), changed))
-            if state.engine != ENGINE:
-                study._append(EngineChanged(ENGINE))
-        except BaseException:
-            ledger.close()
-            raise
-        return study
+        return cls(Path(path), *on_disk.load(Path(path), writable, beside))
 
     def close(self) -> None:
         """Stop looking ahead and let go of the log."""
@@ -402,16 +343,7 @@ class Study:
 
         Raises BadInputError where that folder exists or cannot be written; nothing is left behind then.
         """
-        target = Path(path)
-        if target.exists():
-            raise BadInputError(f"{target} already exists; choose another name for the backup")
-        with appearing(target) as part:
-            self._ledger.backup(part)
-            for file in self.folder.iterdir():
-                if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock")):
-                    shutil.copy2(file, part / file.name)
-            if (pictures := self.folder / images.FOLDER).is_dir():
-                shutil.copytree(pictures, part / images.FOLDER)
+        on_disk.copy(self.folder, self._ledger, Path(path))
 
     def forget(self, judge: str) -> str:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""

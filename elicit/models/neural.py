@@ -22,7 +22,7 @@ from elicit.gaussian import GridPosterior
 from elicit.kernels import DenseCovariance
 from elicit.low_rank import LowRankPosterior, Retired
 from elicit.models.gp import GaussianProcess
-from elicit.networks import SAMPLE, History, Training, Weights, hidden, untrained
+from elicit.networks import SAMPLE, History, Inputs, Training, Weights, hidden, untrained
 from elicit.noise import Noise
 from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
@@ -60,7 +60,7 @@ class NeuralPosterior(LowRankPosterior):
     @staticmethod
     def trained(training: Training) -> NeuralPosterior:
         """The belief of networks in training, with all votes learnt, and the next generation beginning."""
-        belief = believed(training.inputs, training.finished(), training.history, training.noise)
+        belief = believed(training.inputs.components, training.finished(), training.history, training.noise)
         found = {f.name: getattr(belief, f.name) for f in fields(belief)}
         return NeuralPosterior(**found | {"noise": training.noise}, training=training.next())
 
@@ -114,7 +114,8 @@ class Neural:
             wide = GaussianProcess(forms=WIDE, own=OWN_SHARES).init(n_items, known, device)
             return wide if known.inputs is not None else Joined((wide,), Training.on(inputs, TRAIN))
         training = Training.on(inputs)
-        belief = believed(training.inputs, untrained(training.inputs.shape[1], device), training.history, Noise())
+        seen = training.inputs.components
+        belief = believed(seen, untrained(seen.shape[1], device), training.history, Noise())
         return NeuralPosterior(**{f.name: getattr(belief, f.name) for f in fields(belief)}, training=training)
 
     def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
@@ -131,15 +132,15 @@ def learnt(posterior: Posterior, votes: Sequence[Vote]) -> Posterior:
     return posterior
 
 
-def seen_by_networks(known: Knowledge, device: str) -> Tensor:
-    """(N, d) float32: features and scores.
+def seen_by_networks(known: Knowledge, device: str) -> Inputs:
+    """Features and scores.
 
     Raises BadInputError where there is neither.
     """
-    parts = [part for part in (known.features, known.scores) if part is not None]
+    parts = tuple(part for part in (known.features, known.scores) if part is not None)
     if not parts:
         raise BadInputError("the model 'neural' needs features; use 'bradley_terry' for items that are ids only")
-    return torch.as_tensor(np.concatenate(parts, 1), device=device).float()
+    return Inputs(parts, device)
 
 
 def believed(inputs: Tensor, weights: Weights, history: History, noise: Noise) -> LowRankPosterior:

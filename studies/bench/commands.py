@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from elicit.types import BadInputError
 from studies.bench.methods import OUTSIDE, known
-from studies.bench.printing import measured, names_of, shares_of, show, show_routing
+from studies.bench.printing import Run, names_of, numbers_of, shares_of, show_routing
 from studies.commands import JSON, example
 
 ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
-F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 METHODS = (
     f"Comma-separated: {', '.join(name for name in known() if name not in OUTSIDE)}; path/to/file.py:Class for a "
@@ -32,8 +32,11 @@ def _drawable(context: click.Context, option: click.Parameter, path: Path | None
     return path
 
 
-def _options(plot: str | None, methods: str | None = "default,random") -> Callable[[F], F]:
-    """The options every bench has; plot: what --plot draws. methods: None where it compares something else."""
+def _options(
+    plot: str | None, methods: str | None = "default,random"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options every bench has, which come as one `run`; plot: what --plot draws. methods: None where it compares
+    something else."""
     options = [
         click.option("--out", type=PATH, help="Finished runs are kept here (.jsonl) and not made again."),
         JSON,
@@ -46,14 +49,29 @@ def _options(plot: str | None, methods: str | None = "default,random") -> Callab
             *options,
         ]
     if methods:
-        options = [click.option("--methods", default=methods, show_default=True, help=METHODS), *options]
+        named = click.option("--methods", default=methods, show_default=True, callback=_names, help=METHODS)
+        options = [named, *options]
 
-    def decorate(command: F) -> F:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(
+            *, out: Path | None, as_json: bool, workers: int | None = 1, plot: Path | None = None, **rest: Any
+        ) -> None:
+            command(run=Run(workers, out, plot, as_json), **rest)
+
         for option in reversed(options):
-            command = option(command)
-        return command
+            run = option(run)
+        return run
 
     return decorate
+
+
+def _names(context: click.Context, option: click.Parameter, text: str | None) -> list[str]:
+    return names_of(text)
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> list[int]:
+    return numbers_of(option.opts[0], text)
 
 
 @click.group(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60"))
@@ -67,8 +85,8 @@ def bench() -> None:
 @click.option("--instances", type=PATH, required=True, help="A folder of .npz: X (N, d), u (N,), U (T,).")
 @click.option("--votes", type=click.IntRange(1), default=80, show_default=True)
 @click.option("--seeds", default="all", show_default=True, help="even, odd, all, or a list of the instances' seeds.")
-@click.option("--items", help="Only instances of so many items; comma-separated.")
-@click.option("--families", help="Only instances of these families; comma-separated.")
+@click.option("--items", callback=_numbers, help="Only instances of so many items; comma-separated.")
+@click.option("--families", callback=_names, help="Only instances of these families; comma-separated.")
 @click.option(
     "--noise",
     default="file",
@@ -87,35 +105,25 @@ def selection(
     instances: Path,
     votes: int,
     seeds: str,
-    items: str | None,
-    families: str | None,
+    items: list[int],
+    families: list[str],
     noise: str,
     lucks: int,
-    methods: str,
-    workers: int | None,
-    out: Path | None,
-    plot: Path | None,
-    as_json: bool,
-) -> int:
+    methods: list[str],
+    run: Run,
+) -> None:
     """Find the best item of instances whose utilities are known, every method with the same luck."""
     from studies.bench import selection as bench_
     from studies.bench.summaries import difference, number, over_votes
 
     if not instances.exists():
         raise BadInputError(f"there is nothing at {instances}; give --instances a folder of .npz files")
-    found = bench_.read_instances(instances, seeds, _numbers("--items", items), names_of(families))
-    chosen = names_of(methods) or []
-
-    def measure(plan: Any) -> dict[str, Any]:
-        return bench_.selection(found, chosen, votes, plan, noise, lucks)
-
-    result = measured(measure, len(found) * len(set(chosen)) * lucks, workers, out)
-    if result is None:
-        return 3
-    show(
-        result,
-        as_json,
-        plot,
+    found = bench_.read_instances(instances, seeds, items, families)
+    run.show_methods(
+        run.measured(
+            lambda plan: bench_.selection(found, methods, votes, plan, noise, lucks),
+            len(found) * len(set(methods)) * lucks,
+        ),
         "simple_regret",
         lambda s: [
             *over_votes(s, "simple_regret"),
@@ -127,49 +135,38 @@ def selection(
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
         ],
     )
-    return 0
 
 
 @bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
 @click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score, method.")
-@click.option("--tasks", help="Comma-separated, or even or odd for every second one; default all.")
-@click.option("--models", help="Comma-separated; default the three with the widest spread per task.")
+@click.option("--tasks", callback=_names, help="Comma-separated, or even or odd for every second one; default all.")
+@click.option("--models", callback=_names, help="Comma-separated; default the three with the widest spread per task.")
 @click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--utility-sd", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True)
 @_options("simple regret over votes")
 def tuning(
     pool: Path,
-    tasks: str | None,
-    models: str | None,
+    tasks: list[str],
+    models: list[str],
     votes: int,
     seeds: int,
     utility_sd: float,
-    methods: str,
-    workers: int | None,
-    out: Path | None,
-    plot: Path | None,
-    as_json: bool,
-) -> int:
+    methods: list[str],
+    run: Run,
+) -> None:
     """Prompt tuning with a simulated person whose logits are the pool's scores."""
     from studies.bench import tuning as bench_
     from studies.bench.summaries import difference, number, optional, over_votes
 
     if not pool.is_file():
         raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
-    pools = bench_.read_pools(pool, names_of(tasks), names_of(models))
-    chosen = names_of(methods) or []
-
-    def measure(plan: Any) -> dict[str, Any]:
-        return bench_.tuning(pools, chosen, votes, seeds, utility_sd, plan)
-
-    result = measured(measure, len(pools) * len(set(chosen)) * seeds, workers, out)
-    if result is None:
-        return 3
-    show(
-        result,
-        as_json,
-        plot,
+    pools = bench_.read_pools(pool, tasks, models)
+    run.show_methods(
+        run.measured(
+            lambda plan: bench_.tuning(pools, methods, votes, seeds, utility_sd, plan),
+            len(pools) * len(set(methods)) * seeds,
+        ),
         "simple_regret",
         lambda s: [
             *over_votes(s, "simple_regret"),
@@ -183,7 +180,6 @@ def tuning(
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
         ],
     )
-    return 0
 
 
 @bench.command(epilog=example("elicit bench prompts --task task.toml --folder measured --votes 40 --seeds 20"))
@@ -199,11 +195,8 @@ def prompts(
     size: int,
     votes: int,
     seeds: int,
-    workers: int | None,
-    out: Path | None,
-    plot: Path | None,
-    as_json: bool,
-) -> int:
+    run: Run,
+) -> None:
     """Find the best of a pool of prompts for a real model, a simulated person going by the inputs' references; beside
     it random search, successive halving and measuring everything."""
     from studies.bench import prompts as bench_
@@ -217,17 +210,11 @@ def prompts(
         with progress(size * len(setup.inputs), f"responses, {setup.spec['title']}") as step:
             name = Path(task).stem
             pools.append(bench_.measured(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
-
-    def measure(plan: Any) -> dict[str, Any]:
-        return bench_.prompts(pools, bench_.METHODS, votes, seeds, plan)
-
-    result = measured(measure, len(pools) * len(bench_.METHODS) * seeds, workers, out)
-    if result is None:
-        return 3
-    show(
-        result,
-        as_json,
-        plot,
+    run.show_methods(
+        run.measured(
+            lambda plan: bench_.prompts(pools, bench_.METHODS, votes, seeds, plan),
+            len(pools) * len(bench_.METHODS) * seeds,
+        ),
         "gap",
         lambda s: [
             *over_votes(s, "gap"),
@@ -237,43 +224,31 @@ def prompts(
             ("calls", number("calls", ".0f")),
         ],
     )
-    return 0
 
 
 @bench.command(epilog=example("elicit bench dueling --matrices matrices.json --methods default,thompson --seeds 5"))
 @click.option("--matrices", type=PATH, required=True, help="JSON: matrices[].name and p_win[i][j] = P(i beats j).")
-@click.option("--names", help="Only these matrices; comma-separated.")
+@click.option("--names", callback=_names, help="Only these matrices; comma-separated.")
 @click.option("--votes", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
 @_options("cumulative regret over votes", "default,thompson,random")
 def dueling(
     matrices: Path,
-    names: str | None,
+    names: list[str],
     votes: int,
     seeds: int,
-    methods: str,
-    workers: int | None,
-    out: Path | None,
-    plot: Path | None,
-    as_json: bool,
-) -> int:
+    methods: list[str],
+    run: Run,
+) -> None:
     """Find the winner of preference matrices, the items being ids only."""
     from studies.bench import dueling as bench_
     from studies.bench.summaries import difference, number, over_votes
 
-    read = bench_.read_matrices(matrices, names_of(names))
-    chosen = names_of(methods) or []
-
-    def measure(plan: Any) -> dict[str, Any]:
-        return bench_.dueling(read, chosen, votes, seeds, plan)
-
-    result = measured(measure, len(read) * len(set(chosen)) * seeds, workers, out)
-    if result is None:
-        return 3
-    show(
-        result,
-        as_json,
-        plot,
+    read = bench_.read_matrices(matrices, names)
+    run.show_methods(
+        run.measured(
+            lambda plan: bench_.dueling(read, methods, votes, seeds, plan), len(read) * len(set(methods)) * seeds
+        ),
         "cumulative_regret",
         lambda s: [
             *over_votes(s, "cumulative_regret", ".1f"),
@@ -286,7 +261,6 @@ def dueling(
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
         ],
     )
-    return 0
 
 
 @bench.command(
@@ -294,27 +268,31 @@ def dueling(
 )
 @click.option("--pairs", required=True, help="File of pairs (pair_id, prompt, response_a, response_b); or synthetic.")
 @click.option("--judgments", type=PATH, help="File of votes: pair_id, judge_id, judge_kind, preference, order.")
-@click.option("--routers", default=",".join(ROUTERS), help="Comma-separated; default all. The first is compared with.")
+@click.option(
+    "--routers",
+    default=",".join(ROUTERS),
+    callback=_names,
+    help="Comma-separated; default all. The first is compared with.",
+)
 @click.option("--human-share", default="0.05,0.1,0.2,0.5", show_default=True, help="Human votes that are paid, a pair.")
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--questions", type=click.Choice(["even", "odd", "all"]), default="all", help="Every second question.")
-@click.option("--judges", help="Machine judges who have a seat; default those who judged half of the pairs.")
+@click.option(
+    "--judges", callback=_names, help="Machine judges who have a seat; default those who judged half of the pairs."
+)
 @click.option("--judge-price", type=click.FloatRange(0), default=0.02, help="Of a verdict; a human's vote is 1.")
 @_options("label accuracy over the share of humans", None)
 def routing(
     pairs: str,
     judgments: Path | None,
-    routers: str,
+    routers: list[str],
     human_share: str,
     seeds: int,
     questions: Any,
-    judges: str | None,
+    judges: list[str],
     judge_price: float,
-    workers: int | None,
-    out: Path | None,
-    plot: Path | None,
-    as_json: bool,
-) -> int:
+    run: Run,
+) -> None:
     """Label a stream of pairs with judges and a few humans, every router with the same stream, humans and money."""
     from studies.bench import routing as bench_
     from studies.bench import streams
@@ -325,29 +303,23 @@ def routing(
     if judgments is None:
         recorded = [streams.synthetic(seed, questions, streams.SYNTHETIC[pairs]) for seed in range(seeds)]
     else:
-        recorded = [streams.read(Path(pairs), judgments, questions, names_of(judges), judge_price)] * seeds
-    chosen, shares = names_of(routers) or [], shares_of(human_share)
-    result = measured(
-        lambda plan: bench_.routing(recorded, chosen, shares, plan, told), len(set(chosen)) * seeds, workers, out
-    )
-    if result is None:
-        return 3
-    show_routing(result, as_json, plot)
-    return 0
+        recorded = [streams.read(Path(pairs), judgments, questions, judges, judge_price)] * seeds
+    shares = shares_of(human_share)
+    result = run.measured(lambda plan: bench_.routing(recorded, routers, shares, plan, told), len(set(routers)) * seeds)
+    show_routing(run, result)
 
 
 @bench.command(epilog=example("elicit bench judges --pairs llmbar.parquet --judgments verdicts.parquet"))
-@click.option("--pairs", required=True, help="Files of pairs; comma-separated.")
-@click.option("--judgments", required=True, help="Files of judgments on them, in the same order.")
+@click.option("--pairs", required=True, callback=_names, help="Files of pairs; comma-separated.")
+@click.option("--judgments", required=True, callback=_names, help="Files of judgments on them, in the same order.")
 @JSON
-def judges(pairs: str, judgments: str, as_json: bool) -> None:
+def judges(pairs: list[str], judgments: list[str], as_json: bool) -> None:
     """How often machine judges are wrong where people decided, and what they lean to, over all files pooled."""
     from studies.bench import judges as bench_
 
-    first, second = names_of(pairs) or [], names_of(judgments) or []
-    if len(first) != len(second):
-        raise BadInputError(f"--pairs names {len(first)} files and --judgments {len(second)}; give as many of both")
-    result = bench_.judges([(Path(a), Path(b)) for a, b in zip(first, second, strict=True)])
+    if len(pairs) != len(judgments):
+        raise BadInputError(f"--pairs names {len(pairs)} files and --judgments {len(judgments)}; give as many of both")
+    result = bench_.judges([(Path(a), Path(b)) for a, b in zip(pairs, judgments, strict=True)])
     if as_json:
         click.echo(json.dumps(result))
         return
@@ -361,9 +333,11 @@ def judges(pairs: str, judgments: str, as_json: bool) -> None:
 
 
 @bench.command(epilog=example("elicit bench latency --items 200,10000 --dim 384 --votes 100,1000 --device cpu"))
-@click.option("--items", default="200,2000", show_default=True, help="Comma-separated.")
+@click.option("--items", default="200,2000", show_default=True, callback=_numbers, help="Comma-separated.")
 @click.option("--dim", type=click.IntRange(0), default=384, show_default=True, help="Features an item; 0: ids only.")
-@click.option("--votes", default="20,100,300", show_default=True, help="Where to measure; comma-separated.")
+@click.option(
+    "--votes", default="20,100,300", show_default=True, callback=_numbers, help="Where to measure; comma-separated."
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
     "--window", type=click.IntRange(1), default=30, show_default=True, help="Votes measured up to each place."
@@ -371,23 +345,16 @@ def judges(pairs: str, judgments: str, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @_options(None, "default")
 def latency(
-    items: str, dim: int, votes: str, device: str, window: int, seed: int, methods: str, out: Path | None, as_json: bool
-) -> int:
+    items: list[int], dim: int, votes: list[int], device: str, window: int, seed: int, methods: list[str], run: Run
+) -> None:
     """How long tell + ask takes and how much memory, each in a fresh process of one thread."""
     from studies.bench import latency as bench_
-    from studies.bench.summaries import number, table
+    from studies.bench.summaries import number
 
-    sizes, marks, chosen = _numbers("--items", items) or [], _numbers("--votes", votes) or [], names_of(methods) or []
-
-    def measure(plan: Any) -> dict[str, Any]:
-        return bench_.latency(sizes, dim, marks, device, chosen, window, seed, plan)
-
-    result = measured(measure, len(set(sizes)) * len(set(chosen)), 1, out)
-    if result is None:
-        return 3
-    if as_json:
-        click.echo(json.dumps(result))
-        return 0
+    result = run.measured(
+        lambda plan: bench_.latency(items, dim, votes, device, methods, window, seed, plan),
+        len(set(items)) * len(set(methods)),
+    )
     columns = [
         ("method", number("method", "")),
         ("items", number("items", "")),
@@ -399,8 +366,7 @@ def latency(
         ("memory MB", number("peak_memory_mb", ".0f")),
         ("of it before", number("base_memory_mb", ".0f")),
     ]
-    click.echo(table(result["rows"], columns))
-    return 0
+    run.show(result, lambda _: columns, "rows")
 
 
 @bench.command(epilog=example("elicit bench serving --annotators 200 --votes 20000 --think 2 --kills 10"))
@@ -433,10 +399,3 @@ def serving(
 def _settled(votes: int) -> Callable[[dict[str, Any]], str]:
     """Shows the median number of votes until the recommendation stayed; more than were cast is said so."""
     return lambda row: f"> {votes}" if (median := row["votes_to_95_median"]) > votes else f"{median:.0f}"
-
-
-def _numbers(option: str, text: str | None) -> list[int] | None:
-    try:
-        return None if text is None else [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise BadInputError(f"{option} {text!r} is not a list of whole numbers; say for instance 200,2000") from None

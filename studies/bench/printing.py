@@ -4,70 +4,82 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from elicit.types import BadInputError
 from studies.commands import progress, say
 
-
-def measured(
-    measure: Callable[[Any], dict[str, Any]], runs: int, workers: int | None, out: Path | None
-) -> dict[str, Any] | None:
-    """What `measure` gives under a progress bar, or None when it was interrupted and that has been said."""
+if TYPE_CHECKING:
     from studies.bench.measuring import Plan
 
-    finished = 0
-    try:
-        with progress(max(1, runs), "runs") as step:
 
-            def report(done: int) -> None:
-                nonlocal finished
-                finished = done
-                step(done)
-
-            return measure(Plan(workers or 0, out, report))
-    except KeyboardInterrupt:
-        kept = f"in {out}; the same command goes on from there" if out else "lost; --out FILE would keep them"
-        say(f"\nelicit: stopped; {finished} of {runs} runs are {kept}")
-        return None
+Row = dict[str, Any]
+Columns = list[tuple[str, Callable[[Row], str]]]
 
 
-def show(
-    result: dict[str, Any],
-    as_json: bool,
-    plot: Path | None,
-    value: str,
-    columns: Callable[[list[dict[str, Any]]], list[tuple[str, Callable[[dict[str, Any]], str]]]],
-    over: str = "votes",
-) -> None:
-    """Print the result, as JSON or as a table of these columns, and draw `value` over `over` where a plot is wanted."""
-    from studies.bench.summaries import number, table
-    from studies.bench.summaries import plot as draw
+@dataclass(frozen=True)
+class Run:
+    """How a bench is run and told. workers: processes, None for one per core; out: keeps finished runs; plot: where the
+    curves are drawn."""
 
-    summary = result["summary"]
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        first = [("method", number("method", "")), ("runs", number("runs", ""))]
-        click.echo(table(summary, [*first, *columns(summary)]))
-    if plot:
-        draw(plot, summary, value, over)
-        say(f"wrote {plot}")
+    workers: int | None
+    out: Path | None
+    plot: Path | None
+    as_json: bool
+
+    def measured(self, measure: Callable[[Plan], Row], runs: int) -> Row:
+        """What `measure` gives under a progress bar; leaves the command with 3 when interrupted, which is said."""
+        from studies.bench.measuring import Plan
+
+        finished = 0
+        try:
+            with progress(max(1, runs), "runs") as step:
+
+                def report(done: int) -> None:
+                    nonlocal finished
+                    finished = done
+                    step(done)
+
+                return measure(Plan(self.workers or 0, self.out, report))
+        except KeyboardInterrupt:
+            kept = (
+                f"in {self.out}; the same command goes on from there"
+                if self.out
+                else "lost; --out FILE would keep them"
+            )
+            say(f"\nelicit: stopped; {finished} of {runs} runs are {kept}")
+            raise click.exceptions.Exit(3) from None
+
+    def show(self, result: Row, columns: Callable[[list[Row]], Columns], rows: str = "summary") -> None:
+        """Print the result, as JSON or as a table of its `rows`."""
+        from studies.bench.summaries import table
+
+        click.echo(json.dumps(result) if self.as_json else table(result[rows], columns(result[rows])))
+
+    def show_methods(
+        self, result: Row, value: str, columns: Callable[[list[Row]], Columns], over: str = "votes"
+    ) -> None:
+        """Print a row for every method, and draw `value` over `over` where a plot is wanted."""
+        from studies.bench.summaries import number, plot
+
+        self.show(result, lambda s: [("method", number("method", "")), ("runs", number("runs", "")), *columns(s)])
+        if self.plot:
+            plot(self.plot, result["summary"], value, over)
+            say(f"wrote {self.plot}")
 
 
-def show_routing(result: dict[str, Any], as_json: bool, plot: Path | None) -> None:
+def show_routing(run: Run, result: Row) -> None:
     """The table of routers, and how soon a drift is caught."""
     from studies.bench.routing import interval
     from studies.bench.summaries import number, over_votes
 
     over = "human_share"
-    show(
+    run.show_methods(
         result,
-        as_json,
-        plot,
         "label_accuracy",
         lambda s: [
             *over_votes(s, "label_accuracy", over=over),
@@ -85,14 +97,22 @@ def show_routing(result: dict[str, Any], as_json: bool, plot: Path | None) -> No
         ],
         over,
     )
-    if not as_json:
+    if not run.as_json:
         delays = "; ".join(f"alpha {r['alpha']}: {r['warned']:g} and {r['alarmed']:g}" for r in result["drift"])
         click.echo(f"audits from 10 % wrong turning to 20 % until the warning and the alarm, medians: {delays}")
 
 
-def names_of(text: str | None) -> list[str] | None:
-    """The comma-separated names; None where there is no text."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+def names_of(text: str | None) -> list[str]:
+    """The comma-separated names; none where there is no text."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def numbers_of(option: str, text: str | None) -> list[int]:
+    """The comma-separated whole numbers; none where there is no text. Raises BadInputError."""
+    try:
+        return [int(part) for part in (text or "").split(",") if part.strip()]
+    except ValueError:
+        raise BadInputError(f"{option} {text!r} is not a list of whole numbers; say for instance 200,2000") from None
 
 
 def shares_of(text: str) -> list[float]:

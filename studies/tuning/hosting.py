@@ -42,20 +42,20 @@ class TuningHost(Host):
 
     async def turn(self) -> Turn:
         """The open ballot, or a fresh one; while its responses are made, none, and what is being made."""
+        # What is under way is held by name: of two calls at once, the first to go on puts it away.
         try:
-            if self._begun is None:
-                self._begun = asyncio.create_task(self._begin())
-            await asyncio.wait([self._begun], timeout=PATIENCE)
-            if not self._begun.done():
+            begun = self._begun = self._begun or asyncio.create_task(self._begin())
+            await asyncio.wait([begun], timeout=PATIENCE)
+            if not begun.done():
                 return Turn(None, self._progress(), again=PATIENCE, doing=self._doing or "making the first prompts")
-            self._begun.result()
-            if self._asking is None:
-                self._asking = asyncio.create_task(self._tuner.ask(self._judge, grow=False))
-            await asyncio.wait([self._asking], timeout=PATIENCE)
-            if not self._asking.done():
+            begun.result()
+            asking = self._asking = self._asking or asyncio.create_task(self._tuner.ask(self._judge, grow=False))
+            await asyncio.wait([asking], timeout=PATIENCE)
+            if not asking.done():
                 return Turn(None, self._progress(), again=PATIENCE, doing=self._doing or "making responses")
-            asked, self._asking = self._asking, None
-            query = asked.result()
+            if self._asking is asking:
+                self._asking = None
+            query = asking.result()
         except (DownError, SpentError) as error:
             self._forget_failed()
             return Turn(None, self._progress(), str(error), AGAIN if isinstance(error, DownError) else None)

@@ -17,7 +17,7 @@ from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.tuning import PLACE, Proposal, Proposer, fill
 from elicit.types import BadInputError, JudgeFailure, Query
-from studies.desk import plain
+from studies.desk import verdict_of
 from studies.tuning import growing
 from studies.tuning.allotment import allot
 from studies.tuning.asking import JUDGE, AlikeError, MissingError, signals_of
@@ -291,7 +291,7 @@ class Tuner:
         for query, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, JudgeFailure):
                 continue
-            verdict = answer.verdict or plain(answer.outcome, "ab")
+            verdict = answer.verdict or verdict_of(answer.outcome, "ab")
             cells[query.a, query.inputs[0]] = 1 / (1 + math.exp(-verdict.logit))
             calls, cost = calls + verdict.calls - verdict.cached, cost + verdict.cost
         return cells, calls, cost

@@ -99,7 +99,7 @@ def test_it_is_the_gaussian_over_all_cells(given_votes: list[Vote]) -> None:
     posterior = prior.update(given_votes)
     m = torch.arange(len(evidence))
     assert torch.allclose(posterior.mu, mean[:, :N], atol=1e-8)
-    assert torch.allclose(posterior._block(torch.arange(N), m), covariance[:, :N, :N], atol=1e-8)
+    assert torch.allclose(posterior.covariance(torch.arange(N), m), covariance[:, :N, :N], atol=1e-8)
     assert torch.allclose(posterior.evidence, evidence, atol=1e-8)
     for a, b in [(0, 1), (4, 2)]:
         x = torch.zeros(1 + K, N + N * K, dtype=torch.float64)
@@ -202,7 +202,7 @@ def test_light_models_are_left_behind_and_nothing_else_changes() -> None:
     assert len(prior.evidence) > len(kept)
     assert float(torch.softmax(evidence, 0)[kept].sum()) > 0.99
     assert torch.allclose(posterior.mu, mean[kept, :N], atol=1e-7)
-    assert torch.allclose(posterior._block(torch.arange(N), torch.arange(len(kept))), covariance[kept, :N, :N])
+    assert torch.allclose(posterior.covariance(torch.arange(N), torch.arange(len(kept))), covariance[kept, :N, :N])
 
 
 @settings(max_examples=15, deadline=None)

@@ -8,7 +8,7 @@ from elicit import registry
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
 from elicit.kernels import FeatureCovariance, Kernel, Prior
-from elicit.models import default
+from elicit.models import default, neural
 from elicit.models.neural import Joined, Neural, NeuralPosterior, slopes
 from elicit.networks import History
 from elicit.noise import Noise
@@ -35,7 +35,8 @@ def learn(name: str, votes: list[Vote], x: np.ndarray = X) -> Posterior:
     return model.update(model.init(len(x), Knowledge(x), "cpu"), votes, np.random.default_rng(0))
 
 
-def test_a_bent_utility_is_found() -> None:
+def test_a_bent_utility_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neural, "TRAIN", 170)
     posterior = learn("neural", cast(600))
     assert isinstance(posterior, Averaged)
     assert np.corrcoef(posterior.mean().numpy(), BENT)[0, 1] > 0.9
@@ -117,6 +118,15 @@ def test_a_network_joins_the_default_and_counts_by_how_well_it_foretells(monkeyp
     assert torch.equal(narrowed.mean(), joined.mean())
     worse = Averaged((joined.parts[0], _doubtful(joined.parts[1])))
     assert float(worse.weights[1]) < float(joined.weights[1])
+
+
+def test_nothing_is_made_for_networks_before_the_first_one_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default, "TRAIN", 32)
+    for votes, trains in ((31, False), (40, True)):
+        joined = learn("default", cast(votes))
+        assert isinstance(joined, default.Joined)
+        assert joined.waiting is not None
+        assert ("components" in vars(joined.waiting.inputs)) == bool(joined.waiting.generation.weights) == trains
 
 
 def _doubtful(part: GridPosterior) -> GridPosterior:

@@ -22,7 +22,7 @@ def test_a_study_of_a_batch_learns_what_the_engine_learns() -> None:
     posterior = registry.model("gp").init(len(X), Knowledge(X), "cpu")
     model = torch.tensor([3])
     rows = torch.arange(len(X))
-    prior = posterior._block(rows, model)[0].double()
+    prior = posterior.covariance(rows, model)[0].double()
     truth = torch.zeros(2, len(X), dtype=torch.float64)
     batch = Batch(posterior.mu[3].double(), prior, truth, 6)
     votes = []

@@ -10,6 +10,7 @@ from elicit.types import BadInputError
 from studies.client import LocalService
 from studies.replay import verify
 from studies.study import Study
+from studies.tuning.hosting import TuningHost
 from tests.adapters.serving import completion, serving
 from tests.studies.tuning import parity
 
@@ -115,6 +116,19 @@ async def test_a_model_that_is_down_at_the_start_is_said(tmp_path: Path) -> None
     with pytest.raises(BadInputError, match=r"the target model: .* does not answer .*curl"):
         await next_turn(service)
     await service.close()
+
+
+async def test_two_turns_at_once_are_one(tmp_path: Path) -> None:
+    host = TuningHost(parity.tuned(tmp_path / "s", parity.prompts()[:6], judges=[]), "me")
+    for vote in range(3):
+        first, second = await asyncio.gather(host.turn(), host.turn())
+        while first.ballot is None:
+            assert first.again is not None
+            first, second = await asyncio.gather(host.turn(), host.turn())
+        assert second.ballot == first.ballot
+        assert first.ballot.number == vote + 1
+        await host.vote(Answer(first.ballot.query, "left"))
+    await host.close()
 
 
 async def test_machine_judges_vote_beside_the_person(tmp_path: Path) -> None:

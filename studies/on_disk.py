@@ -1,0 +1,113 @@
+"""A study's folder: how it is made, read and copied."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters import images
+from adapters.formats import PairRow
+from adapters.http.access import FILE as ACCESS
+from adapters.ledger import LIVE, SqliteLedger
+from elicit.events import (
+    ENGINE,
+    SCHEMA,
+    AnyBody,
+    Created,
+    EngineChanged,
+    InputsAdded,
+    ItemsAdded,
+    PairsAdded,
+    SpecChanged,
+)
+from elicit.ledger import Ledger
+from elicit.state import State
+from elicit.tuning import Input
+from elicit.types import BadInputError, Item
+from studies import spec as specs
+from studies.candidates import candidates, prompts
+from studies.features import knowledge_of
+from studies.folder import appearing
+from studies.spec import Spec
+
+
+def make(
+    folder: Path,
+    items: Iterable[Item | str | Mapping[str, Any]] | None,
+    pairs: Sequence[PairRow] | None,
+    inputs: Sequence[Input],
+    spec: Mapping[str, Any],
+) -> None:
+    """Write the specification and the log of a new study; as `studies.study.Study.create`."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        known = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
+        raise BadInputError(f"{folder} already exists; choose another name" + known)
+    rows, listed = prompts(items, inputs) if spec.get("tuning") else candidates(items, pairs)
+    given = {"title": folder.resolve().name, "goal": "label" if listed else "best", **msgspec.to_builtins(spec)}
+    if (given["goal"] == "label") != bool(listed):
+        raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
+    try:
+        checked = specs.convert(given, len(rows))
+    except msgspec.ValidationError as error:
+        raise BadInputError(f"a study cannot be made with this: {error}") from None
+    specs.load_plugins(checked, ("judges", "tuning"))
+    if checked.tuning is not None and checked.tuning.input:
+        rows = [msgspec.structs.replace(row, context=checked.tuning.input) for row in rows]
+    if len(rows) > 1:
+        knowledge_of(rows, checked.embedder, checked.scores)
+    with appearing(folder) as part:
+        kept = tuple(images.keep(rows, part))
+        bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(kept)]
+        (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
+        ledger = SqliteLedger(part, writable=True)
+        bodies += [PairsAdded(tuple(listed))] if listed else []
+        ledger.append([*bodies, InputsAdded(tuple(inputs))] if inputs else bodies)
+        ledger.close()
+
+
+def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spec]:
+    """The open log, what it comes to, and the specification, an edit of it recorded; as `studies.study.Study.open`."""
+    if not (folder / specs.FILE).is_file():
+        raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
+    ledger = SqliteLedger(folder, writable=writable, beside=beside)
+    try:
+        state = State()
+        for event in ledger.read():
+            state.fold(event)
+        if not state.items and not state.spec.get("tuning"):
+            raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
+        before = specs.convert(state.spec)
+        if not writable:
+            return ledger, state, specs.for_reading(before, folder / specs.FILE)
+        spec = specs.read(folder / specs.FILE)
+        bodies: list[AnyBody] = []
+        if changed := specs.changes(before, spec, len(state.votes)):
+            specs.load_plugins(spec, changed)
+            bodies.append(SpecChanged(msgspec.to_builtins(spec), changed))
+        if state.engine != ENGINE:
+            bodies.append(EngineChanged(ENGINE))
+        if bodies:
+            ledger.append(bodies)
+        for event in ledger.read(state.seq):  # another process of this study may have written in between
+            state.fold(event)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger, state, spec
+
+
+def copy(folder: Path, ledger: Ledger, target: Path) -> None:
+    """Copy a study that may be in use, but for who has access to it; as `studies.study.Study.backup`."""
+    if target.exists():
+        raise BadInputError(f"{target} already exists; choose another name for the backup")
+    with appearing(target) as part:
+        ledger.backup(part)
+        for file in folder.iterdir():
+            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock")):
+                shutil.copy2(file, part / file.name)
+        if (pictures := folder / images.FOLDER).is_dir():
+            shutil.copytree(pictures, part / images.FOLDER)
