@@ -19,9 +19,9 @@ from studies.commands import JSON, example
 ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
 PATH = click.Path(path_type=Path)
 METHODS = (
-    f"Comma-separated: {', '.join(name for name in known() if name not in OUTSIDE)}; path/to/file.py:Class for a "
-    f"selector of one's own; and peers that are installed into an environment of their own on first use: "
-    f"{', '.join(OUTSIDE)}."
+    f"Comma-separated selectors, models and peers: {', '.join(name for name in known() if name not in OUTSIDE)}; "
+    f"path/to/file.py:Class for a selector of one's own; and peers that are installed into an environment of their own "
+    f"on first use: {', '.join(OUTSIDE)}."
 )
 
 

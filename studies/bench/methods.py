@@ -1,4 +1,5 @@
-"""The methods a bench compares, by name: a selector under the default model, or a peer."""
+"""The methods a bench compares, by name: a selector under the default model, a model under the default selector, or a
+peer."""
 
 from __future__ import annotations
 
@@ -26,12 +27,16 @@ OUTSIDE = (
     "duelpy_winner_stays",
 )
 """Peers of an environment and a process of their own, named PACKAGE or PACKAGE_ALGORITHM."""
-NEED_FEATURES = ("aepsych", "apohf", "linear_dueling", "pairwise_gp_eubo")
+NEED_FEATURES = ("aepsych", "apohf", "gp", "linear_dueling", "neural", "pairwise_gp_eubo")
 
 
 def known() -> list[str]:
     """Every name `make` takes, but for selectors of one's own (`path/to/file.py:Class`)."""
-    return ["default", *registry.names("selector"), *PEERS, *OUTSIDE]
+    return ["default", *registry.names("selector"), *_models(), *PEERS, *OUTSIDE]
+
+
+def _models() -> list[str]:
+    return [name for name in registry.names("model") if name != "default"]
 
 
 def check(methods: Sequence[str], features: bool) -> list[str]:
@@ -70,10 +75,9 @@ def make(
         return _peer(name, None if features is None else features.astype(np.float64), n_items, seed, votes)
     from elicit.engine import Engine
 
-    selector = "default" if name == "default" else name
-    return Engine(
-        features, n_items=None if features is not None else n_items, selector=selector, seed=seed, device=device
-    )
+    model, selector = (name, "default") if name in _models() else ("default", name)
+    items = None if features is not None else n_items
+    return Engine(features, n_items=items, model=model, selector=selector, seed=seed, device=device)
 
 
 def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int, votes: int) -> Method:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from elicit import Engine, registry
 from elicit.cli import _code
-from elicit.types import BadInputError
+from elicit.posterior import Knowledge
+from elicit.types import BadInputError, ChoiceOutcome, Vote
 from studies.bench import apohf, dueling, methods, selection, tuning
 from studies.bench.measuring import Job, Plan, Row, measure
 from studies.bench.peers import Pair
@@ -133,6 +135,21 @@ def test_more_luck_is_other_luck_and_an_instance_tried_again_is_no_other_instanc
     means = [np.mean([r["simple_regret"] for r in final if r["instance"] == i.name]) for i in found]
     assert thrice["summary"][0]["runs"] == 3 * len(found)
     assert thrice["summary"][0]["simple_regret_se"] == pytest.approx(np.std(means, ddof=1) / np.sqrt(len(found)))
+
+
+@pytest.mark.parametrize("name", ["bradley_terry", "gp", "neural"])
+def test_a_model_is_a_method_that_believes_as_the_model_does(name: str, instances: Path) -> None:
+    instance = selection.read_instances(instances, "1", families=["lin"])[0]
+    assert instance.X is not None
+    features = instance.X.astype(np.float64)
+    made = methods.make(name, features, len(instance.u), 1, 9)
+    assert isinstance(made, Engine)
+    model, votes = registry.model(name), [Vote(0, 1, ChoiceOutcome("a")), Vote(2, 0, ChoiceOutcome("b"))]
+    for vote in votes:
+        made.tell(vote.a, vote.b, vote.outcome.choice)
+    begun = model.init(len(features), Knowledge(features), "cpu")
+    believed = model.update(begun, votes, np.random.default_rng(0))
+    assert np.allclose(made.utilities()[0], believed.mean().numpy() - believed.mean().numpy().mean())
 
 
 @pytest.mark.parametrize("text", ['{"votes": 3}\n', "not JSON\n", "no line", '{"bench": "b", "setting": {}}\n[1]\n'])
