@@ -21,6 +21,8 @@ from elicit.kernels import ANCHORS, Covariance, maps_of
 from elicit.randomness import stream
 
 CHUNK_ROWS = 1 << 14
+AXES = 24
+"""Along which a table sees what votes have told of each item."""
 WIDTH = 0.7
 """Of the squared exponential behind the coordinates that are not linear, in typical distances."""
 
@@ -90,6 +92,21 @@ class Table:
             square += w.copy_(s).sum(0)
             out.copy_(s @ variance.to(phi))
         return Table(phi, variance, prior, total / len(phi), square / len(phi))
+
+    def left(self, variance: Tensor) -> Tensor:
+        """() the share of the prior variance that is left, over the items, where the weights have `variance` (r,)."""
+        whole = self.prior.mean(dtype=torch.float64).clamp_min(1e-12)
+        return variance @ self.square / whole
+
+    def variance_under(self, covariance: Tensor) -> Tensor:
+        """(N,) nearly the variance that weights of this covariance (r, r) give each item: the prior's, shrunk alike
+        along all axes but the AXES along which votes have told most more or less than that."""
+        left = self.left(covariance.diagonal())
+        values, axes = torch.linalg.eigh(covariance - left * torch.diag(self.variance))
+        most = torch.topk(values.abs(), min(AXES, len(values))).indices
+        values, axes = values[most].to(self.phi), axes[:, most].to(self.phi)
+        told = torch.cat([(part @ axes).square_() @ values for part in torch.split(self.phi, CHUNK_ROWS)])
+        return told.add_(self.prior * left.to(told))
 
 
 def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import overload
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -158,8 +157,8 @@ class Engine:
         pairs = self._pairs if within is None else checks.pairs_of(list(within), self.n)
         votes, avoided = self.votes, taken | {checks.ordered(p) for p in avoid}
         if self._live is not None:
-            posterior = Within(posterior, self._live)
-            votes, taken, avoided = self._among(votes), self._places(taken), self._places(avoided)
+            posterior = live = Within(posterior, self._live)
+            votes, taken, avoided = live.votes(votes), live.pairs(taken), live.pairs(avoided)
         candidates = Candidates(posterior.n, pairs, avoided)
         picks = self._selector.select(posterior, votes, candidates, wanted, rng)
         if len(picks) < wanted:
@@ -306,19 +305,6 @@ class Engine:
         self._prior = self._believed(rows)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
-
-    def _places(self, pairs: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
-        """Pairs of rows as pairs of places among the items that are not retired, less those with one that is."""
-        assert self._live is not None
-        place = {row: k for k, row in enumerate(self._live.tolist())}
-        return frozenset((place[a], place[b]) for a, b in pairs if a in place and b in place)
-
-    def _among(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
-        """The votes on items that are not retired, as of their places among these."""
-        assert self._live is not None
-        place = {row: k for k, row in enumerate(self._live.tolist())}
-        kept = [vote for vote in votes if vote.a in place and vote.b in place]
-        return tuple(msgspec.structs.replace(vote, a=place[vote.a], b=place[vote.b]) for vote in kept)
 
     # -- belief -----------------------------------------------------------------------------------------------
 

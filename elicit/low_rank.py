@@ -38,8 +38,8 @@ EXACT_ROWS = 2048
 SELECTED_MODELS = 4
 SCANNED = 1 << 17
 """Items up to which the least known are found by exact variances of all."""
-NEARLY, AXES = 1 << 13, 24
-"""Of more items, rows whose exact variances are compared, and axes their preselection sees votes along."""
+NEARLY = 1 << 13
+"""Of more items, rows whose exact variances are compared."""
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,8 @@ class LowRankPosterior(GridPosterior):
         best = means.argmax()
         rows = torch.arange(self.n, device=means.device)
         if self.n > max(EXACT_ROWS, size):
-            crude = (table.prior * self._typical(pooled).to(means) + pooled[-1, -1].to(means)).sqrt()
+            left = table.left(pooled.diagonal()[: self.rank]).to(means)
+            crude = (table.prior * left + pooled[-1, -1].to(means)).sqrt()
             rows = _top((means + breadth * crude).index_fill(0, best, torch.inf), max(EXACT_ROWS, size))
         bound = means[rows] + breadth * self._variance(rows, pooled).sqrt()
         bound[rows == best] = torch.inf  # the recommended item is always among them
@@ -318,27 +319,11 @@ class LowRankPosterior(GridPosterior):
         if self.n <= max(SCANNED, size):
             return super().least_known(size)
         pooled = self._pooled(self.heavy(self.base.models, 1 - 1e-9))
-        rows = _top(self._nearly(pooled), max(NEARLY, size))
-        return rows[_top(self._variance(rows, pooled), size)].cpu()
-
-    def _nearly(self, pooled: Tensor) -> Tensor:
-        """(N,) mixture variances: the prior's, shrunk alike along all axes but the AXES along which votes have told
-        most more or less than that; exact for items voted on."""
-        table, r = self.table, self.rank
-        typical = self._typical(pooled)
-        values, axes = torch.linalg.eigh(pooled[:r, :r] - typical * torch.diag(table.variance))
-        most = torch.topk(values.abs(), min(AXES, r)).indices
-        values, axes = values[most].to(table.phi), axes[:, most].to(table.phi)
-        told = torch.cat([(part @ axes).square_() @ values for part in torch.split(table.phi, CHUNK_ROWS)])
-        nearly = told.add_(table.prior * typical.to(told)).add_(pooled[-1, -1].to(told))
+        nearly = self.table.variance_under(pooled[: self.rank, : self.rank]).add_(pooled[-1, -1])
         voted = torch.unique(torch.cat([self._taken[0], self.retired.rows]))
         nearly[voted] = self._variance(voted, pooled)
-        return nearly
-
-    def _typical(self, pooled: Tensor) -> Tensor:
-        """() which share of the coordinates' prior variance is left, over the items."""
-        whole = self.table.prior.mean(dtype=torch.float64).clamp_min(1e-12)
-        return pooled.diagonal()[: self.rank] @ self.table.square / whole
+        rows = _top(nearly, max(NEARLY, size))
+        return rows[_top(self._variance(rows, pooled), size)].cpu()
 
     def mixture(self, pairs: Tensor) -> Mixture:
         return self._mixture(pairs, self.heavy(SELECTED_MODELS))

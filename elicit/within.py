@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+import msgspec
 import torch
 
 from elicit.gaussian import SAMPLES
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from elicit.posterior import Difference, Mixture, Posterior
+    from elicit.types import Vote
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,21 @@ class Within:
     @property
     def n(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return {row: k for k, row in enumerate(self.rows.tolist())}
+
+    def pairs(self, pairs: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
+        """Pairs of rows of the whole as pairs of places among these items, less those with one that is not here."""
+        place = self._place
+        return frozenset((place[a], place[b]) for a, b in pairs if a in place and b in place)
+
+    def votes(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
+        """The votes on these items alone, as of their places among them."""
+        place = self._place
+        kept = [vote for vote in votes if vote.a in place and vote.b in place]
+        return tuple(msgspec.structs.replace(vote, a=place[vote.a], b=place[vote.b]) for vote in kept)
 
     @property
     def transitive(self) -> bool:
