@@ -124,8 +124,8 @@ def least_known(sd: Tensor, size: int) -> Tensor:
 
 
 class Transitive:
-    """What a belief says of preferences where utilities are all there is: who has the higher one is preferred. And which
-    items it knows least of, by the sd of all."""
+    """What a belief says of preferences where utilities are all there is: who has the higher one is preferred. And
+    which items it knows least of, by the sd of all."""
 
     @property
     def transitive(self) -> bool:
