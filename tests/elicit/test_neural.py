@@ -7,8 +7,9 @@ import torch
 from elicit import registry
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
+from elicit.laplace import slopes
 from elicit.models import default
-from elicit.models.neural import Neural, NeuralPosterior, slopes
+from elicit.models.neural import Neural, NeuralPosterior
 from elicit.networks import History
 from elicit.noise import Noise
 from elicit.outcomes import likelihood
