@@ -53,7 +53,7 @@ EXPECTED_SD = np.array([1.0, 1.25, 0.5, 0.5])
 WORTH = 0.1
 """Of log posterior, for which it is worth going round once more."""
 
-KINDS: tuple[Choice, ...] = ("a", "tie", "both_bad")
+KINDS: tuple[Choice, ...] = ("a", "tie")
 """How votes end once they are turned so that the first item is not the worse one."""
 
 OUTCOMES = tuple(ChoiceOutcome(choice) for choice in KINDS)
@@ -131,10 +131,10 @@ def utilities(
 ) -> Utilities:
     """Utilities of N items from T votes on some of them.
 
-    a, b (T,): rows of the two items. outcomes (T,): `"a"`, `"b"`, `"tie"`, `"both_bad"` or `"skip"` (says nothing), or
-    their places 0 to 4 in that order. features (N, d): numbers, best as float32. progress(done, total): called all the
-    while; what it raises ends the work. device: "auto" takes CUDA where there is one. The order of the votes does not
-    matter, nor which item of a vote is named first.
+    a, b (T,): rows of the two items. outcomes (T,): `"a"`, `"b"`, `"tie"`, `"both_bad"` (a tie as far as the difference
+    goes) or `"skip"` (says nothing), or their places 0 to 4 in that order. features (N, d): numbers, best as float32.
+    progress(done, total): called all the while; what it raises ends the work. device: "auto" takes CUDA where there is
+    one. The order of the votes does not matter, nor which item of a vote is named first.
 
     Up to 2 % of the votes, and all votes of up to 2 % of the items, more where these are few, are held out to learn how
     far the features are to be trusted. The posterior over what the networks see rests on all votes; the networks
@@ -185,6 +185,7 @@ def utilities(
 
 def _sorted(a: Ints, b: Ints, ended: Ints, n: int) -> Keys:
     """The votes that say anything, ascending."""
+    ended = np.where(ended == CHOICES.index("both_bad"), CHOICES.index("tie"), ended)
     keys = []
     for kind, choice in enumerate(KINDS):
         found = ended == CHOICES.index(choice)
@@ -236,8 +237,8 @@ def _history(keys: Keys, n: int) -> History:
 
 
 def _noise(keys: Keys, n: int) -> Noise:
-    decided, ties, bad = np.bincount(keys // (n * n), minlength=len(KINDS)).tolist()
-    return Noise(decided, ties, bad)
+    decided = int((keys < n * n).sum())
+    return Noise(decided, len(keys) - decided)
 
 
 def _effort(votes: int) -> tuple[int, int]:
@@ -292,7 +293,8 @@ class _Trial:
 
         Their own effects are integrated out exactly, all else by MacKay's approximation (1992).
         """
-        rows, kinds = self._rows(keys, kinds=2)
+        # Sorted votes begin with an item's losses, and not all of them may be taken.
+        rows, kinds = self._rows(stream(0, "calibrated", len(keys)).permutation(keys), kinds=2)
         fresh = self.fresh[rows]
         one = fresh.sum(1) == 1
         rows, kinds, fresh = rows[one], kinds[one], fresh[one]

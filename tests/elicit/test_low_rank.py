@@ -112,6 +112,21 @@ def test_items_that_lose_their_seats_keep_what_is_known_of_them(monkeypatch: pyt
     assert torch.allclose(back.sd(), narrow.sd(), atol=1e-2)
 
 
+def test_draws_and_widths_do_not_depend_on_how_many_rows_are_worked_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(low_rank, "SEATS", 4)
+    cast = [
+        Vote(int(a), int((a + s) % N), ChoiceOutcome("a")) for a, s in np.random.default_rng(9).integers(1, N, (30, 2))
+    ]
+    posterior = low().update(cast)
+    draws, sd = posterior.sample(50, stream(0, "test")), posterior.sd(centred=True)
+    monkeypatch.setattr(low_rank, "CHUNK_ROWS", 5)
+    assert torch.allclose(posterior.sample(50, stream(0, "test")), draws)
+    assert torch.allclose(posterior.sd(centred=True), sd)
+    many = posterior.sample(20_000, stream(1, "test"))
+    assert torch.allclose(many.mean(0), posterior.mean(), atol=0.1)
+    assert torch.allclose(many.std(0), posterior.sd(), rtol=0.1)
+
+
 @settings(max_examples=25, deadline=None)
 @given(votes, st.integers(0, N - 1), st.integers(1, N - 1))
 def test_a_vote_never_widens_a_models_variance(cast: list[Vote], a: int, step: int) -> None:
