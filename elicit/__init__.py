@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elicit.engine import Engine
     from elicit.leaderboards import Leaderboard, leaderboard
+    from elicit.recorded import Utilities, utilities
     from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
     from studies.study import Study
 
@@ -22,15 +23,18 @@ __all__ = [
     "Leaderboard",
     "Query",
     "Study",
+    "Utilities",
     "Vote",
     "__version__",
     "leaderboard",
+    "utilities",
 ]
 
 _HOMES = {
     "Engine": "elicit.engine",
     "Study": "studies.study",
     **dict.fromkeys(("Leaderboard", "leaderboard"), "elicit.leaderboards"),
+    **dict.fromkeys(("Utilities", "utilities"), "elicit.recorded"),
     **dict.fromkeys(("BadInputError", "ChoiceOutcome", "Item", "Query", "Vote"), "elicit.types"),
 }
 

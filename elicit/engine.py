@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from elicit import checks, registry, stopping
 from elicit.interactions import InteractionPosterior
-from elicit.posterior import Knowledge, Posterior
+from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
@@ -50,7 +50,7 @@ class Engine:
         scores: ArrayLike | None = None,
         groups: Sequence[int] = (),
         inputs: ArrayLike | None = None,
-        model: str = "default",
+        model: str | UtilityModel = "default",
         selector: str = "default",
         seed: int = 0,
         device: str = "auto",
@@ -84,7 +84,7 @@ class Engine:
         if goal == "top" and (isinstance(top, bool) or not isinstance(top, int) or not 1 <= top < rows):
             raise BadInputError(f"the top {top!r} of {rows} items cannot be looked for; say 1 to {rows - 1}")
         self.device = checks.device_called(device)
-        self._model = registry.model(model, model_options)
+        self._model = registry.model(model, model_options) if isinstance(model, str) else model
         default = IDS_ONLY_SELECTOR if self.ids_only and goal == "best" else DEFAULT_SELECTOR[goal]
         self.selector = default if selector == "default" else selector
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}

@@ -68,7 +68,7 @@ class Leaderboard:
 
         With clusters by Student's t with one degree of freedom less than there are clusters. Raises BadInputError.
         """
-        half = student_quantile(0.5 + _checked(level) / 2, self._freedom) * np.sqrt(np.diagonal(self.covariance))
+        half = student_quantile(0.5 + checked_level(level) / 2, self._freedom) * np.sqrt(np.diagonal(self.covariance))
         return np.stack([self.utilities - half, self.utilities + half], 1)
 
     def ranks(self, level: float = 0.95) -> Ints:
@@ -78,7 +78,7 @@ class Leaderboard:
         """
         order = np.argsort(-self.utilities, kind="stable")
         above = _surely_above(
-            self.utilities[order], self.covariance[np.ix_(order, order)], _checked(level), self._freedom
+            self.utilities[order], self.covariance[np.ix_(order, order)], checked_level(level), self._freedom
         )
         out = np.empty((len(order), 2), np.int64)
         out[order] = np.stack([1 + above.sum(0), len(order) - above.sum(1)], 1)
@@ -123,15 +123,12 @@ def leaderboard(
         raise BadInputError(f"{n_items} items are too many to hold all covariances; give at most {MOST_ITEMS}")
     if not 0 < prior_sd <= WIDEST_PRIOR:
         raise BadInputError(f"prior_sd is {prior_sd}; give a number of logits above 0 and up to {WIDEST_PRIOR:g}")
-    rows_a, rows_b, ended = _rows("a", a, n_items), _rows("b", b, n_items), _outcomes(outcomes)
+    rows_a, rows_b, ended = checked_votes(a, b, outcomes, n_items)
     amount = None if weights is None else _weights(weights)
     whose = None if clusters is None else _clusters(clusters)
-    for name, column in (("b", rows_b), ("outcomes", ended), ("weights", amount), ("clusters", whose)):
+    for name, column in (("weights", amount), ("clusters", whose)):
         if column is not None and len(column) != len(rows_a):
             raise BadInputError(f"{name} has {len(column)} entries and a has {len(rows_a)}; give one for each vote")
-    if (same := rows_a == rows_b).any():
-        place = int(same.argmax())
-        raise BadInputError(f"vote {place} is on item {rows_a[place]} and itself; leave it out")
     telling = ended != CHOICES.index("skip")
     if amount is not None:
         telling &= amount > 0
@@ -256,7 +253,7 @@ def strong_components(edge: NDArray[np.bool_]) -> Ints:
     return number[place]
 
 
-def _checked(level: float) -> float:
+def checked_level(level: float) -> float:
     if not 0 < level < 1:
         raise BadInputError(f"the level is {level}; give a probability such as 0.95")
     return level
@@ -282,6 +279,18 @@ def _column(name: str, values: Any) -> NDArray[Any]:
     return found
 
 
+def checked_votes(a: ArrayLike, b: ArrayLike, outcomes: Sequence[str] | ArrayLike, n: int) -> tuple[Ints, Ints, Ints]:
+    """(T,) each: rows of n items, and places in `CHOICES`. Raises BadInputError."""
+    rows_a, rows_b, ended = _rows("a", a, n), _rows("b", b, n), _outcomes(outcomes)
+    for name, column in (("b", rows_b), ("outcomes", ended)):
+        if len(column) != len(rows_a):
+            raise BadInputError(f"{name} has {len(column)} entries and a has {len(rows_a)}; give one for each vote")
+    if (same := rows_a == rows_b).any():
+        place = int(same.argmax())
+        raise BadInputError(f"vote {place} is on item {rows_a[place]} and itself; leave it out")
+    return rows_a, rows_b, ended
+
+
 def _rows(name: str, values: ArrayLike, n: int) -> Ints:
     found = _column(name, values)
     if len(found) and found.dtype.kind not in "iu":
@@ -290,7 +299,7 @@ def _rows(name: str, values: ArrayLike, n: int) -> Ints:
         )
     if len(found) and (found.min() < 0 or found.max() >= n):
         place = int(((found < 0) | (found >= n)).argmax())
-        raise BadInputError(f"{name}[{place}] is {found[place]}; give row numbers from 0 to {n - 1}, as n_items is {n}")
+        raise BadInputError(f"{name}[{place}] is {found[place]}; give row numbers from 0 to {n - 1} for {n} items")
     return found.astype(np.int64, copy=False)
 
 

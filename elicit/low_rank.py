@@ -44,21 +44,22 @@ NEARLY = 1 << 13
 
 @dataclass(frozen=True)
 class Retired:
-    """Own effects of items without a seat: place: row -> column of mean and variance (M, L)."""
+    """Own effects of items that gave up their seats: rows (L,) ascending; mean, variance (M, L).
 
-    place: dict[int, int]
+    Of an item that has a seat again, what stands here is out of date.
+    """
+
+    rows: Tensor
     mean: Tensor
     variance: Tensor
 
-    @cached_property
-    def rows(self) -> Tensor:
-        """(L,) the rows."""
-        return torch.tensor(list(self.place), dtype=torch.long, device=self.mean.device)
+    def __contains__(self, row: int) -> bool:
+        at = self.place(row)
+        return at < len(self.rows) and int(self.rows[at]) == row
 
-    @cached_property
-    def columns(self) -> Tensor:
-        """(L,) the columns of mean and variance that belong to them."""
-        return torch.tensor(list(self.place.values()), dtype=torch.long, device=self.mean.device)
+    def place(self, row: int) -> int:
+        """Where the row stands, or would."""
+        return int(torch.searchsorted(self.rows, row))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class LowRankPosterior(GridPosterior):
         v = torch.cat([variances.double(), seated], 1)
         mu = torch.cat([means.double(), torch.zeros_like(seated)], 1)
         table = Table.of(basis, torch.softmax(evidence, 0).to(v) @ variances.double())
-        nobody = Retired({}, v[:, :0], v[:, :0])
+        nobody = Retired(torch.zeros(0, dtype=torch.long, device=v.device), v[:, :0], v[:, :0])
         return LowRankPosterior(OwnCovariance(v), Columns(), v[:, :0], mu, v, evidence, table=table, retired=nobody)
 
     @property
@@ -154,14 +155,13 @@ class LowRankPosterior(GridPosterior):
         free = (seat for seat in range(first, first + SEATS) if seat not in taken)
         posterior = replace(self, seats=seats | dict(zip(new, free, strict=False)))
         for row in new:
-            if row in self.retired.place:
+            if row in self.retired:
                 posterior = posterior._returned(row)
         return posterior
 
     def _returned(self, row: int) -> Self:
         """What was known of this row's own effect before it lost its seat goes to its new one."""
-        place, seat = self.retired.place, self.seats[row]
-        t, where = self.beta2.shape[1], place[row]
+        where, seat, t = self.retired.place(row), self.seats[row], self.beta2.shape[1]
         c = torch.zeros_like(self.mu)
         c[:, seat] = 1.0
         name = f"={row}".encode()
@@ -169,9 +169,7 @@ class LowRankPosterior(GridPosterior):
         shrink = (self.v[:, seat] - self.retired.variance[:, where]).clamp_min(0)
         mu = self.mu.clone()
         mu[:, seat] = self.retired.mean[:, where]
-        kept = {r: i for r, i in place.items() if r != row}
-        narrowed = replace(self, columns=columns)._narrowed(c, shrink, name)
-        return replace(narrowed, mu=mu, retired=replace(self.retired, place=kept))
+        return replace(replace(self, columns=columns)._narrowed(c, shrink, name), mu=mu)
 
     def _compacted(self) -> Self:
         return self._folded() if self.beta2.shape[1] >= FOLD else self
@@ -182,17 +180,20 @@ class LowRankPosterior(GridPosterior):
         matrix = self._coordinates(models)
         models = models.to(matrix.device)
         mu, retired = self.mu[models].clone(), self.retired
-        places = list(retired.place.values())
-        mean, variance = retired.mean[models][:, places], retired.variance[models][:, places]
+        rows, mean, variance = retired.rows, retired.mean[models], retired.variance[models]
         gone = [self.seats[row] for row in retire]
         if gone:
-            mean = torch.cat([mean, mu[:, gone]], 1)
-            variance = torch.cat([variance, matrix[:, gone, gone]], 1)
+            rows = torch.cat([rows, torch.tensor(retire, device=rows.device)])
+            # Of an item that had given up its seat before, the new entry comes last and counts.
+            rows, last = torch.sort(rows, stable=True)
+            last = last[torch.cat([rows[1:] != rows[:-1], rows[:1] == rows[:1]])]
+            rows = torch.unique_consecutive(rows)
+            mean = torch.cat([mean, mu[:, gone]], 1)[:, last]
+            variance = torch.cat([variance, matrix[:, gone, gone]], 1)[:, last]
             mu[:, gone] = 0.0
             matrix[:, gone] = 0.0
             matrix[:, :, gone] = 0.0
             matrix[:, gone, gone] = matrix[:, -1, -1:].clone()
-        place = {row: i for i, row in enumerate([*retired.place, *retire])}
         return replace(
             self,
             base=DenseCovariance(matrix),
@@ -202,7 +203,7 @@ class LowRankPosterior(GridPosterior):
             v=matrix.diagonal(dim1=1, dim2=2).clamp_min(0).clone(),
             evidence=self.evidence[models.cpu()],
             seats={row: seat for row, seat in self.seats.items() if row not in retire},
-            retired=Retired(place, mean, variance),
+            retired=Retired(rows, mean, variance),
         )
 
     def _coordinates(self, models: Tensor) -> Tensor:
@@ -234,8 +235,10 @@ class LowRankPosterior(GridPosterior):
         means = self.table.phi @ mu[: self.rank].to(self.table.phi)
         rows, seats = self._taken
         means[rows] += mu[seats].to(means)
-        if self.retired.place:
-            means[self.retired.rows] += (w @ self.retired.mean[:, self.retired.columns]).to(means)
+        if len(self.retired.rows):
+            own = w @ self.retired.mean
+            own[_places(self.retired.rows, rows)[0]] = 0.0
+            means[self.retired.rows] += own.to(means)
         return means
 
     @property
@@ -289,9 +292,10 @@ class LowRankPosterior(GridPosterior):
         seats = seats[hit]
         variance[at] += 2 * (phi[at] * pooled[seats, :r].to(phi)).sum(1)
         variance[at] += (pooled[seats, seats] - pooled[-1, -1]).to(phi)
-        if self.retired.place:
-            at, hit = _places(rows, self.retired.rows)
-            where = self.retired.columns[hit]
+        if len(self.retired.rows):
+            without = torch.ones(len(rows), dtype=torch.bool, device=rows.device).index_fill(0, at, False)
+            where, hit = _places(self.retired.rows, rows)
+            at, where = torch.nonzero(hit & without)[:, 0], where[without[hit]]
             w = self.weights.to(self.mu)
             mean = self.retired.mean[:, where]
             off = mean - w @ mean
@@ -368,19 +372,18 @@ class LowRankPosterior(GridPosterior):
         z = self.mu.new_zeros(len(rows), self.mu.shape[1])
         z[:, : self.rank] = self.table.phi[rows].to(z)
         mean, own = self.mu[models], self.v[models, -1][:, None].repeat(1, len(rows))
-        given = rows.tolist()
-        seated = [(i, self.seats[row]) for i, row in enumerate(given) if row in self.seats]
-        if seated:
-            i, seat = torch.tensor(seated, device=z.device).T
-            z[i, seat] = 1.0
-            own[:, i] = 0.0
+        taken, seats = self._taken
+        i, seat = torch.nonzero(rows[:, None] == taken).T
+        z[i, seats[seat]] = 1.0
         mean = mean @ z.T
-        place = self.retired.place
-        known = [(i, place[row]) for i, row in enumerate(given) if row in place]
-        if known:
-            i, where = torch.tensor(known, device=z.device).T
-            mean[:, i] += self.retired.mean[models][:, where]
-            own[:, i] = self.retired.variance[models][:, where]
+        if len(self.retired.rows):
+            where, hit = _places(self.retired.rows, rows)
+            known = torch.nonzero(hit)[:, 0]
+            without = torch.ones_like(hit).index_fill(0, i, False)[known]
+            known, where = known[without], where[without]
+            mean[:, known] += self.retired.mean[models[:, None], where]
+            own[:, known] = self.retired.variance[models[:, None], where]
+        own[:, i] = 0.0
         return z, mean, own
 
     def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
@@ -394,9 +397,12 @@ class LowRankPosterior(GridPosterior):
         for model, z, e in zip(heavy, torch.split(noise, parts), torch.split(alone, parts), strict=True):
             if len(z):
                 models = model[None].to(self.mu.device)
-                design, mean, own = self._designs(rows.to(self.mu.device), models)
-                part = z.to(design) @ root(self._coordinates(models)[0]).to(design).T @ design.T
-                draws.append((mean + part + e.to(design) * own.sqrt()).double().cpu())
+                shared = z.to(self.mu) @ root(self._coordinates(models)[0]).T
+                pieces = []
+                for some, alike in zip(torch.split(rows, CHUNK_ROWS), torch.split(e, CHUNK_ROWS, 1), strict=True):
+                    design, mean, own = self._designs(some.to(self.mu.device), models)
+                    pieces.append((mean + shared @ design.T + alike.to(design) * own.sqrt()).double().cpu())
+                draws.append(torch.cat(pieces, 1))
         return torch.cat(draws)[torch.as_tensor(rng.permutation(n))]
 
 

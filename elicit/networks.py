@@ -39,7 +39,8 @@ Weights = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class History:
-    """All votes so far. rows: (T, 2), turned so that no outcome is "b"; kinds: (T,) places in `outcomes`."""
+    """All votes so far. rows: (T, 2), turned so that no outcome is "b"; kinds: (T,) places in `outcomes`; of any whole
+    numbers, for millions of votes short ones."""
 
     rows: Tensor
     kinds: Tensor
@@ -56,12 +57,14 @@ class History:
         """With many more of one outcome, not "b"; rows: (T, 2)."""
         outcomes = self.outcomes if outcome in self.outcomes else (*self.outcomes, outcome)
         kinds = torch.full((len(rows),), outcomes.index(outcome))
-        return History(torch.cat([self.rows, rows]), torch.cat([self.kinds, kinds]), outcomes)
+        return History(
+            torch.cat([self.rows, rows.to(self.rows)]), torch.cat([self.kinds, kinds.to(self.kinds)]), outcomes
+        )
 
     def sign(self, kinds: Tensor) -> Tensor:
         """(T,) for votes of these kinds (T,): 1 where of the mean of two utilities, -1 where of their difference."""
         bad = [outcome.choice == "both_bad" for outcome in self.outcomes]
-        return torch.where(torch.tensor(bad, dtype=torch.bool)[kinds], 1.0, -1.0)
+        return torch.where(torch.tensor(bad, dtype=torch.bool)[kinds.long()], 1.0, -1.0)
 
     def log_likelihood(self, x: Tensor, kinds: Tensor, noise: Noise) -> Tensor:
         """(..., T) of x (..., T), what the votes of these kinds (T,) speak of."""
@@ -69,6 +72,8 @@ class History:
         slip = noise.slip()
         for k, outcome in enumerate(self.outcomes):
             of = (kinds == k).to(x.device)
+            if not of.any():
+                continue
             p = (1 - slip) * likelihood(outcome, x, noise) + slip * chance(outcome, noise)
             out = torch.where(of, p.log(), out)
         return out
@@ -76,8 +81,8 @@ class History:
 
 @dataclass(frozen=True)
 class Generation:
-    """Networks in training. weights, first, second: as Adam has them after `done` of STEPS steps (Kingma and Ba 2015);
-    empty before the first.
+    """Networks in training. weights, first, second: as Adam has them after `done` of `steps` steps, each on `batch`
+    votes (Kingma and Ba 2015); empty before the first.
 
     since: the votes at which training begins.
     """
@@ -87,6 +92,8 @@ class Generation:
     first: Weights = ()
     second: Weights = ()
     done: int = 0
+    steps: int = STEPS
+    batch: int = BATCH
 
     @property
     def until(self) -> int:
@@ -96,7 +103,7 @@ class Generation:
     def due(self, votes: int) -> int:
         """How many steps it is behind at so many votes; less than 1: none."""
         share = (votes - self.since) / (self.until - self.since)
-        return min(STEPS, round(STEPS * share)) - self.done
+        return min(self.steps, round(self.steps * share)) - self.done
 
     def trained(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
         """After so many steps more; their length falls to 0 along a cosine."""
@@ -114,13 +121,14 @@ class Generation:
         anchors = (*start[:4], torch.zeros_like(start[4]))
         for step in range(self.done, self.done + steps):
             rng = stream(0, f"training {self.until}", step)
-            gradients = _gradient(weights, anchors, inputs, history, noise, rng)
+            gradients = _gradient(weights, anchors, inputs, history, noise, rng, self.batch)
             for w, gradient in zip(weights, gradients, strict=True):
                 w.grad = gradient
-            optimiser.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / STEPS))
+            optimiser.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / self.steps))
             optimiser.step()
         found = tuple(w.detach() for w in weights)
-        return Generation(self.since, found, moment("exp_avg"), moment("exp_avg_sq"), self.done + steps)
+        until = self.done + steps
+        return replace(self, weights=found, first=moment("exp_avg"), second=moment("exp_avg_sq"), done=until)
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ class Training:
 
     def finished(self) -> Weights:
         """The generation's networks."""
-        left = STEPS - self.generation.done
+        left = self.generation.steps - self.generation.done
         return self.generation.trained(left, self.inputs.components, self.history, self.noise).weights
 
     def next(self) -> Training:
@@ -222,10 +230,11 @@ def _gradient(
     history: History,
     noise: Noise,
     rng: np.random.Generator,
+    batch: int,
 ) -> tuple[Tensor, ...]:
     """Of the members' negative log posterior, on one minibatch of votes."""
     votes = len(history.rows)
-    size = min(BATCH, votes)
+    size = min(batch, votes)
     chosen = torch.arange(votes) if size == votes else torch.as_tensor(rng.integers(0, votes, size))
     rows, place = torch.unique(history.rows[chosen], return_inverse=True)
     place, of = place.to(inputs.device), history.sign(history.kinds[chosen]).to(inputs.device)

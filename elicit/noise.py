@@ -53,3 +53,20 @@ class Noise:
         counts = {"tie": "ties", "both_bad": "bad"}
         counted = counts.get(outcome.choice, "decided")
         return replace(self, slips=slips, **{counted: getattr(self, counted) + 1})
+
+
+@dataclass(frozen=True)
+class Settled(Noise):
+    """What very many votes have shown, which those that follow do not change: the tie parameter and the share of slips,
+    but for judges whose own slips are known."""
+
+    tied: float = 0.0
+    slipped: float = 0.0
+
+    @property
+    def nu(self) -> float:
+        return self.tied
+
+    def slip(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
+        known = judge is not ANYBODY and judge in self.slips
+        return super().slip(judge, weight) if known else 1 - weight * (1 - self.slipped)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elicit.posterior import Knowledge
 from elicit.types import BadInputError, Item
+
+if TYPE_CHECKING:
+    from adapters.pools import Pool
 
 EMBEDDED = 100_000
 """Characters of a text that are embedded; what comes later moves a mean of token vectors little."""
@@ -49,6 +53,20 @@ def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = (
     )
 
 
+def known_of_pool(pool: Pool) -> Knowledge:
+    """The same of a pool read by columns, in single precision."""
+    vectors = pool.vectors
+    if vectors is None and pool.texts is not None and all(pool.texts):
+        vectors = embedded_texts(pool.texts).astype(np.float32)
+    x = np.stack(list(pool.named.values()), 1) if pool.named else None
+    parts = [None if vectors is None else _unit_variance(vectors), None if x is None else _standardised(x)]
+    present = [part.astype(np.float32, copy=False) for part in parts if part is not None]
+    if not present:
+        return Knowledge()
+    whole = present[0] if len(present) == 1 else np.concatenate(present, axis=1)
+    return Knowledge(whole, tuple(part.shape[1] for part in present))
+
+
 def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | None:
     given = [item.embedding is not None for item in items]
     if all(given):
@@ -73,6 +91,10 @@ def _named(items: Sequence[Item], names: Sequence[str]) -> NDArray[np.float64] |
     if not names:
         return None
     x = np.array([[item.features[name] for name in names] for item in items], dtype=np.float64)
+    return _standardised(x)
+
+
+def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = x.std(0)
     return _unit_variance((x - x.mean(0)) / np.where(spread > 0, spread, 1.0))
 
@@ -84,6 +106,6 @@ def _within(contexts: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.fl
     return x - (total / np.bincount(contexts)[:, None])[contexts]
 
 
-def _unit_variance(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unit_variance(x: NDArray[Any]) -> NDArray[Any]:
     total = x.var(0).sum()
     return x / np.sqrt(total) if total > 0 else x

@@ -8,7 +8,7 @@ votes. Every vote updates it exactly; when a new generation of networks is ready
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Self
@@ -20,7 +20,8 @@ from torch import Tensor
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
 from elicit.kernels import DenseCovariance
-from elicit.low_rank import LowRankPosterior, Retired
+from elicit.laplace import MANY, ROWS, laplace
+from elicit.low_rank import LowRankPosterior
 from elicit.models.gp import GaussianProcess
 from elicit.networks import SAMPLE, History, Inputs, Training, Weights, hidden, untrained
 from elicit.noise import Noise
@@ -32,11 +33,6 @@ RANK = 192
 """Principal components of what the networks say."""
 AMPLITUDES, UNTRAINED, OWNS = (0.5, 0.7, 1.0), (1.0, 2.0, 3.0), (0.3, 0.6)
 """Standard deviations of the utilities' shared part, and variances of an item's own effect, that no network sees."""
-ROWS = 1 << 14
-TURNS = 6
-"""Newton steps of the Laplace posterior."""
-STEP = 1e-3
-"""Of numerical derivatives, in logits."""
 EXACT = 4000
 """Items up to which networks without end wide are believed in exactly."""
 WIDE = (("relu", 0, 1.0), ("relu", 0, 2.0))
@@ -47,8 +43,6 @@ TRAIN = 1334
 """Votes at which an ensemble that is to be averaged in begins to train; it joins at half as many more."""
 WELCOME = float(np.log(0.1 / 0.9))
 """Log odds with which it joins: in small pools it seldom foretells better, and it has to show that it does."""
-MANY = 1 << 17
-"""Votes from which the amplitude no longer matters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +54,10 @@ class NeuralPosterior(LowRankPosterior):
     @staticmethod
     def trained(training: Training) -> NeuralPosterior:
         """The belief of networks in training, with all votes learnt, and the next generation beginning."""
-        belief = believed(training.inputs.components, training.finished(), training.history, training.noise)
+        basis = seen(training.inputs.components, training.finished())
+        belief = believed(basis, training.history, training.noise)
         found = {f.name: getattr(belief, f.name) for f in fields(belief)}
-        return NeuralPosterior(**found | {"noise": training.noise}, training=training.next())
+        return NeuralPosterior(**found, training=training.next())
 
     def _after(self, vote: Vote, compact: bool = True) -> Self:
         child = super()._after(vote, compact)
@@ -114,8 +109,8 @@ class Neural:
             wide = GaussianProcess(forms=WIDE, own=OWN_SHARES).init(n_items, known, device)
             return wide if known.inputs is not None else Joined((wide,), Training.on(inputs, TRAIN))
         training = Training.on(inputs)
-        seen = training.inputs.components
-        belief = believed(seen, untrained(seen.shape[1], device), training.history, Noise())
+        x = training.inputs.components
+        belief = believed(seen(x, untrained(x.shape[1], device)), training.history, Noise())
         return NeuralPosterior(**{f.name: getattr(belief, f.name) for f in fields(belief)}, training=training)
 
     def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
@@ -143,34 +138,43 @@ def seen_by_networks(known: Knowledge, device: str) -> Inputs:
     return Inputs(parts, device)
 
 
-def believed(inputs: Tensor, weights: Weights, history: History, noise: Noise) -> LowRankPosterior:
-    """The Laplace posterior over what the networks see, and over the own effects of the items voted on.
+def believed(
+    basis: Tensor,
+    history: History,
+    noise: Noise,
+    own: float | None = None,
+    turned: Callable[[], None] = lambda: None,
+) -> LowRankPosterior:
+    """The Laplace posterior over what the networks see, basis (N, r), and over the own effects of the items voted on.
+
+    own: variance of own effects, None for what is usual. `turned` is called TURNS times on the way.
 
     Own effects are taken for independent of one another and of the rest, given all votes (mean field).
     """
-    basis = _seen(inputs, weights)
     votes = len(history.rows)
     grid = list(product(AMPLITUDES if votes else UNTRAINED, OWNS))
-    if votes >= MANY:
+    if votes >= MANY or own is not None:  # the amplitude no longer matters, or is not all that is asked
         grid = [(AMPLITUDES[1], OWNS[1])]
-    rest = 1 - float(basis.square().sum(1).double().mean())  # variance that RANK leaves out
+    squares = sum(float(part.square().sum(dtype=torch.float64)) for part in torch.split(basis, ROWS))
+    rest = max(0.0, 1 - squares / len(basis))  # variance that RANK leaves out
     amplitude2 = torch.tensor([a * a for a, _ in grid], dtype=torch.float64, device=basis.device)
-    own = torch.tensor([o + a * a * max(0.0, rest) for a, o in grid], dtype=torch.float64, device=basis.device)
+    owns = amplitude2.new_tensor([o + a * a * rest for a, o in grid] if own is None else [own])
     spread = amplitude2[:, None].expand(-1, basis.shape[1])
-    belief = LowRankPosterior.of(basis, torch.zeros_like(spread), spread, own, [-float(np.log(len(grid)))] * len(grid))
+    belief = LowRankPosterior.of(basis, torch.zeros_like(spread), spread, owns, [-float(np.log(len(grid)))] * len(grid))
     if not votes:
         return belief
-    mode, covariance, retired = _laplace(basis, amplitude2, own, history, noise)
+    mode, covariance, retired = laplace(basis, amplitude2, owns, history, noise, turned)
     r = basis.shape[1]
     matrix = torch.diag_embed(belief.v)
     matrix[:, :r, :r] = covariance
     mu = belief.mu.clone()
     mu[:, :r] = mode
     v = matrix.diagonal(dim1=1, dim2=2).clone()
-    return replace(belief, base=DenseCovariance(matrix), mu=mu, v=v, retired=retired)
+    base = DenseCovariance(matrix)
+    return replace(belief, base=base, mu=mu, v=v, retired=retired, noise=noise)
 
 
-def _seen(inputs: Tensor, weights: Weights) -> Tensor:
+def seen(inputs: Tensor, weights: Weights) -> Tensor:
     """(N, r) principal components of both hidden layers of all members, each layer with half the variance of 1."""
     sample = inputs[torch.linspace(0, len(inputs) - 1, min(len(inputs), SAMPLE), device=inputs.device).long()]
     layers = hidden(*weights[:4], sample)
@@ -193,51 +197,7 @@ def _seen(inputs: Tensor, weights: Weights) -> Tensor:
     kept = values > values[-1] * 1e-7
     kept[:-RANK] = False
     turn = (within.T @ (axes[:, kept] / values[kept].sqrt())).float()
-    return torch.cat([flat(part) @ turn for part in torch.split(inputs, ROWS)])
-
-
-def _laplace(
-    basis: Tensor, amplitude2: Tensor, own: Tensor, history: History, noise: Noise
-) -> tuple[Tensor, Tensor, Retired]:
-    """Mode (M, r), covariance (M, r, r) and own effects, under M models, by Newton's method in turns."""
-    rows, place = torch.unique(history.rows, return_inverse=True)
-    phi, r = basis[rows.to(basis.device)].double(), basis.shape[1]
-    models, items = len(own), len(rows)
-    mode, effects = amplitude2.new_zeros(models, r), amplitude2.new_zeros(models, items)
-    for _ in range(TURNS):
-        precision = torch.diag_embed((1 / amplitude2)[:, None].expand(-1, r)).clone()
-        pull, push = -mode / amplitude2[:, None], -effects / own[:, None]
-        curvature, cross = (1 / own[:, None]).expand(-1, items).clone(), amplitude2.new_zeros(models, items, r)
-        for start in range(0, len(history.rows), ROWS):
-            part = slice(start, start + ROWS)
-            kinds, at = history.kinds[part], place[part].to(basis.device)
-            of = history.sign(kinds).to(mode)
-            scale = torch.where(of > 0, 0.5, 1.0)
-            z = (phi[at[:, 0]] + of[:, None] * phi[at[:, 1]]) * scale[:, None]
-            x = mode @ z.T + (effects[:, at[:, 0]] + of * effects[:, at[:, 1]]) * scale
-            slope, bend = slopes(x, history, kinds, noise)
-            bend = bend.clamp_min(0)
-            weighed = bend[:, :, None] * z
-            precision += weighed.mT @ z
-            pull += slope @ z
-            for side, sign in ((0, scale), (1, of * scale)):
-                push.index_add_(1, at[:, side], slope * sign)
-                curvature.index_add_(1, at[:, side], bend * sign**2)
-                cross.index_add_(1, at[:, side], weighed * sign[:, None])
-        # What the votes say of the shared part once the own effects are integrated out; never less than nothing.
-        told = precision - (cross / curvature[:, :, None]).mT @ cross
-        values, axes = torch.linalg.eigh(told)
-        floor = 1 / amplitude2[:, None]
-        covariance = (axes / torch.maximum(values, floor)[:, None]) @ axes.mT
-        step = (covariance @ (pull - ((push / curvature)[:, None] @ cross)[:, 0])[:, :, None])[:, :, 0]
-        mode = mode + step
-        effects = effects + (push - (cross @ step[:, :, None])[:, :, 0]) / curvature
-    place_of = {int(row): i for i, row in enumerate(rows)}
-    return mode, covariance, Retired(place_of, effects, 1 / curvature)
-
-
-def slopes(x: Tensor, history: History, kinds: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-    """First and negative second derivative of the votes' log likelihood at x (M, T) float64, each (M, T): by central
-    differences, because torch loads for seconds before it differentiates twice."""
-    up, middle, down = (history.log_likelihood(x + step, kinds, noise) for step in (STEP, 0.0, -STEP))
-    return (up - down) / (2 * STEP), (2 * middle - up - down) / STEP**2
+    out = inputs.new_empty(len(inputs), turn.shape[1])
+    for start in range(0, len(inputs), ROWS):
+        out[start : start + ROWS] = flat(inputs[start : start + ROWS]) @ turn
+    return out

@@ -101,16 +101,30 @@ def test_items_that_lose_their_seats_keep_what_is_known_of_them(monkeypatch: pyt
     monkeypatch.setattr(low_rank, "SEATS", 4)
     narrow = low().update(cast)
     assert len(narrow.seats) <= 4
-    assert narrow.retired.place
-    assert not set(narrow.seats) & set(narrow.retired.place)
+    assert len(narrow.retired.rows) > 4
     assert np.corrcoef(whole.mean().numpy(), narrow.mean().numpy())[0, 1] > 0.9
     assert (narrow.sd(centred=True) / whole.sd(centred=True)).log().abs().max() < 0.5
-    gone = next(iter(narrow.retired.place))
+    gone = next(row for row in narrow.retired.rows.tolist() if row not in narrow.seats)
     seated = next(iter(narrow.seats))
     back = narrow._seated(gone, seated)
     assert gone in back.seats
     assert torch.allclose(back.mean(), narrow.mean(), atol=1e-2)
     assert torch.allclose(back.sd(), narrow.sd(), atol=1e-2)
+
+
+def test_draws_and_widths_do_not_depend_on_how_many_rows_are_worked_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(low_rank, "SEATS", 4)
+    cast = [
+        Vote(int(a), int((a + s) % N), ChoiceOutcome("a")) for a, s in np.random.default_rng(9).integers(1, N, (30, 2))
+    ]
+    posterior = low().update(cast)
+    draws, sd = posterior.sample(50, stream(0, "test")), posterior.sd(centred=True)
+    monkeypatch.setattr(low_rank, "CHUNK_ROWS", 5)
+    assert torch.allclose(posterior.sample(50, stream(0, "test")), draws)
+    assert torch.allclose(posterior.sd(centred=True), sd)
+    many = posterior.sample(20_000, stream(1, "test"))
+    assert torch.allclose(many.mean(0), posterior.mean(), atol=0.1)
+    assert torch.allclose(many.std(0), posterior.sd(), rtol=0.1)
 
 
 @settings(max_examples=25, deadline=None)

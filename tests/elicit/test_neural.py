@@ -8,8 +8,9 @@ from elicit import registry
 from elicit.averaged import Averaged
 from elicit.gaussian import GridPosterior
 from elicit.kernels import FeatureCovariance, Kernel, Prior
+from elicit.laplace import slopes
 from elicit.models import default, neural
-from elicit.models.neural import Joined, Neural, NeuralPosterior, slopes
+from elicit.models.neural import Joined, Neural, NeuralPosterior
 from elicit.networks import History
 from elicit.noise import Noise
 from elicit.outcomes import likelihood

@@ -121,6 +121,111 @@ def test_no_line_is_wider_than_the_terminal(
     assert (width <= 80) == ("…" in "".join(lines[:7]))
 
 
+def pool(path: Path, items: int = 60, votes: int = 400) -> tuple[str, list[float]]:
+    """A file of votes on the first two thirds of the items, and one of the items beside it; returns its utilities."""
+    rng = np.random.default_rng(1)
+    u = rng.standard_normal(items)
+    a = rng.integers(0, items * 2 // 3, votes)
+    b = (a + rng.integers(1, items * 2 // 3, votes)) % (items * 2 // 3)
+    won = rng.random(votes) < 1 / (1 + np.exp(2 * (u[b] - u[a])))
+    rows = [
+        {"a": f"i{i}", "b": f"i{j}", "winner": "a" if w else "b"} for i, j, w in zip(a, b, won.tolist(), strict=True)
+    ]
+    write_rows(path / "votes.csv", rows)
+    known = [{"id": f"i{k}", "text": f"text {k}", "embedding": [float(u[k]), float(k % 7)]} for k in range(items)]
+    for ending in ("jsonl", "parquet"):
+        write_rows(path / f"items.{ending}", known)
+    return str(path / "votes.csv"), u.tolist()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little training."""
+    from elicit import recorded
+
+    monkeypatch.setattr(recorded, "STEPS", 40)
+
+
+@pytest.mark.usefixtures("quick")
+def test_features_give_every_item_a_utility(tmp_path: Path, capsys: Out) -> None:
+    votes, u = pool(tmp_path)
+    shown = said(capsys, votes, "--items", str(tmp_path / "items.jsonl"))
+    table, notes = shown.split("\n\n")
+    assert len(table.splitlines()) == 21
+    assert "These are the 20 best of 60; -o FILE writes all." in notes
+    assert "400 votes on 40 of 60 items." in notes
+    assert re.search(r"Of \d+ votes held out, \d\d\.\d % are foretold, log loss 0\.\d+ .*; by the ids alone", notes)
+    assert re.search(r"Of \d+ votes on items whose votes were all held out, \d\d\.\d %", notes)
+    found = json.loads(said(capsys, votes, "--items", str(tmp_path / "items.parquet"), "--json", "--level", "0.9"))
+    rows = found["items"]
+    assert (found["level"], found["votes"], len(rows)) == (0.9, 400, 60)
+    assert set(rows[0]) == {"item", "utility", "low", "high", "votes"}
+    assert [row["utility"] for row in rows] == sorted((row["utility"] for row in rows), reverse=True)
+    truth = [u[int(row["item"][1:])] for row in rows]
+    assert np.corrcoef([row["utility"] for row in rows], truth)[0, 1] > 0.8
+    assert [line.split()[1] for line in table.splitlines()[1:]] == [row["item"] for row in rows[:20]]
+    for name in ("held_out", "by_ids", "new_items"):
+        assert 0.5 < found[name]["right"] <= 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("items", ["items.jsonl", "items.parquet"])
+def test_what_is_written_starts_a_study(items: str, ending: str, tmp_path: Path, capsys: Out) -> None:
+    from adapters.formats import read_items
+
+    votes, _ = pool(tmp_path)
+    out = tmp_path / f"out.{ending}"
+    told = said(capsys, votes, "--items", str(tmp_path / items), "--json", "-o", str(out))
+    rows = json.loads(told)["items"]
+    written = read_items(out)
+    assert [item.features["utility"] for item in written] == [row["utility"] for row in rows]
+    assert [float(item.meta["low"]) for item in written] == [row["low"] for row in rows]
+    assert written[0].text.startswith("text ")
+    assert _code(["init", str(tmp_path / "study"), "--items", str(out), "--score", "utility"]) == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    from elicit import recorded
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    votes, _ = pool(tmp_path)
+    monkeypatch.setattr(recorded, "seen", interrupted)
+    out = tmp_path / "out.csv"
+    assert _code(["leaderboard", votes, "--items", str(tmp_path / "items.jsonl"), "-o", str(out)]) == 3
+    assert not out.exists()
+    assert "stopped" in capsys.readouterr().err
+
+
+FEATURELESS = {
+    "missing": ({"id": "x", "text": "one"}, [], '"i0" and '),
+    "clusters": ({"id": "x", "text": "one"}, ["--cluster", "judge"], "--cluster goes with the intervals"),
+    "ending": ({"id": "x", "text": "one"}, ["-o", "out.doc"], '".doc" is not known'),
+}
+
+
+@pytest.mark.parametrize("case", FEATURELESS)
+def test_items_that_do_not_fit_are_one_sentence(case: str, tmp_path: Path, capsys: Out) -> None:
+    item, more, expected = FEATURELESS[case]
+    votes, _ = pool(tmp_path)
+    write_rows(tmp_path / "other.jsonl", [item, {"id": "y", "text": "two"}])
+    assert _code(["leaderboard", votes, "--items", str(tmp_path / "other.jsonl"), *more]) == 2
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert out.err.count("\n") == 1
+    assert expected in out.err
+
+
+def test_items_of_which_nothing_is_known_are_refused(tmp_path: Path, capsys: Out) -> None:
+    write_rows(tmp_path / "votes.csv", [{"a": "x", "b": "y", "winner": "a"}])
+    write_rows(tmp_path / "items.parquet", [{"id": "x"}, {"id": "y"}])
+    assert _code(["leaderboard", str(tmp_path / "votes.csv"), "--items", str(tmp_path / "items.parquet")]) == 2
+    assert "neither texts nor vectors nor features" in capsys.readouterr().err
+
+
 BAD = {
     "word": (["{}"], "a,b,winner\nx,y,a\nx,y,x\n", "battles.csv, line 3, field"),
     "column": (["{}", "--cluster", "judge"], "a,b,winner\nx,y,a\n", 'there is no column "judge"'),

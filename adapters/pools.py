@@ -1,0 +1,96 @@
+"""A pool of items by columns, for pools too large to make an object of every item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.tables import kind_of, quoted
+from elicit.types import BadInputError
+
+FEATURE = "features."
+ROW_BY_ROW = ("features", "image", "payload", "context")
+"""Columns that only reading row by row can make sense of."""
+
+
+class Pool(NamedTuple):
+    """N items. texts: None where no item has one; vectors (N, e) float32: None where there are no embeddings; named:
+    the other features by name, each (N,) float64."""
+
+    ids: list[str]
+    texts: list[str] | None
+    vectors: NDArray[np.float32] | None
+    named: dict[str, NDArray[np.float64]]
+
+
+def read_pool(path: str | Path) -> Pool | None:
+    """The columns `id`, `text`, `embedding` and `features.NAME` of a `.parquet` file; unlike `read_items` it takes
+    items that have vectors and no text, and does not compare their contents.
+
+    None where the file is another kind, or needs reading row by row. Raises BadInputError for ids that are not there or
+    not unique, and numbers that are not.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if str(path) == "-" or kind_of(path) != "parquet":
+        return None
+    try:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        if "id" not in names or len(set(names)) < len(names) or set(ROW_BY_ROW) & set(names):
+            return None
+        features = [name for name in names if name.startswith(FEATURE)]
+        there = [name for name in ("id", "text", "embedding") if name in names]
+        table = file.read([*there, *features])
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    ids = _ids(table.column("id"), path)
+    texts = _texts(table.column("text")) if "text" in there else None
+    vectors = _vectors(table.column("embedding"), path) if "embedding" in there else None
+    named = {name.removeprefix(FEATURE): _numbers(table.column(name), path, name) for name in features}
+    return None if len(ids) < 2 else Pool(ids, texts, vectors, named)
+
+
+def _ids(column: Any, path: str | Path) -> list[str]:
+    ids = [str(one) for one in column.to_pylist() if one is not None and one != ""]
+    if len(ids) < len(column):
+        raise BadInputError(f"{path}: {len(column) - len(ids)} items have no id; give each its own")
+    if len(set(ids)) < len(ids):
+        seen: set[str] = set()
+        twice = next(one for one in ids if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+        raise BadInputError(f"{path}: {quoted(twice)} is the id of two items; give each its own")
+    return ids
+
+
+def _texts(column: Any) -> list[str] | None:
+    texts: Sequence[Any] = column.to_pylist()
+    return [text or "" for text in texts] if all(text is None or isinstance(text, str) for text in texts) else None
+
+
+def _vectors(column: Any, path: str | Path) -> NDArray[np.float32]:
+    """(N, e) of a column of lists of one length."""
+    import pyarrow.compute as pc
+
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise BadInputError(
+            f"{path}: the embeddings differ in length or are missing; give every item one of one length"
+        )
+    flat = _numbers(pc.list_flatten(column), path, "embedding", np.float32)
+    return flat.reshape(-1, lengths[0])
+
+
+def _numbers(column: Any, path: str | Path, name: str, kind: Any = np.float64) -> NDArray[Any]:
+    import pyarrow as pa
+
+    whole = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    values = column.to_numpy().astype(kind, copy=False) if whole and not column.null_count else np.full(1, np.nan)
+    if not np.isfinite(values).all():
+        what = "has something that is no finite number"
+        raise BadInputError(f"{path}: the column {quoted(name)} {what}; give every item one, or leave it out")
+    return values
