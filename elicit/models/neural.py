@@ -1,4 +1,9 @@
-"""A neural utility: what an ensemble of small networks sees in the features, with a Gaussian posterior over all of it.
+"""A neural utility: what small networks see in the features, with a Gaussian posterior over all of it.
+
+In pools of up to EXACT items the networks are infinitely wide to begin with: as such they are a Gaussian process with
+the arc-cosine kernels of their layers (Neal 1996; Cho and Saul 2009), whose posterior `elicit.gaussian` updates with
+every vote. Where votes are many, an ensemble of finite networks, which learns what to look at, is averaged in. In
+larger pools it is all there is.
 
 What the members' hidden layers (`elicit.networks`) say of an item, taken together, are the coordinates of one Gaussian
 utility of low rank (`elicit.low_rank`): a last layer over every member and both layers, with its Laplace posterior
@@ -34,7 +39,7 @@ RANK = 192
 AMPLITUDES, UNTRAINED, OWNS = (0.5, 0.7, 1.0), (1.0, 2.0, 3.0), (0.3, 0.6)
 """Standard deviations of the utilities' shared part, and variances of an item's own effect, that no network sees."""
 EXACT = 4000
-"""Items up to which networks without end wide are believed in exactly."""
+"""Items up to which infinitely wide networks are believed in exactly."""
 WIDE = (("relu", 0, 1.0), ("relu", 0, 2.0))
 """Their kernels: of one hidden layer and of two."""
 OWN_SHARES = {0.03: 0.4, 0.1: 0.3, 0.4: 0.3}
@@ -96,12 +101,7 @@ class Joined(Averaged):
 
 
 class Neural:
-    """Utilities that networks see in the features: without end wide at first, and trained where votes are many.
-
-    Networks that grow wide before they have seen a vote are a Gaussian process (Neal 1996), so the belief in them is
-    exact; the ensemble that learns what to look at is averaged in once it is trained. Large pools are the ensemble's
-    alone.
-    """
+    """Utilities that networks see in the features: infinitely wide ones, and where votes are many, trained ones."""
 
     def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
         inputs = seen_by_networks(known, device)
