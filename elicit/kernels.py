@@ -18,6 +18,8 @@ from torch import Tensor
 
 ANCHORS = 1024
 TABLE = 1024
+LEADING = 16
+"""Principal components in which a utility that is simple can be found with few votes."""
 
 
 class Covariance(Protocol):
@@ -288,7 +290,8 @@ class OwnCovariance:
 
 
 def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[Tensor]:
-    """The centred features, and the same whitened with a ridge of one mean eigenvalue; each (N, d')."""
+    """The centred features, the same whitened with a ridge of one mean eigenvalue, and their LEADING principal
+    components; each (N, d')."""
     x = torch.as_tensor(features, dtype=torch.float64, device=device)
     x = x - x.mean(0)
     covariance = x.T @ x / max(1, len(x) - 1)
@@ -298,4 +301,4 @@ def feature_maps(features: np.ndarray, dtype: torch.dtype, device: str) -> list[
 
 def maps_of(x: Tensor, values: Tensor, vectors: Tensor) -> list[Tensor]:
     """The feature maps of centred items x (S, d), from the variances (d,) and directions (d, d) of the pool."""
-    return [x, x @ (vectors * (values + values.mean() + 1e-12).rsqrt())]
+    return [x, x @ (vectors * (values + values.mean() + 1e-12).rsqrt()), x @ vectors[:, -LEADING:]]

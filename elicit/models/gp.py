@@ -23,8 +23,9 @@ from elicit.low_rank import LowRankPosterior
 from elicit.posterior import Knowledge
 from elicit.types import BadInputError, Vote
 
-FORMS = (("linear", 0, 1.0), ("linear", 1, 1.0), ("rbf", 0, 0.7), ("rbf", 0, 1.5))
-"""Kernels of each group of features: their form, on the centred (0) or the whitened (1) features, at what scale."""
+FORMS = (("linear", 1, 1.0), ("rbf", 0, 0.7), ("linear", 2, 1.0), ("rbf", 2, 0.7))
+"""Kernels of each group of features: their form, on the centred (0) or the whitened (1) features or on their leading
+principal components (2), at what scale."""
 # People differ by about 2 logits across a pool; much more or less is possible but should take votes to believe.
 AMPLITUDES = {1.4: 0.3, 2.0: 0.4, 2.8: 0.2, 4.0: 0.1}
 OWN_SHARES = {0.1: 0.5, 0.5: 0.5}
