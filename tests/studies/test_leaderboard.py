@@ -1,5 +1,6 @@
 """`elicit leaderboard` as a person uses it: what it says, in which form, and what it says when the table is wrong."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from adapters.formats import read_items
 from adapters.tables import read_table
 from elicit.cli import _code
 from elicit.davidson import probabilities
+from elicit.noise import Settled
+from studies.learnt_leaderboard import learnt
 
 Out = pytest.CaptureFixture[str]
 NAMES = ["ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "\x1b[31mred", "猫"]
@@ -243,6 +246,16 @@ def test_columns_of_the_names_that_are_written_are_replaced(tmp_path: Path, caps
     said(capsys, votes, "--items", str(tmp_path / "more.parquet"), "-o", str(out))
     assert sum(item.meta["votes"] for item in read_items(out)) == 800
     assert all(item.meta["low"] != -1 for item in read_items(out))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("slips", "told"), [(0.05, False), (0.2, True)])
+def test_too_many_votes_at_random_are_told(slips: float, told: bool, tmp_path: Path) -> None:
+    votes, _ = pool(tmp_path)
+    found = learnt(votes, None, str(tmp_path / "items.csv"), 0.9)
+    noise = Settled(slipped=slips)
+    found.found = dataclasses.replace(found.found, posterior=dataclasses.replace(found.found.posterior, noise=noise))
+    assert told == any("At least 20 % of the votes seem to be cast at random" in note for note in found.notes)
 
 
 def test_only_ties_are_not_called_few(tmp_path: Path, capsys: Out) -> None:
