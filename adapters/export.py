@@ -14,13 +14,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
 from adapters.tables import Kind, guarded, kind_of
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, UnknownNameError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SCALARS = (str, bool, int, float, type(None))
 
@@ -53,6 +56,26 @@ def write_text(path: str | Path, text: str) -> None:
         return
     with replacing(Path(path)) as file:
         file.write(text.encode())
+
+
+def write_table(path: str | Path, table: pa.Table) -> None:
+    """Write a table of Arrow's as parquet, as `write_rows` writes rows: whole or not at all."""
+    import pyarrow.parquet as pq
+
+    with replacing(Path(path)) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def check_place(path: str | Path) -> None:
+    """Raise the `BadInputError` that `write_rows` would, where the ending is unknown or the place cannot be written.
+
+    For work that takes long: so that it is not lost in the end.
+    """
+    kind_of(path)
+    if str(path) != "-":
+        _, _, temporary, handle = _opened(Path(path))
+        os.close(handle)
+        temporary.unlink()
 
 
 def _plain(value: Any) -> Any:
@@ -157,16 +180,7 @@ def _write_standard_output(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> Non
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that takes the path's name when the block ends well, and vanishes when it does not."""
     name = one_line(str(path))
-    try:
-        target = path.resolve()  # a link stays a link, and what it leads to is replaced
-        mode = _mode_of(target, name)
-        temporary = target.with_name(f".elicit-{secrets.token_hex(8)}.tmp")
-        # Opened by hand: the umask then applies to a new file, which tempfile would make unreadable to others.
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except FileNotFoundError as error:
-        raise BadInputError(f"{name}: the folder for this file does not exist; make it first") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _unwritable(name, error) from error
+    target, mode, temporary, handle = _opened(path)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -182,6 +196,22 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise _unwritable(name, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> tuple[Path, int | None, Path, int]:
+    """The file that is to be replaced, its permissions, and a new one beside it with an open handle."""
+    name = one_line(str(path))
+    try:
+        target = path.resolve()  # a link stays a link, and what it leads to is replaced
+        mode = _mode_of(target, name)
+        temporary = target.with_name(f".elicit-{secrets.token_hex(8)}.tmp")
+        # Opened by hand: the umask then applies to a new file, which tempfile would make unreadable to others.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except FileNotFoundError as error:
+        raise BadInputError(f"{name}: the folder for this file does not exist; make it first") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unwritable(name, error) from error
+    return target, mode, temporary, handle
 
 
 def _mode_of(target: Path, name: str) -> int | None:

@@ -181,13 +181,18 @@ def _item(row: Row, folder: Path) -> Item:
         raise row.error(f"it {said}; give the item a text, a payload or an image", "text")
     if text and payload is not None:
         raise row.error("there is a text as well; keep one of the two", "payload")
+    return item_of(row, image)
+
+
+def item_of(row: Row, image: str = "") -> Item:
+    """The item on a row, which may have nothing to be shown. Raises `BadInputError`."""
     named = fields.with_prefix(row, "features")
     known = (*ITEM_FIELDS, *(column for column in row.values if column.startswith("features.")))
     return Item(
         id=fields.name(row, "id"),
-        text=text,
+        text=fields.text(row, "text"),
         display=fields.text(row, "display"),
-        payload=payload,
+        payload=fields.json_value(row, "payload"),
         image=image,
         context=fields.text(row, "context"),
         features={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from adapters.tables import kind_of, quoted
 from elicit.types import BadInputError
 
-FEATURE = "features."
-ROW_BY_ROW = ("features", "image", "payload", "context")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEATURE, META = "features.", "meta."
+ROW_BY_ROW = ("features", "meta", "image", "payload", "context")
 """Columns that only reading row by row can make sense of."""
 
 
 class Pool(NamedTuple):
     """N items. texts: None where no item has one; vectors (N, e) float32: None where there are no embeddings; named:
-    the other features by name, each (N,) float64."""
+    the other features by name, each (N,) float64; table: all columns as they stand in the file."""
 
     ids: list[str]
     texts: list[str] | None
     vectors: NDArray[np.float32] | None
     named: dict[str, NDArray[np.float64]]
+    table: pa.Table
 
 
 def read_pool(path: str | Path) -> Pool | None:
@@ -32,7 +36,7 @@ def read_pool(path: str | Path) -> Pool | None:
     items that have vectors and no text, and does not compare their contents.
 
     None where the file is another kind, or needs reading row by row. Raises BadInputError for ids that are not there or
-    not unique, and numbers that are not.
+    not unique, numbers that are not, and an item that is alone.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -42,18 +46,30 @@ def read_pool(path: str | Path) -> Pool | None:
     try:
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
-        if "id" not in names or len(set(names)) < len(names) or set(ROW_BY_ROW) & set(names):
+        if len(set(names)) < len(names) or set(ROW_BY_ROW) & set(names):
             return None
-        features = [name for name in names if name.startswith(FEATURE)]
-        there = [name for name in ("id", "text", "embedding") if name in names]
-        table = file.read([*there, *features])
-    except (pa.ArrowException, OSError, ValueError):
+        if "id" not in names and "text" not in names:
+            raise BadInputError(f'{path}: there is no column "id" to call the items by; add it')
+        if "id" not in names or ("embedding" in names and not _listed(file.schema_arrow.field("embedding").type)):
+            return None
+        table = file.read()
+    except (pa.ArrowException, OSError):
         return None
     ids = _ids(table.column("id"), path)
-    texts = _texts(table.column("text")) if "text" in there else None
-    vectors = _vectors(table.column("embedding"), path) if "embedding" in there else None
+    if len(ids) == 1:
+        raise BadInputError(f"{path}: there is only one item, and a comparison needs two; add another")
+    texts = _texts(table.column("text")) if "text" in names else None
+    vectors = _vectors(table.column("embedding"), path) if "embedding" in names else None
+    features = [name for name in names if name.startswith(FEATURE)]
     named = {name.removeprefix(FEATURE): _numbers(table.column(name), path, name) for name in features}
-    return None if len(ids) < 2 else Pool(ids, texts, vectors, named)
+    return Pool(ids, texts, vectors, named, table) if ids else None
+
+
+def _listed(kind: Any) -> bool:
+    """Whether a column of this type holds lists, and not their JSON."""
+    import pyarrow as pa
+
+    return any(is_one(kind) for is_one in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
 
 
 def _ids(column: Any, path: str | Path) -> list[str]:

@@ -88,8 +88,8 @@ def _code(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         click.echo(f"elicit: {error.format_message()}", err=True)
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nelicit: stopped; everything so far is saved", err=True)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"\nelicit: stopped; {str(stop) or 'everything so far is saved'}", err=True)
         return 3
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, and nothing more can be said

@@ -103,12 +103,13 @@ class _Target:
     def derivatives(self, mode: Tensor, effects: Tensor) -> tuple[Both, _Curvature]:
         """The slope of the log posterior, and minus its curvature."""
         phi, u = self.phi, self.utilities(mode, effects)
-        push, stiff, bends = torch.zeros_like(effects), torch.zeros_like(effects), []
+        push, stiff = torch.zeros_like(effects), torch.zeros_like(effects)
+        bends = effects.new_empty(len(mode), len(self.history.rows))
         cross = phi.new_zeros(len(mode), *phi.shape)
         for start in self.starts:
             kinds, at, of, scale, x = self.asked(u, start)
             slope, bend = slopes(x, self.history, kinds, self.noise)
-            bends.append(bend := bend.clamp_min(0))
+            bends[:, start : start + STRIDE] = bend = bend.clamp_min(0)
             z = (phi[at[:, 0]] + of.to(phi)[:, None] * phi[at[:, 1]]) * scale.to(phi)[:, None]
             weighed = bend.to(phi)[:, :, None] * z
             for side, sign in ((0, scale), (1, of * scale)):
@@ -130,11 +131,11 @@ class _Target:
 
 @dataclass(frozen=True)
 class _Curvature:
-    """bends: the votes' own, (M, K) of each part. stiff (M, S): of each effect by itself; cross (M, S, r): of effects
+    """bends (M, T): the votes' own. stiff (M, S): of each effect by itself; cross (M, S, r): of effects
     with the shared weights; covariance (M, r, r) of these, own effects taken for independent given the votes."""
 
     target: _Target
-    bends: list[Tensor]
+    bends: Tensor
     stiff: Tensor
     cross: Tensor
     covariance: Tensor
@@ -144,7 +145,8 @@ class _Curvature:
         target, cross = self.target, self.cross
         back = (cross @ w.to(cross)[:, :, None])[:, :, 0]
         out = e / target.own[:, None] + back
-        for start, bend in zip(target.starts, self.bends, strict=True):
+        for start in target.starts:
+            bend = self.bends[:, start : start + STRIDE]
             _, at, of, scale, x = target.asked(e, start)
             out.index_add_(1, at[:, 0], bend * x * scale).index_add_(1, at[:, 1], bend * x * of * scale)
         across = (e.to(cross)[:, None] @ cross)[:, 0]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.tables import quoted
 from elicit.safe_text import one_line
 from elicit.types import CHOICES, BadInputError
-from studies.commands import JSON, example, progress, say
+from studies.commands import JSON, example, say
 
 if TYPE_CHECKING:
     from adapters.comparisons import Comparisons
-    from elicit.davidson import Floats
     from elicit.leaderboards import Leaderboard
-    from elicit.recorded import Foretold, Utilities
 
 NAMED = 5
 """Items a sentence names before it counts them."""
@@ -25,12 +22,8 @@ PICTURE = (16, 60)
 """Narrowest and widest picture of an interval, in characters."""
 NAME = 24
 """What long names keep so that there is room for the picture."""
-PARTS = 100
-"""Of the work, on the progress bar."""
 SHOWN = 20
 """Rows on the screen where features give all items a utility."""
-NOTHING = 0.68
-"""Log loss from which a forecast is next to a coin's."""
 PIPED = 120
 """Width where there is no terminal to ask."""
 
@@ -85,19 +78,21 @@ def leaderboard(
     feature: elicit init STUDY --items OUT --score utility.
     """
     from adapters.comparisons import read_comparisons
-    from adapters.export import write_rows
+    from adapters.export import check_place, write_rows
     from elicit.leaderboards import leaderboard as fitted
 
     if output == "-" and as_json:
         raise BadInputError("--json and -o - both write to stdout; give a file to -o")
+    if output is not None:
+        check_place(output)
     if len(clusters) > 2 or len(set(clusters)) < len(clusters):
         raise BadInputError("--cluster is given too often; give at most two columns that differ")
     if items is not None and clusters:
         raise BadInputError("--cluster goes with the intervals of a table alone; leave it out, or --items")
-    votes = read_comparisons(file, columns, clusters)
     if items is not None:
-        _by_features(votes, file, items, level, output, as_json)
+        _by_features(file, columns, items, level, output, as_json)
         return
+    votes = read_comparisons(file, columns, clusters)
     whose = votes.clusters if clusters else None
     board = fitted(votes.a, votes.b, votes.outcomes, len(votes.items), clusters=whose)
     rows = _rows(board, votes.items, level)
@@ -112,125 +107,27 @@ def leaderboard(
         _show(rows, notes)
 
 
-def _by_features(votes: Comparisons, file: str, items: str, level: float, output: str | None, as_json: bool) -> None:
+def _by_features(
+    file: str, columns: tuple[str, str, str] | None, items: str, level: float, output: str | None, as_json: bool
+) -> None:
     """The same from the features of the items in the file `items`."""
-    import numpy as np
+    from studies.learnt_leaderboard import learnt
 
-    from adapters.export import write_rows
-    from adapters.tables import kind_of
-    from elicit.recorded import utilities
-
+    try:
+        found = learnt(file, columns, items, level, output)
+        if output is not None:
+            found.write(output)
+    except KeyboardInterrupt:
+        raise click.Abort("nothing was written") from None
+    notes, count = found.notes, len(found.order)
     if output is not None:
-        kind_of(output)  # an ending that is not known is said before the work
-    ids, features, candidate = _candidates(items)
-    place = {name: row for row, name in enumerate(ids)}
-    rows = np.array([place.get(item, -1) for item in votes.items], np.int32)
-    if missing := [item for item, row in zip(votes.items, rows.tolist(), strict=True) if row < 0]:
-        few = "" if len(missing) == 1 else f" and {len(missing) - 1:,} other items voted on"
-        raise BadInputError(
-            f"{file}: {quoted(missing[0])}{few} are not in {items}; add them, or leave their votes out".replace(
-                '" are', '" is'
-            )
-        )
-    with progress(PARTS, "learning") as step:
-        found = utilities(
-            rows[votes.a],
-            rows[votes.b],
-            votes.outcomes,
-            features,
-            progress=lambda done, total: step(done * PARTS // total),
-        )
-    u, intervals = found.utilities, found.intervals(level)
-    order = np.argsort(-u, kind="stable").tolist()
-
-    def row(i: int) -> dict[str, Any]:
-        low, high = intervals[i].tolist()
-        return {"item": ids[i], "utility": float(u[i]), "low": low, "high": high, "votes": int(found.votes[i])}
-
-    notes = _notes_on_features(found, level)
-    if output is not None:
-        nested = kind_of(output) == "jsonl"
-        write_rows(output, [_candidate(candidate(i), row(i), nested) for i in order])
-        say(f"wrote {len(order):,} candidates to {'stdout' if output == '-' else output}")
+        say(f"wrote {count:,} candidates to {'stdout' if output == '-' else output}")
     if as_json:
-        told = {name: None if one is None else one._asdict() for name, one in _measured(found).items()}
-        counted = {"votes": int(found.votes.sum()) // 2}
-        click.echo(json.dumps({"level": level, **counted, **told, "items": [row(i) for i in order], "notes": notes}))
+        click.echo(json.dumps({"level": level, **found.counted, "items": found.rows(), "notes": notes}))
     elif output != "-":
-        if len(order) > SHOWN:
-            notes.insert(0, f"These are the {SHOWN} best of {len(order):,}; -o FILE writes all.")
-        _show([row(i) for i in order[:SHOWN]], notes)
-
-
-def _candidates(path: str) -> tuple[list[str], Floats, Callable[[int], dict[str, Any]]]:
-    """The ids in a file of candidates, their features (N, d), and what is to be written of each again."""
-    import msgspec
-
-    from adapters.formats import read_items
-    from adapters.pools import read_pool
-    from studies.features import knowledge_of, known_of_pool
-
-    pool = read_pool(path)
-    if pool is not None:
-        ids, known = pool.ids, known_of_pool(pool)
-        texts = pool.texts
-
-        def plain(row: int) -> dict[str, Any]:
-            return {"id": ids[row], **({} if texts is None else {"text": texts[row]})}
-    else:
-        items = read_items(path)
-        ids, known = [item.id for item in items], knowledge_of(items, "wordllama")
-
-        def plain(row: int) -> dict[str, Any]:
-            found: dict[str, Any] = msgspec.to_builtins(items[row])
-            return found
-
-    if known.features is None:
-        raise BadInputError(f"{path}: the items have neither texts nor vectors nor features; leave out --items")
-    return ids, known.features, plain
-
-
-def _candidate(item: dict[str, Any], row: dict[str, Any], nested: bool) -> dict[str, Any]:
-    """An item with its utility as a feature and the rest of its row as `meta`; not nested for csv and parquet."""
-    features = {**item.pop("features", {}), "utility": row["utility"]}
-    meta = {**item.pop("meta", {}), **{name: row[name] for name in ("low", "high", "votes")}}
-    if nested:
-        return {**item, "features": features, "meta": meta}
-    return {
-        **item,
-        **{f"features.{name}": value for name, value in features.items()},
-        **{f"meta.{name}": value for name, value in meta.items()},
-    }
-
-
-def _measured(found: Utilities) -> dict[str, Foretold | None]:
-    return {"held_out": found.held_out, "by_ids": found.by_ids, "new_items": found.new_items}
-
-
-def _notes_on_features(found: Utilities, level: float) -> list[str]:
-    """How far the utilities are to be believed, in sentences."""
-    n, voted = len(found.votes), int((found.votes > 0).sum())
-    notes = [f"{int(found.votes.sum()) // 2:,} votes on {voted:,} of {n:,} items."]
-    held, by_ids, new = found.held_out, found.by_ids, found.new_items
-    if held is None:
-        notes.append("Too few votes to hold any out: nothing is known of how well the features foretell.")
-    else:
-        said = f"Of {held.votes:,} votes held out, {_scores(held)}"
-        notes.append(f"{said}." if by_ids is None else f"{said}; by the ids alone {_scores(by_ids)}.")
-        if by_ids is not None and by_ids.log_loss < held.log_loss:
-            notes.append("The features add nothing to the table of votes; without --items it is told better.")
-    if new is not None:
-        notes.append(f"Of {new.votes:,} votes on items whose votes were all held out, {_scores(new)}.")
-        if new.log_loss > NOTHING:
-            notes.append("So the features tell next to nothing of items never voted on.")
-    notes.append(
-        f"Each ± is right by itself with {100 * level:.4g} %; utilities are in logits, 0 is the mean of all items."
-    )
-    return notes
-
-
-def _scores(one: Foretold) -> str:
-    return f"{100 * one.right:.1f} % are foretold, log loss {one.log_loss:.3f} (a coin: 50 %, 0.693)"
+        if count > SHOWN:
+            notes.insert(0, f"These are the {SHOWN} best of {count:,}; -o FILE writes all.")
+        _show(found.rows(SHOWN), notes)
 
 
 def _rows(board: Leaderboard, items: Sequence[str], level: float) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def test_vectors_of_a_fixed_size_need_no_texts_and_ids_may_be_numbers(tmp_path: 
     assert pool.vectors.tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
-@pytest.mark.parametrize("column", ["context", "payload", "features"])
+@pytest.mark.parametrize("column", ["context", "payload", "features", "meta", "embedding"])
 def test_what_columns_cannot_say_is_left_to_reading_row_by_row(column: str, tmp_path: Path) -> None:
     assert read_pool(written(tmp_path, **{column: ["{}"] * 3})) is None
     assert read_pool(written(tmp_path, id=None)) is None
@@ -62,6 +62,8 @@ def test_what_columns_cannot_say_is_left_to_reading_row_by_row(column: str, tmp_
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no ids": ({"id": None, "text": None}, 'there is no column "id" to call the items by'),
+    "alone": ({name: values[:1] for name, values in COLUMNS.items()}, "there is only one item"),
     "no id": ({"id": ["x", None, "z"]}, "1 items have no id"),
     "twice": ({"id": ["x", "y", "x"]}, '"x" is the id of two items'),
     "lengths": ({"embedding": [[1.0], [1.0, 2.0], [1.0]]}, "differ in length or are missing"),

@@ -1,5 +1,6 @@
 """`elicit leaderboard` as a person uses it: what it says, in which form, and what it says when the table is wrong."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -7,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from adapters.export import write_rows
+from adapters.formats import read_items
 from adapters.tables import read_table
 from elicit.cli import _code
 from elicit.davidson import probabilities
+from elicit.noise import Settled
+from studies.learnt_leaderboard import learnt
 
 Out = pytest.CaptureFixture[str]
 NAMES = ["ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "\x1b[31mred", "猫"]
@@ -132,9 +137,20 @@ def pool(path: Path, items: int = 60, votes: int = 400) -> tuple[str, list[float
         {"a": f"i{i}", "b": f"i{j}", "winner": "a" if w else "b"} for i, j, w in zip(a, b, won.tolist(), strict=True)
     ]
     write_rows(path / "votes.csv", rows)
-    known = [{"id": f"i{k}", "text": f"text {k}", "embedding": [float(u[k]), float(k % 7)]} for k in range(items)]
-    for ending in ("jsonl", "parquet"):
+    known = [
+        {
+            "id": f"i{k}",
+            "text": f"text {k}",
+            "display": f"**text {k}**",
+            "embedding": [float(u[k]), float(k % 7)],
+            "meta.author": "maya",
+            "features.length": float(k % 5),
+        }
+        for k in range(items)
+    ]
+    for ending in ("csv", "parquet"):
         write_rows(path / f"items.{ending}", known)
+    write_rows(path / "items.jsonl", read_items(path / "items.csv"))
     return str(path / "votes.csv"), u.tolist()
 
 
@@ -154,8 +170,8 @@ def test_features_give_every_item_a_utility(tmp_path: Path, capsys: Out) -> None
     assert len(table.splitlines()) == 21
     assert "These are the 20 best of 60; -o FILE writes all." in notes
     assert "400 votes on 40 of 60 items." in notes
-    assert re.search(r"Of \d+ votes held out, \d\d\.\d % are foretold, log loss 0\.\d+ .*; by the ids alone", notes)
-    assert re.search(r"Of \d+ votes on items whose votes were all held out, \d\d\.\d %", notes)
+    assert re.search(r"Of \d+ votes held out, \d\d\.\d % are foretold, log loss 0\.\d+ .*; without the features", notes)
+    assert re.search(r"Of \d+ votes on items of which no vote was learnt from, \d\d\.\d %", notes)
     found = json.loads(said(capsys, votes, "--items", str(tmp_path / "items.parquet"), "--json", "--level", "0.9"))
     rows = found["items"]
     assert (found["level"], found["votes"], len(rows)) == (0.9, 400, 60)
@@ -170,10 +186,8 @@ def test_features_give_every_item_a_utility(tmp_path: Path, capsys: Out) -> None
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-@pytest.mark.parametrize("items", ["items.jsonl", "items.parquet"])
+@pytest.mark.parametrize("items", ["items.csv", "items.jsonl", "items.parquet"])
 def test_what_is_written_starts_a_study(items: str, ending: str, tmp_path: Path, capsys: Out) -> None:
-    from adapters.formats import read_items
-
     votes, _ = pool(tmp_path)
     out = tmp_path / f"out.{ending}"
     told = said(capsys, votes, "--items", str(tmp_path / items), "--json", "-o", str(out))
@@ -181,7 +195,12 @@ def test_what_is_written_starts_a_study(items: str, ending: str, tmp_path: Path,
     written = read_items(out)
     assert [item.features["utility"] for item in written] == [row["utility"] for row in rows]
     assert [float(item.meta["low"]) for item in written] == [row["low"] for row in rows]
-    assert written[0].text.startswith("text ")
+    assert [float(item.meta["high"]) for item in written] == [row["high"] for row in rows]
+    given = {item.id: item for item in read_items(tmp_path / items)}
+    for item in written:
+        kept = {name: value for name, value in item.meta.items() if name not in ("low", "high", "votes")}
+        features = {name: value for name, value in item.features.items() if name != "utility"}
+        assert replace(item, meta=kept, features=features) == given[item.id], "nothing that was given is lost"
     assert _code(["init", str(tmp_path / "study"), "--items", str(out), "--score", "utility"]) == 0
 
 
@@ -196,14 +215,61 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, capsys: Out, m
     monkeypatch.setattr(recorded, "seen", interrupted)
     out = tmp_path / "out.csv"
     assert _code(["leaderboard", votes, "--items", str(tmp_path / "items.jsonl"), "-o", str(out)]) == 3
-    assert not out.exists()
-    assert "stopped" in capsys.readouterr().err
+    assert [file for file in tmp_path.iterdir() if "out" in file.name or file.name.startswith(".")] == []
+    assert "stopped; nothing was written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_what_was_learnt_before_is_replaced_and_not_learnt_from(ending: str, tmp_path: Path, capsys: Out) -> None:
+    votes, _ = pool(tmp_path)
+    write_rows(tmp_path / "votes.jsonl", [{"a": "i1", "b": "i2", "winner": "a"}])
+    out, again = str(tmp_path / f"out.{ending}"), str(tmp_path / f"again.{ending}")
+    said(capsys, votes, "--items", str(tmp_path / "items.csv"), "-o", out)
+    shown = said(capsys, str(tmp_path / "votes.jsonl"), "--items", out, "-o", again)
+    assert 'The items\' own feature "utility" was not learnt from, and is replaced.' in shown
+    rest = json.loads(said(capsys, str(tmp_path / "votes.jsonl"), "--items", str(tmp_path / "items.csv"), "--json"))
+    expected = {row["item"]: row["utility"] for row in rest["items"]}
+    found = {item.id: item for item in read_items(again)}
+    for name, item in found.items():
+        assert item.features["utility"] == pytest.approx(expected[name], abs=0.02)
+        assert int(item.meta["votes"]) == (name in ("i1", "i2"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_columns_of_the_names_that_are_written_are_replaced(tmp_path: Path, capsys: Out) -> None:
+    """They would stand for the same as those written, and the file could not be read again."""
+    votes, _ = pool(tmp_path)
+    rows = [dict(row.values) | {"votes": -1, "meta.low": -1.0} for row in read_table(tmp_path / "items.parquet").rows]
+    write_rows(tmp_path / "more.parquet", rows)
+    out = tmp_path / "out.parquet"
+    said(capsys, votes, "--items", str(tmp_path / "more.parquet"), "-o", str(out))
+    assert sum(item.meta["votes"] for item in read_items(out)) == 800
+    assert all(item.meta["low"] != -1 for item in read_items(out))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("slips", "told"), [(0.05, False), (0.2, True)])
+def test_too_many_votes_at_random_are_told(slips: float, told: bool, tmp_path: Path) -> None:
+    votes, _ = pool(tmp_path)
+    found = learnt(votes, None, str(tmp_path / "items.csv"), 0.9)
+    noise = Settled(slipped=slips)
+    found.found = dataclasses.replace(found.found, posterior=dataclasses.replace(found.found.posterior, noise=noise))
+    assert told == any("At least 20 % of the votes seem to be cast at random" in note for note in found.notes)
+
+
+def test_only_ties_are_not_called_few(tmp_path: Path, capsys: Out) -> None:
+    pool(tmp_path)
+    write_rows(tmp_path / "ties.csv", [{"a": f"i{k % 50}", "b": f"i{k % 50 + 1}", "winner": "tie"} for k in range(500)])
+    shown = said(capsys, str(tmp_path / "ties.csv"), "--items", str(tmp_path / "items.csv"))
+    assert "Too few votes with a winner to hold any out" in shown
 
 
 FEATURELESS = {
-    "missing": ({"id": "x", "text": "one"}, [], '"i0" and '),
+    "missing": ({"id": "x", "text": "one"}, [], '"i0" and 39 more are voted on but not in'),
     "clusters": ({"id": "x", "text": "one"}, ["--cluster", "judge"], "--cluster goes with the intervals"),
     "ending": ({"id": "x", "text": "one"}, ["-o", "out.doc"], '".doc" is not known'),
+    "folder": ({"id": "x", "text": "one"}, ["-o", "there is none/out.csv"], "the folder for this file does not exist"),
 }
 
 
@@ -223,7 +289,7 @@ def test_items_of_which_nothing_is_known_are_refused(tmp_path: Path, capsys: Out
     write_rows(tmp_path / "votes.csv", [{"a": "x", "b": "y", "winner": "a"}])
     write_rows(tmp_path / "items.parquet", [{"id": "x"}, {"id": "y"}])
     assert _code(["leaderboard", str(tmp_path / "votes.csv"), "--items", str(tmp_path / "items.parquet")]) == 2
-    assert "neither texts nor vectors nor features" in capsys.readouterr().err
+    assert "there is nothing to learn from" in capsys.readouterr().err
 
 
 BAD = {
