@@ -93,6 +93,7 @@ class FeatureCovariance:
     def __init__(self, maps: Sequence[Tensor], kernels: Sequence[Kernel], priors: Sequence[Prior]) -> None:
         self.n, self.models = len(maps[0]), len(priors)
         self._maps, self._kernels = list(maps), list(kernels)
+        self._seen = {which: maps[which] for which in sorted({kernel.map for kernel in kernels})}
         like = maps[0]
         self._mix = torch.tensor([[p.amplitude**2 * s for s in p.shares] for p in priors]).to(like)  # (M, K)
         self._own = torch.tensor([[p.amplitude**2 * p.own] for p in priors]).to(like)
@@ -152,7 +153,7 @@ class FeatureCovariance:
         if self._table is not None:
             return self._table[:, :, a] + sign * self._table[:, :, b]
         pair = torch.tensor([a, b], device=self._mix.device)
-        dots = [x @ x[pair].T for x in self._maps]
+        dots = {which: x @ x[pair].T for which, x in self._seen.items()}
         columns = []
         for k, kernel in enumerate(self._kernels):
             norms = self._norms[kernel.map]
@@ -191,7 +192,10 @@ class FeatureCovariance:
 
     def pair_variance(self, pairs: Tensor, models: Tensor) -> Tensor:
         parts = torch.split(pairs, 65536)
-        squared = [torch.cat([(x[p[:, 0]] - x[p[:, 1]]).square().sum(1) for p in parts]) for x in self._maps]
+        squared = {
+            which: torch.cat([(x[p[:, 0]] - x[p[:, 1]]).square().sum(1) for p in parts])
+            for which, x in self._seen.items()
+        }
 
         def of(k: int) -> Tensor:
             kernel = self._kernels[k]
