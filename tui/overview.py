@@ -63,7 +63,6 @@ class OverviewScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Ask for the numbers."""
         self.query_one("#leaders").border_title = "Ranking (without the pair on your screen)"
-        self.query_one("#regret").border_title = "Expected regret after each vote"
         self.query_one("#p_best").border_title = "Chance that the leader is the best"
         self.run_worker(self._load())
 
@@ -109,6 +108,7 @@ class OverviewScreen(Screen[None]):
         self.query_one("#state", Static).update(state_line(self._overview.progress))
         self.query_one("#balance", Static).update(balance_line(self._overview, width - 2))
         self.query_one(Pane).show(lines_of(ranking(self._overview.leaders, width - CHROME)), top=False)
+        self.query_one("#regret").border_title = self._overview.regret_name
         self._plot("#regret", self._overview.regret)
         self._plot("#p_best", self._overview.p_best, top=1.0)
 
