@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elicit.low_rank import Retired
 from elicit.networks import History
 from elicit.noise import Noise
+from elicit.retired import Retired
 
 ROWS = 1 << 14
 STRIDE = 1 << 12

@@ -27,6 +27,7 @@ from elicit.columns import Columns
 from elicit.gaussian import SAMPLED_MODELS, GridPosterior, root
 from elicit.kernels import DenseCovariance, OwnCovariance
 from elicit.posterior import Mixture
+from elicit.retired import Retired, places
 
 SEATS = 128
 FOLD = 64
@@ -40,26 +41,6 @@ SCANNED = 1 << 17
 """Items up to which the least known are found by exact variances of all."""
 NEARLY = 1 << 13
 """Of more items, rows whose exact variances are compared."""
-
-
-@dataclass(frozen=True)
-class Retired:
-    """Own effects of items that gave up their seats: rows (L,) ascending; mean, variance (M, L).
-
-    Of an item that has a seat again, what stands here is out of date.
-    """
-
-    rows: Tensor
-    mean: Tensor
-    variance: Tensor
-
-    def __contains__(self, row: int) -> bool:
-        at = self.place(row)
-        return at < len(self.rows) and int(self.rows[at]) == row
-
-    def place(self, row: int) -> int:
-        """Where the row stands, or would."""
-        return int(torch.searchsorted(self.rows, row))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,17 +160,10 @@ class LowRankPosterior(GridPosterior):
         models = self.heavy(self.base.models, KEPT).sort().values
         matrix = self._coordinates(models)
         models = models.to(matrix.device)
-        mu, retired = self.mu[models].clone(), self.retired
-        rows, mean, variance = retired.rows, retired.mean[models], retired.variance[models]
+        mu, retired = self.mu[models].clone(), self.retired.under(models)
         gone = [self.seats[row] for row in retire]
         if gone:
-            rows = torch.cat([rows, torch.tensor(retire, device=rows.device)])
-            # Of an item that had given up its seat before, the new entry comes last and counts.
-            rows, last = torch.sort(rows, stable=True)
-            last = last[torch.cat([rows[1:] != rows[:-1], rows[:1] == rows[:1]])]
-            rows = torch.unique_consecutive(rows)
-            mean = torch.cat([mean, mu[:, gone]], 1)[:, last]
-            variance = torch.cat([variance, matrix[:, gone, gone]], 1)[:, last]
+            retired = retired.joined(retire, mu[:, gone], matrix[:, gone, gone])
             mu[:, gone] = 0.0
             matrix[:, gone] = 0.0
             matrix[:, :, gone] = 0.0
@@ -203,7 +177,7 @@ class LowRankPosterior(GridPosterior):
             v=matrix.diagonal(dim1=1, dim2=2).clamp_min(0).clone(),
             evidence=self.evidence[models.cpu()],
             seats={row: seat for row, seat in self.seats.items() if row not in retire},
-            retired=Retired(rows, mean, variance),
+            retired=retired,
         )
 
     def _coordinates(self, models: Tensor) -> Tensor:
@@ -237,7 +211,7 @@ class LowRankPosterior(GridPosterior):
         means[rows] += mu[seats].to(means)
         if len(self.retired.rows):
             own = w @ self.retired.mean
-            own[_places(self.retired.rows, rows)[0]] = 0.0
+            own[places(self.retired.rows, rows)[0]] = 0.0
             means[self.retired.rows] += own.to(means)
         return means
 
@@ -288,13 +262,13 @@ class LowRankPosterior(GridPosterior):
         phi = self.table.phi[rows]
         variance = ((phi @ pooled[:r, :r].to(phi)) * phi).sum(1) + pooled[-1, -1].to(phi)
         taken, seats = self._taken
-        at, hit = _places(rows, taken)
+        at, hit = places(rows, taken)
         seats = seats[hit]
         variance[at] += 2 * (phi[at] * pooled[seats, :r].to(phi)).sum(1)
         variance[at] += (pooled[seats, seats] - pooled[-1, -1]).to(phi)
         if len(self.retired.rows):
             without = torch.ones(len(rows), dtype=torch.bool, device=rows.device).index_fill(0, at, False)
-            where, hit = _places(self.retired.rows, rows)
+            where, hit = places(self.retired.rows, rows)
             at, where = torch.nonzero(hit & without)[:, 0], where[without[hit]]
             w = self.weights.to(self.mu)
             mean = self.retired.mean[:, where]
@@ -377,7 +351,7 @@ class LowRankPosterior(GridPosterior):
         z[i, seats[seat]] = 1.0
         mean = mean @ z.T
         if len(self.retired.rows):
-            where, hit = _places(self.retired.rows, rows)
+            where, hit = places(self.retired.rows, rows)
             known = torch.nonzero(hit)[:, 0]
             without = torch.ones_like(hit).index_fill(0, i, False)[known]
             known, where = known[without], where[without]
@@ -404,13 +378,6 @@ class LowRankPosterior(GridPosterior):
                     pieces.append((mean + shared @ design.T + alike.to(design) * own.sqrt()).double().cpu())
                 draws.append(torch.cat(pieces, 1))
         return torch.cat(draws)[torch.as_tensor(rng.permutation(n))]
-
-
-def _places(rows: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Where in ascending `rows` those of `wanted` stand that are among them, and which of `wanted` these are."""
-    at = torch.searchsorted(rows, wanted).clamp_max(len(rows) - 1)
-    hit = rows[at] == wanted
-    return at[hit], hit
 
 
 def _top(values: Tensor, size: int) -> Tensor:

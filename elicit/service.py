@@ -133,7 +133,9 @@ class Overview(msgspec.Struct, frozen=True):
     progress: Progress
     leaders: tuple[LeaderRow, ...]
     regret: tuple[float, ...]
-    """Posterior expected simple regret of the recommendation, as a share of best minus mean."""
+    """What the stop rule measures, from 0 to 1."""
+    regret_name: str
+    """What that is for the study's goal, in words (`elicit.types.EXPECTED`)."""
     p_best: tuple[float, ...]
     """P(best) of the item recommended at that time."""
     left_share: float

@@ -35,9 +35,9 @@ Rule = Literal["posterior", "likelihood_ratio"]
 class Stop(msgspec.Struct, frozen=True):
     """A stopping decision.
 
-    expected: posterior expected regret (or share of wrong items among the top, or of wrongly ordered pairs); reached:
-    the probability that the regret is at most what was asked for; votes_left: 80 % interval of the votes still needed,
-    None before the first vote.
+    expected: posterior expected regret (or share of wrong items among the top, or of wrongly ordered pairs; named in
+    `elicit.types.EXPECTED`); reached: the probability that the regret is at most what was asked for; votes_left: 80 %
+    interval of the votes still needed, None before the first vote.
     """
 
     stop: bool

@@ -14,6 +14,13 @@ Choice = Literal["a", "b", "tie", "both_bad", "skip"]
 Side = Literal["a", "b"]
 Shown = Literal["ab", "ba"]
 Goal = Literal["best", "top", "rank", "label"]
+EXPECTED: dict[Goal, str] = {
+    "best": "Expected simple regret",
+    "top": "Expected share of wrong top items",
+    "rank": "Expected share of misordered pairs",
+    "label": "Expected share of misordered pairs",
+}
+"""What the stop rule measures (`elicit.stopping.Stop.expected`), by goal, in words that fit above a narrow chart."""
 
 CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "both_bad", "skip")
 STRENGTHS: dict[int, str] = {1: "slightly", 2: "clearly", 3: "far"}

@@ -111,8 +111,8 @@ def p_best(curves: Sequence[tuple[str, Sequence[float]]], title: str, summary: s
     return _both("pbest", title, summary, (320, 260), draw)
 
 
-def regret(values: Sequence[float], threshold: float, title: str, summary: str) -> Chart:
-    """Expected simple regret (shares, from vote 0 on) with the threshold of the stop rule."""
+def expected(values: Sequence[float], threshold: float, title: str, summary: str) -> Chart:
+    """What the stop rule measures (shares, from vote 0 on) with its threshold."""
 
     def draw(fig: Figure, wide: bool) -> None:
         ax = _axes(fig, 46, 12, 22, 44)
@@ -125,7 +125,7 @@ def regret(values: Sequence[float], threshold: float, title: str, summary: str) 
         ax.text(x, threshold + 0.015 * top, "stop threshold", transform=ax.get_yaxis_transform(), color=WARN, ha=ha)
         _over_votes(ax, wide)
 
-    return _both("regret", title, summary, (300, 240), draw)
+    return _both("expected", title, summary, (300, 240), draw)
 
 
 def sittings(times: Sequence[datetime], gap: timedelta) -> list[list[datetime]]:

@@ -33,6 +33,18 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def _done(as_json: bool, values: dict[str, Any], text: str) -> None:
+    """What has been done: the values on stdout for a program, or a line for the person."""
+    if as_json:
+        click.echo(json.dumps(values))
+    else:
+        say(text)
+
+
+def _counted(study: Study) -> dict[str, int]:
+    return {"votes": len(study.state.votes), "items": len(study.state.items)}
+
+
 @click.command(epilog=example("elicit init jokes --items jokes.jsonl --goal best"))
 @STUDY
 @click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
@@ -113,11 +125,8 @@ def init(
         count = {"study": str(study), "goal": made.spec.goal, "items": len(made.state.items)}
         if made.state.pairs:
             count["pairs"] = len(made.state.pairs)
-    if as_json:
-        click.echo(json.dumps(count))
-    else:
-        what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
-        say(f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
+    what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
+    _done(as_json, count, f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
 
 
 def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
@@ -139,13 +148,9 @@ def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
             raise
         count = {"study": str(study), "prompts": len(made.state.items), "inputs": len(made.state.inputs)}
         count["held_out"] = sum(one.held_out for one in made.state.inputs)
-    if as_json:
-        click.echo(json.dumps(count))
-        return
     prompts = f"{count['prompts']} prompt{'' if count['prompts'] == 1 else 's'}"
-    say(
-        f"{study}: {prompts}, {count['inputs']} inputs, {count['held_out']} of them held out. Next: elicit tune {study}"
-    )
+    inputs = f"{count['inputs']} inputs, {count['held_out']} of them held out"
+    _done(as_json, count, f"{study}: {prompts}, {inputs}. Next: elicit tune {study}")
 
 
 @click.command(epilog=example("elicit run jokes --votes 50"))
@@ -250,13 +255,15 @@ def status(study: Path, as_json: bool) -> None:
 @click.command(epilog=example("elicit report jokes -o jokes.html"))
 @STUDY
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The HTML file to write.")
-def report(study: Path, output: Path) -> None:
+@JSON
+def report(study: Path, output: Path, as_json: bool) -> None:
     """Write one self-contained HTML file about STUDY."""
     from studies.study import Study
 
     with Study.open(study, writable=False) as opened:
         opened.report(output)
-    say(f"wrote {output}")
+        values = {"study": str(study), "output": str(output), **_counted(opened)}
+    _done(as_json, values, f"wrote {output}")
 
 
 @click.command(epilog=example("elicit export jokes -o votes.csv"))
@@ -264,39 +271,50 @@ def report(study: Path, output: Path) -> None:
 @click.option("-o", "--output", required=True, help="The file to write; - is stdout.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: by the file's ending.")
 @click.option("--table", type=click.Choice(TABLES), default="votes", show_default=True)
-def export(study: Path, output: str, form: Kind | None, table: str) -> None:
+@JSON
+def export(study: Path, output: str, form: Kind | None, table: str, as_json: bool) -> None:
     """Write the votes, the items with their utilities, or the labels of the pairs; where prompts are tuned, the best
     prompt, a promptfoo configuration, or preferences to train on with TRL's DPO (.jsonl)."""
     from studies.study import Study
 
+    if output == "-" and as_json:
+        raise BadInputError("--json and -o - both write to stdout; give a file to -o")
     with Study.open(study, writable=False) as opened:
         rows = opened.export(output, form, table)
     what = {"prompt": "the prompt", "promptfoo": "the configuration"}.get(table, f"{rows} rows")
-    say(f"wrote {what} to {'stdout' if output == '-' else output}")
+    values = {"study": str(study), "output": output, "table": table, "rows": rows}
+    _done(as_json, values, f"wrote {what} to {'stdout' if output == '-' else output}")
 
 
 @click.command(epilog=example("elicit backup jokes jokes-backup"))
 @STUDY
 @click.argument("target", type=click.Path(path_type=Path))
-def backup(study: Path, target: Path) -> None:
+@JSON
+def backup(study: Path, target: Path, as_json: bool) -> None:
     """Copy STUDY to the new folder TARGET, also while somebody votes in it."""
     from studies.study import Study
 
     with Study.open(study, writable=False) as opened:
         opened.backup(target)
-    say(f"copied {study} to {target}")
+    with Study.open(target, writable=False) as copy:  # votes may have come since the study was opened
+        count = _counted(copy)
+    values = {"study": str(study), "output": str(target), **count}
+    _done(as_json, values, f"copied {study} to {target}: {count['votes']} votes on {count['items']} items")
 
 
 @click.command(epilog=example("elicit forget jokes --judge maya"))
 @STUDY
 @click.option("--judge", required=True, help="The name to remove.")
-def forget(study: Path, judge: str) -> None:
+@JSON
+def forget(study: Path, judge: str, as_json: bool) -> None:
     """Remove a judge's name and notes from STUDY for good; the votes stay, under a pseudonym."""
     from studies.study import Study
 
     with Study.open(study) as opened:
         pseudonym = opened.forget(judge)
-    say(f"{judge} is now {pseudonym}; reports, exports and backups made before still hold the name")
+        votes = sum(pseudonym in live.vote.judge for live in opened.state.votes)  # of several judges, it is one
+    values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes}
+    _done(as_json, values, f"{judge} is now {pseudonym}; reports, exports and backups made before still hold the name")
 
 
 @click.command(epilog=example("elicit doctor"))

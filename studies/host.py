@@ -23,7 +23,7 @@ from elicit.service import (
     outcome_of,
     unacceptable_of,
 )
-from elicit.types import BadInputError, Query
+from elicit.types import EXPECTED, BadInputError, Query
 from studies import pipe, status
 from studies.routing_view import routing_view
 from studies.sides import sides
@@ -97,6 +97,7 @@ class Host:
             progress=status.progress(study, self._judge),
             leaders=tuple(row for row in status.leaders(study) if row.item not in hidden)[:200],
             regret=trace.every(trace.expected),
+            regret_name=EXPECTED[study.spec.goal],
             p_best=trace.every([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)]),
             left_share=choices.get("left", 0) / decided if decided else 0.5,
             seconds_median=status.seconds_median(study),

@@ -17,7 +17,7 @@ import numpy as np
 
 from elicit.service import Overview, Routing
 from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, LeaderPage, MachineRow, PosteriorPage
-from elicit.types import BadInputError
+from elicit.types import EXPECTED, BadInputError
 from studies import pipe, quality, status
 from studies.decisions import restock, stop_of
 from studies.pages import following
@@ -138,6 +138,7 @@ class Modeller:
             progress=status.progress(study, ""),
             leaders=status.leaders(study)[:200],
             regret=self._by_vote([regret for _, regret, _ in self._curve]),
+            regret_name=EXPECTED[study.spec.goal],
             p_best=self._by_vote([p for *_, p in self._curve]),
             left_share=choices.get("left", 0) / decided if decided else 0.5,
             seconds_median=status.seconds_median(study),

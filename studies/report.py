@@ -18,7 +18,7 @@ import msgspec
 
 from elicit.safe_text import harmless, one_line
 from elicit.service import LeaderRow, PastVote
-from elicit.types import STRENGTHS, Goal
+from elicit.types import EXPECTED, STRENGTHS, Goal
 
 if TYPE_CHECKING:
     from studies.charts import Chart
@@ -87,8 +87,8 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     """None for goal label."""
     leaders: tuple[LeaderRow, ...]
     """All items, the best first."""
-    expected_regret: tuple[float, ...]
-    """(votes + 1,) expected simple regret from vote 0 on, as a share of best minus mean."""
+    expected: tuple[float, ...]
+    """(votes + 1,) what the stop rule measures from vote 0 on, a share; `elicit.types.EXPECTED` names it."""
     p_best_curves: dict[str, tuple[float, ...]]
     """P(best) by item id of some leaders, from vote 0 on; a shorter curve ends at the last vote."""
     vote_times: tuple[str, ...]
@@ -105,7 +105,7 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     stop: bool
     why: str
     stop_regret: float = 0.05
-    """Expected simple regret at which the stop rule is met."""
+    """The share that the stop rule asks for."""
     gain_unit: str = "bits of information"
     calibration: tuple[CalibrationBin, ...] = ()
     """Bins of the predictions made one vote ahead."""
@@ -161,13 +161,14 @@ def _page(data: ReportData) -> dict[str, Any]:
     cap = _cap([row.text for row in data.leaders])
     rows = [(row, _text(row.text or row.item, cap, ROW_PEEK)) for row in data.leaders]
     best, text = data.recommendation or (None, "")
-    top = [_labels(data), _utilities(data), _p_best(data), _regret(data), _times(data)]
+    top = [_labels(data), _utilities(data), _p_best(data), _expected(data), _times(data)]
     after = [_balance(data), _calibration(data)]
     return {
         "data": data,
         "answer": _text(text or best.item, None, ANSWER_PEEK) if best else None,
         "recommended": best,
-        "regret": data.expected_regret[-1] if data.expected_regret else None,
+        "expected": data.expected[-1] if data.expected else None,
+        "expected_name": EXPECTED[data.goal],
         "counts": {choice.replace("_", " "): votes for choice, votes in data.counts.items()},
         "order": rows[: {"rank": ORDER_ROWS, "top": data.top}.get(data.goal, 0)],
         "top": [section for section in top if section],
@@ -303,13 +304,13 @@ def _p_best(data: ReportData) -> Section | None:
     return Section("pbest", title, summary, drawn, tuple(legend))
 
 
-def _regret(data: ReportData) -> Section | None:
-    values = data.expected_regret
+def _expected(data: ReportData) -> Section | None:
+    values = data.expected
     if not values:
         return None
     from studies import charts
 
-    title = "Expected regret over votes"
+    title = f"{EXPECTED[data.goal]} over votes"
     met = next((i for i, value in enumerate(values) if value <= data.stop_regret), None)
     summary = f"{_after(len(values) - 1)}: {percent(values[-1])}"
     summary += f", from {percent(values[0])} before the first. " if len(values) > 1 else ". "
@@ -318,8 +319,8 @@ def _regret(data: ReportData) -> Section | None:
         summary += f"It is under {threshold}, which it first reached after {count(met or 0, 'vote')}."
     else:
         summary += f"It is above {threshold}" + (f", which it had reached after {count(met, 'vote')}." if met else ".")
-    chart = charts.regret(values, data.stop_regret, title, summary) if len(values) > 1 else None
-    return Section("regret", title, summary, chart)
+    chart = charts.expected(values, data.stop_regret, title, summary) if len(values) > 1 else None
+    return Section("expected", title, summary, chart)
 
 
 def _times(data: ReportData) -> Section:

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
-from adapters.ledger import SqliteLedger
 from elicit.events import (
     JOINED,
     AnyBody,
@@ -45,9 +44,9 @@ from elicit.serving import (
     VotesPage,
     Who,
 )
-from elicit.state import LiveVote, State
+from elicit.state import LiveVote
 from elicit.types import BadInputError
-from studies import spec as specs
+from studies import on_disk
 from studies.committing import Committer
 from studies.decisions import LANE
 from studies.golds import golds_of
@@ -72,19 +71,12 @@ class Served(Leasing):
     """
 
     def __init__(self, folder: Path, secret: bytes) -> None:
-        from studies.study import Study
-
-        with Study.open(folder) as study:  # takes in an edited study.toml, and says what is wrong with it
-            if study.spec.tuning is not None:
+        self._ledger, state, spec = on_disk.load(folder, writable=True, beside=False)
+        try:
+            if spec.tuning is not None:
                 raise BadInputError(
                     f"{folder} tunes prompts, which one person does in a terminal: elicit tune {folder}"
                 )
-        self._ledger = SqliteLedger(folder, writable=True)
-        try:
-            state = State()
-            for event in self._ledger.read():
-                state.fold(event)
-            spec = specs.convert(state.spec)
             golds = golds_of(folder, spec.serving.golds, state)
         except BaseException:
             self._ledger.close()

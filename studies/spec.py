@@ -12,7 +12,7 @@ import msgspec
 import tomlkit
 
 from elicit import registry
-from elicit.types import BadInputError, Goal, UnknownNameError
+from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
 from studies.tuning.settings import Tuning
 
 FILE = "study.toml"
@@ -25,9 +25,10 @@ Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
 class StopRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Stop when the recommended item's simple regret is at most `regret` with probability `confidence`.
+    """Goal best: stop when the recommended item's simple regret is at most `regret` with probability `confidence`. The
+    others: when what the stop rule measures (`elicit.types.EXPECTED`) is at most `regret`.
 
-    rule: "posterior" takes the belief's word for it; "likelihood_ratio" tests every rival.
+    rule: of goal best; "posterior" takes the belief's word for it; "likelihood_ratio" tests every rival.
     """
 
     regret: Share = 0.05
@@ -226,7 +227,10 @@ def dumps(spec: Spec) -> str:
         if name in WHY:
             document[name].comment(WHY[name])
     document.add("stop", tomlkit.item(tables["stop"]))
-    document["stop"].comment("stop once the regret of the recommended item is this small with this confidence")
+    small = f"stop once the {EXPECTED[spec.goal].lower()} is at most `regret`"
+    if spec.goal == "best":
+        small = "stop once the regret of the recommended item is this small with this confidence"
+    document["stop"].comment(small)
     for name, usual in (("routing", Routing()), ("serving", Serving()), ("tuning", None)):
         if getattr(spec, name) != usual:
             document.add(name, tomlkit.item(_stated(tables[name])))

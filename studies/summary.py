@@ -60,7 +60,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         judges=judges,
         recommendation=None if spec.goal == "label" else Recommendation(rows[0], rows[0].text),
         leaders=() if spec.goal == "label" else rows,
-        expected_regret=() if spec.goal == "label" else trace.every(trace.expected),
+        expected=() if spec.goal == "label" else trace.every(trace.expected),
         p_best_curves={
             row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best])
             for row in sorted(rows, key=lambda r: -r.p_best)[: 0 if spec.goal == "label" else CURVES]

@@ -21,7 +21,7 @@ POINTS = 60
 class Trace:
     """Curves over the live votes.
 
-    at: votes after which the belief was looked at, from 0 on; expected: the stop rule's expected regret there; p_best:
+    at: votes after which the belief was looked at, from 0 on; expected: what the stop rule measures there; p_best:
     (len(at), N); best: row recommended there; bits: what each vote taught about its pair, (T,); before, after:
     P(a preferred) around each vote.
     """

@@ -64,6 +64,30 @@ def test_from_a_file_to_a_recommendation(study: str, tmp_path: Path, capsys: Out
     assert json.loads(capsys.readouterr().out)["status"] == "same"
 
 
+def test_json_says_what_was_written_where_and_nothing_else(study: str, tmp_path: Path, capsys: Out) -> None:
+    assert _code(["run", study, "--votes", "9"]) == 0
+
+    def told(*arguments: str) -> dict[str, object]:
+        capsys.readouterr()
+        assert _code([*arguments, "--json"]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        found: dict[str, object] = json.loads(said.out)
+        return found
+
+    page, table, copy = (str(tmp_path / name) for name in ("report.html", "items.csv", "copy"))
+    counts = {"study": study, "votes": 9, "items": 12}
+    assert told("report", study, "-o", page) == counts | {"output": page}
+    assert told("backup", study, copy) == counts | {"output": copy}
+    exported = {"study": study, "output": table, "table": "items", "rows": 12}
+    assert told("export", study, "--table", "items", "-o", table) == exported
+    assert len(Path(table).read_text().splitlines()) == 13
+    gone = told("forget", study, "--judge", "simulated")
+    assert gone == {"study": study, "judge": "simulated", "pseudonym": gone["pseudonym"], "votes": 9}
+    assert _code(["status", study, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["judges"] == {gone["pseudonym"]: 9}
+
+
 def test_run_goes_on_where_it_stopped_and_ends_at_the_budget(study: str, capsys: Out) -> None:
     for _ in range(2):
         assert _code(["run", study, "--votes", "15"]) == 0
@@ -138,6 +162,7 @@ def test_bad_input_is_one_sentence_and_code_2(items: Path, study: str, tmp_path:
     assert "no judge called" in fails(capsys, "forget", study, "--judge", "nobody")
     assert "votes or the items" in fails(capsys, "export", study, "--table", "labels", "-o", str(tmp_path / "x.csv"))
     assert "ending" in fails(capsys, "export", study, "-o", str(tmp_path / "x.doc"))
+    assert "both write to stdout" in fails(capsys, "export", study, "-o", "-", "--json")
     assert "elicit status --help" in fails(capsys, "status", study, "--colour")
     assert "No such command" in fails(capsys, "frobnicate").replace("no such", "No such")
     assert "known are" in fails(capsys, "init", new, "--items", str(items), "--selector", "best")

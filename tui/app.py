@@ -159,15 +159,15 @@ class VoteApp(App[None]):
 
     def _screen(self, place: Place, service: StudyService) -> Screen[None]:
         if place == "overview":
-            return OverviewScreen(service)
+            return OverviewScreen(service, self._card.tuned)
         if place == "router":
-            return RouterScreen(service)
+            return RouterScreen(service, self._card.tuned)
         if place == "board":
             from tui.board import BoardScreen  # only few studies have a board
 
             return BoardScreen(cast(TuningService, service))
         if place == "history":
-            return HistoryScreen(service, "Input" if self._card.tuned else "Prompt")
+            return HistoryScreen(service, self._card.tuned)
         return HelpScreen(self._card.tuned, self._card.guarded)
 
     async def action_quit(self) -> None:

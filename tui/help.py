@@ -12,8 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.ballot import NARROW
 from tui.header import LEFT, QUIET, STRONG, keys_line
-from tui.keys import Sections, help_of
+from tui.keys import Sections, help_of, with_board
 from tui.pane import CHROME, Pane, lines_of
 
 _KEY_CELLS = 11
@@ -53,11 +54,11 @@ class HelpScreen(Screen[None]):
         """Lay the keys out for the width."""
         width = self.app.size.width
         self.query_one(Pane).show(lines_of(_rows(self._sections, width - CHROME)))
-        last = ("F6", "prompts") if self._tuned else ("F5", "router")
-        places = (("F2", "overview"), ("F3", "history"), last, ("q", "quit"))
-        self.query_one("#keys", Static).update(
-            keys_line((("Esc", "back to voting"), ("j k", "scroll")), places, width - 2)
+        places = with_board(
+            (("F2", "overview"), ("F3", "history"), ("F5", "router"), ("q", "quit")), self._tuned, width >= NARROW
         )
+        here = (("Esc", "back to voting"), ("j k", "scroll"))
+        self.query_one("#keys", Static).update(keys_line(here, places, width - 2))
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""

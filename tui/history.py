@@ -22,7 +22,7 @@ from tui.ballot import NARROW
 from tui.dialogs import Note
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, keys_line
-from tui.keys import refused, spoken
+from tui.keys import refused, spoken, with_board
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import lay_out
 
@@ -40,10 +40,9 @@ class HistoryScreen(Screen[None]):
         Binding("n", "note", show=False),
     ]
 
-    def __init__(self, service: StudyService, above: str = "Prompt") -> None:
+    def __init__(self, service: StudyService, tuned: bool) -> None:
         super().__init__()
-        self._service = service
-        self._above = above
+        self._service, self._tuned = service, tuned
         self._votes: tuple[PastVote, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -80,7 +79,7 @@ class HistoryScreen(Screen[None]):
         width = self.app.size.width
         self.set_class(width < NARROW, "narrow")
         here = (("Esc", "back to voting"), ("j k", "pick"), ("J K", "scroll"), ("n", "note"))
-        places = (("F1", "help"), ("F2", "overview"), ("q", "quit"))
+        places = with_board((("F1", "help"), ("F2", "overview"), ("q", "quit")), self._tuned, width >= NARROW)
         self.query_one("#keys", Static).update(keys_line(here, places, width - 2))
         await self._fill()
 
@@ -131,7 +130,8 @@ class HistoryScreen(Screen[None]):
         width = self.app.size.width
         text = width - CHROME - (0 if width < NARROW else _LIST_CELLS)
         pane = self.query_one(Pane)
-        lines = await asyncio.to_thread(in_full, vote, max(10, text), self._above)
+        above = "Input" if self._tuned else "Prompt"
+        lines = await asyncio.to_thread(in_full, vote, max(10, text), above)
         if self.query_one(OptionList).highlighted == place:
             pane.border_title = f"Vote {vote.number}"
             pane.show(lines_of(lines))

@@ -129,10 +129,19 @@ def vote_keys(
     vote, bad, skip, undo, keys = ("← →", "vote"), ("0", "both bad"), ("s", "skip"), ("u", "undo"), ("?", "keys")
     reasons, note, diff, zoom = ("r", "reasons"), ("n", "note"), ("d", "diff"), ("z", "zoom")
     refuse = ("[ ]", "unacceptable")
-    places = (("F2", "overview"), ("F6", "prompts") if tuned else ("F3", "history"), ("q", "quit"))
+    places = with_board((("F2", "overview"), ("F3", "history"), ("q", "quit")), tuned, wide=False)
     if guarded:
         return (vote, bad, skip, undo, refuse, reasons, note, keys) if wide else (vote, undo, refuse, keys), places
     return (vote, bad, skip, undo, reasons, note, diff, zoom, keys) if wide else (vote, bad, skip, undo, keys), places
+
+
+def with_board(places: tuple[tuple[str, str], ...], tuned: bool, wide: bool) -> tuple[tuple[str, str], ...]:
+    """The places that a bottom line names, the board among them where there is one: beside the others, or, on a narrow
+    line, instead of the last before quitting."""
+    if not tuned:
+        return places
+    *others, last, leave = places
+    return (*others, *((last,) if wide else ()), ("F6", "prompts"), leave)
 
 
 def spoken(choice: str, strength: int | None = None) -> str:

@@ -19,8 +19,9 @@ from textual_plotext import PlotextPlot
 from elicit.safe_text import one_line
 from elicit.service import LeaderRow, Overview, Progress, StudyService
 from elicit.types import BadInputError
+from tui.ballot import NARROW
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
-from tui.keys import sentence, spoken
+from tui.keys import sentence, spoken, with_board
 from tui.pane import CHROME, Pane, lines_of
 from tui.words import percent
 
@@ -44,9 +45,9 @@ class OverviewScreen(Screen[None]):
         Binding("tab,space,shift+tab", "flip", show=False),
     ]
 
-    def __init__(self, service: StudyService) -> None:
+    def __init__(self, service: StudyService, tuned: bool) -> None:
         super().__init__()
-        self._service = service
+        self._service, self._tuned = service, tuned
         self._overview: Overview | None = None
         self._plots = False
 
@@ -63,7 +64,6 @@ class OverviewScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Ask for the numbers."""
         self.query_one("#leaders").border_title = "Ranking (without the pair on your screen)"
-        self.query_one("#regret").border_title = "Expected regret after each vote"
         self.query_one("#p_best").border_title = "Chance that the leader is the best"
         self.run_worker(self._load())
 
@@ -102,13 +102,16 @@ class OverviewScreen(Screen[None]):
         plots.styles.height = max(12, min(18, height - 4 - rows)) if both else "1fr"
         flip = () if both else (("Tab", "ranking" if self._plots else "plots"),)
         here = (("Esc", "back to voting"), *flip, ("j k", "scroll"))
-        places = (("F1", "help"), ("F3", "history"), ("F5", "router"), ("q", "quit"))
+        places = with_board(
+            (("F1", "help"), ("F3", "history"), ("F5", "router"), ("q", "quit")), self._tuned, width >= NARROW
+        )
         self.query_one("#keys", Static).update(keys_line(here, places, width - 2))
         if self._overview is None:
             return
         self.query_one("#state", Static).update(state_line(self._overview.progress))
         self.query_one("#balance", Static).update(balance_line(self._overview, width - 2))
         self.query_one(Pane).show(lines_of(ranking(self._overview.leaders, width - CHROME)), top=False)
+        self.query_one("#regret").border_title = self._overview.regret_name
         self._plot("#regret", self._overview.regret)
         self._plot("#p_best", self._overview.p_best, top=1.0)
 

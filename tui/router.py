@@ -16,9 +16,10 @@ from textual.widgets import Static
 from elicit.safe_text import one_line
 from elicit.service import JudgeRow, Lean, Routed, Routing, StudyService
 from elicit.types import BadInputError
+from tui.ballot import NARROW
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
-from tui.keys import sentence
+from tui.keys import sentence, with_board
 from tui.overview import interval
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import wrap
@@ -53,9 +54,9 @@ class RouterScreen(Screen[None]):
         Binding("pageup", "page(-1)", show=False),
     ]
 
-    def __init__(self, service: StudyService) -> None:
+    def __init__(self, service: StudyService, tuned: bool) -> None:
         super().__init__()
-        self._service = service
+        self._service, self._tuned = service, tuned
         self._routing: Routing | None = None
         self._known = False
 
@@ -72,9 +73,12 @@ class RouterScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Fit the new size."""
-        places = (("F1", "help"), ("F2", "overview"), ("F3", "history"), ("q", "quit"))
+        width = self.app.size.width
+        places = with_board(
+            (("F1", "help"), ("F2", "overview"), ("F3", "history"), ("q", "quit")), self._tuned, width >= NARROW
+        )
         here = (("Esc", "back to voting"), ("j k", "scroll"))
-        self.query_one("#keys", Static).update(keys_line(here, places, self.app.size.width - 2))
+        self.query_one("#keys", Static).update(keys_line(here, places, width - 2))
         self._draw()
 
     async def _load(self) -> None:

@@ -263,6 +263,7 @@ def test_the_admin_page_is_live(seen: Watched, server: Server, token: str) -> No
     expect(votes).not_to_have_text(before, use_inner_text=True)
     expect(admin.locator("#events li").first).to_be_visible()
     assert admin.locator("#leaders tbody tr").count() > 1
+    expect(admin.locator("#curves")).to_contain_text("Expected simple regret")
 
 
 def test_an_invite_made_on_the_admin_page_lets_somebody_vote(seen: Watched, server: Server) -> None:

@@ -128,6 +128,7 @@ async def test_the_engine_process_serves_a_whole_sitting(tmp_path: Path) -> None
         assert "expected to be the best" in past.why
         overview = await service.overview()
         assert len(overview.regret) == len(overview.p_best) == 2
+        assert overview.regret_name == "Expected simple regret"
         assert overview.counts == {"right": 1}
         with pytest.raises(BadInputError, match="never asked"):
             await service.vote(Answer(10_000, "left"))

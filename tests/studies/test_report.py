@@ -116,7 +116,7 @@ def example(items: int = 150, votes: int = 60, **changes: Any) -> ReportData:
         judges={"maya": votes - votes // 3, "José 李": votes // 3} if votes else {},
         recommendation=Recommendation(leaders[0], leaders[0].text),
         leaders=tuple(leaders),
-        expected_regret=regret,
+        expected=regret,
         p_best_curves=curves,
         vote_times=tuple(times),
         decisive=tuple(pairs),
@@ -249,11 +249,14 @@ def test_answer_comes_first_and_whole() -> None:
         ({"recommendation": None}, "No recommendation yet"),
         ({"recommendation": None, "goal": "label"}, "No pair has a label yet"),
         ({"goal": "rank"}, "Top of the order"),
+        ({}, "Expected simple regret is what taking the recommended item now would cost"),
+        ({"goal": "top", "top": 3}, "Expected share of wrong top items is how much of the recommended top 3 does not"),
+        ({"goal": "rank"}, "Expected share of misordered pairs is how many of all pairs of items stand in the wrong"),
         ({"notes": ("Random pairs would have needed 140 votes.",)}, "Random pairs would have needed 140 votes."),
         ({"vote_times": ("",) * 60}, "No vote has a known time."),
         ({"stop_regret": 0.5}, "It is under the stop threshold of 50\xa0%, which it first reached after 1"),
         ({"calibration": ()}, ""),
-        ({"leaders": (), "p_best_curves": {}, "expected_regret": (), "decisive": ()}, "Replay"),
+        ({"leaders": (), "p_best_curves": {}, "expected": (), "decisive": ()}, "Replay"),
         ({"judges": {"maya": 60}}, "60 votes by 1 judge"),
     ],
 )
@@ -419,6 +422,6 @@ def test_sittings_fold_breaks_and_bound_the_drawing() -> None:
 
 def test_every_chart_has_two_widths_a_title_and_a_description() -> None:
     page = check(render(example()))
-    keys = ["balance", "calibration", "pbest", "regret", "times", "utilities"]
+    keys = ["balance", "calibration", "expected", "pbest", "times", "utilities"]
     named = sorted(value for tag, name, value in page.attributes if tag == "svg" and name == "aria-labelledby")
     assert named == sorted(f"{k}-{w}-title {k}-{w}-text" for k in keys for w in ("narrow", "wide"))

@@ -12,6 +12,7 @@ import pytest
 from adapters.formats import PairRow
 from elicit.events import STOCK, Asked, Leased
 from elicit.serving import Amendment, Cast, Enrolment, Lease, Leases, RefusedError, Void, Wanted, Who
+from elicit.state import State
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.served import Served
@@ -282,6 +283,23 @@ def test_a_gold_that_cannot_be_used_is_named_by_its_line(tmp_path: Path, line: s
         Served(folder, b"secret")
     assert what in str(error.value)
     Study.open(folder).close()  # the refused server has let go of the study
+
+
+async def test_an_edited_study_is_served_and_its_log_is_folded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    async with served(folder) as study:
+        await vote(study, "maya", (await lent(study, "maya"))[0])
+    file = folder / "study.toml"
+    file.write_text(file.read_text().replace("votes = 200", "votes = 300"))
+    folded: list[int] = []
+    fold = State.fold
+    monkeypatch.setattr(State, "fold", lambda state, event: (folded.append(event.seq), fold(state, event))[1])
+    async with served(folder) as study:
+        assert study.spec.votes == study.state.spec["votes"] == 300
+        assert study.state.given == {"maya": 1}
+    assert folded == list(range(1, len(folded) + 1))
 
 
 async def test_pools_keep_pairs_for_those_who_know(tmp_path: Path) -> None:

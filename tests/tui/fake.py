@@ -25,7 +25,7 @@ from elicit.service import (
     StudyCard,
     Turn,
 )
-from elicit.types import BadInputError
+from elicit.types import EXPECTED, BadInputError, Goal
 
 SHORT = (
     "The cat sat on the mat and looked out of the window.",
@@ -245,11 +245,12 @@ class FakeService:
         board: Board | None = None,
         guarded: bool = False,
         making: Sequence[str] = (),
+        goal: Goal = "best",
     ) -> None:
         self.pairs = list(pairs) or [(SHORT[i % 4], SHORT[(i + 1) % 4]) for i in range(12)]
         self.context = context
         self._card = StudyCard(
-            title, "best", "Which answer is better?", guidelines, reasons, 4, board is not None, guarded
+            title, goal, "Which answer is better?", guidelines, reasons, 4, board is not None, guarded
         )
         self.shown = board
         self.making = list(making)
@@ -348,6 +349,7 @@ class FakeService:
             progress=self._progress(),
             leaders=leaders,
             regret=tuple(curve),
+            regret_name=EXPECTED[self._card.goal],
             p_best=tuple(1 - 0.8 * value for value in curve),
             left_share=sides.count("left") / decided if decided else 0.5,
             seconds_median=median(times) if times else None,

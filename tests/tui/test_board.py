@@ -78,8 +78,24 @@ async def test_a_study_that_tunes_nothing_has_no_board() -> None:
         await voter.press("f6")
         assert isinstance(voter.app.screen, VoteScreen)
         assert "F6" not in voter.text("#keys")
+        for place in ("f1", "f2", "f3", "f5"):
+            await voter.press(place)
+            assert "F6" not in voter.text("#keys")
         await voter.press("f1")
         assert "F6" not in voter.pane("#help")
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+@pytest.mark.parametrize("place", ["f1", "f2", "f3", "f4", "f5"])
+async def test_every_screen_names_the_way_to_the_board(place: str, size: tuple[int, int]) -> None:
+    async with voting(FakeService(board=BOARD), size) as voter:
+        await voter.press(place)
+        keys = voter.text("#keys")
+        for words in ("F6 prompts", "q quit", *(() if place == "f4" else ("Esc back to voting",))):
+            assert words in keys
+        assert cell_len(keys) <= size[0]
+        await voter.press("f6")
+        assert isinstance(voter.app.screen, BoardScreen)
 
 
 async def test_moving_among_prompts_and_back() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from elicit.service import LeaderRow
-from elicit.types import BadInputError
+from elicit.types import EXPECTED, BadInputError, Goal
 from tests.tui.driving import SMALL, Voter, voting
 from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, FakeService
 from tui.difference import plain_text
@@ -52,6 +52,14 @@ async def test_overview_flips_between_ranking_and_plots_on_a_small_screen() -> N
         assert not voter.app.screen.query_one("#leaders").display
         assert voter.app.screen.query_one("#plots").display
         assert "ranking" in voter.text("#keys")
+
+
+@pytest.mark.parametrize("goal", EXPECTED)
+async def test_overview_names_what_the_stop_rule_measures(goal: Goal) -> None:
+    async with voting(FakeService(goal=goal), SMALL) as voter:
+        await voter.press("f2", "tab")
+        await voter.until(lambda: bool(voter.app.screen.query_one("#regret").border_title))
+        assert EXPECTED[goal] in voter.app.export_screenshot().replace("&#160;", " ")
 
 
 async def test_overview_scrolls_and_says_when_it_fails() -> None:

@@ -75,7 +75,7 @@ function showAll() {
 export function resized() {
   if (!last) return;
   const width = Math.min(640, $("curves").clientWidth >= 800 ? $("curves").clientWidth / 2 - 8 : $("curves").clientWidth);
-  const named = [["Expected regret of the recommendation", last.regret], ["P(best) of the recommendation", last.p_best]];
+  const named = [[last.regret_name, last.regret], ["P(best) of the recommendation", last.p_best]];
   redraw($("curves"), ...named.filter(([, values]) => values.length).map(([title, values]) => curve(title, values, Math.max(width, 240))));
 }
 
