@@ -46,4 +46,6 @@ class ThompsonSampling:
             r = int(rng.choice(len(pairs), p=chance))
             picks.append(Pick(int(pairs[r, 0]), int(pairs[r, 1]), float(chance[r]), float(chance[r])))
             weight[r] = 0.0
+        if len(picks) < k:  # more were wanted than there were among those looked at
+            picks += self.select(posterior, votes, candidates.without(picks), k - len(picks), rng)
         return picks

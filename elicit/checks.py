@@ -24,10 +24,11 @@ def pairs_of(pairs: ArrayLike, n: int, distinct: bool = True) -> torch.Tensor:
     if distinct and (array[:, 0] == array[:, 1]).any():
         row = int(np.flatnonzero(array[:, 0] == array[:, 1])[0])
         raise BadInputError(f"pair {row} compares row {int(array[row, 0])} with itself")
+    array = array.astype(np.int64)
     if distinct:
-        _, first = np.unique(np.sort(array, axis=1), axis=0, return_index=True)
+        _, first = np.unique(array.min(1) * n + array.max(1), return_index=True)
         array = array[np.sort(first)]
-    return torch.as_tensor(array.astype(np.int64))
+    return torch.as_tensor(array)
 
 
 def rows_of(inputs: ArrayLike, n: int) -> torch.Tensor:

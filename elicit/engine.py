@@ -34,8 +34,8 @@ class Engine:
     (N, k) numbers that should go up with utility, such as an LLM judge's or last study's; how far they are to be
     trusted is learnt from votes. inputs: (I, k) numbers per input where items, prompts then, are compared on inputs;
     beliefs are of the items in general, over the population of inputs. pairs: (P, 2) rows, to ask about nothing else
-    (goal "label"). top: how many items goal "top" is to find. device: "auto" takes CUDA where there is one. Decision n
-    is a pure function of these and of the votes before n.
+    (goal "label"); of more than 4,096 a decision looks at a part. top: how many items goal "top" is to find. device:
+    "auto" takes CUDA where there is one. Decision n is a pure function of these and of the votes before n.
 
     Raises BadInputError for fewer than two items, features, scores or inputs that are not a finite matrix, unknown
     names, inputs where the model cannot do with them, and under goal "top" unless `top` is at least 1 and less than the
@@ -159,10 +159,10 @@ class Engine:
         if self._live is not None:
             posterior = live = Within(posterior, self._live)
             votes, taken, avoided = live.votes(votes), live.pairs(taken), live.pairs(avoided)
-        candidates = Candidates(posterior.n, pairs, avoided)
+        candidates = Candidates(posterior.n, pairs, avoided, decision)
         picks = self._selector.select(posterior, votes, candidates, wanted, rng)
         if len(picks) < wanted:
-            left = Candidates(posterior.n, pairs, taken).without(picks)
+            left = Candidates(posterior.n, pairs, taken, decision).without(picks)
             picks += self._selector.select(posterior, votes, left, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise BadInputError(f"only {len(picks)} pairs are left to ask; ask for fewer")

@@ -15,7 +15,7 @@ from elicit.types import Item, Outcome, Query, Shown, Side, Verdict
 SCHEMA = 4
 """Version of the log's format; a newer one is refused."""
 
-ENGINE = "4"
+ENGINE = "5"
 """Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
 
 

@@ -334,7 +334,9 @@ class LowRankPosterior(GridPosterior):
         """Mean and variance (m, P) of the differences of a few pairs (P, 2) among any rows."""
         z, mean, own = self._designs(pairs.flatten(), models)
         x = z[0::2] - z[1::2]
-        variance = (self._spread(x, models) * x).sum(2) + own[:, 0::2] + own[:, 1::2]
+        # A model at a time: the products of all at once fit no cache.
+        shared = torch.stack([(self._spread(x, model[None])[0] * x).sum(1) for model in models])
+        variance = shared + own[:, 0::2] + own[:, 1::2]
         if t := self.beta2.shape[1]:
             u = self.columns.dot(x.T, t, models)
             variance = variance - (u * u * self.beta2[models][:, :, None]).sum(1)

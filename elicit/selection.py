@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -24,36 +25,58 @@ class Pick(NamedTuple):
     propensity: float
 
 
+LONG = 4096
+"""Listed pairs that one decision looks at; of a longer list it looks at a part."""
+
+
 @dataclass(frozen=True)
 class Candidates:
     """The pairs that may be asked: all pairs of `n` items, or the listed `pairs` (P, 2), less those in `avoid`.
 
-    `avoid` holds pairs with the smaller row first.
+    `avoid` holds pairs with the smaller row first. turn: the number of the decision, which says at which part of a
+    long list it looks.
     """
 
     n: int
     pairs: Tensor | None = None
     avoid: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+    turn: int = 0
 
     def within(self, rows: Tensor) -> Tensor:
         """(P, 2) admissible pairs of rows: the listed ones, or else all whose two rows are both in `rows` (S,)."""
-        pairs = self.pairs
-        if pairs is None:
-            i, j = torch.triu_indices(len(rows), len(rows), 1)
-            pairs = torch.stack([rows[i], rows[j]], 1)
-        if not self.avoid:
-            return pairs
-        codes = torch.tensor([a * self.n + b for a, b in sorted(self.avoid)])
-        return pairs[~torch.isin(pairs.min(1).values * self.n + pairs.max(1).values, codes)]
+        if self.pairs is not None:
+            return self._admissible(self.pairs)
+        i, j = torch.triu_indices(len(rows), len(rows), 1)
+        return self._admissible(torch.stack([rows[i], rows[j]], 1))
 
     def near(self, rows: Tensor) -> Tensor:
-        """The admissible pairs within `rows`, or all there are where these have none."""
-        pairs = self.within(rows)
-        return pairs if len(pairs) else self.within(torch.arange(self.n))
+        """(P, 2) admissible pairs to choose among: those within `rows` (S,), or all there are where these have none.
+
+        Of listed pairs all, but of more than LONG a part: every k-th pair of the list, from another one on with every
+        turn, so that k decisions look at each pair once, whatever the length of the list. Where nothing of that part
+        is admissible it is the next one.
+        """
+        if self.pairs is None:
+            pairs = self.within(rows)
+            return pairs if len(pairs) else self.within(torch.arange(self.n))
+        parts = -(-len(self.pairs) // LONG) or 1
+        shares = (self._admissible(self.pairs[(self.turn + i) % parts :: parts]) for i in range(parts))
+        return next((share for share in shares if len(share)), self.pairs[:0])
 
     def without(self, picks: Sequence[Pick]) -> Candidates:
-        """The same candidates less what was picked."""
-        return replace(self, avoid=self.avoid | {(min(p.a, p.b), max(p.a, p.b)) for p in picks})
+        """The candidates for the turn after these picks, which are not among them."""
+        picked = {(min(p.a, p.b), max(p.a, p.b)) for p in picks}
+        return replace(self, avoid=self.avoid | picked, turn=self.turn + len(picks))
+
+    @cached_property
+    def _avoided(self) -> Tensor:
+        """(A,) numbers of the pairs in `avoid`."""
+        return torch.tensor([a * self.n + b for a, b in self.avoid])
+
+    def _admissible(self, pairs: Tensor) -> Tensor:
+        if not self.avoid:
+            return pairs
+        return pairs[~torch.isin(pairs.min(1).values * self.n + pairs.max(1).values, self._avoided)]
 
 
 class Selector(Protocol):
@@ -91,10 +114,8 @@ def improvement(mean: Tensor, sd: Tensor) -> Tensor:
 
 
 def among_least_known(posterior: Posterior, candidates: Candidates, size: int) -> Tensor:
-    """(P, 2) admissible pairs: the listed ones, or all among the `size` items of the largest standard deviation."""
-    if candidates.pairs is not None:
-        return candidates.within(torch.arange(0))
-    return candidates.near(posterior.least_known(size))
+    """(P, 2) admissible pairs: listed ones, or all among the `size` items of the largest standard deviation."""
+    return candidates.near(posterior.least_known(size) if candidates.pairs is None else torch.arange(0))
 
 
 def one_by_one(

@@ -148,6 +148,7 @@ class State:
     grown: int = 0
     seq: int = 0
     created: str = ""
+    _listed: dict[str, dict[tuple[int, int], None]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fold(self, event: Event) -> State:
         """Take in the next event, and return self.
@@ -193,6 +194,7 @@ class State:
                 self.grown = event.seq
             case PairsAdded(pairs=pairs):
                 self.pairs.extend(pairs)
+                self._listed.clear()
             case SpecChanged(spec=spec):
                 self.spec = spec
             case EngineChanged(engine=engine):
@@ -333,6 +335,13 @@ class State:
     def pool_of(self, row: int) -> str:
         """The pool of a listed pair, which its first item names in `meta.pool`."""
         return str(self.items[row].meta.get("pool", ""))
+
+    def listed(self, pool: str = "") -> Set[tuple[int, int]]:
+        """The listed pairs of a pool, or of all, each once, the smaller row first; in order."""
+        if pool not in self._listed:
+            pairs = ((min(a, b), max(a, b)) for _, a, b in self.pairs if pool in ("", self.pool_of(a)))
+            self._listed[pool] = dict.fromkeys(sorted(pairs))
+        return self._listed[pool].keys()
 
     def note_of(self, live: LiveVote) -> str:
         """The note on a vote: the newest one written."""

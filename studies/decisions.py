@@ -66,15 +66,13 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
     pending = state.pending(STOCK)
     if state.pairs:
         labelled = {live.vote.pair for live in state.votes if live.vote.outcome.choice != "skip" and not live.check}
-        listed = {(min(a, b), max(a, b)) for _, a, b in state.pairs if pool in ("", state.pool_of(a))}
-        within = sorted(listed - labelled - under_way - set(pending))
-        avoid: list[tuple[int, int]] = []
-        left = len(within)
+        within, avoid = state.listed(pool), labelled | under_way
+        left = len(within) - len(within & (avoid | set(pending)))
     else:
-        within, avoid = None, sorted(under_way)
+        within, avoid = None, under_way
         left = engine.n * (engine.n - 1) // 2 - len(under_way | set(pending))
         if left <= 0:  # a small pool: several are asked the same at once
-            pending, avoid, left = [], [], engine.n * (engine.n - 1) // 2
+            pending, avoid, left = [], set(), engine.n * (engine.n - 1) // 2
     if left <= 0:
         return []
     return engine.ask(min(k, left), pending=pending, avoid=avoid, within=within)

@@ -58,7 +58,7 @@ class Desk:
             for judge in study.spec.judges
         }
         self.limit = self.spec.budget if budget is None else budget
-        self._listed = {(min(a, b), max(a, b)) for _, a, b in study.state.pairs}
+        self._listed = study.state.listed()
         self.lasting: dict[str, str] = {}
         self.stuck = ""
         self._failures: Counter[str] = Counter()

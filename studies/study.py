@@ -312,8 +312,7 @@ class Study:
         taken = set(self.state.pending(judge))
         if self.spec.goal == "label":
             taken |= set(answered(self.state, judge))
-            pairs = {(min(a, b), max(a, b)) for _, a, b in self.state.pairs}
-            return "every pair is answered or with another judge" if taken >= pairs else ""
+            return "every pair is answered or with another judge" if taken >= self.state.listed() else ""
         n = len(self.state.items)
         return "every pair is with another judge" if len(taken) >= n * (n - 1) // 2 else ""
 

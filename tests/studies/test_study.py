@@ -1,5 +1,6 @@
 """Laws of a study: the log is the truth, nothing voted is lost, and decisions are a function of spec and votes."""
 
+import itertools
 import multiprocessing
 import re
 import sqlite3
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from adapters.formats import PairRow
 from elicit.events import SCHEMA
+from elicit.selection import LONG
 from elicit.state import State
 from elicit.types import BadInputError, ChoiceOutcome
+from studies.decisions import restock
 from studies.replay import verify
 from studies.study import Study
 from tests.studies import making
@@ -518,6 +521,31 @@ def test_a_labelling_study_asks_each_pair_once_and_ends(tmp_path: Path) -> None:
         assert len(seen) == 9
         rows = study.status()
         assert (rows["pairs"], rows["labelled_by_votes"]) == (9, 9)
+
+
+def test_a_long_list_is_replayed_as_it_was_asked(tmp_path: Path) -> None:
+    """Whoever asks, ahead of time, in a batch, or after a restart: every decision looks at its part of the list."""
+    texts = [f"answer {i} {'with reasons ' * (i % 7)}" for i in range(93)]
+    pairs = [PairRow(f"{a} {b}", "", a, b) for a, b in itertools.combinations(texts, 2)]
+    assert len(pairs) > LONG
+    folder = tmp_path / "labels"
+    with Study.create(folder, pairs=pairs) as study:
+        for i in range(8):
+            judge = ("me", "maya")[i % 3 == 2]
+            query = study.ask(judge)
+            assert query is not None
+            study.look_ahead(judge)
+            study.tell(query, "ab"[i % 2], judge)
+        study.stock(restock(study.engine, study.state, 3))
+        query = study.ask("me")
+        assert query is not None
+        study.tell(query, "tie", "me")
+    with Study.open(folder) as study:
+        study.stock(restock(study.engine, study.state, 2))
+        asked = making.asked(study)
+        assert len({(a, b) for a, b, _ in asked}) == len(asked) == 14
+        found = verify(study)
+        assert (found.status, found.checked) == ("same", 14)
 
 
 def test_identical_responses_and_shared_ones_are_told_apart(tmp_path: Path) -> None:
