@@ -5,73 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from elicit.types import BadInputError
-from studies.bench.methods import OUTSIDE, known
-from studies.bench.printing import Run, names_of, numbers_of, shares_of, show_routing
+from elicit.types import BadInputError, Goal
+from studies.bench.options import PATH, names, numbers, options
+from studies.bench.printing import Run, shares_of, show_routing
 from studies.commands import JSON, example
 
 ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
-PATH = click.Path(path_type=Path)
-METHODS = (
-    f"Comma-separated selectors, models and peers: {', '.join(name for name in known() if name not in OUTSIDE)}; "
-    f"path/to/file.py:Class for a selector of one's own; and peers that are installed into an environment of their own "
-    f"on first use: {', '.join(OUTSIDE)}."
-)
-
-
-def _drawable(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """The path, where a plot can be drawn to it: told before hours of runs and not after."""
-    if path and (path.suffix not in (".png", ".svg", ".pdf") or not path.absolute().parent.is_dir()):
-        raise BadInputError(f"{path} cannot be drawn to; give --plot a .png, .svg or .pdf in a folder that exists")
-    return path
-
-
-def _options(
-    plot: str | None, methods: str | None = "default,random"
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options every bench has, which come as one `run`; plot: what --plot draws. methods: None where it compares
-    something else."""
-    options = [
-        click.option("--out", type=PATH, help="Finished runs are kept here (.jsonl) and not made again."),
-        JSON,
-    ]
-    if plot:
-        drawn = f"Draw {plot}: .png, .svg or .pdf."
-        options = [
-            click.option("--workers", type=click.IntRange(1), help="Processes; default one per core."),
-            click.option("--plot", type=PATH, callback=_drawable, help=drawn),
-            *options,
-        ]
-    if methods:
-        named = click.option("--methods", default=methods, show_default=True, callback=_names, help=METHODS)
-        options = [named, *options]
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def run(
-            *, out: Path | None, as_json: bool, workers: int | None = 1, plot: Path | None = None, **rest: Any
-        ) -> None:
-            command(run=Run(workers, out, plot, as_json), **rest)
-
-        for option in reversed(options):
-            run = option(run)
-        return run
-
-    return decorate
-
-
-def _names(context: click.Context, option: click.Parameter, text: str | None) -> list[str]:
-    return names_of(text)
-
-
-def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> list[int]:
-    return numbers_of(option.opts[0], text)
 
 
 @click.group(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60"))
@@ -85,8 +29,8 @@ def bench() -> None:
 @click.option("--instances", type=PATH, required=True, help="A folder of .npz: X (N, d), u (N,), U (T,).")
 @click.option("--votes", type=click.IntRange(1), default=80, show_default=True)
 @click.option("--seeds", default="all", show_default=True, help="even, odd, all, or a list of the instances' seeds.")
-@click.option("--items", callback=_numbers, help="Only instances of so many items; comma-separated.")
-@click.option("--families", callback=_names, help="Only instances of these families; comma-separated.")
+@click.option("--items", callback=numbers, help="Only instances of so many items; comma-separated.")
+@click.option("--families", callback=names, help="Only instances of these families; comma-separated.")
 @click.option(
     "--noise",
     default="file",
@@ -100,7 +44,21 @@ def bench() -> None:
     show_default=True,
     help="Times that every instance is tried; first with the luck in its file, then with others.",
 )
-@_options("simple regret over votes")
+@click.option("--goal", type=click.Choice(["best", "top", "rank"]), default="best", show_default=True)
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="Items that goal top looks for.")
+@click.option(
+    "--score",
+    type=click.FloatRange(-1, 1),
+    help="Give the engine a score of every item that correlates so much with its utility.",
+)
+@click.option(
+    "--score-error",
+    type=click.Choice(["independent", "linear"]),
+    default="independent",
+    show_default=True,
+    help="linear: a linear function of the features, as that of a judge with tastes.",
+)
+@options("what the goal is measured by over votes")
 def selection(
     instances: Path,
     votes: int,
@@ -109,26 +67,39 @@ def selection(
     families: list[str],
     noise: str,
     lucks: int,
+    goal: Goal,
+    top: int,
+    score: float | None,
+    score_error: str,
     methods: list[str],
     run: Run,
 ) -> None:
-    """Find the best item of instances whose utilities are known, every method with the same luck."""
+    """Find the best item of instances whose utilities are known, or the best ones or their order, every method with the
+    same luck."""
     from studies.bench import selection as bench_
     from studies.bench.summaries import difference, number, over_votes
 
     if not instances.exists():
         raise BadInputError(f"there is nothing at {instances}; give --instances a folder of .npz files")
     found = bench_.read_instances(instances, seeds, items, families)
+    setting = bench_.Setting(noise, goal, top, score, score_error == "linear")
+    first = bench_.MEASURED[goal]
+    others = [
+        (name, number(field))
+        for name, field in (("recall", "top_recall"), ("misordered", "misordered"), ("regret", "simple_regret"))
+        if field != first and goal != "best"
+    ]
     run.show_methods(
         run.measured(
-            lambda plan: bench_.selection(found, methods, votes, plan, noise, lucks),
+            lambda plan: bench_.selection(found, methods, votes, plan, setting, lucks),
             len(found) * len(set(methods)) * lucks,
         ),
-        "simple_regret",
+        first,
         lambda s: [
-            *over_votes(s, "simple_regret"),
-            ("± se", number("simple_regret_se")),
-            *difference(s, "simple_regret"),
+            *over_votes(s, first),
+            ("± se", number(f"{first}_se")),
+            *difference(s, first),
+            *others,
             ("top 1 %", number("found_top1pct", ".0%")),
             ("votes to 95 %", _settled(votes)),
             ("regret shown", lambda row: f"{row['cumulative_regret'] / votes:.2f}"),
@@ -139,12 +110,12 @@ def selection(
 
 @bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
 @click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score, method.")
-@click.option("--tasks", callback=_names, help="Comma-separated, or even or odd for every second one; default all.")
-@click.option("--models", callback=_names, help="Comma-separated; default the three with the widest spread per task.")
+@click.option("--tasks", callback=names, help="Comma-separated, or even or odd for every second one; default all.")
+@click.option("--models", callback=names, help="Comma-separated; default the three with the widest spread per task.")
 @click.option("--votes", type=click.IntRange(1), default=60, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--utility-sd", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True)
-@_options("simple regret over votes")
+@options("simple regret over votes")
 def tuning(
     pool: Path,
     tasks: list[str],
@@ -188,7 +159,7 @@ def tuning(
 @click.option("--prompts", "size", type=click.IntRange(2), default=32, show_default=True, help="Of the pool.")
 @click.option("--votes", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
-@_options("the gap to the best prompt over votes", None)
+@options("the gap to the best prompt over votes", None)
 def prompts(
     tasks: tuple[str, ...],
     folder: Path,
@@ -228,10 +199,10 @@ def prompts(
 
 @bench.command(epilog=example("elicit bench dueling --matrices matrices.json --methods default,thompson --seeds 5"))
 @click.option("--matrices", type=PATH, required=True, help="JSON: matrices[].name and p_win[i][j] = P(i beats j).")
-@click.option("--names", callback=_names, help="Only these matrices; comma-separated.")
+@click.option("--names", callback=names, help="Only these matrices; comma-separated.")
 @click.option("--votes", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
-@_options("cumulative regret over votes", "default,thompson,random")
+@options("cumulative regret over votes", "default,thompson,random")
 def dueling(
     matrices: Path,
     names: list[str],
@@ -271,17 +242,17 @@ def dueling(
 @click.option(
     "--routers",
     default=",".join(ROUTERS),
-    callback=_names,
+    callback=names,
     help="Comma-separated; default all. The first is compared with.",
 )
 @click.option("--human-share", default="0.05,0.1,0.2,0.5", show_default=True, help="Human votes that are paid, a pair.")
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--questions", type=click.Choice(["even", "odd", "all"]), default="all", help="Every second question.")
 @click.option(
-    "--judges", callback=_names, help="Machine judges who have a seat; default those who judged half of the pairs."
+    "--judges", callback=names, help="Machine judges who have a seat; default those who judged half of the pairs."
 )
 @click.option("--judge-price", type=click.FloatRange(0), default=0.02, help="Of a verdict; a human's vote is 1.")
-@_options("label accuracy over the share of humans", None)
+@options("label accuracy over the share of humans", None)
 def routing(
     pairs: str,
     judgments: Path | None,
@@ -310,8 +281,8 @@ def routing(
 
 
 @bench.command(epilog=example("elicit bench judges --pairs llmbar.parquet --judgments verdicts.parquet"))
-@click.option("--pairs", required=True, callback=_names, help="Files of pairs; comma-separated.")
-@click.option("--judgments", required=True, callback=_names, help="Files of judgments on them, in the same order.")
+@click.option("--pairs", required=True, callback=names, help="Files of pairs; comma-separated.")
+@click.option("--judgments", required=True, callback=names, help="Files of judgments on them, in the same order.")
 @JSON
 def judges(pairs: list[str], judgments: list[str], as_json: bool) -> None:
     """How often machine judges are wrong where people decided, and what they lean to, over all files pooled."""
@@ -333,17 +304,17 @@ def judges(pairs: list[str], judgments: list[str], as_json: bool) -> None:
 
 
 @bench.command(epilog=example("elicit bench latency --items 200,10000 --dim 384 --votes 100,1000 --device cpu"))
-@click.option("--items", default="200,2000", show_default=True, callback=_numbers, help="Comma-separated.")
+@click.option("--items", default="200,2000", show_default=True, callback=numbers, help="Comma-separated.")
 @click.option("--dim", type=click.IntRange(0), default=384, show_default=True, help="Features an item; 0: ids only.")
 @click.option(
-    "--votes", default="20,100,300", show_default=True, callback=_numbers, help="Where to measure; comma-separated."
+    "--votes", default="20,100,300", show_default=True, callback=numbers, help="Where to measure; comma-separated."
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
     "--window", type=click.IntRange(1), default=30, show_default=True, help="Votes measured up to each place."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@_options(None, "default")
+@options(None, "default")
 def latency(
     items: list[int], dim: int, votes: list[int], device: str, window: int, seed: int, methods: list[str], run: Run
 ) -> None:

@@ -3,7 +3,7 @@ peer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,12 +39,12 @@ def _models() -> list[str]:
     return [name for name in registry.names("model") if name != "default"]
 
 
-def check(methods: Sequence[str], features: bool) -> list[str]:
+def check(methods: Sequence[str], features: bool, beyond: str = "") -> list[str]:
     """The methods, each once, in their order; those of an environment of their own have it from here on.
 
-    features: whether the items have features.
-    Raises BadInputError for no method, an unknown one, one that cannot do without features, or one that cannot be
-    installed.
+    features: whether the items have features. beyond: what is asked of them that no peer can do, in words.
+    Raises BadInputError for no method, an unknown one, one that cannot do without features or cannot do what is asked,
+    or one that cannot be installed.
     """
     chosen = list(dict.fromkeys(methods))
     if not chosen:
@@ -56,6 +56,8 @@ def check(methods: Sequence[str], features: bool) -> list[str]:
             registry.selector(name)
         elif name not in known():
             raise UnknownNameError("method", name, [*known(), "path/to/file.py:Class"])
+        if beyond and name in (*PEERS, *OUTSIDE):
+            raise BadInputError(f"method {name!r} cannot {beyond}; leave it out")
     for name in chosen:
         if name in OUTSIDE:
             from studies.bench.outside import python_of
@@ -65,11 +67,17 @@ def check(methods: Sequence[str], features: bool) -> list[str]:
 
 
 def make(
-    name: str, features: NDArray[np.floating[Any]] | None, n_items: int, seed: int, votes: int, device: str = "cpu"
+    name: str,
+    features: NDArray[np.floating[Any]] | None,
+    n_items: int,
+    seed: int,
+    votes: int,
+    device: str = "cpu",
+    told: Mapping[str, Any] | None = None,
 ) -> Method:
     """A fresh method over items with features (N, d), or over `n_items` ids.
 
-    votes: the budget, for methods that plan with it.
+    votes: the budget, for methods that plan with it. told: more that the engine is made with.
     """
     if name in PEERS or name in OUTSIDE:
         return _peer(name, None if features is None else features.astype(np.float64), n_items, seed, votes)
@@ -77,7 +85,7 @@ def make(
 
     model, selector = (name, "default") if name in _models() else ("default", name)
     items = None if features is not None else n_items
-    return Engine(features, n_items=items, model=model, selector=selector, seed=seed, device=device)
+    return Engine(features, n_items=items, model=model, selector=selector, seed=seed, device=device, **(told or {}))
 
 
 def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int, votes: int) -> Method:

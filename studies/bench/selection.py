@@ -5,21 +5,43 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elicit.randomness import stream
-from elicit.types import BadInputError
+from elicit.types import BadInputError, Goal
 from studies.bench import methods as known
 from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
 from studies.bench.summaries import curve, marks_of, summary
-from studies.simulation import simulate
+from studies.simulation import regrets, simulate
 
-MARKS = (20, 40, 80, 150, 300, 600, 1000, 2000)
+if TYPE_CHECKING:
+    from elicit.engine import Engine
+
+MARKS = (10, 20, 40, 80, 150, 300, 600, 1000, 2000)
+MEASURED: dict[Goal, str] = {"best": "simple_regret", "top": "top_recall", "rank": "misordered"}
+"""What is looked at first, by goal: simple regret, the share of the true best items that is among the recommended ones,
+the share of all pairs that the mean utilities put in the wrong order."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is made of every instance.
+
+    noise: see `with_noise`. goal, top: what the engine looks for, and how many under goal "top". score: correlation
+    with the utilities of a score that the engine is given; None: it is given none. linear: whether that score's error
+    is a linear function of the features, as that of a judge with tastes is, and not independent noise.
+    """
+
+    noise: str = "file"
+    goal: Goal = "best"
+    top: int = 10
+    score: float | None = None
+    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,43 +154,79 @@ def with_noise(u: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
     return scaled
 
 
+def score_of(instance: Instance, correlation: float, linear: bool, luck: int) -> NDArray[np.float64]:
+    """(N,) numbers that correlate with the utilities as much as said, on average over their errors."""
+    rng = stream(instance.seed, f"score {instance.name}", luck)
+    if linear:
+        assert instance.X is not None
+        error = instance.X.astype(np.float64) @ rng.standard_normal(instance.X.shape[1])
+    else:
+        error = rng.standard_normal(len(instance.u))
+    rest = float(np.sqrt(1 - correlation**2))
+    return correlation * _standardised(instance.u) + rest * _standardised(error)
+
+
+def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred: NDArray[np.float64] = x - x.mean()
+    return centred / max(float(x.std()), 1e-12)
+
+
 def selection(
-    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: Plan, noise: str = "file", lucks: int = 1
+    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: Plan, setting: Setting, lucks: int = 1
 ) -> dict[str, Any]:
     """Run every method on every instance: vote t on rows a < b is won by a iff U[t mod T] < sigmoid(u_a - u_b).
 
-    lucks: how often; the first time with the instance's own U, then with others, the same for every method.
-    Raises BadInputError for unknown methods or noise, or where `plan.out` does not fit.
+    lucks: how often; the first time with the instance's own U, then with others, the same for every method; scores
+    differ too.
+    Raises BadInputError for unknown methods or noise, for more than the methods or instances can do, or where
+    `plan.out` does not fit.
     """
-    chosen = known.check(methods, features=all(i.X is not None for i in instances))
-    with_noise(instances[0].u, noise)
+    features = all(i.X is not None for i in instances)
+    beyond = "be given a score" if setting.score is not None else ""
+    chosen = known.check(methods, features, beyond if setting.goal == "best" else f"look for the goal {setting.goal}")
+    with_noise(instances[0].u, setting.noise)
+    if setting.linear and setting.score is None:
+        raise BadInputError("there is no score whose error could be linear; give --score too")
+    if setting.linear and not features:
+        raise BadInputError("items that are ids only have no features for a score to err by; leave --score-error out")
+    if setting.goal == "top" and (small := min(instances, key=lambda i: len(i.u))) and len(small.u) <= setting.top:
+        raise BadInputError(f"{small.name} has {len(small.u)} items, so no top {setting.top}; give a smaller --top")
     jobs = [
         Job(
             {"method": method, "instance": i.name, "seed": i.seed, "content": i.content, "luck": luck},
             run,
-            (i, method, votes, noise, luck),
+            (i, method, votes, setting, luck),
         )
         for luck in range(lucks)
         for i in instances
         for method in chosen
     ]
-    fixed = {"votes": votes, "noise": noise, "device": "cpu", **versions()}
+    fixed = {"votes": votes, **asdict(setting), "device": "cpu", **versions()}
     rows = measure("selection", fixed, jobs, plan)
     rows.sort(key=lambda row: chosen.index(row["method"]))
-    setting = {**fixed, "methods": chosen, "instances": len(instances)}
-    means = ("found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
-    found = summary(rows, "simple_regret", means, ("votes_to_95",), "family")
-    return {"bench": "selection", "setting": setting, "rows": rows, "summary": found}
+    told = {**fixed, "methods": chosen, "instances": len(instances)}
+    first = MEASURED[setting.goal]
+    usual = ("simple_regret", "found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
+    means = [name for name in (*_of_order(setting.goal), *usual) if name != first]
+    found = summary(rows, first, means, ("votes_to_95",), "family")
+    return {"bench": "selection", "setting": told, "rows": rows, "summary": found}
 
 
-def run(instance: Instance, method: str, votes: int, noise: str, luck: int = 0) -> list[Row]:
-    """One method on one instance: a row per mark. The method's own seed is the instance's."""
-    u, U = with_noise(instance.u, noise), instance.U
+def _of_order(goal: Goal) -> tuple[str, ...]:
+    return () if goal == "best" else ("top_recall", "misordered")
+
+
+def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int = 0) -> list[Row]:
+    """One method on one instance: a row per mark, the first before any vote where there is a score. The method's own
+    seed is the instance's."""
+    u, U = with_noise(instance.u, setting.noise), instance.U
     if luck:
         U = stream(instance.seed, f"luck {instance.name}", luck).random(len(U))
     X = None if instance.X is None else instance.X.astype(np.float64)
-    made = known.make(method, X, len(u), instance.seed, votes)
-    ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]))
+    told: dict[str, Any] = {} if setting.goal == "best" else {"goal": setting.goal, "top": setting.top}
+    if setting.score is not None:
+        told["scores"] = score_of(instance, setting.score, setting.linear, luck)
+    made = known.make(method, X, len(u), instance.seed, votes, told=told)
     common = {
         "method": method,
         "instance": instance.name,
@@ -178,4 +236,29 @@ def run(instance: Instance, method: str, votes: int, noise: str, luck: int = 0) 
         "items": len(u),
         "dim": 0 if X is None else X.shape[1],
     }
-    return [common | row for row in curve(ran, u, marks_of(MARKS, votes))]
+    marks = marks_of(MARKS, votes)
+    guess = None if setting.score is None else made.best()
+    orders: dict[int, Row] = {}
+
+    def look(done: int) -> None:
+        if setting.goal != "best" and done in marks:
+            orders[done] = order(cast("Engine", made), u, setting.top)
+
+    ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]), look)
+    rows = [common | row | orders.get(row["votes"], {}) for row in curve(ran, u, marks)]
+    if guess is not None and setting.goal == "best":
+        rows.insert(0, common | {"votes": 0, "simple_regret": float(regrets(u)[guess])})
+    return rows
+
+
+def order(engine: Engine, u: NDArray[np.float64], top: int) -> Row:
+    """How far the engine's order of the items is that of the utilities u (N,); equal utilities are in no order."""
+    mean = engine.utilities()[0]
+    best = np.argsort(-u, kind="stable")[:top]
+    mine = np.argsort(-mean, kind="stable")[:top]
+    wrong = pairs = 0
+    for i in range(len(u)):
+        apart = u[i] > u
+        pairs += int(apart.sum())
+        wrong += int((apart & (mean[i] < mean)).sum())
+    return {"top_recall": len(np.intersect1d(best, mine)) / len(best), "misordered": wrong / max(pairs, 1)}

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from elicit import Engine, registry
 from elicit.cli import _code
@@ -78,8 +80,8 @@ def test_every_method_sees_the_same_luck(instances: Path, monkeypatch: pytest.Mo
     heard = []
     for asked in (pairs, [(j, i) for i, j in pairs]):
         scripted = Scripted(asked)
-        monkeypatch.setattr(methods, "make", lambda *_, scripted=scripted: scripted)
-        rows = selection.run(instance, "scripted", len(pairs), "file")
+        monkeypatch.setattr(methods, "make", lambda *_, scripted=scripted, **__: scripted)
+        rows = selection.run(instance, "scripted", len(pairs), selection.Setting())
         heard.append(scripted.winners)
         of = regrets(instance.u)
         assert rows[-1]["simple_regret"] == of[scripted.winners[-1]]
@@ -96,11 +98,11 @@ def test_the_same_seed_gives_the_same_rows_and_resuming_changes_nothing(instance
     names = ["random", "linear_eubo", "default"]
 
     def rows(plan: Plan, votes: int = 24) -> list[Row]:
-        return steady(selection.selection(found, names, votes, plan)["rows"])
+        return steady(selection.selection(found, names, votes, plan, selection.Setting())["rows"])
 
     whole = rows(Plan(1))
     assert [(r["method"], r["seed"], r["votes"]) for r in whole] == [
-        (m, s, v) for m in names for s in (1, 2) for v in (20, 24)
+        (m, s, v) for m in names for s in (1, 2) for v in (10, 20, 24)
     ]
 
     def interrupt(done: int) -> None:
@@ -125,8 +127,8 @@ def test_the_same_seed_gives_the_same_rows_and_resuming_changes_nothing(instance
 
 def test_more_luck_is_other_luck_and_an_instance_tried_again_is_no_other_instance(instances: Path) -> None:
     found = selection.read_instances(instances, families=["lin"])
-    once = selection.selection(found, ["random"], 24, Plan(1))
-    thrice = selection.selection(found, ["random"], 24, Plan(1), lucks=3)
+    once = selection.selection(found, ["random"], 24, Plan(1), selection.Setting())
+    thrice = selection.selection(found, ["random"], 24, Plan(1), selection.Setting(), lucks=3)
     assert steady(thrice["rows"])[: len(once["rows"])] == steady(once["rows"])
     for name in (i.name for i in found):
         of = [r["simple_regret"] for r in thrice["rows"] if r["instance"] == name]
@@ -181,8 +183,9 @@ def test_summaries_are_means_of_rows(instances: Path, tmp_path: Path, capsys: Ou
         assert entry["simple_regret_over_first_se"] == pytest.approx(over.std(ddof=1) / 3**0.5)
         spread = np.std([r["simple_regret"] for r in last], ddof=1) / 3**0.5
         assert entry["simple_regret_se"] == pytest.approx(spread)
-        at_20 = np.mean([r["simple_regret"] for r in mine if r["votes"] == 20])
-        assert entry["simple_regret_by_votes"] == pytest.approx({"20": at_20, "21": entry["simple_regret"]})
+        at = {str(v): np.mean([r["simple_regret"] for r in mine if r["votes"] == v]) for v in (10, 20, 21)}
+        assert entry["simple_regret_by_votes"] == pytest.approx(at)
+        assert at["21"] == entry["simple_regret"]
         assert set(entry["simple_regret_by_family"]) == {"ids", "lin"}
     assert "<svg" in (tmp_path / "curves.svg").read_text()
     assert _code(["bench", "selection", *arguments, "--seeds", "odd"]) == 0
@@ -197,6 +200,41 @@ def test_noise_rescales_and_leaves_the_regret(instances: Path) -> None:
     assert sigmoid(scaled.max() - np.median(scaled)) == pytest.approx(0.9)
     assert regrets(scaled) == pytest.approx(regrets(u))
     assert selection.with_noise(np.zeros(3), "sd2").tolist() == [0, 0, 0]
+
+
+@given(u=st.lists(st.integers(-3, 3), min_size=3, max_size=9), seed=st.integers(0, 99))
+def test_an_order_is_compared_by_every_pair_and_by_the_best(u: list[int], seed: int) -> None:
+    truth = np.array(u, dtype=np.float64)
+    mean = np.random.default_rng(seed).standard_normal(len(u))
+    engine = Engine(n_items=len(u))
+    engine.utilities = lambda: (mean, mean)  # type: ignore[method-assign]
+    found = selection.order(engine, truth, 2)
+    pairs = [(i, j) for i in range(len(u)) for j in range(len(u)) if u[i] > u[j]]
+    assert found["misordered"] == pytest.approx(np.mean([mean[i] < mean[j] for i, j in pairs] or [0]))
+    mine = set(np.argsort(-mean)[:2])
+    assert found["top_recall"] == len(mine & set(sorted(range(len(u)), key=lambda i: (-u[i], i))[:2])) / 2
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_score_correlates_as_it_is_said_to(linear: bool) -> None:
+    rng = np.random.default_rng(0)
+    made = selection.Instance(
+        "i", "f", 1, rng.standard_normal((400, 30)), 5 * rng.standard_normal(400) + 2, rng.random(9)
+    )
+    found = [np.corrcoef(made.u, selection.score_of(made, -0.4, linear, luck))[0, 1] for luck in range(30)]
+    assert np.mean(found) == pytest.approx(-0.4, abs=4 * np.std(found) / 30**0.5 + 0.01)
+
+
+def test_goals_and_scores_are_measured(instances: Path, capsys: Out) -> None:
+    arguments = ["bench", "selection", "--instances", str(instances), "--families", "lin", "--workers", "1", "--json"]
+    for goal, extra, first in (("rank", [], "misordered"), ("top", ["--top", "3"], "top_recall")):
+        assert _code([*arguments, "--votes", "12", "--goal", goal, *extra, "--methods", "default,random"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert [list(s[f"{first}_by_votes"]) for s in result["summary"]] == [["10", "12"]] * 2
+        assert all(0 <= row[name] <= 1 for row in result["rows"] for name in ("top_recall", "misordered"))
+    assert _code([*arguments, "--votes", "3", "--score", "1", "--methods", "default"]) == 0
+    by_votes = json.loads(capsys.readouterr().out)["summary"][0]["simple_regret_by_votes"]
+    assert by_votes["0"] == 0  # a score that is the utility itself needs no vote
 
 
 @pytest.mark.parametrize(
@@ -232,6 +270,11 @@ def test_bad_calls_are_one_sentence(instances: Path, tmp_path: Path, capsys: Out
     assert "not understood" in fails(capsys, *here, "--seeds", "some")
     assert "not understood" in fails(capsys, *here, "--noise", "p30")
     assert "whole numbers" in fails(capsys, *here, "--items", "many")
+    assert "cannot look for the goal top" in fails(capsys, *here, "--goal", "top", "--methods", "choix")
+    assert "cannot be given a score" in fails(capsys, *here, "--score", ".5", "--methods", "linear_eubo")
+    assert "give a smaller --top" in fails(capsys, *here, "--goal", "top", "--top", "12")
+    assert "give --score too" in fails(capsys, *here, "--score-error", "linear")
+    assert "leave --score-error out" in fails(capsys, *here, "--score", ".5", "--score-error", "linear")
     assert "cannot be drawn" in fails(capsys, *here, "--plot", str(tmp_path / "x.doc"))
     assert "cannot be drawn" in fails(capsys, *here, "--plot", str(tmp_path / "none" / "x.png"))
     assert "2 or more" in fails(capsys, "latency", "--items", "1")
@@ -293,7 +336,7 @@ def test_tuning_tells_what_the_recommendation_is_over_the_default_prompts(
         row = order[place]
         scripted = Scripted([(row, order[0]), (row, order[1])])
         monkeypatch.setattr(scripted, "best", lambda row=row: row)
-        monkeypatch.setattr(methods, "make", lambda *_, scripted=scripted: scripted)
+        monkeypatch.setattr(methods, "make", lambda *_, scripted=scripted, **__: scripted)
         told = tuning.run(pool, "scripted", 0, 2, 2.0)[-1]
         assert (told["beats_default"], told["ties_default"]) == (beaten, tied)
         assert told["regrets"] == pytest.approx([told["simple_regret"]] * 2, abs=1e-6)
