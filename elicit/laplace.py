@@ -20,8 +20,8 @@ from elicit.retired import Retired
 ROWS = 1 << 14
 STRIDE = 1 << 12
 """Votes summed at once: what they need fits a processor's cache."""
-TURNS = 6
-"""Newton steps."""
+TURNS, FEWER = 6, 3
+"""Newton steps: from nothing, and from a mode that is close."""
 HALVINGS, CONJUGATE, CLOSE = 8, 20, 1e-3
 """Of a Newton step, and conjugate gradients on the way to it: how many at most, and the share of their error left."""
 STEP = 1e-3
@@ -34,11 +34,18 @@ Both = tuple[Tensor, Tensor]
 
 
 def laplace(
-    basis: Tensor, amplitude2: Tensor, own: Tensor, history: History, noise: Noise, turned: Callable[[], None]
+    basis: Tensor,
+    amplitude2: Tensor,
+    own: Tensor,
+    history: History,
+    noise: Noise,
+    turned: Callable[[], None],
+    near: tuple[Tensor, Retired] | None = None,
 ) -> tuple[Tensor, Tensor, Retired]:
     """Mode (M, r), covariance (M, r, r) and own effects, under M models with variances amplitude2 and own (M,).
 
-    basis: (N, r) coordinates of all items. turned: called TURNS times on the way.
+    basis: (N, r) coordinates of all items. turned: called TURNS times on the way, FEWER times where there is a mode
+    `near`: (M, r), and own effects of items all of which are voted on.
     """
     voted = torch.zeros(len(basis), dtype=torch.bool)
     for pairs in torch.split(history.rows, ROWS):
@@ -47,8 +54,11 @@ def laplace(
     phi = basis if len(rows) == len(basis) else basis[rows]
     target = _Target(phi if len(history.rows) >= MANY else phi.double(), amplitude2, own, history, place, noise)
     mode, effects = amplitude2.new_zeros(len(own), phi.shape[1]), amplitude2.new_zeros(len(own), len(rows))
+    if near is not None:
+        mode = near[0].clone()
+        effects[:, torch.searchsorted(rows, near[1].rows)] = near[1].mean
     reached = target.value(mode, effects)
-    for _ in range(TURNS):
+    for _ in range(TURNS if near is None else FEWER):
         slope, curvature = target.derivatives(mode, effects)
         step, along = _conjugate(curvature, slope)
         size = torch.ones_like(own)[:, None]

@@ -1,14 +1,14 @@
 """Utilities of all items, also of those never voted on, from a table of recorded votes and the items' features.
 
 The networks of `elicit.networks` are trained on minibatches of the votes, and `elicit.models.neural` believes what they
-see. How far the networks may be wrong about an item is learnt from items of which they see no vote. Nothing of size
-N x N or T x d is held.
+see. How far the networks may be wrong about an item is learnt from items of which they see no vote; how many votes are
+slips from all votes, each foretold without itself. Nothing of size N x N or T x d is held.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from elicit import checks, davidson
 from elicit.davidson import Floats, Ints
 from elicit.gaussian import NODE_WEIGHTS, NODES
-from elicit.laplace import TURNS
+from elicit.laplace import FEWER, TURNS, slopes
 from elicit.leaderboards import MOST_ITEMS, PRIOR_SD, checked_level, checked_votes
 from elicit.low_rank import LowRankPosterior
 from elicit.models.neural import OWNS, believed, seen
@@ -48,6 +48,12 @@ TURN = 2_000
 
 VOTES_EACH, VOTES_IN_ALL = 64, 30_000
 """Of fresh items, on which the prior is calibrated."""
+VOTES_LEFT_OUT = 20_000
+"""Of the others, on which the share of slips and the tie parameter are calibrated, too."""
+ROUNDS = 3
+"""Of belief and calibration: who takes slips for meant believes in small differences, under which slips look meant."""
+STEEPEST = 0.7
+"""What is found rises by as much with what is believed, at most."""
 EXPECTED_SD = np.array([1.0, 1.25, 0.5, 0.5])
 """Of the logarithms of what is calibrated: own variance, slips, tie parameter, scale."""
 WORTH = 0.1
@@ -155,7 +161,8 @@ def utilities(
     again = parts is not None and len(keys) < AGAIN
     trained_on = [keys if parts is None else parts.rest, *([keys] if again else [])]
     turn = len(keys) // TURN + 1
-    total = sum(_effort(len(part))[0] for part in trained_on) + (1 if parts is None else 2) * TURNS * turn
+    turns = TURNS if parts is None else TURNS + (ROUNDS - 1) * FEWER + (TURNS if again else FEWER)
+    total = sum(_effort(len(part))[0] for part in trained_on) + turns * turn
     done = 0
 
     def report(more: int) -> None:
@@ -164,22 +171,28 @@ def utilities(
         if progress is not None:
             progress(done, total)
 
-    def believed_of(basis: Tensor, part: Keys, prior: _Prior) -> LowRankPosterior:
-        return believed(basis, _history(part, n), prior.noise, prior.own, lambda: report(turn))
+    def believed_of(part: Keys, noise: Noise, own: float, near: LowRankPosterior | None = None) -> LowRankPosterior:
+        return believed(basis, _history(part, n), noise, own, lambda: report(turn), near)
 
     counted = np.bincount(keys // n % n, minlength=n) + np.bincount(keys % n, minlength=n)
-    noise = _noise(keys, n)
-    prior = _Prior(noise, OWNS[0], 1.0)
+    noise: Noise = _noise(keys, n)
     basis = _basis(inputs, trained_on[0], noise, report)
     if parts is None:
-        return Utilities(believed_of(basis, keys, prior), counted)
-    trial = _Trial(believed_of(basis, parts.rest, prior), prior.own, parts.fresh)
-    prior = trial.calibrated(parts.new, prior)
+        return Utilities(believed_of(keys, noise, OWNS[0]), counted)
+    noise = Settled(**vars(noise), tied=noise.nu, slipped=noise.slip())
+    expected, belief = _Prior(noise, OWNS[0], 1.0), None
+    shares: list[tuple[float, float]] = []
+    for _ in range(ROUNDS):
+        belief = believed_of(parts.rest, noise, expected.own, belief)
+        trial = _Trial(belief, expected.own, parts.fresh)
+        prior = trial.calibrated(parts, expected)
+        shares.append((noise.slip(), prior.noise.slip()))
+        noise = replace(prior.noise, slipped=_agreed(shares))
     held_out, new_items = (_foretold(trial.p_won(part, prior)) for part in (parts.held, parts.new))
     del trial
     if again:
-        basis = _basis(inputs, keys, noise, report)
-    posterior = believed_of(basis, keys, prior)
+        basis, belief = _basis(inputs, keys, noise, report), None
+    posterior = believed_of(keys, noise, prior.own, belief)
     return Utilities(posterior, counted, held_out, _foretold(_p_won_by_ids(parts, n)), new_items)
 
 
@@ -222,6 +235,8 @@ def _parted(keys: Keys, n: int) -> _Parts | None:
     held = np.zeros(len(keys), dtype=bool)
     held[_some(len(keys), *HELD_OUT, rng)] = True
     new = fresh[first] | fresh[second]
+    if (held | new).all():
+        return None
     return _Parts(keys[~(held | new)], keys[held & ~new], keys[new], torch.as_tensor(fresh))
 
 
@@ -263,7 +278,7 @@ class _Prior(NamedTuple):
     """What is taken for granted of voters and items. own: variance of what the networks miss of an item; scale: by how
     much what was believed of differences without knowing all this is to be multiplied."""
 
-    noise: Noise
+    noise: Settled
     own: float
     scale: float
 
@@ -288,13 +303,15 @@ class _Trial:
         slip = prior.noise.slip()
         return np.asarray(((1 - slip) * (NODE_WEIGHTS @ torch.sigmoid(x)) + slip / 2).numpy())
 
-    def calibrated(self, keys: Keys, prior: _Prior) -> _Prior:
-        """The prior under which votes on single fresh items are likeliest, all of an item's votes together.
+    def calibrated(self, parts: _Parts, prior: _Prior) -> _Prior:
+        """The prior under which votes are likeliest: those on single fresh items, all of an item's votes together, and
+        those that the belief rests on, each without itself.
 
-        Their own effects are integrated out exactly, all else by MacKay's approximation (1992).
+        Fresh items' own effects are integrated out exactly, all else by MacKay's approximation (1992).
         """
         # Sorted votes begin with an item's losses, and not all of them may be taken.
-        rows, kinds = self._rows(stream(0, "calibrated", len(keys)).permutation(keys), kinds=2)
+        rng = stream(0, "calibrated", len(parts.new))
+        rows, kinds = self._rows(rng.permutation(parts.new), kinds=2)
         fresh = self.fresh[rows]
         one = fresh.sum(1) == 1
         rows, kinds, fresh = rows[one], kinds[one], fresh[one]
@@ -302,28 +319,38 @@ class _Trial:
         _, item, count = torch.unique_consecutive(item, return_inverse=True, return_counts=True)
         within = torch.arange(len(item)) - (count.cumsum(0) - count)[item]
         kept = torch.nonzero(within < VOTES_EACH)[:, 0][:VOTES_IN_ALL]
-        if not len(kept):
-            return prior
         item, rows, kinds, fresh = item[kept], rows[order][kept], kinds[order][kept], fresh[order][kept]
         mean, variance = self._shared(rows)
         side = torch.where(fresh[:, 0], 1.0, -1.0).double()
         history = History(rows, kinds, OUTCOMES)
+        others, told = self._left_out(parts.rest[_some(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
 
         def read(at: Floats) -> _Prior:
             own, slip, nu, scale = np.exp(at).tolist()
-            return _Prior(Settled(**vars(prior.noise), tied=nu, slipped=min(slip, SLIPS[-1])), own, scale)
+            return _Prior(replace(prior.noise, tied=nu, slipped=min(slip, SLIPS[-1])), own, scale)
 
         def value(at: Floats) -> float:
             trial = read(at)
             x = trial.scale * mean + side * trial.own**0.5 * NODES[:, None]
             x = x / (1 + np.pi / 8 * trial.scale**2 * variance).sqrt()
-            each = torch.zeros(len(NODES), int(item[-1]) + 1, dtype=torch.float64)
+            each = torch.zeros(len(NODES), len(count), dtype=torch.float64)
             each.index_add_(1, item, history.log_likelihood(x, kinds, trial.noise))
             total = torch.logsumexp(each + NODE_WEIGHTS.log()[:, None], 0).sum()
+            # Not under another scale: the belief is what it is, and a scale would stand in for slips.
+            total += history.log_likelihood(others, told, trial.noise).sum()
             return float(total) - 0.5 * float((((at - expected) / EXPECTED_SD) ** 2).sum())
 
         expected = np.log([prior.own, prior.noise.slip(), prior.noise.nu, prior.scale])
         return read(_climbed(value, expected))
+
+    def _left_out(self, keys: Keys) -> tuple[Tensor, Tensor]:
+        """(K,) differences, by MacKay's approximation, as believed but for the vote itself, and (K,) kinds."""
+        rows, kinds = self._rows(keys, kinds=2)
+        mean, variance = self._shared(rows)
+        slope, bend = slopes(mean[None], History(rows, kinds, OUTCOMES), kinds, self.belief.noise)
+        # Variances are a little large where own effects are taken for independent.
+        variance = variance / (1 - bend[0].clamp_min(0) * variance).clamp_min(0.1)
+        return (mean - variance * slope[0]) / (1 + np.pi / 8 * variance).sqrt(), kinds
 
     def _rows(self, keys: Keys, kinds: int) -> tuple[Tensor, Tensor]:
         """(K, 2) rows and (K,) kinds of the votes of the first `kinds` kinds."""
@@ -336,6 +363,14 @@ class _Trial:
         alone = self.own * self.fresh[rows].sum(1)
         variance = torch.cat([part.variance for part in found]) - alone
         return torch.cat([part.mean for part in found]), variance.clamp_min(1e-12)
+
+
+def _agreed(shares: Sequence[tuple[float, float]]) -> float:
+    """The share of slips that is found where it is believed in, by the line through the logarithms of the last two
+    shares believed in and found."""
+    (x, y), (last, found) = np.log(shares[-2:] if len(shares) > 1 else [shares[-1]] * 2)
+    steep = min(max((found - y) / (last - x), 0.0), STEEPEST) if abs(last - x) > 0.1 else 0.0
+    return float(min(np.exp(found + (found - last) * steep / (1 - steep)), SLIPS[-1]))
 
 
 def _climbed(value: Callable[[Floats], float], start: Floats) -> Floats:

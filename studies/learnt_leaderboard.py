@@ -31,8 +31,8 @@ PARTS = 100
 """Of the work, on the progress bar."""
 NOTHING = 0.68
 """Log loss from which a forecast is next to a coin's."""
-CARELESS = 0.12
-"""Share of slips from which they are underestimated so much that it shows in the intervals."""
+CARELESS = 0.15
+"""Share of slips from which it shows in the intervals that not all of them are told from small differences."""
 
 
 class Candidates(NamedTuple):
@@ -102,8 +102,8 @@ class Learnt:
                 notes.append("So the features tell next to nothing of items never voted on.")
         if (slip := found.posterior.noise.slip()) > CARELESS:
             notes.append(
-                f"At least {100 * slip:.0f} % of the votes seem to be cast at random; with so many, differences come "
-                "out too small, and so does the ±."
+                f"Some {100 * slip:.0f} % of the votes seem to be cast at random, perhaps more; with so many, the ± "
+                "may come out too small."
             )
         if self.candidates.before:
             notes.append(f"The items' own feature {quoted(UTILITY)} was not learnt from, and is replaced.")

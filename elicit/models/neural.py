@@ -144,10 +144,12 @@ def believed(
     noise: Noise,
     own: float | None = None,
     turned: Callable[[], None] = lambda: None,
+    near: LowRankPosterior | None = None,
 ) -> LowRankPosterior:
     """The Laplace posterior over what the networks see, basis (N, r), and over the own effects of the items voted on.
 
-    own: variance of own effects, None for what is usual. `turned` is called TURNS times on the way.
+    own: variance of own effects, None for what is usual. near: what was believed of the same under much the same votes
+    and noise, to start from; none of its votes may be missing. `turned` is called as by `elicit.laplace`.
 
     Own effects are taken for independent of one another and of the rest, given all votes (mean field).
     """
@@ -163,8 +165,9 @@ def believed(
     belief = LowRankPosterior.of(basis, torch.zeros_like(spread), spread, owns, [-float(np.log(len(grid)))] * len(grid))
     if not votes:
         return belief
-    mode, covariance, retired = laplace(basis, amplitude2, owns, history, noise, turned)
     r = basis.shape[1]
+    start = None if near is None else (near.mu[:, :r], near.retired)
+    mode, covariance, retired = laplace(basis, amplitude2, owns, history, noise, turned, start)
     matrix = torch.diag_embed(belief.v)
     matrix[:, :r, :r] = covariance
     mu = belief.mu.clone()
