@@ -29,6 +29,13 @@ class ThompsonSampling:
     def select(
         self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
     ) -> list[Pick]:
+        picks: list[Pick] = []
+        while len(picks) < k and (more := self._drawn(posterior, candidates.without(picks), k - len(picks), rng)):
+            picks += more
+        return picks
+
+    def _drawn(self, posterior: Posterior, candidates: Candidates, k: int, rng: np.random.Generator) -> list[Pick]:
+        """Up to k picks from the same draws; one from those of a part of a list."""
         pairs = candidates.near(posterior.shortlist(self.size, 2.0))
         if not len(pairs):
             return []
@@ -41,11 +48,9 @@ class ThompsonSampling:
         share[rows] = torch.bincount(best, minlength=len(rows)).double() + 0.5 / len(rows)
         weight = (share[pairs[:, 0]] * share[pairs[:, 1]]).numpy()
         picks = []
-        for _ in range(min(k, len(pairs))):
+        for _ in range(min(k if candidates.parts == 1 else 1, len(pairs))):
             chance = weight / weight.sum()
             r = int(rng.choice(len(pairs), p=chance))
             picks.append(Pick(int(pairs[r, 0]), int(pairs[r, 1]), float(chance[r]), float(chance[r])))
             weight[r] = 0.0
-        if len(picks) < k:  # more were wanted than there were among those looked at
-            picks += self.select(posterior, votes, candidates.without(picks), k - len(picks), rng)
         return picks

@@ -159,6 +159,8 @@ class Engine:
         if self._live is not None:
             posterior = live = Within(posterior, self._live)
             votes, taken, avoided = live.votes(votes), live.pairs(taken), live.pairs(avoided)
+            if pairs is not None:
+                pairs = torch.tensor(sorted(live.pairs((a, b) for a, b in pairs.tolist()))).reshape(-1, 2)
         candidates = Candidates(posterior.n, pairs, avoided, decision)
         picks = self._selector.select(posterior, votes, candidates, wanted, rng)
         if len(picks) < wanted:

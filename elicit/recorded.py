@@ -188,6 +188,7 @@ def utilities(
         prior = trial.calibrated(parts, expected)
         shares.append((noise.slip(), prior.noise.slip()))
         noise = replace(prior.noise, slipped=_agreed(shares))
+    prior = prior._replace(noise=noise)
     held_out, new_items = (_foretold(trial.p_won(part, prior)) for part in (parts.held, parts.new))
     del trial
     if again:
@@ -402,5 +403,6 @@ def _p_won_by_ids(parts: _Parts, n: int) -> Floats:
 
 
 def _foretold(p: NDArray[np.floating[Any]]) -> Foretold | None:
-    right = (p > 0.5).sum() + (p == 0.5).sum() / 2
+    even = np.abs(p - 0.5) < 1e-9
+    right = ((p > 0.5) & ~even).sum() + even.sum() / 2
     return Foretold(len(p), float(right / len(p)), float(-np.log(p).mean())) if len(p) else None

@@ -52,31 +52,47 @@ class Candidates:
     def near(self, rows: Tensor) -> Tensor:
         """(P, 2) admissible pairs to choose among: those within `rows` (S,), or all there are where these have none.
 
-        Of listed pairs all, but of more than LONG a part: every k-th pair of the list, from another one on with every
-        turn, so that k decisions look at each pair once, whatever the length of the list. Where nothing of that part
-        is admissible it is the next one.
+        Of listed pairs all, or, of a list in several `parts`, those that stand at turn mod parts, which the next turns
+        go on from; where none of these is admissible, the next part of which one is.
         """
         if self.pairs is None:
             pairs = self.within(rows)
             return pairs if len(pairs) else self.within(torch.arange(self.n))
-        parts = -(-len(self.pairs) // LONG) or 1
-        shares = (self._admissible(self.pairs[(self.turn + i) % parts :: parts]) for i in range(parts))
-        return next((share for share in shares if len(share)), self.pairs[:0])
+        share = self._admissible(self.pairs[self.turn % self.parts :: self.parts])
+        if len(share) or self.parts == 1:
+            return share
+        left = torch.nonzero(self._kept(self.pairs))[:, 0]
+        turns = (left - self.turn) % self.parts
+        return self.pairs[left[turns == turns.min()]] if len(left) else share
+
+    @property
+    def parts(self) -> int:
+        """In how many parts of about LONG pairs the list is looked at."""
+        return 1 if self.pairs is None else max(1, -(-len(self.pairs) // LONG))
 
     def without(self, picks: Sequence[Pick]) -> Candidates:
         """The candidates for the turn after these picks, which are not among them."""
+        if not picks:
+            return self
         picked = {(min(p.a, p.b), max(p.a, p.b)) for p in picks}
-        return replace(self, avoid=self.avoid | picked, turn=self.turn + len(picks))
+        after = replace(self, avoid=self.avoid | picked, turn=self.turn + len(picks))
+        numbers = torch.tensor([a * self.n + b for a, b in picked])
+        after.__dict__["_avoided"] = torch.cat([self._avoided, numbers]).sort().values  # not made from all again
+        return after
 
     @cached_property
     def _avoided(self) -> Tensor:
-        """(A,) numbers of the pairs in `avoid`."""
-        return torch.tensor([a * self.n + b for a, b in self.avoid])
+        """(A,) numbers of the pairs in `avoid`, ascending."""
+        return torch.tensor([a * self.n + b for a, b in self.avoid], dtype=torch.long).sort().values
+
+    def _kept(self, pairs: Tensor) -> Tensor:
+        """(P,) whether each of the pairs (P, 2) is not to be avoided."""
+        numbers = pairs.min(1).values * self.n + pairs.max(1).values
+        at = torch.searchsorted(self._avoided, numbers).clamp_max(len(self._avoided) - 1)
+        return self._avoided[at] != numbers
 
     def _admissible(self, pairs: Tensor) -> Tensor:
-        if not self.avoid:
-            return pairs
-        return pairs[~torch.isin(pairs.min(1).values * self.n + pairs.max(1).values, self._avoided)]
+        return pairs[self._kept(pairs)] if self.avoid else pairs
 
 
 class Selector(Protocol):

@@ -296,10 +296,7 @@ def backup(study: Path, target: Path, as_json: bool) -> None:
 
     with Study.open(study, writable=False) as opened:
         opened.backup(target)
-    with Study.open(target, writable=False) as copy:  # votes may have come since the study was opened
-        count = _counted(copy)
-    values = {"study": str(study), "output": str(target), **count}
-    _done(as_json, values, f"copied {study} to {target}: {count['votes']} votes on {count['items']} items")
+    _done(as_json, {"study": str(study), "output": str(target)}, f"copied {study} to {target}")
 
 
 @click.command(epilog=example("elicit forget jokes --judge maya"))
@@ -308,11 +305,12 @@ def backup(study: Path, target: Path, as_json: bool) -> None:
 @JSON
 def forget(study: Path, judge: str, as_json: bool) -> None:
     """Remove a judge's name and notes from STUDY for good; the votes stay, under a pseudonym."""
+    from elicit.events import JOINED
     from studies.study import Study
 
     with Study.open(study) as opened:
         pseudonym = opened.forget(judge)
-        votes = sum(pseudonym in live.vote.judge for live in opened.state.votes)  # of several judges, it is one
+        votes = sum(pseudonym in live.vote.judge.split(JOINED) for live in opened.state.votes)
     values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes}
     _done(as_json, values, f"{judge} is now {pseudonym}; reports, exports and backups made before still hold the name")
 

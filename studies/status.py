@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elicit.service import LeaderRow, PastVote, Progress, side_of
+from elicit.types import EXPECTED
 from studies.annotators import annotators
 from studies.sides import sides
 from studies.tuning.safety import acceptable
@@ -163,6 +164,7 @@ def status_of(study: Study) -> dict[str, Any]:
         "stop": stop.stop,
         "why": study.exhausted("") or stop.why,
         "expected_regret": stop.expected,
+        "measured": EXPECTED[spec.goal],
         "votes_left": votes_left(study),
     }
     if rows_of_people := annotators(study):

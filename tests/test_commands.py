@@ -78,7 +78,8 @@ def test_json_says_what_was_written_where_and_nothing_else(study: str, tmp_path:
     page, table, copy = (str(tmp_path / name) for name in ("report.html", "items.csv", "copy"))
     counts = {"study": study, "votes": 9, "items": 12}
     assert told("report", study, "-o", page) == counts | {"output": page}
-    assert told("backup", study, copy) == counts | {"output": copy}
+    assert told("backup", study, copy) == {"study": study, "output": copy}
+    assert sorted(file.name for file in Path(copy).iterdir()) == ["study.db", "study.toml"]
     exported = {"study": study, "output": table, "table": "items", "rows": 12}
     assert told("export", study, "--table", "items", "-o", table) == exported
     assert len(Path(table).read_text().splitlines()) == 13

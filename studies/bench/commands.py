@@ -49,7 +49,7 @@ def bench() -> None:
 @click.option(
     "--score",
     type=click.FloatRange(-1, 1),
-    help="Give the engine a score of every item that correlates so much with its utility.",
+    help="Give the engine a score of every item that correlates about so much with its utility.",
 )
 @click.option(
     "--score-error",

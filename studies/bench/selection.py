@@ -155,7 +155,8 @@ def with_noise(u: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
 
 
 def score_of(instance: Instance, correlation: float, linear: bool, luck: int) -> NDArray[np.float64]:
-    """(N,) numbers that correlate with the utilities as much as said, on average over their errors."""
+    """(N,) numbers that correlate with the utilities as much as said, on average over their errors; with few features
+    a linear error may stand in for the utilities or against them, and they correlate less."""
     rng = stream(instance.seed, f"score {instance.name}", luck)
     if linear:
         assert instance.X is not None
@@ -189,7 +190,8 @@ def selection(
         raise BadInputError("there is no score whose error could be linear; give --score too")
     if setting.linear and not features:
         raise BadInputError("items that are ids only have no features for a score to err by; leave --score-error out")
-    if setting.goal == "top" and (small := min(instances, key=lambda i: len(i.u))) and len(small.u) <= setting.top:
+    small = min(instances, key=lambda i: len(i.u))
+    if setting.goal == "top" and len(small.u) <= setting.top:
         raise BadInputError(f"{small.name} has {len(small.u)} items, so no top {setting.top}; give a smaller --top")
     jobs = [
         Job(
@@ -217,8 +219,8 @@ def _of_order(goal: Goal) -> tuple[str, ...]:
 
 
 def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int = 0) -> list[Row]:
-    """One method on one instance: a row per mark, the first before any vote where there is a score. The method's own
-    seed is the instance's."""
+    """One method on one instance: a row per mark, under goal best the first before any vote where there is a score. The
+    method's own seed is the instance's."""
     u, U = with_noise(instance.u, setting.noise), instance.U
     if luck:
         U = stream(instance.seed, f"luck {instance.name}", luck).random(len(U))
@@ -242,7 +244,7 @@ def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int
 
     def look(done: int) -> None:
         if setting.goal != "best" and done in marks:
-            orders[done] = order(cast("Engine", made), u, setting.top)
+            orders[done] = order(cast("Engine", made), u, setting.top)  # peers look for the best item only
 
     ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]), look)
     rows = [common | row | orders.get(row["votes"], {}) for row in curve(ran, u, marks)]

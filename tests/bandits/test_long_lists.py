@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from elicit import Engine, registry
 from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
-from elicit.selection import LONG, Candidates
+from elicit.selection import LONG, Candidates, Pick
 from elicit.stopping import pair_order
 from elicit.types import ChoiceOutcome, Vote
 
@@ -73,9 +73,21 @@ def test_pairs_drawn_at_random_are_drawn_of_the_whole_list(posterior: Posterior)
     assert pick.propensity == 1 / (len(EVERY) - 75)
 
 
-def test_more_than_a_part_can_be_drawn_at_once(posterior: Posterior) -> None:
-    picks = registry.selector("thompson").select(posterior, VOTES, Candidates(N, EVERY), LONG, stream(0, "select"))
-    assert len({(p.a, p.b) for p in picks}) == LONG
+@pytest.mark.parametrize("name", ["eig", "thompson", "max_in_p"])
+def test_every_pick_of_a_batch_is_of_the_next_part(name: str, posterior: Posterior) -> None:
+    picks = registry.selector(name).select(posterior, VOTES, Candidates(N, EVERY, turn=2), 7, stream(0, "select"))
+    place = {pair: i for i, pair in enumerate(rows(EVERY))}
+    assert [place[min(p.a, p.b), max(p.a, p.b)] % 3 for p in picks] == [2, 0, 1, 2, 0, 1, 2]
+
+
+def test_what_is_avoided_is_so_after_picks_too() -> None:
+    avoid = frozenset(rows(EVERY[:50]))
+    picks = [Pick(a, b, 0.0, 1.0) for a, b in EVERY[50:60].tolist()]
+    after = Candidates(N, EVERY, avoid).without(picks[:4]).without([]).without(picks[4:])
+    fresh = Candidates(N, EVERY, frozenset(rows(EVERY[:60])), turn=10)
+    assert after == fresh
+    assert torch.equal(after.near(torch.arange(0)), fresh.near(torch.arange(0)))
+    assert torch.equal(after.within(torch.arange(0)), EVERY[60:])
 
 
 def test_no_pair_of_a_long_list_comes_again_while_others_are_left() -> None:

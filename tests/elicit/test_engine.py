@@ -259,3 +259,12 @@ def test_the_likelihood_ratio_rule_asks_for_more_than_the_beliefs_word_and_keeps
     assert later >= 38
     with pytest.raises(BadInputError, match="no stop rule called 'hope'"):
         Engine(n_items=3).should_stop(rule="hope")  # type: ignore[arg-type]
+
+
+def test_listed_pairs_are_asked_as_they_are_while_items_are_retired() -> None:
+    engine = Engine(n_items=6)
+    engine.retire([0, 3])
+    assert engine.ask(within=[(4, 5)]).pair == (4, 5)
+    assert {query.pair for query in engine.ask(2, within=[(1, 2), (0, 1), (2, 5)])} == {(1, 2), (2, 5)}
+    with pytest.raises(BadInputError, match="only 0 pairs are left"):
+        engine.ask(within=[(0, 1), (3, 4)])

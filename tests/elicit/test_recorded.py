@@ -259,3 +259,9 @@ def test_the_history_is_short_numbers() -> None:
 def test_a_gpu_believes_what_the_cpu_believes() -> None:
     here, there = (elicit.utilities(*cast(), X, device=device) for device in ("cpu", "cuda"))
     assert np.corrcoef(here.utilities, there.utilities)[0, 1] > 0.99
+
+
+def test_a_coins_forecast_is_right_half_the_time() -> None:
+    found = recorded._foretold(np.array([0.5, 0.5 + 1e-16, 0.5 - 1e-16, 0.7]))
+    assert found is not None
+    assert found.right == (1.5 + 1) / 4
