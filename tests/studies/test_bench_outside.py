@@ -131,6 +131,7 @@ def play(setup, compare):
         pass
 """
 BENCH = """
+import signal
 import sys
 from pathlib import Path
 from studies.bench.measuring import Job, Plan, measure
@@ -141,6 +142,7 @@ def work(driver, pipe):
     duel(Outside("busy", Path(sys.executable), Path(driver), {"pipe": pipe}), lambda a, b: 0.5, 9, lambda t: 0.5)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it runs in the background
     driver, pipe, workers = sys.argv[1:]
     measure("b", {}, [Job({"n": n}, work, (driver, pipe)) for n in range(2)], Plan(int(workers)))
 """
