@@ -41,10 +41,6 @@ def _done(as_json: bool, values: dict[str, Any], text: str) -> None:
         say(text)
 
 
-def _counted(study: Study) -> dict[str, int]:
-    return {"votes": len(study.state.votes), "items": len(study.state.items)}
-
-
 @click.command(epilog=example("elicit init jokes --items jokes.jsonl --goal best"))
 @STUDY
 @click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
@@ -262,7 +258,8 @@ def report(study: Path, output: Path, as_json: bool) -> None:
 
     with Study.open(study, writable=False) as opened:
         opened.report(output)
-        values = {"study": str(study), "output": str(output), **_counted(opened)}
+        state = opened.state
+        values = {"study": str(study), "output": str(output), "votes": len(state.votes), "items": len(state.items)}
     _done(as_json, values, f"wrote {output}")
 
 

@@ -209,13 +209,10 @@ def selection(
     told = {**fixed, "methods": chosen, "instances": len(instances)}
     first = MEASURED[setting.goal]
     usual = ("simple_regret", "found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
-    means = [name for name in (*_of_order(setting.goal), *usual) if name != first]
+    of_order = () if setting.goal == "best" else ("top_recall", "misordered")
+    means = [name for name in (*of_order, *usual) if name != first]
     found = summary(rows, first, means, ("votes_to_95",), "family")
     return {"bench": "selection", "setting": told, "rows": rows, "summary": found}
-
-
-def _of_order(goal: Goal) -> tuple[str, ...]:
-    return () if goal == "best" else ("top_recall", "misordered")
 
 
 def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int = 0) -> list[Row]:
