@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from adapters.calls import BudgetError, CallBook, Prices
 from adapters.chat import Api, Request
 from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
-from elicit.registry import own_module
 from elicit.tuning import Response
 from elicit.types import BadInputError
+from elicit.user_plugins import load_module
 
 SOON = 0.05
 
@@ -150,7 +150,7 @@ class FunctionTarget:
 def function_at(place: str) -> Callable[..., Any]:
     """The function at `path/to/file.py:name`. Raises BadInputError where there is none."""
     file, _, name = place.rpartition(":")
-    found = getattr(own_module("function", place, "name"), name, None)
+    found = getattr(load_module("function", place, "name"), name, None)
     if not callable(found):
         raise BadInputError(f"function {place!r}: {file} has no function {name!r}")
     function: Callable[..., Any] = found

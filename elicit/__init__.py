@@ -8,34 +8,78 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adapters.judges._model_judge import AskingJudge
     from elicit.engine import Engine
+    from elicit.judging import Judge, ModelJudge
     from elicit.leaderboards import Leaderboard, leaderboard
+    from elicit.posterior import Difference, Knowledge, Mixture, Posterior, Transitive, UtilityModel
     from elicit.recorded import Utilities, utilities
-    from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
+    from elicit.routing import Budget, Case, Decision, Labelled, Offer, Probabilities, Router, Seat, offer
+    from elicit.selection import Candidates, Pick, Selector, highest, one_by_one
+    from elicit.tuning import Pool, Proposal, Proposer
+    from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote
     from studies.study import Study
 
 __version__ = "0.1.0"
 __all__ = [
+    "AskingJudge",
     "BadInputError",
+    "Budget",
+    "Candidates",
+    "Case",
     "ChoiceOutcome",
+    "Decision",
+    "Difference",
     "Engine",
     "Item",
+    "Judge",
+    "JudgeFailure",
+    "Knowledge",
+    "Labelled",
     "Leaderboard",
+    "Mixture",
+    "ModelJudge",
+    "Offer",
+    "Pick",
+    "Pool",
+    "Posterior",
+    "Probabilities",
+    "Proposal",
+    "Proposer",
     "Query",
+    "Router",
+    "Seat",
+    "Selector",
     "Study",
+    "Transitive",
     "Utilities",
+    "UtilityModel",
+    "Verdict",
     "Vote",
     "__version__",
+    "highest",
     "leaderboard",
+    "offer",
+    "one_by_one",
     "utilities",
 ]
 
 _HOMES = {
-    "Engine": "elicit.engine",
-    "Study": "studies.study",
-    **dict.fromkeys(("Leaderboard", "leaderboard"), "elicit.leaderboards"),
-    **dict.fromkeys(("Utilities", "utilities"), "elicit.recorded"),
-    **dict.fromkeys(("BadInputError", "ChoiceOutcome", "Item", "Query", "Vote"), "elicit.types"),
+    name: home
+    for home, names in {
+        "adapters.judges._model_judge": "AskingJudge",
+        "elicit.engine": "Engine",
+        "elicit.judging": "Judge ModelJudge",
+        "elicit.leaderboards": "Leaderboard leaderboard",
+        "elicit.posterior": "Difference Knowledge Mixture Posterior Transitive UtilityModel",
+        "elicit.recorded": "Utilities utilities",
+        "elicit.routing": "Budget Case Decision Labelled Offer Probabilities Router Seat offer",
+        "elicit.selection": "Candidates Pick Selector highest one_by_one",
+        "elicit.tuning": "Pool Proposal Proposer",
+        "elicit.types": "BadInputError ChoiceOutcome Item JudgeFailure Query Verdict Vote",
+        "studies.study": "Study",
+    }.items()
+    for name in names.split()
 }
 
 

@@ -1,18 +1,29 @@
 """The command line: names and one-line help of the commands, which load only when they are called.
 
-Exit codes: 0 done; 2 bad input, one sentence on stderr; 3 stopped before the end with everything saved.
+Exit codes: 0 done; 1 `replay --verify` found a divergence; 2 bad input, or a fault, in one sentence on stderr;
+3 stopped before the end with everything saved.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
+import os
+import signal
 import sys
+import threading
+import traceback
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
-from elicit import __version__, registry
+from elicit import __version__, diagnostics, registry
 from elicit.types import BadInputError
+
+logger = logging.getLogger(__name__)
 
 COMMANDS = {
     "demo": ("tui.commands", "A whole prompt-tuning session on the built-in pool."),
@@ -59,8 +70,10 @@ class Commands(click.Group):
     epilog="Begin with: elicit demo",
 )
 @click.version_option(__version__, prog_name="elicit")
-def root() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Tell on stderr what happens, and in full what fails.")
+def root(verbose: bool) -> None:
     """Find out what people prefer, with as few votes as possible."""
+    diagnostics.configure_logging(verbose=verbose)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -68,14 +81,29 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(_code(arguments))
 
 
+class SignalledError(KeyboardInterrupt):
+    """A signal asks this process to end."""
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    # Raised here and now, also while an event loop runs: a plug-in that never gives way must not keep the process.
+    raise SignalledError("" if number == signal.SIGINT else f" by {signal.Signals(number).name}")
+
+
 def _code(arguments: list[str] | None) -> int:
     for channel in (sys.stdout, sys.stderr):
         if isinstance(channel, io.TextIOWrapper):  # a terminal that lacks a character shows its code instead
             channel.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
+                signal.signal(number, _stop)
     try:
         result: Any = root.main(arguments, prog_name="elicit", standalone_mode=False)
+        sys.stdout.flush()
     except BadInputError as error:
-        click.echo(f"elicit: {error}", err=True)
+        logger.debug("refused", exc_info=True)
+        _say(f"elicit: {error}")
         return 2
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -83,21 +111,41 @@ def _code(arguments: list[str] | None) -> int:
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "elicit"
         message = error.format_message().rstrip(".")
-        click.echo(f"{where}: {message[:1].lower()}{message[1:]}; see '{where} --help'", err=True)
+        _say(f"{where}: {message[:1].lower()}{message[1:]}; see '{where} --help'")
         return 2
     except click.ClickException as error:
-        click.echo(f"elicit: {error.format_message()}", err=True)
+        _say(f"elicit: {error.format_message()}")
         return 2
+    except SignalledError as stop:
+        _say(f"\nelicit: stopped{stop}; everything so far is saved")
+        return 3
     except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"\nelicit: stopped; {str(stop) or 'everything so far is saved'}", err=True)
+        _say(f"\nelicit: stopped; {str(stop) or 'everything so far is saved'}")
         return 3
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, and nothing more can be said
+        # Whoever reads our output has gone. What Python still holds of it would fail again when it is flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
-        click.echo(f"elicit: {error.filename or 'the output'} cannot be used ({error.strerror}); check it", err=True)
+        logger.exception("a file or connection failed")
+        _say(f"elicit: {error.filename or 'the output'} cannot be used ({error.strerror or error}); check it")
+        return 2
+    except Exception as error:
+        logger.exception("a fault of elicit")
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        _say(
+            f"elicit: this is a fault of elicit, not of yours ({type(error).__name__}: {error}; {place}); "
+            "votes are saved; 'elicit --verbose ...' shows all of it"
+        )
         return 2
     return result if isinstance(result, int) else 0
+
+
+def _say(text: str) -> None:
+    """A line on stderr, if anybody still reads it."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,18 @@ from elicit.interactions import InteractionPosterior
 from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream
 from elicit.selection import Candidates
-from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Goal, Outcome, Query, Shown, UnknownNameError, Vote
+from elicit.types import (
+    CHOICES,
+    BadInputError,
+    ChoiceOutcome,
+    Goal,
+    NothingLeftError,
+    Outcome,
+    Query,
+    Shown,
+    UnknownNameError,
+    Vote,
+)
 from elicit.within import Within
 
 REMEMBERED = 48
@@ -167,7 +178,7 @@ class Engine:
             left = Candidates(posterior.n, pairs, taken, decision).without(picks)
             picks += self._selector.select(posterior, votes, left, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
-            raise BadInputError(f"only {len(picks)} pairs are left to ask; ask for fewer")
+            raise NothingLeftError(f"only {len(picks)} pairs are left to ask; ask for fewer")
         asked = [checks.ordered((pick.a, pick.b)) for pick in picks]
         belief = posterior.difference(torch.tensor(asked))
         if self._live is not None:

@@ -6,13 +6,12 @@ The only place of the core that reaches the packages above it, by string.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from elicit import user_plugins
 from elicit.types import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -55,25 +54,24 @@ def plugin(kind: str, name: str, options: dict[str, Any] | None = None) -> Any:
     """
     package, method = KINDS[kind]
     if ":" in name:
-        cls = _own(kind, name)
+        cls = user_plugins.load_class(kind, name, method)
     else:
         known(kind, name)
         module = importlib.import_module(f"{package}.{name}")
-        cls = next(c for c in _classes(module) if callable(getattr(c, method, None)))
-    if not callable(getattr(cls, method, None)):
-        raise BadInputError(
-            f"{kind} {name!r}: the class has no method {method!r}; see CONTRIBUTING.md for the protocol"
-        )
+        classes = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
+        cls = next(c for c in classes if callable(getattr(c, method, None)))
+    taken, given = inspect.signature(cls).parameters, options or {}
+    if unknown := [option for option in given if option not in taken]:
+        what = f"does not take these options: {', '.join(unknown)}; known are: {', '.join(taken) or 'none'}"
+        raise BadInputError(f"{kind} {name!r} {what}")
+    if needed := [option for option, p in taken.items() if p.default is p.empty and option not in given]:
+        raise BadInputError(f"{kind} {name!r} needs these options too: {', '.join(needed)}")
+    if ":" in name:
+        return user_plugins.make(cls, kind, name, given)
     try:
-        return cls(**(options or {}))
+        return cls(**given)
     except TypeError as error:
-        taken, given = inspect.signature(cls).parameters, options or {}
-        if unknown := [option for option in given if option not in taken]:
-            what = f"does not take these options: {', '.join(unknown)}; known are: {', '.join(taken) or 'none'}"
-        else:
-            needed = [name for name, p in taken.items() if p.default is p.empty and name not in given]
-            what = f"needs these options too: {', '.join(needed)}" if needed else f"cannot be made ({error})"
-        raise BadInputError(f"{kind} {name!r} {what}") from None
+        raise BadInputError(f"{kind} {name!r} cannot be made ({error})") from None
 
 
 def selector(name: str, options: dict[str, Any] | None = None) -> Selector:
@@ -92,35 +90,3 @@ def router(name: str, options: dict[str, Any] | None = None) -> Router:
     """The router of that name; see `plugin`."""
     made: Router = plugin("router", name, options)
     return made
-
-
-def _classes(module: ModuleType) -> list[type]:
-    return [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
-
-
-def own_module(kind: str, name: str, form: str = "Class") -> ModuleType:
-    """The module of a user's own file, named `path/to/file.py:Class` or whatever `form` the part behind the colon has.
-
-    Raises BadInputError, which begins with the kind and the name, where there is no such file or it does not load.
-    """
-    file = name.rpartition(":")[0]
-    path = Path(file)
-    if not path.is_file():
-        raise BadInputError(f"{kind} {name!r}: there is no file {file!r}; give it as path/to/file.py:{form}")
-    spec = importlib.util.spec_from_file_location(f"elicit_own_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise BadInputError(f"{kind} {name!r}: {file} does not load ({type(error).__name__}: {error})") from error
-    return module
-
-
-def _own(kind: str, name: str) -> type:
-    file, _, wanted = name.rpartition(":")
-    found = {c.__name__: c for c in _classes(own_module(kind, name))}
-    if wanted not in found:
-        raise BadInputError(f"{kind} {name!r}: {file} has no class {wanted!r}; it has: {', '.join(found) or 'none'}")
-    return found[wanted]

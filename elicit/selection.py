@@ -42,6 +42,13 @@ class Candidates:
     avoid: frozenset[tuple[int, int]] = field(default_factory=frozenset)
     turn: int = 0
 
+    def admits(self, a: int, b: int) -> bool:
+        """Whether the pair of these two rows may be asked."""
+        low, high = min(a, b), max(a, b)
+        if not 0 <= low < high < self.n or (low, high) in self.avoid:
+            return False
+        return self.pairs is None or bool((self.pairs.sort(1).values == torch.tensor([low, high])).all(1).any())
+
     def within(self, rows: Tensor) -> Tensor:
         """(P, 2) admissible pairs of rows: the listed ones, or else all whose two rows are both in `rows` (S,)."""
         if self.pairs is not None:

@@ -30,6 +30,10 @@ class BadInputError(ValueError):
     """Something a person gave cannot be used; the message is one sentence: what, where, what to do."""
 
 
+class NothingLeftError(BadInputError):
+    """There are fewer pairs left to ask than were asked for."""
+
+
 class UnknownNameError(BadInputError):
     """A plug-in, judge or format was asked for by a name nobody has."""
 

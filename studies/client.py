@@ -25,7 +25,7 @@ class LocalService:
 
         Raises BadInputError where the study cannot be opened.
         """
-        return cls(await Caller.start("studies.host", str(folder), judge))
+        return cls(await Caller.start("studies.host", folder, judge))
 
     async def card(self) -> StudyCard:
         return await self._engine.call(StudyCard, "card")

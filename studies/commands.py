@@ -12,13 +12,21 @@ import click
 import msgspec
 
 from adapters.tables import Kind
+from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
 
 if TYPE_CHECKING:
     from elicit.judging import Estimate
     from studies.study import Study
 
-STUDY = click.argument("study", type=click.Path(path_type=Path))
+
+def log_for(_: click.Context, __: click.Parameter, study: Path) -> Path:
+    """From here on the command's messages go to the study's log too."""
+    log_to_folder(study)
+    return study
+
+
+STUDY = click.argument("study", type=click.Path(path_type=Path), callback=log_for)
 TABLES = ["votes", "items", "labels", "prompt", "promptfoo", "trl"]
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else.")
 

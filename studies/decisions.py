@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from elicit.events import STOCK
 from elicit.state import State
-from elicit.types import BadInputError, ChoiceOutcome, Item, Query, Vote
+from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
 from studies.features import embedded_texts, knowledge_of
 from studies.spec import Spec
 from studies.tuning.asking import described, usable, used
@@ -34,7 +34,7 @@ def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | Non
         worn = [pair for pair, inputs in used(state).items() if not set(usable(state, *pair)) - inputs]
         try:
             query = engine.ask(pending=pending, avoid=worn)
-        except BadInputError:
+        except NothingLeftError:
             return None
         return None if query.pair in worn else query
     seen = list(dict.fromkeys(reversed(answered(state, judge, *more))))  # the newest first
@@ -43,7 +43,7 @@ def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | Non
         seen = seen[: pairs // 2]
     try:
         return engine.ask(pending=pending, avoid=seen)
-    except BadInputError:
+    except NothingLeftError:
         return None
 
 

@@ -8,6 +8,7 @@ in the log until one of them asks (`Study.ask`).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -29,6 +30,8 @@ from studies.sides import sides
 if TYPE_CHECKING:
     from studies.spec import Spec
     from studies.study import Study
+
+logger = logging.getLogger(__name__)
 
 PEOPLE = "people"
 """The seat of whoever votes in person."""
@@ -115,6 +118,7 @@ class Desk:
         assert name is not None
         if isinstance(answer, JudgeFailure):
             self._failures[name] += 1
+            logger.warning("judge %s failed on query %d: %s", name, query.id, answer.why)
             if answer.lasting:
                 self.lasting[name] = answer.why
             elif isinstance(self.judges[name], ModelJudge) and self._failures[name] >= PATIENCE:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from studies.routing_view import routing_view
 from studies.sides import sides
 from studies.study import Study
 from studies.trace import trace_of
+
+logger = logging.getLogger(__name__)
 
 
 class Host:
@@ -67,6 +70,7 @@ class Host:
         try:
             return await self.turn()
         except Exception as error:  # the vote is saved, and the voter must hear that and nothing else
+            logger.exception("no next pair")
             why = f"your vote is saved, but there is no next pair ({error}); mend that and start again"
             votes = len(self._study.state.votes)
             return Turn(None, Progress(votes, votes, self._study.spec.votes, None, True, why))
@@ -132,7 +136,7 @@ def main() -> None:
 
         return TuningHost(study, judge)
 
-    pipe.answer(host)
+    pipe.answer(Path(folder), host)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from elicit.serving import (
 )
 from studies.pipe import Caller
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds before an engine that died is started again: doubled each time it dies at once."""
@@ -69,7 +71,7 @@ class Modelled:
         pause = FIRST_WAIT
         while True:
             try:
-                self._caller = await Caller.start("studies.modeller", str(self.folder))
+                self._caller = await Caller.start("studies.modeller", self.folder)
                 self.down = ""
                 while True:
                     self.wake.clear()
@@ -80,6 +82,7 @@ class Modelled:
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self.wake.wait(), IDLE)
             except Exception as error:  # whatever it is, an engine that stays away would stop the study in the end
+                logger.exception("the engine has ended and is started again in %g s", pause)
                 self.down = f"the engine is starting again ({error})"
                 if self._caller:
                     await self._caller.close()

@@ -8,6 +8,7 @@ tells an admin what is believed. Nothing that an annotator waits for waits for i
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from studies.routing_view import routing_view
 from studies.run import work
 from studies.study import Study
 
+logger = logging.getLogger(__name__)
 CHUNK = 48
 """Votes learnt, and queries chosen, before the next request is looked at."""
 SLOWLY = 1.0
@@ -111,8 +113,10 @@ class Modeller:
             try:
                 self._why_machines = await work(self._study, self._room)
             except BadInputError as error:
+                logger.warning("machine judges stopped: %s", error)
                 self._why_machines = str(error)
             except Exception as error:  # a plug-in's fault is told, and stops neither people nor the engine
+                logger.exception("machine judges stopped")
                 while isinstance(error, ExceptionGroup):
                     error = error.exceptions[0]
                 self._why_machines = f"{type(error).__name__}: {error}"
@@ -205,7 +209,8 @@ def main() -> None:
     """Model the study named on the command line, beside the process that serves it."""
     import sys
 
-    pipe.answer(lambda: Modeller(Study.open(Path(sys.argv[1]), beside=True)))
+    folder = Path(sys.argv[1])
+    pipe.answer(folder, lambda: Modeller(Study.open(folder, beside=True)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from adapters import images
 from adapters.formats import PairRow
 from adapters.http.access import FILE as ACCESS
 from adapters.ledger import LIVE, SqliteLedger
+from elicit import __version__
 from elicit.events import (
     ENGINE,
     SCHEMA,
@@ -33,6 +36,8 @@ from studies.candidates import candidates, prompts
 from studies.features import knowledge_of
 from studies.folder import appearing
 from studies.spec import Spec
+
+logger = logging.getLogger(__name__)
 
 
 def make(
@@ -92,6 +97,9 @@ def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spe
             bodies.append(EngineChanged(ENGINE))
         if bodies:
             ledger.append(bodies)
+        logger.info(
+            "opened: elicit %s, engine %s, %d votes, process %s", __version__, ENGINE, len(state.votes), sys.argv[0]
+        )
         for event in ledger.read(state.seq):  # another process of this study may have written in between
             state.fold(event)
     except BaseException:

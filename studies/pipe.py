@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import msgspec
 
+from elicit.diagnostics import FILE, configure_logging, log_to_folder, open_stderr
 from elicit.types import BadInputError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GONE = "the engine has stopped; every vote it confirmed is saved"
@@ -28,30 +34,37 @@ class _Reply(msgspec.Struct):
 class Caller:
     """This end: calls methods of what a module of ours `answer`s in a process of its own; made with `start`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self._process = process
+        self._gone = f"{GONE}; {folder / FILE} may tell why"
         self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._number = 0
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, module: str, *arguments: str) -> Self:
-        """Start `python -m module arguments...`.
+    async def start(cls, module: str, folder: Path, *arguments: str) -> Self:
+        """Start `python -m module folder arguments...`; its stderr goes to the log of the study in that folder.
 
         Raises BadInputError with its sentence where it cannot begin.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            module,
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=LONGEST,
-            start_new_session=True,  # an interrupt at the keyboard is for whoever started it
-        )
-        caller = cls(process)
+        log = open_stderr(folder)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                module,
+                str(folder),
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log or asyncio.subprocess.DEVNULL,
+                limit=LONGEST,
+                start_new_session=True,  # an interrupt at the keyboard is for whoever started it
+            )
+        finally:
+            if log:
+                log.close()
+        caller = cls(process, folder)
         ready = asyncio.get_running_loop().create_future()
         caller._waiting[0] = ready
         caller._reader = asyncio.create_task(caller._read())
@@ -71,7 +84,7 @@ class Caller:
     async def call(self, kind: type[T], method: str, *arguments: Any) -> T:
         """The method's result. Raises BadInputError with its sentence, ConnectionError when the process is gone."""
         if self.gone:
-            raise ConnectionError(GONE)
+            raise ConnectionError(self._gone)
         assert self._process.stdin
         self._number += 1
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
@@ -107,17 +120,21 @@ class Caller:
         finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(ConnectionError(GONE))
+                    future.set_exception(ConnectionError(self._gone))
 
 
-def answer(make: Callable[[], Any]) -> None:
-    """The other end: make what is to be called and answer until stdin ends. It has `async def close`.
+def answer(folder: Path, make: Callable[[], Any]) -> None:
+    """The other end: make what is to be called, of the study in this folder, and answer until stdin ends. It has
+    `async def close`.
 
     Requests are answered beside each other, so that a slow one does not hold up the rest.
     """
     # Stdout is the wire; what a user's plug-in prints goes to stderr instead.
     wire = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    faulthandler.enable()
+    configure_logging()
+    log_to_folder(folder)
 
     def send(reply: dict[str, Any]) -> None:
         wire.write(msgspec.json.encode(reply) + b"\n")
@@ -133,6 +150,7 @@ def answer(make: Callable[[], Any]) -> None:
         except (BadInputError, msgspec.ValidationError) as error:
             reply["error"] = str(error)
         except Exception as error:
+            logger.exception("%s failed", request["method"])
             reply["error"] = f"the engine could not do this ({type(error).__name__}: {error}); your votes are saved"
         send(reply)
 
@@ -153,5 +171,9 @@ def answer(make: Callable[[], Any]) -> None:
         target = make()
     except BadInputError as error:
         send({"id": 0, "error": str(error)})
+        return
+    except Exception as error:
+        logger.exception("the engine could not begin")
+        send({"id": 0, "error": f"the engine could not begin ({type(error).__name__}: {error}); see {folder / FILE}"})
         return
     asyncio.run(serve(target))

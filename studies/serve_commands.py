@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adapters.http.access import Access
+from elicit.diagnostics import log_to_folder
 from elicit.serving import Invitation
 from elicit.types import BadInputError
 from studies.spec import FILE
@@ -44,6 +45,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     from adapters.http.bounded import Bounded
     from studies.served import Served
 
+    log_to_folder(study[0])
     names = [path.resolve().name for path in study]
     if len(set(names)) < len(names):
         raise BadInputError("two studies have the same folder name, by which the server tells them apart; rename one")

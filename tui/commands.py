@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
-from studies.commands import JSON, example, progress, say
+from studies.commands import JSON, STUDY, example, progress, say
 
 
 @click.command(epilog=example("elicit vote jokes --judge maya"))
@@ -41,7 +42,7 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
 
 
 @click.command(epilog=example("elicit tune sentiment"))
-@click.argument("study", type=click.Path(path_type=Path))
+@STUDY
 @click.option("--judge", default="me", show_default=True, help="The name your votes go under.")
 @click.option("--auto", is_flag=True, help="The judges configured in study.toml vote, and nobody else.")
 @click.option("--votes", type=click.IntRange(1), help="With --auto: stop after so many.")
@@ -146,6 +147,7 @@ def _demo_by_hand(folder: Path, votes: int | None, seed: int) -> int:
 
 
 def _vote(study: Path, judge: str, plain: bool) -> int:
+    log_to_folder(study)
     from studies.client import LocalService
 
     async def start() -> LocalService:

@@ -1,0 +1,5 @@
+"""`python -m elicit`: the command line."""
+
+from elicit.cli import main
+
+main()
