@@ -15,7 +15,7 @@ from adapters import images
 from adapters.formats import PairRow
 from adapters.http.access import FILE as ACCESS
 from adapters.ledger import LIVE, SqliteLedger
-from elicit import __version__
+from elicit import __version__, diagnostics
 from elicit.events import (
     ENGINE,
     SCHEMA,
@@ -115,7 +115,7 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
     with appearing(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
-            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock")):
+            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock", diagnostics.FILE)):
                 shutil.copy2(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():
             shutil.copytree(pictures, part / images.FOLDER)
