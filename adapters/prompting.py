@@ -16,7 +16,6 @@ occurs in none of them, so that no text can close its own fence, and the same te
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +25,7 @@ import jinja2
 import msgspec
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from adapters.toml_files import read_toml
 from elicit.types import BadInputError, hash_of
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -79,12 +79,12 @@ def read_prompt(path: Path) -> Prompt:
 
     Raises BadInputError where the file is none.
     """
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Prompt)
-    except FileNotFoundError:
+    if not path.exists():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-        raise BadInputError(f"there is no prompt {path}; give a TOML file like those of the modes ({known})") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadInputError(f"there is no prompt {path}; give a TOML file like those of the modes ({known})")
+    try:
+        return msgspec.convert(read_toml(path), Prompt)
+    except msgspec.ValidationError as error:
         raise BadInputError(f"{path} is no prompt ({error}); mend it after one of {FOLDER}") from None
 
 

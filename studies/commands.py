@@ -14,6 +14,7 @@ import msgspec
 from adapters.tables import Kind
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
+from studies.option_types import SEED, Real, Whole
 
 if TYPE_CHECKING:
     from elicit.judging import Estimate
@@ -57,12 +58,12 @@ def _done(as_json: bool, values: dict[str, Any], text: str) -> None:
 @click.option(
     "--goal", type=click.Choice(["best", "top", "rank", "label"]), help="Default: best for items, label for pairs."
 )
-@click.option("--top", type=click.IntRange(1), help="How many items --goal top is to find; default 10.")
+@click.option("--top", type=Whole(1), help="How many items --goal top is to find; default 10.")
 @click.option("--title", help="Default: the folder's name.")
 @click.option("--question", help="Asked above the two panes.")
 @click.option("--guidelines", type=click.Path(path_type=Path), help="A Markdown file, shown on the g key.")
-@click.option("--votes", type=click.IntRange(1), help="The budget; default 200.")
-@click.option("--seed", type=int, help="Same seed, same answers: same queries. Default 0.")
+@click.option("--votes", type=Whole(1), help="The budget; default 200.")
+@click.option("--seed", type=Whole(0, SEED), help="Same seed, same answers: same queries. Default 0.")
 @click.option("--selector", help="What is asked next; default by goal.")
 @click.option("--model", help="Utility model.")
 @click.option("--embedder", type=click.Choice(["wordllama", "none"]), help="How texts become features.")
@@ -159,8 +160,8 @@ def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
 
 @click.command(epilog=example("elicit run jokes --votes 50"))
 @STUDY
-@click.option("--votes", type=click.IntRange(1), help="Stop after so many queries; default: when the stop rule is met.")
-@click.option("--budget", type=click.FloatRange(0), help="Money to spend at most, all runs together.")
+@click.option("--votes", type=Whole(1), help="Stop after so many queries; default: when the stop rule is met.")
+@click.option("--budget", type=Real(0), help="Money to spend at most, all runs together.")
 @click.option("--estimate", is_flag=True, help="Say what it would cost, and ask nobody.")
 @JSON
 def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as_json: bool) -> int:

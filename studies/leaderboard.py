@@ -11,6 +11,7 @@ import click
 from elicit.safe_text import one_line
 from elicit.types import CHOICES, BadInputError
 from studies.commands import JSON, example, say
+from studies.option_types import Real
 
 if TYPE_CHECKING:
     from adapters.comparisons import Comparisons
@@ -40,7 +41,7 @@ def _three(context: click.Context, option: click.Parameter, given: str | None) -
 @click.command(epilog=example("elicit leaderboard battles.csv --cluster judge_id"))
 @click.argument("file")
 @click.option("--items", metavar="ITEMS", help="Candidates, as 'elicit init' takes them: learn from their features.")
-@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of all statements.")
+@click.option("--level", type=Real(0.5, 0.999), default=0.95, show_default=True, help="Of all statements.")
 @click.option(
     "--cluster",
     "clusters",

@@ -10,6 +10,7 @@ import click
 
 from elicit.types import BadInputError
 from studies.commands import JSON, STUDY, example, progress
+from studies.option_types import Whole
 
 if TYPE_CHECKING:
     from studies.bench.printing import Run
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 @click.option("--selector", help="Replay the recorded votes under these selectors instead; comma-separated.")
 @click.option("--router", help="Replay the recorded verdicts and votes under these routers instead; comma-separated.")
 @click.option("--human-share", default="0.1,0.2,0.5", show_default=True, help="People for such shares of the queries.")
-@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Replays of each.")
-@click.option("--votes", type=click.IntRange(1), help="At most so many votes a replay of a selector; default all.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; default one per core.")
+@click.option("--seeds", type=Whole(1), default=10, show_default=True, help="Replays of each.")
+@click.option("--votes", type=Whole(1), help="At most so many votes a replay of a selector; default all.")
+@click.option("--workers", type=Whole(1), help="Processes; default one per core.")
 @click.option("--out", type=click.Path(path_type=Path), help="Finished replays are kept here (.jsonl).")
 @JSON
 def replay(
@@ -103,8 +104,8 @@ def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: 
 
 @click.command(epilog=example("elicit plan jokes --votes 100"))
 @STUDY
-@click.option("--votes", type=click.IntRange(1), default=100, show_default=True, help="Votes more.")
-@click.option("--studies", type=click.IntRange(1), default=1000, show_default=True, help="How many are simulated.")
+@click.option("--votes", type=Whole(1, 10_000), default=100, show_default=True, help="Votes more.")
+@click.option("--studies", type=Whole(1, 1_000_000), default=1000, show_default=True, help="How many are simulated.")
 @JSON
 def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
     """Foretell what more votes will bring: simulate many studies like STUDY, from what is believed now."""

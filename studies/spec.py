@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tomlkit
 
+from adapters.toml_files import read_toml
 from elicit import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
 from studies.tuning.settings import Tuning
@@ -154,16 +154,10 @@ def read(path: Path) -> Spec:
 
     Raises BadInputError with the file and the line or field at fault.
     """
+    if not path.exists():
+        raise BadInputError(f"{path.parent} is not a study: it has no {FILE}; make one with 'elicit init'")
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadInputError(f"{path.parent} is not a study: it has no {FILE}; make one with 'elicit init'") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read ({error}); mend it or restore it from a backup") from None
-    try:
-        return convert(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}; mend that line") from None
+        return convert(read_toml(path, "mend it or restore it from a backup"))
     except msgspec.ValidationError as error:
         raise BadInputError(f"{path}: {_readable(error)}") from None
 

@@ -14,6 +14,7 @@ import click
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
 from studies.commands import JSON, STUDY, example, progress, say
+from studies.option_types import SEED, Whole
 
 
 @click.command(epilog=example("elicit vote jokes --judge maya"))
@@ -45,7 +46,7 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
 @STUDY
 @click.option("--judge", default="me", show_default=True, help="The name your votes go under.")
 @click.option("--auto", is_flag=True, help="The judges configured in study.toml vote, and nobody else.")
-@click.option("--votes", type=click.IntRange(1), help="With --auto: stop after so many.")
+@click.option("--votes", type=Whole(1), help="With --auto: stop after so many.")
 @click.option("--result", is_flag=True, help="Nobody votes; only say how the prompts stand.")
 @click.option("--unmeasured", is_flag=True, help="Do not measure the result on the held-out inputs, which takes calls.")
 @click.option("--plain", is_flag=True, help="Line prompts instead of a screen, for screen readers and pipes.")
@@ -86,8 +87,10 @@ def tune(
 
 @click.command(epilog=example("elicit demo --auto --votes 40"))
 @click.option("--auto", is_flag=True, help="A simulated person votes (the default without a terminal).")
-@click.option("--votes", type=click.IntRange(1), help="The budget; default 100 with --auto, else 200.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another simulated person, other queries.")
+@click.option("--votes", type=Whole(1), help="The budget; default 100 with --auto, else 200.")
+@click.option(
+    "--seed", type=Whole(0, SEED), default=0, show_default=True, help="Another simulated person, other queries."
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the study goes; default elicit-demo here.")
 @click.option(
     "--live", is_flag=True, help="The whole of 'elicit tune' with a small model on this machine (make small)."

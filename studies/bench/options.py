@@ -13,6 +13,7 @@ from elicit.types import BadInputError
 from studies.bench.methods import OUTSIDE, known
 from studies.bench.printing import Run, names_of, numbers_of
 from studies.commands import JSON
+from studies.option_types import Whole
 
 PATH = click.Path(path_type=Path)
 METHODS = (
@@ -41,7 +42,7 @@ def options(
     if plot:
         drawn = f"Draw {plot}: .png, .svg or .pdf."
         shared = [
-            click.option("--workers", type=click.IntRange(1), help="Processes; default one per core."),
+            click.option("--workers", type=Whole(1), help="Processes; default one per core."),
             click.option("--plot", type=PATH, callback=_drawable, help=drawn),
             *shared,
         ]

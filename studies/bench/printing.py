@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 
 from elicit.types import BadInputError
 from studies.commands import progress, say
+from studies.option_types import MOST
 
 if TYPE_CHECKING:
     from studies.bench.measuring import Plan
@@ -110,14 +112,20 @@ def names_of(text: str | None) -> list[str]:
 def numbers_of(option: str, text: str | None) -> list[int]:
     """The comma-separated whole numbers; none where there is no text. Raises BadInputError."""
     try:
-        return [int(part) for part in (text or "").split(",") if part.strip()]
+        found = [int(part) for part in (text or "").split(",") if part.strip()]
     except ValueError:
         raise BadInputError(f"{option} {text!r} is not a list of whole numbers; say for instance 200,2000") from None
+    if odd := next((number for number in found if not 0 <= number <= MOST), None):
+        raise BadInputError(f"{option} has {odd}, which is not between 0 and {MOST:,}; say less")
+    return found
 
 
 def shares_of(text: str) -> list[float]:
     """The comma-separated shares. Raises BadInputError."""
     try:
-        return [float(part) for part in text.split(",") if part.strip()]
+        shares = [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise BadInputError(f"--human-share {text!r} is not a list of shares; say for instance 0.05,0.2") from None
+        shares = [math.nan]
+    if not all(0 <= share <= 1 for share in shares):
+        raise BadInputError(f"--human-share {text!r} is not a list of shares; say for instance 0.05,0.2")
+    return shares

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -14,6 +13,7 @@ import msgspec
 import numpy as np
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from adapters.toml_files import read_toml
 from elicit.tuning import PLACE, Input, Pool
 from elicit.types import BadInputError
 from studies.tuning import wording
@@ -89,12 +89,7 @@ def read_grid(path: Path) -> Grid:
 
     Raises BadInputError, one sentence with the file and the field, where it is none.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(
-            f"{path} is no grid of slots ({error}); give a TOML file with [slot.option] tables"
-        ) from None
+    tables = read_toml(path, "give a TOML file with [slot.option] tables")
     clashes = tables.pop("clash", [])
     slots: dict[str, dict[str, Option]] = {}
     for slot, options in tables.items():

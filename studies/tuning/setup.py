@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from adapters.inputs import parted, read_inputs
+from adapters.toml_files import read_toml
 from elicit.tuning import PLACE, Input
 from elicit.types import BadInputError, Item
 from studies.spec import QUESTION
@@ -46,12 +46,7 @@ class Setup(msgspec.Struct):
 
 def read_task(path: Path) -> Setup:
     """The study that a task file describes. Raises BadInputError with the file and the field at fault."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read ({error}); give a task file, such as --task example") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}; mend that line") from None
+    values = read_toml(path, "give a task file, such as --task example")
     return setup_of(values, path.parent, str(path))
 
 
@@ -116,7 +111,7 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def asked(ask: Ask) -> Setup:
     """The study that a person describes, question by question; Enter takes what the example has."""
-    values = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    values = read_toml(EXAMPLE)
     target = values["target"]
     values["task"] = ask("What are the prompts for? (a sentence)", values["task"])
     first = ask("Your prompt today ({input} is where an input goes; - for none)", values["prompts"][0])

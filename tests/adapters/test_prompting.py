@@ -57,5 +57,5 @@ def test_a_file_that_is_no_prompt_is_said(tmp_path: Path) -> None:
         read_prompt(file)
     for text in ("[system", "[system]\ntext = 3", "[system]\ntext = ''\n[user]\ntext = ''\n[answer]\ncolour = 'red'"):
         file.write_text(text)
-        with pytest.raises(BadInputError, match="is no prompt"):
+        with pytest.raises(BadInputError, match=r"is no prompt|mend that line"):
             read_prompt(file)

@@ -376,7 +376,7 @@ def test_a_vote_is_kept_when_what_follows_cannot_be_computed(tmp_path: Path) -> 
             study.upcoming("me")
             study.tell(query, "a", "me")
         assert len(study.state.votes) == 2
-        with pytest.raises(RuntimeError, match="broken"):
+        with pytest.raises(BadInputError, match="broken; line 4"):
             study.ask("me")
     with Study.open(tmp_path / "study", writable=False) as again:
         assert len(again.state.votes) == 2

@@ -46,7 +46,7 @@ def test_a_grid_of_one_s_own_spells_what_it_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[ask.plain", "own.toml is no grid"),
+        ("[ask.plain", "own.toml: expected"),
         ("", "own.toml: no slot has texts"),
         ("ask = 3", "own.toml: ask is no slot"),
         ("[ask]\nplain = 'x'", "own.toml: ask is no slot"),
@@ -70,7 +70,7 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, text: str, told: str) ->
 
 
 def test_a_file_that_is_not_there_is_told() -> None:
-    with pytest.raises(BadInputError, match=r"gone.toml is no grid"):
+    with pytest.raises(BadInputError, match=r"gone.toml cannot be read"):
         read_grid(Path("gone.toml"))
 
 
