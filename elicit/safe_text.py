@@ -1,16 +1,48 @@
 """Making text from anywhere safe to show: nothing in it can move a cursor, hide itself or turn reading order.
 
 What a terminal, a browser or a reader would obey or not see is replaced by something visible:
-control characters by their picture (`␛`), invisible ones by their number (`⟨U+202E⟩`).
+control characters by their picture (`␛`), invisible ones by their number (`⟨U+202E⟩`). What a language or an emoji is
+written with stays as it is.
 """
 
 from __future__ import annotations
 
 import re
 
-# Invisible or directing characters that may be meant: a joiner inside Arabic or Indic words shapes letters.
-_JOINERS = "\u200c\u200d"
-_JOINED_SCRIPTS = "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\u0900-\u0dff\ufb50-\ufdff\ufe70-\ufefc"
+# Invisible or directing characters that belong to the writing of a language, where they stand as it has them. Each has
+# a visible neighbour that it acts on, and only so many in a row as the script uses, so that none can carry what nobody
+# sees: joiners shape letters, and a mark of direction only places what stands beside a letter written right to left.
+_JOINED = (
+    "\u0590-\u061b\u061d-\u08ff\u0900-\u0fff\u1000-\u109f\u1780-\u17b3\u17b6-\u180a\u1820-\u18af\u1900-\u1aff\u1b00-\u1bff"
+    "\ufb1d-\ufdff\ufe70-\ufefc\U00011000-\U00011fff\U0001e900-\U0001e95f"
+)
+_RIGHT_TO_LEFT = "\u0590-\u05ff\u0620-\u06dc\u06de-\u08e1\u08e3-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U0001e900-\U0001e95f"
+_UNSPACED = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17b3\u17b6-\u17ff\u1950-\u19ff\u1a20-\u1aad"
+_KHMER, _MONGOLIAN = "\u1780-\u17b3\u17b6-\u17ff", "\u1820-\u18af"
+_EMOJI = (
+    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\U0001f000-\U0001faff"
+)
+_VARIED = (
+    "\u1000-\u109f\u2200-\u22ff\u2a00-\u2aff\u3000-\u30ff"
+    "\u3400-\u9fff\ua840-\ua87f\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\U00020000-\U0003ffff"
+)
+_SELECTORS = "\ufe00-\ufe0d\U000e0100-\U000e01ef"
+_WRITTEN = "|".join(
+    (
+        f"(?<=[{_JOINED}])[\u200c\u200d](?=[{_JOINED}])",
+        f"(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])",
+        "(?<=\U0001f3f4)[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f",  # the flag of a region
+        f"(?<=[{_UNSPACED}])\u200b(?=[{_UNSPACED}])",  # between words
+        f"(?<=[{_RIGHT_TO_LEFT}])[\u200e\u200f\u061c](?![\u200e\u200f\u061c])",
+        f"(?<![\u200e\u200f\u061c])[\u200e\u200f\u061c](?=[{_RIGHT_TO_LEFT}])",
+        "(?<=[\u0591-\u05c7])\u034f(?=[\u0591-\u05c7])",  # keeps Hebrew points in their order
+        f"(?<=[{_KHMER}])[\u17b4\u17b5](?![\u17b4\u17b5])",
+        f"(?<=[{_MONGOLIAN}])[\u180b-\u180f](?![\u180b-\u180f])",
+        "\u115f(?=[\u1161-\u11a7])|(?<=[\u1100-\u115e])\u1160(?![\u1160\u115f])",  # half a Korean syllable
+        f"(?<=[{_VARIED}])[{_SELECTORS}](?![{_SELECTORS}])",
+    )
+)
 
 # Ranges are written out because deriving them from unicodedata takes a tenth of a second at import; a test
 # compares them with unicodedata. All of: controls (Cc), formats (Cf), surrogates (Cs), line and paragraph
@@ -22,14 +54,12 @@ _UNSAFE = (
     "\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb"
     "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_PATTERN = re.compile(
-    f"(?P<joined>(?<=[{_JOINED_SCRIPTS}])[{_JOINERS}](?=[{_JOINED_SCRIPTS}]))|(?P<crlf>\r\n)|[{_UNSAFE}]"
-)
+_PATTERN = re.compile(f"(?P<written>{_WRITTEN})|(?P<crlf>\r\n)|[{_UNSAFE}]")
 
 
 def _visible(match: re.Match[str]) -> str:
     found = match.group()
-    if match["joined"]:
+    if match["written"]:
         return found
     if match["crlf"]:
         return "\n"

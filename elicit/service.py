@@ -115,7 +115,8 @@ class PastVote(msgspec.Struct, frozen=True):
 
 
 class LeaderRow(msgspec.Struct, frozen=True):
-    """One item on the leaderboard; utilities in logits, the interval holds 90 %."""
+    """One item on the leaderboard; utilities in logits, the interval holds 90 %. Of an item that is judged blind at the
+    moment only the place is told: `item` and `text` are empty, and the numbers are 0."""
 
     rank: int
     item: str

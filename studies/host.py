@@ -15,6 +15,7 @@ from adapters import images
 from elicit.service import (
     Answer,
     Ballot,
+    LeaderRow,
     Overview,
     PastVote,
     Progress,
@@ -93,13 +94,16 @@ class Host:
         trace = await asyncio.to_thread(trace_of, study.spec, study.state, points=30, closely=False)
         shown = study.state.open.get(self._judge)
         query = study.state.asked[shown].query if shown else None
-        # What is on the voter's screen is judged blind, so the ranking leaves it out until the vote.
+        # What is on the voter's screen is judged blind, so until the vote the ranking tells its place alone.
         hidden = {study.state.items[row].id for row in (query.a, query.b)} if query else set()
         choices = status.counts(study)
         decided = choices.get("left", 0) + choices.get("right", 0)
         return Overview(
             progress=status.progress(study, self._judge),
-            leaders=tuple(row for row in status.leaders(study) if row.item not in hidden)[:200],
+            leaders=tuple(
+                LeaderRow(row.rank, "", "", 0.0, 0.0, 0.0, 0.0, 0) if row.item in hidden else row
+                for row in status.leaders(study)[:200]
+            ),
             regret=trace.every(trace.expected),
             regret_name=EXPECTED[study.spec.goal],
             p_best=trace.every([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)]),

@@ -1,4 +1,5 @@
-"""One ballot on the screen: the prompt above, both texts side by side, or one at a time where there is no room."""
+"""One ballot on the screen: the prompt above, both texts side by side; where that is too narrow one above the other, or
+one at a time where they are too long for it."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from tui.picture import Picture
 from tui.render import Job, Renderer
 
 NARROW = 100
-"""Columns below which one text shows at a time."""
+"""Columns below which the texts do not stand side by side."""
+_OTHER_LINES = 6
+"""Of the screen, around the ballot: header, question, scale, two of status, keys."""
 
 Side = Literal["left", "right"]
 Zoom = Literal["both", "left", "right"]
@@ -37,6 +40,8 @@ class BallotView(Vertical):
         self.refused: tuple[Side, ...] = ()
         """The sides that are unacceptable."""
         self.zoom: Zoom = "both"
+        self.stacked = False
+        """Whether the texts stand one above the other."""
         self._front: Side = "left"
 
     def compose(self) -> ComposeResult:
@@ -58,7 +63,11 @@ class BallotView(Vertical):
     @property
     def one_at_a_time(self) -> bool:
         """Whether only one text shows."""
-        return self.app.size.width < NARROW or self.zoom != "both"
+        return self.zoom != "both" or (self._narrow and not self.stacked)
+
+    @property
+    def _narrow(self) -> bool:
+        return self.app.size.width < NARROW
 
     @property
     def front(self) -> Side:
@@ -68,7 +77,7 @@ class BallotView(Vertical):
     def job(self, ballot: Ballot) -> Job:
         """What has to be laid out to show a ballot the way things stand."""
         width = self.app.size.width
-        share = width if self.one_at_a_time else width // 2
+        share = width if self._narrow or self.zoom != "both" else width // 2
         return Job(ballot.left, ballot.right, max(10, share - CHROME), self.diff)
 
     async def prepare(self, ballot: Ballot) -> None:
@@ -90,7 +99,8 @@ class BallotView(Vertical):
         self.alike = done.alike
         panel = self.query_one("#prompt", Pane)
         panel.display = bool(prompt)
-        panel.styles.height = min(len(prompt), 3 if self.app.size.height < 30 else 7) + 2
+        above = min(len(prompt), 3 if self.app.size.height < 30 else 7) + 2
+        panel.styles.height = above
         panel.show(prompt)
         for side, page in (("left", done.left), ("right", done.right)):
             self.query_one(f"#{side}", Pane).show(page, top=top)
@@ -98,6 +108,12 @@ class BallotView(Vertical):
         pair = self.query_one("#pair")
         pair.display = not pictured or bool((ballot.left + ballot.right).strip())
         pair.styles.height = max(len(done.left), len(done.right)) + 2 if pictured else None
+        room = self.app.size.height - _OTHER_LINES - (above if prompt else 0)
+        heights = [max(1, len(page)) + 2 for page in (done.left, done.right)]
+        self.stacked = self._narrow and self.zoom == "both" and not pictured and sum(heights) <= room
+        pair.styles.layout = "vertical" if self.stacked else None
+        for side, height in zip(("#left", "#right"), heights, strict=True):
+            self.query_one(side).styles.height = height if self.stacked else None
         self.set_class(pictured, "pictured")
         self._arrange()
         if pictured:
@@ -124,7 +140,7 @@ class BallotView(Vertical):
 
     async def next_zoom(self) -> None:
         """Both, left alone, right alone; where only one fits, the other one."""
-        if self.app.size.width < NARROW:
+        if self._narrow:
             self.flip()
             return
         self.zoom = _NEXT_ZOOM[self.zoom]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -20,10 +20,12 @@ from elicit.safe_text import one_line
 from elicit.service import LeaderRow, Overview, Progress, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
+from tui.dialogs import Reading
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, spoken, with_board
 from tui.pane import CHROME, Pane, lines_of
-from tui.words import percent
+from tui.render import Renderer
+from tui.words import fitted, percent
 
 _QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
 _PLOT = (127, 178, 245)
@@ -42,6 +44,7 @@ class OverviewScreen(Screen[None]):
         Binding("k,up", "move(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("pageup", "page(-1)", show=False),
+        Binding("enter", "open", show=False),
         Binding("tab,space,shift+tab", "flip", show=False),
     ]
 
@@ -50,6 +53,8 @@ class OverviewScreen(Screen[None]):
         self._service, self._tuned = service, tuned
         self._overview: Overview | None = None
         self._plots = False
+        self._at = 0
+        self._renderer = Renderer()
 
     def compose(self) -> ComposeResult:
         """State in words, ranking, plots, keys."""
@@ -63,7 +68,7 @@ class OverviewScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Ask for the numbers."""
-        self.query_one("#leaders").border_title = "Ranking (without the pair on your screen)"
+        self.query_one("#leaders").border_title = "Ranking"
         self.query_one("#p_best").border_title = "Chance that the leader is the best"
         self.run_worker(self._load())
 
@@ -80,12 +85,22 @@ class OverviewScreen(Screen[None]):
         self._draw()
 
     def action_move(self, lines: int) -> None:
-        """Scroll the ranking."""
-        self.query_one(Pane).move(lines)
+        """Go to another item."""
+        last = len(self._overview.leaders) - 1 if self._overview else 0
+        self._at = max(0, min(last, self._at + lines))
+        self._draw()
 
     def action_page(self, pages: int) -> None:
-        """Scroll the ranking by pages."""
-        self.query_one(Pane).move_page(pages)
+        """Go on by a page of items."""
+        self.action_move(pages * max(1, self.query_one(Pane).scrollable_content_region.height - 2))
+
+    def action_open(self) -> None:
+        """Show the whole text of the item."""
+        if self._overview is None or not self._overview.leaders:
+            return
+        row = self._overview.leaders[self._at]
+        if row.item:
+            self.app.push_screen(Reading(f"{row.rank}. {one_line(row.item)}", row.text, self._renderer))
 
     def action_flip(self) -> None:
         """Ranking or plots, where both do not fit."""
@@ -101,7 +116,7 @@ class OverviewScreen(Screen[None]):
         rows = len(self._overview.leaders) + 3 if self._overview is not None else height
         plots.styles.height = max(12, min(18, height - 4 - rows)) if both else "1fr"
         flip = () if both else (("Tab", "ranking" if self._plots else "plots"),)
-        here = (("Esc", "back to voting"), *flip, ("j k", "scroll"))
+        here = (("Esc", "back to voting"), ("Enter", "open"), *flip, ("j k", "move"))
         places = with_board(
             (("F1", "help"), ("F3", "history"), ("F5", "router"), ("q", "quit")), self._tuned, width >= NARROW
         )
@@ -110,7 +125,11 @@ class OverviewScreen(Screen[None]):
             return
         self.query_one("#state", Static).update(state_line(self._overview.progress))
         self.query_one("#balance", Static).update(balance_line(self._overview, width - 2))
-        self.query_one(Pane).show(lines_of(ranking(self._overview.leaders, width - CHROME)), top=False)
+        pane = self.query_one(Pane)
+        pane.show(lines_of(ranking(self._overview.leaders, width - CHROME, self._at)), top=False)
+        seen, rows_seen = round(pane.scroll_y), max(1, pane.scrollable_content_region.height)
+        if not seen <= self._at + 1 < seen + rows_seen:
+            pane.move(self._at + 1 - (seen if self._at + 1 < seen else seen + rows_seen - 1))
         self.query_one("#regret").border_title = self._overview.regret_name
         self._plot("#regret", self._overview.regret)
         self._plot("#p_best", self._overview.p_best, top=1.0)
@@ -172,24 +191,32 @@ def balance_line(overview: Overview, width: int) -> Text:
     return line
 
 
-def ranking(leaders: Sequence[LeaderRow], width: int) -> list[list[Segment]]:
-    """The leaderboard as lines: rank, item, 90 % interval on one scale for all, chance to be best, votes."""
+def ranking(leaders: Sequence[LeaderRow], width: int, at: int = 0) -> list[list[Segment]]:
+    """The leaderboard as lines: rank, id, item, 90 % interval on one scale for all, chance to be best, votes.
+
+    at: the item that is marked. Of what is on the voter's screen, the place alone.
+    """
     if not leaders:
         return [[Segment("There is nothing to rank yet.", _QUIET)]]
-    scale = 30 if width >= 95 else 16
-    low = min(row.low for row in leaders)
-    high = max(row.high for row in leaders)
-    text = max(8, width - 5 - 2 - 7 - 2 - scale - 2 - 7 - 7)
-    head = f"{'#':>3}  {'item':<{text}}  {'utility':>7}  {'90 % interval':<{scale}}  {'best?':>6} {'votes':>6}"
+    named = [row for row in leaders if row.item]
+    scale = 30 if width >= 95 else 13
+    low = min((row.low for row in named), default=0.0)
+    high = max((row.high for row in named), default=0.0)
+    ids = min(12, max((cell_len(one_line(row.item)) for row in named), default=2))
+    text = max(8, width - 5 - ids - 2 - 2 - 7 - 2 - scale - 2 - 7 - 7)
+    head = f"{'#':>3}  {'id':<{ids}}  {'item':<{text}}"
+    head += f"  {'utility':>7}  {'90 % interval':<{scale}}  {'best?':>6} {'votes':>6}"
     rows = [[Segment(head, _QUIET)]]
-    for row in leaders:
-        name = one_line(row.text)
-        if cell_len(name) > text:
-            name = set_cell_size(name, text - 1) + "…"
+    for place, row in enumerate(leaders):
+        mark = Segment(f"{'▸' if place == at else ' '}{row.rank:>2}  ", _STRONG if place == at else _QUIET)
+        if not row.item:
+            rows.append([mark, Segment("on your screen, so nothing more of it is told before your vote", _QUIET)])
+            continue
         rows.append(
             [
-                Segment(f"{row.rank:>3}  ", _QUIET),
-                Segment(set_cell_size(name, text), _STRONG if row.rank == 1 else None),
+                mark,
+                Segment(f"{fitted(row.item, ids)}  ", _QUIET),
+                Segment(fitted(row.text, text), _STRONG if row.rank == 1 else None),
                 Segment(f"  {row.utility:>+7.2f}  "),
                 Segment(interval(row.low, row.utility, row.high, low, high, scale), _BAR),
                 Segment(f"  {percent(row.p_best):>6}", _STRONG if row.rank == 1 else None),

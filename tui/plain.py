@@ -238,8 +238,12 @@ class PlainVoting:
         seen = await self._service.overview()
         self._write(f"{seen.progress.votes} of {seen.progress.target} votes. {sentence(seen.progress.why)}")
         for row in seen.leaders[:10]:
+            if not row.item:
+                self._write(f"{row.rank}. This one is before you now, so nothing more of it is told.")
+                continue
             self._write(
-                f"{row.rank}. {sentence(row.text)} Best with {100 * row.p_best:.0f} %, utility {row.utility:+.2f}, "
+                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} Best with {100 * row.p_best:.0f} %, "
+                f"utility {row.utility:+.2f}, "
                 f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
             )
         self._write(f"Left was chosen in {100 * seen.left_share:.0f} % of decided votes.")

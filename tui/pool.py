@@ -18,8 +18,7 @@ from tui.header import LEFT, QUIET, RIGHT, STRONG, bar
 from tui.keys import sentence
 from tui.overview import interval
 from tui.render import wrap
-from tui.router import fitted
-from tui.words import budgets, marks, origin, percent
+from tui.words import budgets, fitted, marks, origin, percent
 
 # Cells of the columns that are always there; a name is seldom longer than p100.
 _NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 12, 7

@@ -23,7 +23,7 @@ from tui.keys import sentence, with_board
 from tui.overview import interval
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import wrap
-from tui.words import NO_ROUTER, leaning, money, part, percent, standing
+from tui.words import NO_ROUTER, fitted, leaning, money, part, percent, standing
 
 _HOW = (
     "Let machine judges take a part of the work: name them in [[judges]] tables of study.toml, and set "
@@ -32,6 +32,10 @@ _HOW = (
 _QUIET, _STRONG, _TITLE = Style.parse(QUIET), Style.parse(STRONG), Style.parse(f"bold {LEFT}")
 _BAR, _WARN = Style.parse(LEFT), Style.parse(f"bold {RIGHT}")
 _ALARM = Style.parse(f"bold reverse {RIGHT}")
+LEGEND = (
+    "Pairs that people are still to judge are left out. First better with 54%: past votes and all judges together. "
+    "0.31 bit at 3.20 a bit: how much of what is unknown an answer is expected to settle, and what a whole bit costs."
+)
 # Cells of the words that name a row, and of the numbers behind a judge's name.
 _NAMES, _TABLE = 13, 62
 _ROOMY = 100
@@ -118,7 +122,7 @@ def page(routing: Routing, width: int) -> list[Line]:
     """All of it as lines no wider than `width`."""
     rows = [*_answers(routing, width), *_money(routing, width), *_trust(routing, width), []]
     title = [Segment("Last decisions", _TITLE), _note("  newest first, with the chance that each had")]
-    rows += [*_judges(routing, width), [], title, [_note("Pairs that people are still to judge are left out.")]]
+    rows += [*_judges(routing, width), [], title, *([_note(s.text) for s in line] for line in wrap(LEGEND, width))]
     rows += [row for made in routing.decisions for row in _decision(made, width)]
     if not routing.decisions:
         rows.append([_note("None to show yet.")])
@@ -265,9 +269,3 @@ def _cut(line: Line, width: int) -> Line:
 
 def _cells(line: Line) -> int:
     return sum(segment.cell_length for segment in line)
-
-
-def fitted(text: str, cells: int) -> str:
-    """Any text on one line in exactly so many cells."""
-    line = one_line(text)
-    return set_cell_size(line, cells) if cell_len(line) <= cells else set_cell_size(line, cells - 1) + "…"

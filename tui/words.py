@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len, set_cell_size
+
 from elicit.safe_text import one_line
 from elicit.service import Board, BoardRow, Lean, Routing
 from tui.keys import sentence
@@ -109,3 +111,9 @@ def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
         ("calls", board.calls, board.most_calls, f"{board.calls} of {board.most_calls}"),
         ("money", board.cost, board.money, spent),
     )
+
+
+def fitted(text: str, cells: int) -> str:
+    """Any text on one line in exactly so many cells."""
+    line = one_line(text)
+    return set_cell_size(line, cells) if cell_len(line) <= cells else set_cell_size(line, cells - 1) + "…"

@@ -49,19 +49,19 @@ class Default(Fused):
         numbers = {"p_a": view.probabilities.a, "p_tie": view.probabilities.tie}
         known = _known(view, case)
         if case.outcomes:
-            return Decision(None, 1.0, numbers, f"{known}, a human answered")
+            return Decision(None, 1.0, numbers, f"{known}, a person has answered")
         price = self.pace.price(share) / human.price if human is not None and human.price > 0 else 0.0
         for seat in judges:
             bits = self._verdict_bits(seat, case, view)
             if bits >= price * seat.price:
                 numbers |= {"bits": bits, "price": price * seat.price}
-                return Decision(seat.name, 1.0, numbers, f"{known}, {seat.name} worth {bits:.2f} bit")
+                return Decision(seat.name, 1.0, numbers, f"{known}, {seat.name} would tell {bits:.2f} bit")
         if human is None:
-            return Decision(None, 1.0, numbers, f"{known}, no human is to be had")
+            return Decision(None, 1.0, numbers, f"{known}, no person can be asked")
         bits = self._human_bits(case, view)
         chance = self.pace.chance(bits, share)
         numbers |= {"bits": bits, "price": price * human.price, "price_per_bit": human.price / max(bits, 1e-6)}
-        reason = f"{known}, worth {bits:.2f} bit, {human.name} {numbers['price_per_bit']:.2f} a bit"
+        reason = f"{known}, {human.name} would tell {bits:.2f} bit at {numbers['price_per_bit']:.2f} a bit"
         if rng.random() < chance:
             return Decision(human.name, chance, numbers, reason)
         return Decision(None, 1 - chance, numbers, reason)
@@ -105,7 +105,7 @@ def _entropy(p: float) -> float:
 
 def _known(view: View, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
-    judges = [f"{name} {_sigmoid(verdict.logit):.2f}" for name, verdict in case.verdicts.items()]
-    swaps = [f"{name} swap disagrees" for name, verdict in case.verdicts.items() if verdict.flips]
-    against = ["model against judges"] if case.verdicts and case.mean * case.logit < 0 else []
-    return ", ".join([f"fused {view.probabilities.a:.2f}", *judges, *swaps, *against])
+    judges = [f"{name} says {_sigmoid(verdict.logit):.0%}" for name, verdict in case.verdicts.items()]
+    swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]
+    against = ["past votes say the contrary"] if case.verdicts and case.mean * case.logit < 0 else []
+    return ", ".join([f"first better with {view.probabilities.a:.0%}", *judges, *swaps, *against])

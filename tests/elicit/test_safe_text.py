@@ -13,6 +13,9 @@ from elicit.safe_text import harmless, one_line
 
 # These format characters have a glyph of their own (signs written over or around digits and words).
 WITH_GLYPH = {0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x600, 0x606)}
+# These stay where a language is written with them, which the examples below say.
+WRITTEN = {"\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u061c", *map(chr, range(0x180B, 0x1810)), "\u180e"}
+WRITTEN |= set(map(chr, range(0xE0030, 0xE0080)))
 ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\x1b\r\n\t\u202e\u200d\u200c\ufeff"))
 
 
@@ -31,10 +34,39 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\x1b\
         ("half \ud83d", "half ⟨U+D83D⟩"),
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("a\u200cb", "a⟨U+200C⟩b"),
+        ("👍\u200d", "👍⟨U+200D⟩"),
+        ("\u200d👍", "⟨U+200D⟩👍"),
+        ("🏴\U000e0041", "🏴⟨U+E0041⟩"),
+        ("🏴\U000e0067\U000e0062", "🏴⟨U+E0067⟩⟨U+E0062⟩"),
+        ("abc\u200f!", "abc⟨U+200F⟩!"),
+        ("ขาย\u200b!", "ขาย⟨U+200B⟩!"),
+        ("\u3402\ufe00\ufe01", "\u3402⟨U+FE00⟩⟨U+FE01⟩"),
     ],
 )
 def test_examples(text: str, shown: str) -> None:
     assert harmless(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👩\u200d👩\u200d👧\u200d👦",
+        "🏳\ufe0f\u200d🌈 ❤\ufe0f\u200d🔥",
+        "👩🏽\u200d🚀 🧑\u200d⚕\ufe0f",
+        "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "ශ\u200d්\u200dරී ලංකාව",
+        "क्\u200dष க்\u200cஷ",
+        "ភាសា\u200bខ្មែរ កា\u17b4",
+        "สวัสดี\u200bครับ ພາສາ\u200bລາວ မြန်မာ\u200bစာ",
+        "שלום\u200f! (אבג)\u200f\u05d3 יְרוּשָׁלַ\u034f\u05b4ם",
+        "سلام\u200e 123 ن\u200cمی",
+        "ᠮᠣᠩᠭᠣᠯ\u180b",
+        "葛\U000e0100城 〱\ufe00",
+        "ᄀ\u1160 \u115fᅡ",
+    ],
+)
+def test_what_a_language_or_an_emoji_is_written_with_stays(text: str) -> None:
+    assert harmless(text) == text
 
 
 def test_covers_every_control_and_format_character() -> None:
@@ -49,10 +81,11 @@ def test_covers_every_control_and_format_character() -> None:
 
 @given(ANY_TEXT)
 def test_nothing_unsafe_is_left(text: str) -> None:
+    """Characters that stay have a visible neighbour that they act on; runs of them never do."""
     shown = harmless(text)
     shown.encode("utf-8")
     for char in shown:
-        if char in "\t\n\u200c\u200d" or ord(char) in WITH_GLYPH:
+        if char in "\t\n" or ord(char) in WITH_GLYPH or char in WRITTEN:
             continue
         assert unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 

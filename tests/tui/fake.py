@@ -135,15 +135,26 @@ ROUTING = Routing(
         Routed(
             "people",
             0.94,
-            "fused 0.54, gpt-4o-mini 0.61, gpt-4o-mini swap disagrees, worth 0.31 bit, people 3.20 a bit",
+            "first better with 54%, gpt-4o-mini says 61%, gpt-4o-mini changes sides with the order, "
+            "people would tell 0.31 bit at 3.20 a bit",
         ),
         Routed(
-            "machines", 0.97, "fused 0.92, gpt-4o-mini 0.88, smollm2 0.71, worth 0.06 bit, people 16.67 a bit", "right"
+            "machines",
+            0.97,
+            "first better with 92%, gpt-4o-mini says 88%, smollm2 says 71%, people would tell 0.06 bit at 16.67 a bit",
+            "right",
         ),
-        Routed("machines", 1.0, "fused 0.03, gpt-4o-mini 0.07, no human is to be had", "wrong"),
-        Routed("nobody", 1.0, "fused 0.50, no human is to be had"),
-        Routed("people", 0.91, "fused 0.47, gpt-4o-mini 0.52, model against judges, worth 0.29 bit, people 3.45 a bit"),
-        Routed("machines", 0.9, "fused 0.88, gpt-4o-mini 0.81, worth 0.09 bit, people 11.11 a bit"),
+        Routed("machines", 1.0, "first better with 3%, gpt-4o-mini says 7%, no person can be asked", "wrong"),
+        Routed("nobody", 1.0, "first better with 50%, no person can be asked"),
+        Routed(
+            "people",
+            0.91,
+            "first better with 47%, gpt-4o-mini says 52%, past votes say the contrary, "
+            "people would tell 0.29 bit at 3.45 a bit",
+        ),
+        Routed(
+            "machines", 0.9, "first better with 88%, gpt-4o-mini says 81%, people would tell 0.09 bit at 11.11 a bit"
+        ),
     ),
 )
 """A study under way, with a certificate."""

@@ -103,7 +103,7 @@ def test_what_can_be_asked() -> None:
         "undo the last vote",
         "What makes an answer better",
         "no prompt",
-        "1. The cat sat on the mat",
+        "1. item-0: The cat sat on the mat",
         "No votes yet",
         "Vote 1: LEFT, clearly better, 6.0 seconds",
         "There is no 'dance'",

@@ -120,7 +120,7 @@ def test_plain_mode_tells_the_same() -> None:
     said = say(FakeService(routing=ALARM), "router", "q")
     for words in ("ALARM: ", "Machines labelled 314 queries, people 61", "Spent 68.4 of 90", "on 103 of 121"):
         assert words in said
-    assert "To people, chance 94 %: Fused 0.54" in said
+    assert "To people, chance 94 %: First better with 54%" in said
     assert "found it wrong" in said
     assert "no router" in say(FakeService(), "f5", "q")
 

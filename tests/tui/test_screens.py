@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from elicit.service import LeaderRow
+from elicit.service import LeaderRow, Overview
 from elicit.types import EXPECTED, BadInputError, Goal
 from tests.tui.driving import SMALL, Voter, voting
 from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, FakeService
@@ -52,6 +53,30 @@ async def test_overview_flips_between_ranking_and_plots_on_a_small_screen() -> N
         assert not voter.app.screen.query_one("#leaders").display
         assert voter.app.screen.query_one("#plots").display
         assert "ranking" in voter.text("#keys")
+
+
+async def test_overview_opens_an_item_and_tells_only_the_place_of_what_is_on_the_screen() -> None:
+    service = FakeService()
+    seen = await service.overview()
+    first, *others = seen.leaders
+    told = msgspec.structs.replace(seen, leaders=(LeaderRow(1, "", "", 0.0, 0.0, 0.0, 0.0, 0), *others))
+
+    async def overview() -> Overview:
+        return told
+
+    service.overview = overview  # type: ignore[method-assign]
+    async with voting(service, SMALL) as voter:
+        await voter.press("f2")
+        await voter.until(lambda: "90 %" in voter.pane("#leaders"))
+        lines = voter.pane("#leaders").splitlines()
+        assert lines[1].startswith("▸ 1")
+        assert "on your screen" in lines[1]
+        assert first.text not in "".join(lines)
+        await voter.press("enter")
+        assert not voter.app.screen.query("#reading")
+        await voter.press("j", "enter")
+        await voter.until(lambda: bool(voter.app.screen.query("#reading")) and bool(voter.pane("#reading")))
+        assert others[0].text in " ".join(voter.pane("#reading").split())
 
 
 @pytest.mark.parametrize("goal", EXPECTED)

@@ -394,3 +394,27 @@ async def test_the_next_pair_is_laid_out_while_this_one_is_read() -> None:
         [coming] = await service.upcoming()
         renderer, view = voter.screen.renderer, voter.view
         await voter.until(lambda: renderer.ready(view.job(coming)) is not None)
+
+
+@pytest.mark.parametrize("context", ["", PROMPT])
+async def test_short_texts_are_both_seen_on_a_small_screen(context: str) -> None:
+    async with voting(FakeService([SHORT[:2]] * 3, context=context), SMALL) as voter:
+        left, right = (voter.view.query_one(side) for side in ("#left", "#right"))
+        assert left.display
+        assert right.display
+        assert right.region.y >= left.region.bottom
+        assert right.region.bottom <= voter.view.region.bottom
+        assert voter.pane("#left").startswith(SHORT[0][:20])
+        await voter.press("tab")
+        assert left.display
+        assert right.display
+        await voter.pilot.resize_terminal(*WIDE)
+        await voter.until(lambda: right.region.y == left.region.y)
+
+
+async def test_long_texts_show_one_at_a_time_on_a_small_screen() -> None:
+    async with voting(FakeService([(ANSWER_A, ANSWER_B)] * 3), SMALL) as voter:
+        left, right = (voter.view.query_one(side) for side in ("#left", "#right"))
+        assert (left.display, right.display) == (True, False)
+        await voter.press("tab")
+        assert (left.display, right.display) == (False, True)
