@@ -116,7 +116,7 @@ class OverviewScreen(Screen[None]):
         rows = len(self._overview.leaders) + 3 if self._overview is not None else height
         plots.styles.height = max(12, min(18, height - 4 - rows)) if both else "1fr"
         flip = () if both else (("Tab", "ranking" if self._plots else "plots"),)
-        here = (("Esc", "back to voting"), ("Enter", "open"), *flip, ("j k", "move"))
+        here = (("Esc", "back"), *flip, ("Enter", "open"), ("j k", "move"))
         places = with_board(
             (("F1", "help"), ("F3", "history"), ("F5", "router"), ("q", "quit")), self._tuned, width >= NARROW
         )
