@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from elicit.conversation import render_messages
+
 Choice = Literal["a", "b", "tie", "both_bad", "skip"]
 Side = Literal["a", "b"]
 Shown = Literal["ab", "ba"]
@@ -71,6 +73,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         """The Markdown a voter reads; nothing where the picture is all there is."""
         if self.display or self.text or (self.image and self.payload is None):
             return self.display or self.text
+        if (conversation := render_messages(self.payload)) is not None:
+            return conversation
         return "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 import msgspec
 
-from adapters.tables import Kind
+from adapters.tables import Written
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
 from studies.option_types import SEED, Real, Whole
 
 if TYPE_CHECKING:
+    from adapters.tables import Skipped
     from elicit.judging import Estimate
     from studies.study import Study
 
@@ -50,10 +51,27 @@ def _done(as_json: bool, values: dict[str, Any], text: str) -> None:
         say(text)
 
 
+def _columns(_: click.Context, option: click.Parameter, given: str | None) -> dict[str, str] | None:
+    """The columns by the field that each is."""
+    if given is None:
+        return None
+    parts = [part.partition("=") for part in given.split(",")]
+    if not all(field.strip() and sign and column.strip() for field, sign, column in parts):
+        raise BadInputError(f"--columns is {given!r}; give fields with their columns, such as text=joke,id=number")
+    return {field.strip(): column.strip() for field, _, column in parts}
+
+
 @click.command(epilog=example("elicit init jokes --items jokes.jsonl --goal best"))
 @STUDY
 @click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
 @click.option("--pairs", type=str, help="Pairs of responses to label.")
+@click.option(
+    "--columns",
+    metavar="FIELD=COLUMN,...",
+    callback=_columns,
+    help="What the file calls its fields, such as text=joke,id=number.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave rows that cannot be used out, and say how many.")
 @click.option("--judgments", type=str, help="Recorded judgments of the pairs, replayed by 'elicit run'.")
 @click.option(
     "--goal", type=click.Choice(["best", "top", "rank", "label"]), help="Default: best for items, label for pairs."
@@ -77,6 +95,8 @@ def init(
     study: Path,
     items: str | None,
     pairs: str | None,
+    columns: dict[str, str] | None,
+    skip_bad: bool,
     judgments: str | None,
     as_json: bool,
     simulate: str | None,
@@ -88,7 +108,9 @@ def init(
     """Make STUDY, a folder, from a file of items (to find the best or the top, or rank all) or of pairs (to label), or
     to tune prompts."""
     if tune or task:
-        if other := [name for name, value in {"items": items, "pairs": pairs, **spec}.items() if value]:
+        if other := [
+            name for name, value in {"items": items, "pairs": pairs, "columns": columns, **spec}.items() if value
+        ]:
             raise BadInputError(f"--tune takes no --{other[0]}; say it in the task file")
         _init_tuning(study, task, as_json)
         return
@@ -111,14 +133,16 @@ def init(
     if guidelines := given.get("guidelines"):
         given["guidelines"] = _text(guidelines)
     judges = []
-    listed = read_pairs(pairs) if pairs is not None else None
+    skipped: Skipped | None = [] if skip_bad else None
+    listed = read_pairs(pairs, columns, skipped) if pairs is not None else None
     if judgments and listed is not None:
-        check_judgments(listed, read_judgments(judgments))
+        if skipped is None:  # else judgments of pairs that were left out would stop it
+            check_judgments(listed, read_judgments(judgments))
         name = f"judgments{Path(judgments).suffix}"
         judges.append({"name": "recorded", "kind": "replayed", "options": {"file": name}})
     if simulate:
         judges.append({"name": "simulated", "kind": "simulated", "options": {"utility": simulate}})
-    rows = read_items(items) if items is not None else None
+    rows = read_items(items, columns, skipped) if items is not None else None
     if simulate:
         Simulated(simulate).begin("simulated", rows or [], [], study)
     if prior is not None and rows is not None:
@@ -130,6 +154,10 @@ def init(
         count = {"study": str(study), "goal": made.spec.goal, "items": len(made.state.items)}
         if made.state.pairs:
             count["pairs"] = len(made.state.pairs)
+        if skipped:
+            count["skipped"] = len(skipped)
+            rest = f"; and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+            say(f"left out {len(skipped)} bad row{'' if len(skipped) == 1 else 's'}: {skipped[0]}{rest}")
     what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
     _done(as_json, count, f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
 
@@ -275,10 +303,15 @@ def report(study: Path, output: Path, as_json: bool) -> None:
 @click.command(epilog=example("elicit export jokes -o votes.csv"))
 @STUDY
 @click.option("-o", "--output", required=True, help="The file to write; - is stdout.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: by the file's ending.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet", "excel"]),
+    help="Default: by the file's ending. excel: text that Excel opens as it is, in every language.",
+)
 @click.option("--table", type=click.Choice(TABLES), default="votes", show_default=True)
 @JSON
-def export(study: Path, output: str, form: Kind | None, table: str, as_json: bool) -> None:
+def export(study: Path, output: str, form: Written | None, table: str, as_json: bool) -> None:
     """Write the votes, the items with their utilities, or the labels of the pairs; where prompts are tuned, the best
     prompt, a promptfoo configuration, or preferences to train on with TRL's DPO (.jsonl)."""
     from studies.study import Study

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.export import write_rows, write_text
-from adapters.tables import Kind
+from adapters.tables import Written
 from elicit.types import BadInputError, mirror
 from studies.sides import sides
 from studies.status import leaders, pair_labels
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 
-def export(study: Study, path: str, table: str = "votes", format: Kind | None = None) -> int:  # noqa: A002
+def export(study: Study, path: str, table: str = "votes", format: Written | None = None) -> int:  # noqa: A002
     """Write one table of the study to `path` ("-" is stdout); returns how many rows, 1 for a text.
 
     Of a study that tunes prompts: the recommended prompt, a promptfoo configuration, and preferences for TRL.

@@ -16,7 +16,7 @@ import msgspec
 from adapters.formats import PairRow
 from adapters.http.access import FILE as ACCESS
 from adapters.http.access import Access
-from adapters.tables import Kind
+from adapters.tables import Written
 from elicit.events import (
     STOCK,
     AnyBody,
@@ -328,7 +328,7 @@ class Study:
 
         write_report(self, Path(path))
 
-    def export(self, path: str | Path, format: Kind | None = None, table: str = "votes") -> int:  # noqa: A002
+    def export(self, path: str | Path, format: Written | None = None, table: str = "votes") -> int:  # noqa: A002
         """Write the votes, items or labels as csv, jsonl or parquet; returns how many rows.
 
         format: by the file's ending where it is not given.
