@@ -17,6 +17,7 @@ from elicit.types import BadInputError
 from studies.option_types import SEED, Real, Whole
 
 if TYPE_CHECKING:
+    from adapters.formats import JudgmentRow
     from adapters.tables import Skipped
     from elicit.judging import Estimate
     from studies.study import Study
@@ -114,6 +115,7 @@ def init(
             raise BadInputError(f"--tune takes no --{other[0]}; say it in the task file")
         _init_tuning(study, task, as_json)
         return
+    from adapters.export import write_rows
     from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
     from adapters.judges.simulated import Simulated
     from studies.prior import PRIOR, expected_by
@@ -135,10 +137,16 @@ def init(
     judges = []
     skipped: Skipped | None = [] if skip_bad else None
     listed = read_pairs(pairs, columns, skipped) if pairs is not None else None
+    kept: list[JudgmentRow] = []  # where some were of pairs that are left out
     if judgments and listed is not None:
-        if skipped is None:  # else judgments of pairs that were left out would stop it
-            check_judgments(listed, read_judgments(judgments))
-        name = f"judgments{Path(judgments).suffix}"
+        recorded = read_judgments(judgments)
+        if skipped is None:
+            check_judgments(listed, recorded)
+        known = {pair.pair_id for pair in listed}
+        if any(row.pair_id not in known for row in recorded):
+            kept = [row for row in recorded if row.pair_id in known]
+            say(f"left out {len(recorded) - len(kept)} judgments of pairs that are not there")
+        name = "judgments.jsonl" if kept else f"judgments{Path(judgments).suffix}"
         judges.append({"name": "recorded", "kind": "replayed", "options": {"file": name}})
     if simulate:
         judges.append({"name": "simulated", "kind": "simulated", "options": {"utility": simulate}})
@@ -149,7 +157,9 @@ def init(
         rows = expected_by(prior, rows)
         given["scores"] = (*given["scores"], PRIOR)
     with Study.create(study, items=rows, pairs=listed, judges=judges, **given) as made:
-        if judgments:
+        if kept:
+            write_rows(study / name, kept)
+        elif judgments:
             shutil.copyfile(judgments, study / name)
         count = {"study": str(study), "goal": made.spec.goal, "items": len(made.state.items)}
         if made.state.pairs:

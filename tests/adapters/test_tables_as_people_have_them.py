@@ -13,6 +13,7 @@ from adapters.formats import read_items, read_pairs
 from adapters.tables import Skipped, read_table
 from elicit import cli
 from elicit.types import BadInputError
+from studies.study import Study
 
 ROWS = [{"id": "1", "text": "Café; it costs, say, 3 €.\nOr\tso."}, {"id": "2", "text": '"Quoted" | barred'}]
 
@@ -168,3 +169,17 @@ def test_winners_are_said_in_many_ways(
             read_comparisons(file, columns)
     else:
         assert read_comparisons(file, columns).outcomes.tolist() == outcomes
+
+
+def test_judgments_of_pairs_that_are_left_out_are_left_out_too(tmp_path: Path) -> None:
+    pairs, judgments = tmp_path / "pairs.jsonl", tmp_path / "judgments.csv"
+    pairs.write_text(BAD["pairs"][0])
+    judgments.write_text("pair_id,judge_id,judge_kind,preference,seconds\n1,me,human,a,3\n2,me,human,b,4\n")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["init", str(tmp_path / "s"), f"--pairs={pairs}", f"--judgments={judgments}", "--skip-bad"])
+    assert end.value.code == 0
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", str(tmp_path / "s")])
+    assert end.value.code == 0
+    with Study.open(tmp_path / "s", writable=False) as study:
+        assert [live.vote.outcome.choice for live in study.state.votes] == ["a"]
