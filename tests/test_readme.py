@@ -159,15 +159,12 @@ def serving(block: list[str]) -> Iterator[list[str]]:
         except OSError:  # somebody serves there, whom this test must not disturb
             yield []
             return
-    server = subprocess.Popen(
-        [sys.executable, "-m", "elicit", *arguments],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        assert server.stdout is not None
-        assert b"Serving" in server.stdout.readline()
-        yield [line for line in others if "http://" not in line]
-    finally:
-        server.terminate()
-        assert server.wait(60) in (0, 3)
+    command, environment = [sys.executable, "-m", "elicit", *arguments], {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as server:
+        try:
+            assert server.stdout is not None
+            assert b"Serving" in server.stdout.readline()
+            yield [line for line in others if "http://" not in line]
+        finally:
+            server.terminate()
+            assert server.wait(SECONDS) in (0, 3)
