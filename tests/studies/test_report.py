@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import os
 import random
@@ -17,9 +18,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
 from elicit.service import LeaderRow, PastVote
+from studies import charts
 from studies.report import (
     CalibrationBin,
     Decisive,
@@ -425,3 +429,35 @@ def test_every_chart_has_two_widths_a_title_and_a_description() -> None:
     keys = ["balance", "calibration", "expected", "pbest", "times", "utilities"]
     named = sorted(value for tag, name, value in page.attributes if tag == "svg" and name == "aria-labelledby")
     assert named == sorted(f"{k}-{w}-title {k}-{w}-text" for k in keys for w in ("narrow", "wide"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 100_000), st.integers(1, 40)), min_size=1, max_size=12),
+    st.integers(1, 3_000_000),
+)
+def test_no_two_labels_of_an_axis_touch(sittings: list[tuple[int, int]], scale: int) -> None:
+    """Measured in the browser's place by matplotlib's own, wider, letters; whatever times and numbers are drawn."""
+    start, runs = datetime(2026, 1, 1, tzinfo=UTC), []
+    for pause, votes in sittings:
+        start += timedelta(seconds=pause + 700)
+        runs.append([start + timedelta(seconds=20 * n) for n in range(votes)])
+        start = runs[-1][-1]
+    figures: list[Figure] = []
+
+    class Kept(Figure):
+        def savefig(self, *arguments: Any, **named: Any) -> None:
+            figures.append(self)
+            super().savefig(*arguments, **named)
+
+    with charts.drawing(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "Figure", Kept)
+        charts.votes_over_time(runs, "Votes over time", "A summary.")
+        charts.utilities([charts.Whisker("a", -scale, 0.0, scale, "50 %")], "Utilities", "A summary.")
+    for figure in figures:
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        for ax in figure.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                labels = [label for label in axis.get_ticklabels() if label.get_visible() and label.get_text()]
+                boxes = [label.get_window_extent(renderer) for label in labels]
+                assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
