@@ -17,8 +17,6 @@ Scope = Literal["annotator", "judge", "admin"]
 """annotator: a person who votes; judge: a script that votes; admin: who runs the study."""
 Screen = Literal["left", "right", "tie", "both_bad", "skip"]
 Pane = Literal["left", "right"]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\w.@+-]+( [\w.@+-]+)*$(?!\n)")]
-"""A name as the log keeps it: letters, digits and . @ + - _, single spaces between. `$` alone lets a line end pass."""
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=10_000)]
 Plugin = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z0-9_]+$(?!\n)")]
@@ -51,7 +49,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Leases asked for: so many at once, those held already among them."""
 
     n: Annotated[int, msgspec.Meta(ge=1, le=MOST_LEASES)] = 1
-    annotator: Name | None = None
+    annotator: str | None = None
     """For whom an admin asks; everybody else asks for themselves."""
 
 
@@ -88,7 +86,7 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pools: only pairs whose items' `meta.pool` is among them; empty: all. quota: votes at most.
     """
 
-    judge: Name
+    judge: str
     scope: Literal["annotator", "judge"] = "annotator"
     pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] = ()
     quota: Whole | None = None
@@ -116,7 +114,7 @@ class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Accepting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whoever opened an invite link tells the name they want to vote under."""
 
-    judge: Name
+    judge: str
 
 
 class Pausing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

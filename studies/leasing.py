@@ -72,7 +72,8 @@ class Leasing:
                     break
                 self.views.wake.set()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), 0.1)
+                    async with asyncio.timeout(0.1):
+                        await self._changed.wait()
         held = self._active(judge)[: wanted.n]
         leases = tuple(self._lease(lease, i) for i, lease in enumerate(held, self.state.given.get(judge, 0) + 1))
         if len(leases) == wanted.n:

@@ -13,6 +13,7 @@ import msgspec
 
 from adapters import images
 from adapters.formats import PairRow
+from adapters.http import running
 from adapters.http.access import FILE as ACCESS
 from adapters.ledger import LIVE, SqliteLedger
 from elicit import __version__, diagnostics
@@ -115,7 +116,7 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
     with appearing(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
-            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock", diagnostics.FILE)):
+            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock", diagnostics.FILE, *running.FILES)):
                 shutil.copy2(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():
             shutil.copytree(pictures, part / images.FOLDER)

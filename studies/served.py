@@ -11,7 +11,6 @@ import asyncio
 import hmac
 import secrets
 import time
-import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,10 +23,12 @@ from elicit.events import (
     Leased,
     Noted,
     Paused,
+    Returned,
     Undone,
     Voted,
     Weighed,
 )
+from elicit.names import alike, checked_name
 from elicit.service import Answer, Progress, outcome_of
 from elicit.serving import (
     Amendment,
@@ -44,7 +45,7 @@ from elicit.serving import (
     VotesPage,
     Who,
 )
-from elicit.state import LiveVote
+from elicit.state import Held, LiveVote
 from elicit.types import BadInputError
 from studies import on_disk
 from studies.committing import Committer
@@ -118,13 +119,15 @@ class Served(Leasing):
                 return Receipt(known.vote, cast.lease, known.time, known.votes)
             if place in self._flying:
                 return await asyncio.shield(self._flying[place])
-            if cast.lease not in self._voting:
+            again = [one for one in self.state.held.get(held.judge, ()) if self.state.leases[one].query == held.query]
+            if not self._voting.intersection((cast.lease, *again)):
                 break
             # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
             await asyncio.sleep(SETTLING)
-        late = held.over == "expired" and self.spec.serving.late and held.judge not in self.state.taken[held.query]
-        if held.over and not late:
-            raise RefusedError(409, f"this lease is over ({held.over}); the vote was not counted")
+        if held.over and (why := self._too_late(held)):
+            raise RefusedError(409, f"this lease is over ({why}); the vote was not counted")
+        # Lent again to the same judge in the meantime, a query is answered by the vote that comes first.
+        ended = [Returned(one, "released") for one in again if one != cast.lease]
         try:
             outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
         except ValueError as error:
@@ -132,7 +135,7 @@ class Served(Leasing):
                 422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
             ) from error
         self._seen[held.judge] = time.monotonic()
-        self._voting.add(cast.lease)
+        self._voting.update((cast.lease, *(one.lease for one in ended)))
         self._digests[place] = digest
         self._flying[place] = asyncio.ensure_future(
             self._record(
@@ -147,16 +150,27 @@ class Served(Leasing):
                     shown=held.shown,
                     key=key,
                     digest=digest,
-                )
+                ),
+                ended,
             )
         )
         return await asyncio.shield(self._flying[place])
 
-    async def _record(self, voted: Voted) -> Receipt:
+    def _too_late(self, held: Held) -> str:
+        """Why a vote on a lease that is over cannot count, or an empty string."""
+        if held.over != "expired" or not self.spec.serving.late:
+            return held.over
+        answered = self.state.answered(held.query)
+        if held.judge in answered:
+            return f"{held.over}, and you have answered its pair since"
+        enough = len(answered) >= self.state.asked[held.query].wanted
+        return f"{held.over}, and others have answered its pair" if enough else ""
+
+    async def _record(self, voted: Voted, ended: list[Returned]) -> Receipt:
         try:
-            await self._commits.commit(voted)
+            await self._commits.commit(*ended, voted)
         finally:
-            self._voting.discard(voted.lease)
+            self._voting.difference_update((voted.lease, *(one.lease for one in ended)))
             del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
         known = self.state.keys[voted.judge, voted.key]
         return Receipt(known.vote, voted.lease, known.time, known.votes)
@@ -229,11 +243,12 @@ class Served(Leasing):
 
     async def enrol(self, who: Who, enrolment: Enrolment) -> None:
         """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
-        name, state = enrolment.judge, self.state
+        name, state = checked_name(enrolment.judge), self.state
         known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
         async with self._locks[""]:
-            if _plain(name) in {_plain(other) for other in known}:
-                raise RefusedError(409, f"the name {name!r} is taken in this study; choose another")
+            if taken := next((other for other in known if alike(other, name)), None):
+                like = "" if taken == name else ", or looks like one that is"
+                raise RefusedError(409, f"the name {name!r} is taken in this study{like}; choose another")
             if JOINED in name or name.startswith(LANE):
                 raise RefusedError(422, f"the name {name!r} means something else in the log; choose another")
             self._check_pools(enrolment.pools)
@@ -278,11 +293,6 @@ class Served(Leasing):
 
     async def _refresh(self) -> None:
         await self._commits.commit()
-
-
-def _plain(name: str) -> str:
-    """The same for names that differ in case or width alone."""
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _without_texts(event: Event) -> StudyEvent:

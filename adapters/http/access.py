@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
+from elicit.names import alike
 from elicit.serving import Admission, Invitation, Invited, RefusedError, Scope, Who
 
 FILE = "access.db"
@@ -65,7 +66,7 @@ class Access:
     def check_free(self, judge: str) -> None:
         """Raises RefusedError (409) for the name of somebody who runs the study: a token would end theirs."""
         rows = self._db.execute("SELECT judge FROM tokens WHERE scope = 'admin'").fetchall()
-        if judge.casefold() in {name.casefold() for (name,) in rows}:
+        if any(alike(judge, name) for (name,) in rows):
             raise RefusedError(409, f"the name {judge!r} is taken in this study; choose another")
 
     def admit(self, judge: str, scope: Scope) -> Admission:
