@@ -153,6 +153,19 @@ class ServedCard(msgspec.Struct, frozen=True):
     scope: Scope
 
 
+class Welcome(msgspec.Struct, frozen=True):
+    """What somebody who is invited is told before they join. votes: how many are asked of them, None: as many as they
+    like. seconds: what a vote takes, by those given so far or by the length of the texts."""
+
+    study: str
+    title: str
+    author: str
+    question: str
+    votes: int | None
+    seconds: float
+    deadline: str
+
+
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     """A query lent to one annotator. `left` and `right` are as they are to be shown; `token` goes with the vote.
 

@@ -36,6 +36,8 @@ LEAST, MOST = 8, 600
 """Free queries that are kept ready at the least and at the most."""
 PATIENCE = 1.5
 """Seconds that an annotator with nothing to do waits for the engine before it is told to ask again."""
+REOPENING = 15.0
+"""Seconds after which who was told that the study is paused may ask again."""
 TICK = 0.5
 """Seconds between two looks at leases that end, and at what other processes wrote."""
 
@@ -65,7 +67,7 @@ class Leasing:
         async with self._locks[judge]:
             while True:
                 self._changed.clear()
-                why = self._closed(judge)
+                why, passing = self._closed(judge)
                 if not why:
                     await self._lend(judge, wanted.n)
                 if self._active(judge) or why or time.monotonic() > until:
@@ -79,7 +81,7 @@ class Leasing:
         if len(leases) == wanted.n:
             return Leases(leases, self._progress(judge))
         ended = why or (self.views.latest.why if self.views.latest else "")
-        again = 15.0 if self.state.paused else None if why else 2.0
+        again = REOPENING if passing else None if why else 2.0
         return Leases(leases, self._progress(judge), ended or "the next pair is being chosen", again)
 
     async def heartbeat(self, who: Who, lease: str) -> Beat:
@@ -148,21 +150,21 @@ class Leasing:
             self._busy.subtract(queries)
             self._busy += Counter()  # without those that are down to nothing
 
-    def _closed(self, judge: str) -> str:
-        """Why nothing is lent to a judge now, or an empty string."""
+    def _closed(self, judge: str) -> tuple[str, bool]:
+        """Why nothing is lent to a judge now, or an empty string; and whether that may pass."""
         serving, enrolled = self.spec.serving, self.state.enrolled.get(judge)
         quota = (enrolled.quota if enrolled else None) or serving.quota
         if self.state.paused:
-            return "the study is paused; it goes on by itself when whoever runs it lets it"
+            return "the study is paused; it goes on by itself when whoever runs it lets it", True
         if serving.ends and datetime.now(UTC) > serving.ends:
-            return f"the study ended at {serving.deadline}; thank you"
+            return f"the study ended at {serving.deadline}; thank you", False
         if quota is not None and self.state.given.get(judge, 0) >= quota:
-            return f"you have given all {quota} votes that were asked of you; thank you"
+            return f"you have given all {quota} votes that were asked of you; thank you", False
         if self.state.weight(judge) == 0:
-            return "whoever runs the study is looking at your votes; there is nothing to do for now"
+            return "whoever runs the study is looking at your votes; there is nothing to do for now", True
         if len(self.state.votes) >= self.spec.votes:
-            return f"the study has all its {self.spec.votes} votes; thank you"
-        return ""
+            return f"the study has all its {self.spec.votes} votes; thank you", False
+        return "", False
 
     def _meant(self, who: Who, annotator: str | None) -> str:
         if who.scope != "admin":
@@ -208,10 +210,11 @@ class Leasing:
 
     def _progress(self, judge: str) -> Progress:
         votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self.views.latest
-        closed = self._closed(judge)
+        closed, passing = self._closed(judge)
+        ended = bool(closed) and not passing
         if latest is None:
-            return Progress(votes, mine, self.spec.votes, None, bool(closed), closed)
-        stop = latest.stop or bool(closed)
+            return Progress(votes, mine, self.spec.votes, None, ended, closed)
+        stop = (latest.stop or ended) and not passing
         return Progress(votes, mine, self.spec.votes, latest.left, stop, closed or latest.reason)
 
     def _wanted(self) -> dict[str, int]:

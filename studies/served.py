@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from statistics import mean, median
 
 from elicit.events import (
     JOINED,
@@ -43,9 +44,10 @@ from elicit.serving import (
     Void,
     Voided,
     VotesPage,
+    Welcome,
     Who,
 )
-from elicit.state import Held, LiveVote
+from elicit.state import Held, LiveVote, State
 from elicit.types import BadInputError
 from studies import on_disk
 from studies.committing import Committer
@@ -54,6 +56,10 @@ from studies.golds import golds_of
 from studies.leasing import Leasing
 from studies.pages import items_page, votes_page
 
+ENOUGH, MEASURED = 10, 1000
+"""Votes whose median tells how long one takes, and items by whose length it is told before."""
+READ, DECIDING = 20.0, 4.0
+"""Characters that are read in a second, about 240 words a minute; seconds that it takes to decide."""
 NOBODYS = ("people", "nobody")
 """Names that mean something else in the log."""
 AT_ONCE = 500
@@ -227,6 +233,12 @@ class Served(Leasing):
             scope=who.scope,
         )
 
+    async def welcome(self, quota: int | None) -> Welcome:
+        """What somebody is told whose invite asks for so many votes."""
+        spec = self.spec
+        said = (self.id, spec.title, spec.author, spec.question)
+        return Welcome(*said, quota or spec.serving.quota, seconds_of(self.state), spec.serving.deadline)
+
     async def progress(self, who: Who) -> Progress:
         """The voter's own work and how much is left."""
         return self._progress(who.judge)
@@ -293,6 +305,15 @@ class Served(Leasing):
 
     async def _refresh(self) -> None:
         await self._commits.commit()
+
+
+def seconds_of(state: State) -> float:
+    """Seconds that a vote takes: the median of those given, or, before there are some, the time to read a pair."""
+    given = [live.vote.seconds for live in state.votes if live.vote.seconds]
+    if len(given) >= ENOUGH:
+        return round(median(given), 1)
+    lengths = [len(item.shown_text) + len(item.context) / 2 for item in state.items[:MEASURED]]
+    return round(DECIDING + 2 * mean(lengths) / READ, 1)
 
 
 def _without_texts(event: Event) -> StudyEvent:

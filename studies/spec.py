@@ -106,6 +106,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a study's decisions and screens depend on; one table of `study.toml`."""
 
     title: str
+    author: str = ""
     goal: Goal = "best"
     top: Annotated[int, msgspec.Meta(ge=1)] = 10
     seed: int = 0
@@ -134,10 +135,23 @@ FIXED = {
     "goal": "the votes so far were asked for the other goal",
     "top": "the votes so far were asked at the boundary of the other top",
 }
-HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "serving", "tuning", "judges")
+HARMLESS = (
+    "title",
+    "author",
+    "question",
+    "guidelines",
+    "reasons",
+    "votes",
+    "stop",
+    "routing",
+    "serving",
+    "tuning",
+    "judges",
+)
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
+    "author": "who asks, as people who are invited read it",
     "goal": "best: find the best item; top: the best few; rank: order all; label: label pairs (fixed after a vote)",
     "top": "how many items goal top is to find (fixed after the first vote)",
     "seed": "same seed, same answers: same queries (fixed after the first vote)",

@@ -1,6 +1,7 @@
 """The study server's HTTP: routes, who may use which, and nothing else. Every decision is the `ServedStudy`'s."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -52,6 +53,7 @@ from elicit.serving import (
     Voided,
     VotesPage,
     Wanted,
+    Welcome,
     Who,
 )
 
@@ -66,6 +68,7 @@ MOST = 200
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 TABLES = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 PAGE = Path(__file__).parent / "page"
+COMMENT = re.compile(rb"^ *(?://|/?\*+[ /]).*\n", re.MULTILINE)
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -180,8 +183,8 @@ def _health(app: FastAPI, door: _Door, figures: Figures) -> None:
 
 
 def _pages(app: FastAPI) -> None:
-    """The two pages and what they load, read once."""
-    files = {path.name: path.read_bytes() for path in PAGE.glob("*") if path.suffix in KINDS}
+    """The two pages and what they load, read once; whole lines of comment stay here."""
+    files = {path.name: COMMENT.sub(b"", path.read_bytes()) for path in PAGE.glob("*") if path.suffix in KINDS}
 
     def page(name: str) -> Response:
         if name not in files:
@@ -218,6 +221,11 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
                 Who(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
             )
         return says(access.admit(name, "annotator"), 201)
+
+    @app.get("/v1/invites/{code}", **spoken(Welcome, errors=(410,), to_all=True))
+    async def welcome(code: str, request: Request) -> Response:
+        study, invite = door.invited(code, request)
+        return says(await door.studies[study].welcome(invite.quota))
 
     @app.get("/v1/studies", **spoken(list[ServedCard]))
     async def studies(who: Token) -> Response:

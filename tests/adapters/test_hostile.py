@@ -265,6 +265,7 @@ MATRIX: dict[str, tuple[Any, tuple[int, ...]]] = {
     "GET /metrics": (None, (401, 200, 403, 403, 200)),
     "POST /v1/invites/{code}/accept": ({"judge": "NEW"}, (201,) * 5),
     "GET /v1/studies": (None, (401, 200, 200, 200, 200)),
+    "GET /v1/invites/{code}": (None, (200, 200, 200, 200, 200)),
     "GET /v1/studies/{study}": (None, ANY),
     "PATCH /v1/studies/{study}": ({"paused": False}, RUN),
     "GET /v1/studies/{study}/progress": (None, ANY),

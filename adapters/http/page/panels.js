@@ -91,7 +91,7 @@ export function annotators(rows, { weigh, renew }) {
     ["Change", (row) => make("div", { class: "act" }, act(row, row.weight > 0 ? "Quarantine" : "Restore", weigh), act(row, "New link", renew))],
   ];
   const act = (row, words, does) => make("button", { type: "button", "data-keep": `${words} ${row.judge}`, "aria-label": `${words}: ${row.judge}`, click: () => does(row) }, words);
-  redraw($("annotators"), rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link below."));
+  redraw($("annotators"), rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link above."));
 }
 
 function findings(row) {
