@@ -40,7 +40,7 @@ export class Ballot {
     document.querySelector("[data-do=guidelines]").hidden = !card.guidelines_html;
     document.querySelector("[data-do=reasons]").hidden = !card.reasons.length;
     $("question").textContent = card.question || "Which is better?";
-    this.say(matchMedia("(hover: none)").matches ? "Read both texts, then say which is better." : "Read both texts, then press ← or →. ? shows all keys.");
+    this.say(matchMedia("(hover: none)").matches ? "Look at both, then say which is better." : "Look at both, then press ← or →. ? shows all keys.");
   }
 
   close() {

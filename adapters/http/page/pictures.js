@@ -55,12 +55,15 @@ export class Pictures {
     const name = make("h2");
     let scale = 1;
     const size = (to) => {
-      const before = scale;
       scale = Math.min(LARGEST, Math.max(1, to));
-      const fit = Math.min(frame.clientWidth / picture.naturalWidth, frame.clientHeight / picture.naturalHeight);
-      const [x, y] = [frame.scrollLeft + frame.clientWidth / 2, frame.scrollTop + frame.clientHeight / 2];
+      const { clientWidth: width, clientHeight: height } = frame;
+      const fit = Math.min(width / picture.naturalWidth, height / picture.naturalHeight);
+      const [at, place] = [frame.getBoundingClientRect(), picture.getBoundingClientRect()];
+      // What is in the middle stays there.
+      const x = (at.left + width / 2 - place.left) / (place.width || 1);
+      const y = (at.top + height / 2 - place.top) / (place.height || 1);
       picture.style.width = `${picture.naturalWidth * fit * scale}px`;
-      frame.scrollTo((x * scale) / before - frame.clientWidth / 2, (y * scale) / before - frame.clientHeight / 2);
+      frame.scrollTo(x * picture.clientWidth - width / 2, y * picture.clientHeight - height / 2);
     };
     const draw = async () => {
       name.textContent = { left: "◀ Left", right: "Right ▶" }[side];
