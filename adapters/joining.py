@@ -54,7 +54,7 @@ def kept_token(folder: Path, address: Address, invite: str = "") -> Token | None
         kept = msgspec.json.decode(_file(folder, address).read_bytes(), type=Kept)
     except (OSError, msgspec.DecodeError):
         return None
-    return Token(kept.token) if not invite or kept.invite == hash_of([invite]) else None
+    return Token(kept.token) if not invite or kept.invite == hash_of([str(invite)]) else None
 
 
 async def join(link: Link, name: Callable[[Welcome], str], folder: Path) -> Admission:

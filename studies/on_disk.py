@@ -116,7 +116,9 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
     with appearing(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
-            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, "study.lock", diagnostics.FILE, *running.FILES)):
+            if file.is_file() and not file.name.startswith(
+                (*LIVE, ACCESS, "study.lock", diagnostics.FILE, *running.FILES)
+            ):
                 shutil.copy2(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():
             shutil.copytree(pictures, part / images.FOLDER)

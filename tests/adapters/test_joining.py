@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyServer]:
-    server = StudyServer(tmp_path_factory.mktemp("joining"), author="Ada", serving={"proxies": ["127.0.0.2"]})
+    server = StudyServer(tmp_path_factory.mktemp("joining"), author="Ada")
     yield server
     server.kill()
 
@@ -42,21 +43,21 @@ def elicit(*arguments: str, home: Path = Path(), lines: str = "") -> subprocess.
     )
 
 
-def votes(server: StudyServer) -> dict[str, int]:
+def votes(server: StudyServer) -> Counter[str]:
     """How many votes each has given."""
-    return {row["judge"]: row["votes"] for row in server.call("GET", "/annotators")}
+    return Counter(vote["judge"] for vote in server.call("GET", "/votes?limit=200")["votes"])
 
 
 def test_an_invite_lets_a_terminal_in_once_and_then_it_is_known(server: StudyServer, home: Path) -> None:
     made = elicit("invite", str(server.folder))
     link = made.stdout.strip()
     assert link.startswith(server.root + "/#study=answers&invite=")
-    first = elicit("vote", link, "--judge", "Zoë O'Hara", "--plain", home=home, lines="a\nq\n")
+    first = elicit("vote", link, "--judge", "Zoë O'Hara", "--plain", home=home, lines="left\nq\n")
     assert first.returncode == 0, first.stderr
     assert "by Ada: Which one is better?" in first.stderr
     assert f"You vote as Zoë O'Hara. Come back with: elicit vote {server.url}" in first.stderr
     for again in (link, server.url):  # the invite was for one, and the token is kept
-        assert elicit("vote", again, "--plain", home=home, lines="a\nq\n").returncode == 0
+        assert elicit("vote", again, "--plain", home=home, lines="left\nq\n").returncode == 0
     assert votes(server)["Zoë O'Hara"] == 3
     (kept,) = home.rglob("*.token")
     assert kept.stat().st_mode & 0o077 == 0
@@ -92,7 +93,7 @@ def test_a_link_that_lets_nobody_in_is_one_sentence(
 
 def test_a_link_with_a_token_votes_under_its_name(server: StudyServer, home: Path) -> None:
     link = f"{server.root}/#study=answers&token={server.enrol('given a link')}"
-    assert elicit("vote", link, "--plain", home=home, lines="a\nq\n").returncode == 0
+    assert elicit("vote", link, "--plain", home=home, lines="left\nq\n").returncode == 0
     assert votes(server)["given a link"] == 1
 
 
@@ -101,7 +102,15 @@ def join(server: StudyServer, code: str, name: str, behind: str = "") -> int:
     return httpx.post(f"{server.root}/v1/invites/{code}/accept", json={"judge": name}, headers=headers).status_code
 
 
-def test_a_class_behind_one_address_joins_whoever_guesses_there(server: StudyServer) -> None:
+def test_a_class_behind_one_address_joins_whoever_guesses_there(tmp_path: Path) -> None:
+    server = StudyServer(tmp_path, serving={"proxies": ["127.0.0.2"]})
+    try:
+        _join_beside_guesses(server)
+    finally:
+        server.kill()
+
+
+def _join_beside_guesses(server: StudyServer) -> None:
     code = server.call("POST", "/invites", {"uses": 60})["code"]
     # That these come from elsewhere is said by nobody who is believed: all count as one.
     told = [join(server, f"guess-{n}", f"guess {n}", f"10.0.0.{n}") for n in range(TRIES + 5)]
