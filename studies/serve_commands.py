@@ -40,9 +40,9 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 
     import uvicorn
 
-    from adapters.http.addresses import is_loopback, networks, url_of
+    from adapters.http.addresses import is_loopback, url_of
     from adapters.http.app import app_for
-    from adapters.http.bounded import BACKLOG, bounded
+    from adapters.http.bounded import BACKLOG, Bounded, most_connections
     from adapters.http.running import announced
     from studies.served import Served
 
@@ -94,9 +94,10 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
             click.echo(f"  let people in: elicit invite {served.folder} --people 5")
         app = app_for(opened, rate=rate, lifespan=lifespan)
         proxies = sorted({proxy for served, _ in opened for proxy in served.spec.serving.proxies})
+        Bounded.most = most_connections()
         config = uvicorn.Config(
             app,
-            http=bounded(networks(proxies)),
+            http=Bounded,
             ws="none",  # a connection that became a socket would be bounded by nobody
             log_config=None,
             access_log=False,

@@ -27,13 +27,6 @@ def network_of(host: str) -> str:
     return host
 
 
-def is_among(host: str, known: Networks) -> bool:
-    """Whether an address is in one of the networks."""
-    with suppress(ValueError):
-        return any(ipaddress.ip_address(host) in network for network in known)
-    return False
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches what listens at `host`."""
     with suppress(ValueError):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 from asyncio import BaseTransport, TimerHandle
+from collections import Counter
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from adapters.http.addresses import Networks, is_among, network_of
+from adapters.http.addresses import network_of
 from elicit.serving import Who
 
 LARGEST_HEAD = 64 * 1024
@@ -25,9 +26,7 @@ CLOSING = 5.0
 """Seconds in which a connection that is being closed must take what is left to be sent."""
 LARGEST_REQUEST = 8 * 1024 * 1024
 """Bytes of all of it; a body that is refused for its size is read on up to here, for its sender to see the answer."""
-OF_ONE = 200
-"""Connections without a token that one address may have: a class of thirty browsers, six each."""
-MOST = 8192
+MOST = 2048
 """Connections at the most, where the system allows as many open files."""
 RESERVED = 128
 """Open files that are no connections: logs, pages, the engine's pipes, and connections that are accepted at once."""
@@ -41,12 +40,12 @@ class Bounded(HttpToolsProtocol):
     """Closes the connection on a head of more than LARGEST_HEAD bytes or PATIENCE seconds, on a request too large, and
     on an answer that nobody reads.
 
-    most: connections at once; the next one takes the place of the one that matters least: first of those without a
-    token, the oldest, then of voters', those of admins last. proxies: addresses that may have more than OF_ONE.
+    most: connections at once; the next one takes the place of the one that matters least. Those without a token go
+    before voters', and these before admins'; then those of the address that has most, the idle, those that were
+    answered before, and the oldest.
     """
 
     most: int = MOST
-    proxies: Networks = ()
     _timer: TimerHandle | None = None
     _in_head = True
     _size = 0
@@ -102,13 +101,15 @@ class Bounded(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _make_room(self) -> None:
-        known = (one for one in self.connections if isinstance(one, Bounded) and one is not self)
-        others = [one for one in known if not one.transport.is_closing()]
-        strays = [one for one in others if one._address == self._address and not one.rank()]
-        if len(strays) >= OF_ONE and not (self.client and is_among(self.client[0], self.proxies)):
-            min(strays, key=lambda one: one._made).transport.abort()
-        elif len(others) >= self.most:
-            min(others, key=lambda one: (one.rank(), one._busy, one._made)).transport.abort()
+        others = [one for one in self.connections if isinstance(one, Bounded) and not one.transport.is_closing()]
+        if len(others) <= self.most:
+            return
+        share = Counter(one._address for one in others)
+
+        def worth(one: Bounded) -> tuple[int, int, bool, bool, float]:
+            return one.rank(), -share[one._address], one._busy, one.cycle is None, one._made
+
+        min((one for one in others if one is not self), key=worth).transport.abort()
 
     def _watch(self) -> None:
         """Set the time in which what is waited for now must have come. Bytes alone, of no whole head or of a body that
@@ -131,15 +132,9 @@ class Bounded(HttpToolsProtocol):
             self._timer = None
 
 
-def bounded(proxies: Networks) -> type[Bounded]:
-    """The protocol with as many connections as this process may have files open, of which it asks for more."""
-    here = min(MOST, max(_open_files() - RESERVED, 16))
-
-    class Here(Bounded):
-        most = here
-
-    Here.proxies = proxies
-    return Here
+def most_connections() -> int:
+    """How many this process may have, for which it asks to have more files open."""
+    return min(MOST, max(_open_files() - RESERVED, 16))
 
 
 def _open_files() -> int:
