@@ -31,6 +31,9 @@ ORIENTATION = 0x0112
 MOST_PIXELS = 80_000_000
 """Of all frames together."""
 
+SMALL = 480
+"""Pixels of a picture's longer side in a report."""
+
 _STARTS = {"png": (b"\x89PNG\r\n\x1a\n",), "jpg": (b"\xff\xd8\xff",), "gif": (b"GIF87a", b"GIF89a")}
 _STORED = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.(?:png|jpg|gif|webp)")
 _names: dict[bytes, str] = {}
@@ -175,6 +178,24 @@ def stored(folder: Path, item: Item) -> Path | None:
     if not _STORED.fullmatch(item.image) or file.is_symlink() or not file.is_file():
         raise BadInputError(f"{folder}: the picture of item {item.id!r} is missing; restore {FOLDER}/ from a backup")
     return file.absolute()
+
+
+def small(file: Path) -> bytes:
+    """A stored picture as a WebP that a report can hold, SMALL pixels on a side at the most; of frames the first.
+
+    Raises BadInputError where it cannot be decoded any more.
+    """
+    from PIL import Image
+
+    held = BytesIO()
+    try:
+        with Image.open(file) as picture:
+            seen = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            seen.thumbnail((SMALL, SMALL))
+            seen.save(held, "WEBP", quality=80, icc_profile=picture.info.get("icc_profile"))
+    except Exception as error:  # a decoder fails with whatever it trips over
+        raise BadInputError(f"{file} is damaged ({error}); restore {FOLDER}/ from a backup") from None
+    return held.getvalue()
 
 
 def content_hash(item: Item) -> str:

@@ -42,11 +42,13 @@ class Recommendation(NamedTuple):
 
 
 class Decisive(NamedTuple):
-    """A vote that moved the result much. `gain`: see `ReportData.gain_unit`; `sentence`: what it changed."""
+    """A vote that moved the result much. `gain`: see `ReportData.gain_unit`; `sentence`: what it changed; `items`: the
+    ids of what stood left and right."""
 
     vote: PastVote
     gain: float
     sentence: str
+    items: tuple[str, str] = ("", "")
 
 
 class CalibrationBin(NamedTuple):
@@ -110,6 +112,8 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     calibration: tuple[CalibrationBin, ...] = ()
     """Bins of the predictions made one vote ahead."""
     labels: LabelSummary | None = None
+    pictures: dict[str, str] = {}
+    """Small pictures by item id, as addresses that hold them (`data:`)."""
     notes: tuple[str, ...] = ()
     """More sentences for the answer, such as a comparison with random pairs."""
     replay_command: str

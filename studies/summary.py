@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import platform
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from adapters import images
 from adapters.export import replacing
+from elicit.state import LiveVote
+from elicit.types import BadInputError, Item
 from studies import status
-from studies.report import CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
+from studies.report import OPEN_ROWS, CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
 from studies.spec import dumps
 from studies.trace import Trace, sentence, trace_of
 
@@ -44,6 +50,8 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
     choices = status.counts(study)
     place = {item.id: row for row, item in enumerate(state.items)}
     order = sorted(range(len(past)), key=lambda i: -trace.bits[i])[:DECISIVE]
+    sides = {i: _sides(state.votes[i], state.items) for i in order}
+    seen = {row.item for row in rows[:OPEN_ROWS]} | {item for side in sides.values() for item in side}
     judges: dict[str, int] = {}
     for live in state.votes:
         name = live.vote.judge or "(no name)"
@@ -67,7 +75,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         },
         vote_times=tuple(live.time for live in state.votes),
         decisive=tuple(
-            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]))
+            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]), sides[i])
             for i in order
         ),
         left_votes=choices.get("left", 0),
@@ -80,12 +88,30 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         stop_regret=spec.stop.regret,
         calibration=_calibration(study, trace),
         labels=_labels(study) if spec.goal == "label" else None,
+        pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(seen)]),
         notes=notes,
         replay_command=f"elicit replay {study.folder} --verify",
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         seed=spec.seed,
         spec=dumps(spec),
     )
+
+
+def _sides(live: LiveVote, items: Sequence[Item]) -> tuple[str, str]:
+    """The ids of what stood left and right."""
+    a, b = items[live.vote.a].id, items[live.vote.b].id
+    return (a, b) if live.shown == "ab" else (b, a)
+
+
+def _pictures(folder: Path, items: Sequence[Item]) -> dict[str, str]:
+    """Small pictures of those items that have one, as addresses that hold them; one that is missing is left out."""
+    found = {}
+    for item in items:
+        with suppress(BadInputError):
+            if file := images.stored(folder, item):
+                small = base64.b64encode(images.small(file)).decode()
+                found[item.id] = f"data:image/webp;base64,{small}"
+    return found
 
 
 def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:
