@@ -107,7 +107,7 @@ def cleaned(data: bytes) -> bytes:
 
     Raises BadInputError for what is no whole picture.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     kind = name_of(data).rpartition(".")[2]
     try:
@@ -129,7 +129,8 @@ def cleaned(data: bytes) -> bytes:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadInputError(f"the picture has more than {MOST_PIXELS // 10**6} megapixels; make it smaller") from None
     except Exception as error:  # a decoder fails with whatever it trips over
-        why = str(error) if isinstance(error, OSError | ValueError | SyntaxError) else "it cannot be decoded"
+        told = isinstance(error, OSError | ValueError | SyntaxError) and not isinstance(error, UnidentifiedImageError)
+        why = str(error) if told else "it cannot be decoded"
         raise BadInputError(f"the picture is damaged ({why}); save it again with a program that shows it") from None
     return data
 

@@ -163,6 +163,7 @@ def test_what_only_begins_like_a_picture_is_refused_with_its_row(tmp_path: Path,
     assert why in said
     assert 'items.jsonl, line 2, field "image"' in said
     assert "bad.png" in said
+    assert "object at" not in said
 
 
 def test_a_picture_of_more_pixels_than_a_screen_can_show_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
