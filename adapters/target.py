@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.calls import BudgetError, CallBook, Prices
-from adapters.chat import Api, Request
+from adapters.chat import Api, Reply, Request
 from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.reasoning import is_empty, without_reasoning
 from elicit.tuning import Response
 from elicit.types import BadInputError
 from elicit.user_plugins import load_module
@@ -36,10 +37,15 @@ class Target(Protocol):
         ...
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
-        """Its response, or its failure to respond to this very prompt. sample tells several draws apart.
+        """Its response without what it thought first, or its failure to respond to this very prompt; a response with
+        nothing in it is one. sample tells several draws apart.
 
         Raises DownError where it answers nothing now, SpentError where the money is spent.
         """
+        ...
+
+    def most(self, prompt: str) -> float:
+        """What the response to a prompt costs at most, in the money of its prices."""
         ...
 
     async def end(self) -> None:
@@ -48,7 +54,10 @@ class Target(Protocol):
 
 
 class EndpointTarget:
-    """A model behind an endpoint. What it answered is kept by content in the study's folder and never paid twice."""
+    """A model behind an endpoint. What it answered is kept by content in the study's folder and never paid twice.
+
+    role: what it is in the study, as messages call it.
+    """
 
     def __init__(
         self,
@@ -64,9 +73,11 @@ class EndpointTarget:
         money: float | None = None,
         temperature: float = 0.0,
         max_tokens: int = 512,
+        role: str = "the target model",
         **how: Any,
     ) -> None:
-        book = CallBook(folder, name, Prices(price_in, price_out), money)
+        self._prices, self._role = Prices(price_in, price_out), role
+        book = CallBook(folder, name, self._prices, money)
         self._temperature, self._max_tokens = temperature, max_tokens
         self._under_way = 0
         self._endpoint = Endpoint(url=checked_url(endpoint), api=api, model=model, key=key, book=book, **how)
@@ -75,7 +86,10 @@ class EndpointTarget:
         try:
             await self._endpoint.check()
         except BadInputError as error:
-            raise BadInputError(f"the target model: {error}") from None
+            raise BadInputError(f"{self._role}: {error}") from None
+
+    def most(self, prompt: str) -> float:
+        return self._prices.cost(Request("", prompt, self._max_tokens).tokens_in, self._max_tokens)
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
         request = Request(system, prompt, self._max_tokens, self._temperature, sample=sample)
@@ -83,15 +97,30 @@ class EndpointTarget:
         try:
             answer = await self._asked(request)
         except BudgetError as error:
-            raise SpentError(f"{error}, and the next call could cost more; raise tuning.money to go on") from None
+            raise SpentError(
+                f"{self._role}: {error}, and the next call could cost more; raise tuning.money to go on"
+            ) from None
         except RefusedError as error:
             if error.lasting:
-                raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
+                raise self._down(error) from None
             return Response(failure=str(error))
         except EndpointError as error:
-            raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
-        reply = answer.reply
-        return Response(reply.text, "", reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
+            raise self._down(error) from None
+        reply, text = answer.reply, without_reasoning(answer.reply.text)
+        failure = self._why_empty(reply) if is_empty(text) else ""
+        took = (reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
+        return Response("" if failure else text, failure, *took, cut=reply.cut and not failure)
+
+    def _down(self, error: EndpointError) -> DownError:
+        return DownError(f"{self._role}: {error}; test it with: {self._endpoint.curl}")
+
+    def _why_empty(self, reply: Reply) -> str:
+        """Why a reply has no answer in it."""
+        if reply.cut:
+            return f"all reasoning, no answer: it was cut at max_tokens; raise it from {self._max_tokens}"
+        # One token may be the end alone.
+        thought = reply.tokens_out > 1 or without_reasoning(reply.text) != reply.text
+        return "all reasoning, no answer" if thought else "the response is empty"
 
     async def _asked(self, request: Request) -> Answer:
         while True:
@@ -125,6 +154,10 @@ class FunctionTarget:
     async def check(self) -> None:
         """It was found when it was made."""
 
+    def most(self, prompt: str) -> float:
+        """Nothing: it has no prices."""
+        return 0.0
+
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
         asked = f"{system}\n\n{prompt}" if system else prompt
         async with self._turns:
@@ -141,7 +174,10 @@ class FunctionTarget:
                 return Response(failure=f"{self._place} raised {type(error).__name__}: {error}")
         if not isinstance(said, str):
             return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
-        return Response(said, seconds=time.monotonic() - start)
+        text = without_reasoning(said)
+        if is_empty(text):
+            return Response(failure="all reasoning, no answer" if said != text else f"{self._place} gave an empty text")
+        return Response(text, seconds=time.monotonic() - start)
 
     async def end(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

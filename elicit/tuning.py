@@ -36,7 +36,8 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Response(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the target model answered to a prompt on an input, or why it did not. `cost` in the money of its prices."""
+    """What the target model answered to a prompt on an input, or why it did not. `cost` in the money of its prices.
+    cut: whether it ended at the most tokens it may have, not where its answer ends."""
 
     text: str = ""
     failure: str = ""
@@ -44,6 +45,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens_out: int = 0
     cost: float = 0.0
     seconds: float = 0.0
+    cut: bool = False
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ from elicit import registry
 from elicit.events import Marked, Measured, Proposed, Responded
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
-from elicit.tuning import PLACE, Proposal, Proposer, fill
+from elicit.tuning import PLACE, Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
 from studies.desk import verdict_of
 from studies.tuning import growing
@@ -71,6 +71,7 @@ class Tuner:
                 self.study.record(Marked((row,), "retired", why=f"it breaks a rule: {why}"))
         for model in self._models():
             await model.check()
+        again = await self._retry_failed()
         before = -1
         while self._proposers and not state.votes and before < len(state.live()) < self.tuning.start:
             before = len(state.live())  # a round may bring fewer than were asked for; one that brings none ends it
@@ -83,7 +84,7 @@ class Tuner:
                 f"there is {len(live)} prompt to compare, and a comparison needs two{why}; "
                 "add prompts, or name a proposer in tuning.proposers"
             )
-        if any(row not in state.signals.get(name, {}) for name in self.tuning.signals for row in live):
+        if again or any(row not in state.signals.get(name, {}) for name in self.tuning.signals for row in live):
             await self.screen(live)
 
     async def end(self) -> None:
@@ -158,21 +159,31 @@ class Tuner:
         for error in found:
             if isinstance(error, BaseException):
                 raise error
-        made = state.responses.values()
+        made = list(state.responses.values())
         if len(made) >= PROOF and all(response.failure for response in made):
-            raise BadInputError(
-                f"all {len(made)} responses so far have failed, the last: {list(made)[-1].failure}; mend the model or "
-                "tuning.target, and start a new study"
-            )
+            raise _all_failed(made, "so far")
 
     async def _make(self, row: int, given: int) -> None:
-        """Have one response made, and record it."""
+        """Have one response made, and record it unless it is the failure that is known."""
         state = self.study.state
         try:
             response = await self.target.respond(fill(state.items[row].text, state.inputs[given]))
-            self.study.record(Responded(row, given, response))
+            known = state.responses.get((row, given))
+            if known is None or response.failure != known.failure:
+                self.study.record(Responded(row, given, response))
         finally:
             del self._making[row, given]
+
+    async def _retry_failed(self) -> bool:
+        """Before the first vote the target may still be mended: have what failed made again; whether any came."""
+        state = self.study.state
+        failed = [] if state.votes else [cell for cell, response in state.responses.items() if response.failure]
+        failed = failed[: max(0, self.calls_left(reserve=False))]
+        self._making |= {cell: asyncio.create_task(self._make(*cell)) for cell in failed}
+        for error in await asyncio.gather(*self._making.values(), return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
+        return any(not state.responses[cell].failure for cell in failed)
 
     def calls_left(self, *, reserve: bool = True) -> int:
         """Model calls that the budget still allows; reserve: less those that the result is to be measured with."""
@@ -185,12 +196,18 @@ class Tuner:
         older, younger = alike.pair
         out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
         kept = older + younger - out
+        responses = [self.study.state.responses[row, given] for row in alike.pair for given in alike.inputs]
+        failed = all(response.failure for response in responses)
+        if len(self.study.state.live()) <= 2 and failed:
+            raise _all_failed(responses, f"to the two prompts left, {items[older].id} and {items[younger].id},")
         if len(self.study.state.live()) <= 2:
             raise BadInputError(
                 f"the two prompts left, {items[older].id} and {items[younger].id}, respond alike on all "
                 f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
             )
         why = f"responds as {items[kept].id} does on {len(alike.inputs)} inputs"
+        if failed:
+            why = f"all its responses on {len(alike.inputs)} inputs failed, the last: {responses[-1].failure}"
         self.study.record(Marked((out,), "retired", why=why))
 
     # -- growing ----------------------------------------------------------------------------------------------
@@ -327,6 +344,13 @@ class Tuner:
         if response.failure:
             raise OSError(response.failure)
         return response.text
+
+
+def _all_failed(made: Sequence[Response], which: str) -> BadInputError:
+    return BadInputError(
+        f"all {len(made)} responses {which} have failed, the last: {made[-1].failure}; mend the model or tuning.target "
+        "in study.toml, and begin again"
+    )
 
 
 def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:

@@ -57,16 +57,62 @@ def test_a_study_goes_on_where_it_was_left_and_pays_nothing_twice(tmp_path: Path
 
 
 def test_prompts_that_respond_alike_are_merged_and_the_last_two_are_named(tmp_path: Path) -> None:
-    texts = [parity.prompts()[7], "Say {input} and fail.", "Say {input} and fail again.", "Fail {input}, fail."]
-    with parity.tuned(tmp_path / "s", texts) as study:
-        study.record(Marked((0,), "retired", "me"))
-        study.record(*(Responded(0, given, Response("odd")) for given in range(8)))
+    texts = ["Say {input}.", "Say {input}!", "Say {input}?"]
+    with parity.tuned(tmp_path / "s", texts, target={"function": _own(tmp_path, "return 'odd'")}) as study:
         with pytest.raises(BadInputError, match=r"the two prompts left, .* respond alike on all 12 inputs"):
             voted(study, 12)
-        state = study.state
-        (merged,) = set(state.retired()) - {0}
-        assert "on 12 inputs" in state.whys[merged]
-        assert not state.votes
+        (merged,) = study.state.retired()
+        assert "does on 12 inputs" in study.state.whys[merged]
+        assert not study.state.votes
+
+
+@pytest.mark.parametrize("prompts", [2, 3, 9])
+@pytest.mark.parametrize("inputs", [4, 30])
+@pytest.mark.parametrize("said", ['""', '" \\n\\u200b"', '"<think>It is odd, for"'])
+def test_where_no_prompt_gets_a_response_the_cause_is_named(
+    tmp_path: Path, prompts: int, inputs: int, said: str
+) -> None:
+    texts = parity.prompts()[:prompts]
+    given = parity.inputs(inputs, 1)
+    with parity.tuned(tmp_path / "s", texts, given, target={"function": _own(tmp_path, f"return {said}")}) as study:
+        why = "all reasoning, no answer" if "think" in said else "gave an empty text"
+        with pytest.raises(BadInputError, match=rf"all \d+ responses .*have failed, the last: .*{why}; mend the model"):
+            voted(study, 12)
+        assert not study.state.votes
+
+
+def test_a_prompt_without_a_response_retires_with_the_cause(tmp_path: Path) -> None:
+    texts = [*parity.prompts()[:4], "Say {input} and fail.", "Fail, {input}, fail."]
+    with parity.tuned(tmp_path / "s", texts, votes=30) as study:
+        voted(study, 30)
+        assert not any(told(study.state, *cell) == ("",) for cell in study.state.responses if cell[0] < 4)
+        for asked in study.state.asked.values():
+            sides = [study.state.responses[row, given] for row in asked.query.pair for given in asked.query.inputs]
+            assert not all(response.failure for response in sides)
+        assert all("failed, the last: " in study.state.whys[row] for row in study.state.retired() if row > 3)
+
+
+def test_what_failed_before_the_first_vote_is_tried_again_once_the_target_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    with parity.tuned(tmp_path / "s", target={"function": _own(tmp_path, 'return ""')}) as study:
+        with pytest.raises(BadInputError, match="gave an empty text"):
+            voted(study, 3)
+        calls = study.state.calls
+        with pytest.raises(BadInputError, match="gave an empty text"):
+            voted(study, 3)
+        assert study.state.calls == calls
+    file.write_text(f"from tests.studies.tuning.parity import answer\n\ndef reply(prompt):\n    return answer(prompt)\n")
+    with Study.open(tmp_path / "s") as study:
+        voted(study, 3)
+        assert len(study.state.votes) == 3
+        assert not any(response.failure for response in study.state.responses.values())
+        assert verify(study).status == "same"
+
+
+def _own(folder: Path, body: str) -> str:
+    """A function of a user's own with this body, as a target names it."""
+    (folder / "own.py").write_text(f"def reply(prompt):\n    {body}\n")
+    return f"{folder / 'own.py'}:reply"
 
 
 def test_an_input_that_a_prompt_quotes_is_not_used_for_it(tmp_path: Path) -> None:
