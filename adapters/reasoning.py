@@ -38,4 +38,3 @@ def without_reasoning(text: str) -> str:
 def is_empty(text: str) -> bool:
     """Whether a text has nothing that can be seen."""
     return not any(sign.isprintable() and not sign.isspace() for sign in text)
-

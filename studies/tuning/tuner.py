@@ -14,8 +14,9 @@ from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentErro
 from elicit import registry
 from elicit.events import Marked, Measured, Proposed, Responded
 from elicit.judging import Judge, ModelJudge
+from elicit.placeholders import checked_prompt
 from elicit.randomness import stream
-from elicit.tuning import PLACE, Proposal, Proposer, Response, fill
+from elicit.tuning import Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
 from studies.desk import verdict_of
 from studies.tuning import growing
@@ -239,6 +240,7 @@ class Tuner:
             kept: dict[str, list[Proposal]] = {}
             told: dict[str, Proposed] = {}
             texts = [item.text for item in state.items]
+            fields = list(state.inputs[0].fields) if state.inputs else []
             for name, share in shares.items():
                 if not share:
                     continue
@@ -251,7 +253,7 @@ class Tuner:
                     proposals = list(await proposer.propose(pool, many, rng))
                 except OSError as error:
                     failure = str(error)
-                fit, dropped = sound(proposals, texts, self.tuning.rules)
+                fit, dropped = sound(proposals, texts, self.tuning.rules, fields)
                 kept[name] = await asyncio.to_thread(growing.promising, study.spec, state, fit, share)
                 texts += [proposal.text for proposal in kept[name]]
                 told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
@@ -319,13 +321,10 @@ class Tuner:
         Raises BadInputError where it breaks a rule or is there already.
         """
         state = self.study.state
+        if state.inputs:
+            text = checked_prompt(text, list(state.inputs[0].fields), "the prompt cannot join")
         if why := self.tuning.rules.broken(text):
             raise BadInputError(f"the prompt cannot join: {why}; change that")
-        known = set(state.inputs[0].fields) if state.inputs else set()
-        if state.inputs and (unknown := sorted(set(PLACE.findall(text)) - known)):
-            raise BadInputError(
-                f"the prompt has the place {{{unknown[0]}}}; the inputs have {', '.join(sorted(known))}; change that"
-            )
         if not text.strip() or any(text.strip() == item.text.strip() for item in state.items):
             raise BadInputError("the prompt is empty, or there already; change it")
         parents = () if parent is None else (parent,)

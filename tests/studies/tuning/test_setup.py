@@ -61,7 +61,7 @@ def made(task: Path, folder: Path) -> None:
         ('function = "own.py:answer"', "", "needs an endpoint or a function"),
         ('inputs = "inputs.jsonl"', "", "there are no inputs"),
         ('inputs = "inputs.jsonl"', 'inputs = "gone.jsonl"', r"gone.jsonl"),
-        ("Is {input} odd?", "Is {text} odd?", r"prompt 1 has the place {text}; the inputs have {input}"),
+        ("Is {input} odd?", "Is {text} odd?", r"prompt 1: it has the place {text}, and the inputs have {input}"),
         ("votes = 30", 'rules = {forbid = ["odd"]}', r"prompt 1 breaks a rule, it has 'odd'"),
         ("votes = 30", 'proposers = ["nobody"]', "no proposer called 'nobody'; known are: crossover"),
         ("votes = 30", "votes = ", "mend that line"),

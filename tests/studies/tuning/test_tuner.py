@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from adapters.target import DownError, SpentError
-from elicit.events import Marked, Responded
-from elicit.tuning import Input, Response
+from elicit.tuning import Input
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.run import run
@@ -101,7 +100,7 @@ def test_what_failed_before_the_first_vote_is_tried_again_once_the_target_is_men
         with pytest.raises(BadInputError, match="gave an empty text"):
             voted(study, 3)
         assert study.state.calls == calls
-    file.write_text(f"from tests.studies.tuning.parity import answer\n\ndef reply(prompt):\n    return answer(prompt)\n")
+    file.write_text("from tests.studies.tuning.parity import answer\n\ndef reply(prompt):\n    return answer(prompt)\n")
     with Study.open(tmp_path / "s") as study:
         voted(study, 3)
         assert len(study.state.votes) == 3
