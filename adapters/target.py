@@ -44,10 +44,6 @@ class Target(Protocol):
         """
         ...
 
-    def most(self, prompt: str) -> float:
-        """What the response to a prompt costs at most, in the money of its prices."""
-        ...
-
     async def end(self) -> None:
         """Keep what calls under way bring, and close everything."""
         ...
@@ -76,9 +72,8 @@ class EndpointTarget:
         role: str = "the target model",
         **how: Any,
     ) -> None:
-        self._prices, self._role = Prices(price_in, price_out), role
-        book = CallBook(folder, name, self._prices, money)
-        self._temperature, self._max_tokens = temperature, max_tokens
+        book = CallBook(folder, name, Prices(price_in, price_out), money)
+        self._temperature, self._max_tokens, self._role = temperature, max_tokens, role
         self._under_way = 0
         self._endpoint = Endpoint(url=checked_url(endpoint), api=api, model=model, key=key, book=book, **how)
 
@@ -87,9 +82,6 @@ class EndpointTarget:
             await self._endpoint.check()
         except BadInputError as error:
             raise BadInputError(f"{self._role}: {error}") from None
-
-    def most(self, prompt: str) -> float:
-        return self._prices.cost(Request("", prompt, self._max_tokens).tokens_in, self._max_tokens)
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
         request = Request(system, prompt, self._max_tokens, self._temperature, sample=sample)
@@ -153,10 +145,6 @@ class FunctionTarget:
 
     async def check(self) -> None:
         """It was found when it was made."""
-
-    def most(self, prompt: str) -> float:
-        """Nothing: it has no prices."""
-        return 0.0
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
         asked = f"{system}\n\n{prompt}" if system else prompt

@@ -10,6 +10,7 @@ from elicit.service import Board, BoardRow, Progress
 from elicit.state import State
 from elicit.types import BadInputError
 from studies.status import Z90, recommended
+from studies.tuning.bill import bill_of
 from studies.tuning.growing import proposer_of
 from studies.tuning.safety import acceptable
 
@@ -75,10 +76,24 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         most_calls=tuning.calls,
         cost=state.cost,
         money=tuning.money,
-        failures=sum(bool(response.failure) for response in state.responses.values()),
+        judge_cost=bill_of(study).judge_cost,
+        shortfalls=shortfalls_of(state),
         doing=doing,
         next_prompts=max(0, tuning.every - since) if more else None,
     )
+
+
+def shortfalls_of(state: State) -> str:
+    """How many responses failed or were cut, and why; empty where all are whole."""
+    failed = [response.failure for response in state.responses.values() if response.failure]
+    cut = sum(response.cut for response in state.responses.values())
+    told = [f"{_responses(len(failed))} failed, the last: {failed[-1]}"] if failed else []
+    told += [f"{_responses(cut)} cut at max_tokens; raise it"] if cut else []
+    return "; ".join(told)
+
+
+def _responses(number: int) -> str:
+    return f"{number} response{'' if number == 1 else 's'}"
 
 
 def born(state: State) -> list[int]:

@@ -282,7 +282,7 @@ class Tuner:
         for name, judge in self._judges.items():
             cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
             calls, cost = calls + asked, cost + paid
-        if (signals := growing.measured(cells_of)) and signals != state.signals:
+        if (signals := growing.measured(cells_of)) and (signals != state.signals or calls):
             self.study.record(Measured(signals, calls, cost))
 
     def _depth(self) -> dict[int, int]:
