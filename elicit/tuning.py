@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 
@@ -54,7 +54,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     keep: tuple[str, ...] = ()
     forbid: tuple[str, ...] = ()
-    longest: int = 4000
+    longest: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 4000
 
     def broken(self, text: str) -> str:
         """The rule that a prompt breaks, in words; empty where it keeps them all."""

@@ -29,10 +29,10 @@ class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
     inputs: str = ""
     held_out: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.4
     title: str = ""
-    votes: Annotated[int, msgspec.Meta(ge=1)] = 60
+    votes: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 60
     question: str = QUESTION
     guidelines: str = ""
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)] = 0
     judges: tuple[dict[str, Any], ...] = ()
     routing: dict[str, Any] = {}
 
