@@ -290,6 +290,8 @@ class Board(msgspec.Struct, frozen=True):
     """What the judges that vote have cost beside it."""
     shortfalls: str
     """How many responses failed or were cut, and why; empty: none."""
+    idle: str
+    """Why proposers brought nothing the last time; empty: all did."""
     doing: str
     """What is being made now; empty: nothing."""
     next_prompts: int | None

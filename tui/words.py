@@ -78,7 +78,7 @@ def coming(board: Board) -> str:
     when = {None: "No new prompts join by themselves any more", 0: "New prompts join now"}.get(
         board.next_prompts, f"New prompts join in {counted(board.next_prompts or 0, 'vote')}"
     )
-    return " ".join(sentence(part) for part in (board.doing, when, board.shortfalls) if part)
+    return " ".join(sentence(part) for part in (board.doing, when, board.idle, board.shortfalls) if part)
 
 
 def counted(number: int, noun: str) -> str:

@@ -65,6 +65,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     live = sorted((row for row in rows if row.mark != "retired"), key=lambda row: (row.row != best, -row.utility))
     retired = sorted((row for row in rows if row.mark == "retired"), key=lambda row: -row.row)
     more = tuning.grow > 0 and tuning.proposers and len(state.votes) + tuning.every - since < study.spec.votes
+    more = more and tuner.calls_left() > 0
     return Board(
         progress=progress,
         task=tuning.task,
@@ -78,9 +79,21 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         money=tuning.money,
         judge_cost=bill_of(study).judge_cost,
         shortfalls=shortfalls_of(state),
+        idle=idle_proposers(state),
         doing=doing,
         next_prompts=max(0, tuning.every - since) if more else None,
     )
+
+
+def idle_proposers(state: State) -> str:
+    """Why proposers brought nothing the last time, each with its cause; empty where all did."""
+    last = max((made.generation for made in state.proposed), default=0)
+    told = []
+    for made in state.proposed if last else ():
+        if made.generation == last and not made.items:
+            dropped = "; ".join(f"{why} ({number} times)" for why, number in made.dropped.items())
+            told.append(f"{made.proposer} made no prompt: {made.failure or dropped or 'it had no idea'}")
+    return ". ".join(told)
 
 
 def shortfalls_of(state: State) -> str:

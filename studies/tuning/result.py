@@ -16,7 +16,7 @@ from studies.decisions import engine_for, lessons
 from studies.status import Z90, recommended
 from studies.tuning.asking import directed, signalled
 from studies.tuning.bill import bill_of
-from studies.tuning.board import SEED, shortfalls_of, win_rate
+from studies.tuning.board import SEED, idle_proposers, shortfalls_of, win_rate
 from studies.tuning.safety import acceptable
 from studies.tuning.segments import segments, without
 
@@ -140,7 +140,7 @@ def result_of(study: Study) -> Result:
         seconds=sum(live.vote.seconds or 0.0 for live in state.votes),
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
-        shortfalls=shortfalls_of(state),
+        shortfalls=". ".join(part for part in (shortfalls_of(state), idle_proposers(state)) if part),
         stop=stop.stop,
         why=spent or stop.why,
     )

@@ -22,7 +22,7 @@ from studies.desk import verdict_of
 from studies.tuning import growing
 from studies.tuning.allotment import allot
 from studies.tuning.asking import JUDGE, AlikeError, MissingError, signals_of
-from studies.tuning.board import SEED
+from studies.tuning.board import SEED, idle_proposers
 from studies.tuning.nursery import sound
 from studies.tuning.settings import ModelSpec
 
@@ -50,7 +50,8 @@ class Tuner:
         writer, own = self.tuning.writer, self.tuning.target.function
         self.writer: Target | None = None if writer == "none" or (writer is None and own) else self.target
         if isinstance(writer, ModelSpec):
-            self.writer = made(writer, study.folder, "target", self.tuning.money)  # one purse for both
+            # One purse for both.
+            self.writer = made(writer, study.folder, "target", self.tuning.money, role="the model that writes")
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
@@ -79,8 +80,7 @@ class Tuner:
             await self.grow(self.tuning.start - before)
         live = state.live()
         if len(live) < 2:
-            failed = [made.failure for made in state.proposed if made.failure]
-            why = f" ({failed[-1]})" if failed else ""
+            why = f" ({why})" if (why := idle_proposers(state)) else ""
             raise BadInputError(
                 f"there is {len(live)} prompt to compare, and a comparison needs two{why}; "
                 "add prompts, or name a proposer in tuning.proposers"
@@ -306,6 +306,9 @@ class Tuner:
             if given in inputs and row != SEED and (SEED, given) in state.responses
         ]
         answers = await asyncio.gather(*(judge.judge(self.study.shown.put(query)) for query in pairs))
+        failures = [answer.why for answer in answers if isinstance(answer, JudgeFailure)]
+        if failures and len(failures) == len(answers):
+            raise DownError(f"the judge whose word is a signal gave none in {len(failures)} tries: {failures[-1]}")
         cells: growing.Cells = {(SEED, given): 0.5 for given in inputs}
         for query, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, JudgeFailure):
@@ -333,15 +336,19 @@ class Tuner:
         return len(state.items) - 1
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:
-        if self.writer is None or self.calls_left() - len(self._written) <= 0:
-            raise OSError("the budget of model calls is spent")
+        assert self.writer is not None, "nobody writes without a model"
+        if self.calls_left() - len(self._written) <= 0:
+            raise OSError(
+                f"the budget of {self.tuning.calls} model calls is spent but for what the result is measured on; "
+                "raise tuning.calls to go on"
+            )
         try:
             response = await self.writer.respond(user, system, draft)
         except (DownError, SpentError) as error:
             raise OSError(str(error)) from None
         self._written.append(response.cost)
-        if response.failure:
-            raise OSError(response.failure)
+        if response.failure or response.cut:
+            raise OSError(f"the model that writes: {response.failure or 'it was cut at max_tokens; raise it'}")
         return response.text
 
 
@@ -367,10 +374,13 @@ def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
     return found
 
 
-def made(spec: ModelSpec, folder: Path, name: str, money: float | None) -> Target:
-    """The model that a table of the specification describes. Raises BadInputError where it cannot be made."""
+def made(spec: ModelSpec, folder: Path, name: str, money: float | None, *, role: str = "the target model") -> Target:
+    """The model that a table of the specification describes; role: what messages call it.
+
+    Raises BadInputError where it cannot be made.
+    """
     if spec.function:
         return FunctionTarget(spec.function, spec.concurrency, spec.timeout)
     how: dict[str, Any] = msgspec.structs.asdict(spec)
     del how["function"]
-    return EndpointTarget(folder, name, money=money, **how)
+    return EndpointTarget(folder, name, money=money, role=role, **how)

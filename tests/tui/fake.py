@@ -233,6 +233,7 @@ BOARD = Board(
     money=5.0,
     judge_cost=0.0,
     shortfalls="2 responses failed",
+    idle="",
     doing="making responses, 3 of 6",
     next_prompts=7,
 )
