@@ -101,7 +101,7 @@ def shortfalls_of(state: State) -> str:
     failed = [response.failure for response in state.responses.values() if response.failure]
     cut = sum(response.cut for response in state.responses.values())
     told = [f"{_responses(len(failed))} failed, the last: {failed[-1]}"] if failed else []
-    told += [f"{_responses(cut)} cut at max_tokens; raise it"] if cut else []
+    told += [f"{_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
     return "; ".join(told)
 
 

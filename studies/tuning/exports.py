@@ -113,7 +113,7 @@ def template(prompt: str, names: Mapping[str, str]) -> str:
             start = place.end()
     made += _escaped(prompt[start:])
     if start or not names:
-        return made
+        return _NOTHING + made if _is_json(made) else made
     labelled = (f"{_escaped(name)}: {{{{{variable}}}}}" for name, variable in names.items())
     return f"{made}\n\n" + (f"{{{{{names[INPUT]}}}}}" if list(names) == [INPUT] else "\n".join(labelled))
 
@@ -125,6 +125,15 @@ def escaped(text: str) -> str:
     if _ADDRESS.match(made):
         made = _NOTHING + made
     return made + _NOTHING if made.endswith("\n") else made
+
+
+def _is_json(text: str) -> bool:
+    """promptfoo fills the strings of what is JSON on another way, which leaves values as they came."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _escaped(text: str) -> str:

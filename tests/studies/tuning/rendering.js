@@ -28,7 +28,14 @@ function prompt(raw, given) {
   }
   const values = {};
   for (const name in vars) values[name] = leftAlone(vars[name], vars) ? vars[name] : rendered(vars[name], vars);
-  return rendered(raw, values);
+  let isJson = true;
+  try {
+    JSON.parse(raw);
+  } catch {
+    isJson = false;
+  }
+  // What is JSON is walked instead, and its strings are rendered with the values as they came.
+  return isJson ? engine.renderString(raw, vars) : rendered(raw, values);
 }
 
 require("readline")

@@ -72,6 +72,13 @@ def test_what_the_target_was_sent_is_what_promptfoo_renders(
     assert render(template(prompt, names), values) == {"text": fill(prompt, one)}
 
 
+@pytest.mark.parametrize("prompt", ['{"text": "{input}"}', '"{input}"', '[1, "{input}"]', "42", "{}"])
+def test_a_prompt_that_is_json_is_no_exception(render: Render, prompt: str) -> None:
+    one = Input("i", {"input": "{{deal}} {% if x %}"})
+    values = {"input": escaped(one.fields["input"])}
+    assert render(template(prompt, variables(("input",))), values) == {"text": fill(prompt, one)}
+
+
 def test_the_configuration_of_a_study(render: Render, tmp_path: Path) -> None:
     texts = ['Reply as {"label": "{{odd}}"} {# so #}: {input}', "{% raw %} or not? {input}", "No place at all {%"]
     given = [Input(f"i{n}", {"input": f"{n} {{{{deal}}}} {{% sadly %}} {{# really #}}\n"}, "odd {%") for n in range(9)]
