@@ -129,9 +129,7 @@ def test_what_cannot_be_tuned_is_said(task: str, tmp_path: Path, capsys: Out) ->
     assert "tunes prompts" in fails(capsys, "serve", str(tmp_path / "s"), "--port", "0")
 
 
-@pytest.mark.parametrize(
-    ("answer", "measured"), [("y\n", True), ("\n", True), ("n\n", False), ("what?\n", False), ("", False)]
-)
+@pytest.mark.parametrize(("answer", "measured"), [("\n", True), ("n\n", False), ("", False)])
 def test_leaving_asks_before_it_spends_calls_on_measuring(
     task: str, tmp_path: Path, answer: str, *, measured: bool
 ) -> None:

@@ -173,7 +173,7 @@ def prompts(
     it random search, successive halving and measuring everything."""
     from studies.bench import prompts as bench_
     from studies.bench.summaries import number, over_votes
-    from studies.commands import progress
+    from studies.commands import progress, say
     from studies.tuning.setup import EXAMPLE, read_task
 
     pools = []
@@ -182,6 +182,8 @@ def prompts(
         with progress(size * len(setup.inputs), f"responses, {setup.spec['title']}") as step:
             name = Path(task).stem
             pools.append(bench_.measured(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
+        if told := pools[-1].shortfalls:
+            say(f"{name}: {told}")
     run.show_methods(
         run.measured(
             lambda plan: bench_.prompts(pools, bench_.METHODS, votes, seeds, plan),

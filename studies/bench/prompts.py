@@ -30,6 +30,7 @@ from elicit.types import BadInputError, JudgeFailure, UnknownNameError, hash_of
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.summaries import marks_of, summary
 from studies.study import Study
+from studies.tuning.board import shortfalls_of
 from studies.tuning.nursery import sound
 from studies.tuning.setup import Setup
 from studies.tuning.tuner import Tuner, made
@@ -61,6 +62,11 @@ class Measured:
         """Hash of all that decides a run on it."""
         said = [[(response.text, response.failure) for response in row] for row in self.responses]
         return hash_of([self.signal, self.prompts, [msgspec.to_builtins(one) for one in self.inputs], said])
+
+    @property
+    def shortfalls(self) -> str:
+        """How many responses failed or were cut, and why; empty where all are whole."""
+        return shortfalls_of([response for row in self.responses for response in row])
 
     @property
     def voted(self) -> list[int]:
@@ -109,9 +115,6 @@ def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[
     folder.mkdir(parents=True, exist_ok=True)
     prompts = asyncio.run(_drawn(setup, size))
     responses = asyncio.run(_responses(made(tuning.target, folder, "target", None), prompts, inputs, report))
-    came = [response for row in responses for response in row]
-    if all(response.failure for response in came):
-        raise BadInputError(f"{name}: all {len(came)} responses failed, the last: {came[-1].failure}; mend the model")
     kinds = kinds_of({one.reference for one in inputs})
     worth = np.array(
         [
@@ -122,7 +125,10 @@ def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[
             for row in responses
         ]
     )
-    return Measured(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
+    found = Measured(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
+    if all(response.failure for row in responses for response in row):
+        raise BadInputError(f"{name}: there is no response to measure, {found.shortfalls}; mend the model")
+    return found
 
 
 async def _drawn(setup: Setup, size: int) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from elicit.service import Board, BoardRow, Progress
 from elicit.state import State
+from elicit.tuning import Response
 from elicit.types import BadInputError
 from studies.status import Z90, recommended
 from studies.tuning.bill import bill_of
@@ -78,7 +80,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         cost=state.cost,
         money=tuning.money,
         judge_cost=bill_of(study).judge_cost,
-        shortfalls=shortfalls_of(state),
+        shortfalls=shortfalls_of(state.responses.values()),
         idle=idle_proposers(state),
         doing=doing,
         next_prompts=max(0, tuning.every - since) if more else None,
@@ -96,10 +98,10 @@ def idle_proposers(state: State) -> str:
     return ". ".join(told)
 
 
-def shortfalls_of(state: State) -> str:
+def shortfalls_of(responses: Collection[Response]) -> str:
     """How many responses failed or were cut, and why; empty where all are whole."""
-    failed = [response.failure for response in state.responses.values() if response.failure]
-    cut = sum(response.cut for response in state.responses.values())
+    failed = [response.failure for response in responses if response.failure]
+    cut = sum(response.cut for response in responses)
     told = [f"{_responses(len(failed))} failed, the last: {failed[-1]}"] if failed else []
     told += [f"{_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
     return "; ".join(told)

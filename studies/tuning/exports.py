@@ -52,8 +52,9 @@ def promptfoo(study: Study) -> str:
 
 
 def preferences(study: Study) -> list[dict[str, Any]]:
-    """Rows of TRL's conversational preference format: every response that was preferred to another one. The prompt is
-    the recommended one on their input, so that what is trained answers it as the better prompts made it answer."""
+    """Rows of TRL's conversational preference format: every whole response that was preferred to another one. The
+    prompt is the recommended one on their input, so that what is trained answers it as the better prompts made it
+    answer."""
     _tuning(study)
     state, rows = study.state, list[dict[str, Any]]()
     best = recommended(study)
@@ -68,7 +69,7 @@ def preferences(study: Study) -> list[dict[str, Any]]:
             asked.append((state.items[chosen].context, state.items[chosen].text, state.items[rejected].text))
         for i in vote.inputs:
             better, worse = state.responses[chosen, i], state.responses[rejected, i]
-            if not (better.failure or worse.failure):
+            if not (better.failure or better.cut or worse.failure):
                 asked.append((fill(state.items[best].text, state.inputs[i]), better.text, worse.text))
         rows += [
             {

@@ -140,7 +140,7 @@ def result_of(study: Study) -> Result:
         seconds=sum(live.vote.seconds or 0.0 for live in state.votes),
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
-        shortfalls=". ".join(part for part in (shortfalls_of(state), idle_proposers(state)) if part),
+        shortfalls=". ".join(part for part in (shortfalls_of(state.responses.values()), idle_proposers(state)) if part),
         stop=stop.stop,
         why=spent or stop.why,
     )

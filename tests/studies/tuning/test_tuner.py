@@ -156,6 +156,35 @@ def test_a_persons_prompt_joins_unless_it_breaks_a_rule(tmp_path: Path) -> None:
         assert len(study.state.items) == row + 1
 
 
+def test_places_of_other_tools_are_filled_from_wherever_a_prompt_comes(tmp_path: Path) -> None:
+    own = tmp_path / "proposer.py"
+    own.write_text(
+        "from elicit.tuning import Proposal\n\n\nclass Own:\n    asks = False\n\n"
+        "    def begin(self, write):\n        pass\n\n"
+        "    async def propose(self, pool, k, rng):\n"
+        '        return [Proposal("Tell of ${input} slowly."), Proposal("Is {{number}} odd, really?")]\n'
+    )
+    texts = ["Is {{input}} odd?", "Exactly: {{ input }}, odd or even?"]
+    with parity.tuned(tmp_path / "s", texts, proposers=[f"{own}:Own"], start=4) as study:
+        voted(study, 3)
+        tuner = Tuner(study)
+        tuner.add("Carefully: is { input } odd?", "me")
+        with pytest.raises(BadInputError, match=r"cannot join: it has the place {{number}}, and the inputs"):
+            tuner.add("Is {{number}} odd?", "me")
+        told_ = {item.text for item in study.state.items}
+        assert told_ == {
+            "Is {input} odd?",
+            "Exactly: {input}, odd or even?",
+            "Tell of {input} slowly.",
+            "Carefully: is {input} odd?",
+        }
+        dropped = {why for made in study.state.proposed for why in made.dropped}
+        assert "it has a place that no input fills" in dropped
+    with pytest.raises(BadInputError, match=r"prompt 2: it has the place {{number}}"):
+        parity.tuned(tmp_path / "t", ["Is {input} odd?", "Is {{number}} odd?"])
+    assert not (tmp_path / "t").exists()
+
+
 def test_a_pinned_prompt_is_never_retired_by_the_study(tmp_path: Path) -> None:
     texts = ["Say {input} and fail.", *parity.prompts()]
     with parity.tuned(tmp_path / "s", texts, pool=4, proposers=["slots"], grow=2, every=4, start=4) as study:
