@@ -62,5 +62,5 @@ async def test_a_person_tunes_the_real_model_on_a_screen(tmp_path: Path) -> None
         assert any("responses" in doing for doing in told)
         board = await service.board()
         assert board.calls > 0
-        assert board.failures == 0
+        assert not board.shortfalls
         await service.close()
