@@ -7,6 +7,7 @@ but its judges have to be paid again.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -118,3 +119,15 @@ class CallBook:
             connection.close()
             raise
         return connection
+
+
+def spent_in(folder: Path) -> float:
+    """Money that all calls in the book of a study's folder have cost; 0 where there is no book that can be read."""
+    path = folder / FILE
+    if not path.exists():
+        return 0.0
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            return float(connection.execute("SELECT COALESCE(SUM(cost), 0) FROM calls").fetchone()[0])
+    except sqlite3.Error:
+        return 0.0

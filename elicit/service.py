@@ -286,8 +286,12 @@ class Board(msgspec.Struct, frozen=True):
     cost: float
     money: float | None
     """The most it may cost."""
-    failures: int
-    """Responses that failed."""
+    judge_cost: float
+    """What the judges that vote have cost beside it."""
+    shortfalls: str
+    """How many responses failed or were cut, and why; empty: none."""
+    idle: str
+    """Why proposers brought nothing the last time; empty: all did."""
     doing: str
     """What is being made now; empty: nothing."""
     next_prompts: int | None

@@ -361,7 +361,7 @@ def _both(
 
 def _hide_touching(fig: Figure) -> None:
     """Leave out each label of an axis that would touch the one before it."""
-    renderer = FigureCanvasAgg(fig).get_renderer()
+    renderer = FigureCanvasAgg(fig).get_renderer()  # type: ignore[no-untyped-call]
     for ax in fig.axes:
         for axis in (ax.xaxis, ax.yaxis):
             shown: list[Bbox] = []

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,14 @@ import click
 
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
-from studies.commands import JSON, STUDY, example, progress, say
+from studies.commands import JSON, STUDY, Step, example, progress, say
 from studies.option_types import SEED, Whole
 
 if TYPE_CHECKING:
     from adapters.connection import Address
     from adapters.joining import Link
     from elicit.serving import Welcome
+    from studies.tuning.session import Measuring
 
 
 @click.command(epilog=example("elicit vote jokes --judge maya"))
@@ -72,16 +74,16 @@ def tune(
     """Find the best prompt of STUDY, a folder made by 'elicit init --tune': compare what prompts bring forth while new
     ones are made from those that win; then say which is best, by how much, and why.
 
-    Every vote and every response is saved at once; come back any time and go on at the same pair. Exit code 3: it ended
-    before the stop rule was met.
+    Every vote and every response is saved at once; come back any time and go on at the same pair. Before the result is
+    measured on the inputs held out, you are told what that costs, and asked. Exit code 3: it ended before the stop rule
+    was met.
     """
     from studies.tuning.session import automatic, check, conclude, lines_of
 
     check(study)
     code = 0
     if auto:
-        with progress(votes or 1, "votes") as step:
-            code = automatic(study, votes, step, say)
+        code = automatic(study, votes, lambda total: progress(total, "votes"), say)
     elif not result:
         plain = plain or os.environ.get("TERM") == "dumb"
         if not plain and not _terminal():
@@ -91,8 +93,20 @@ def tune(
         code = _vote(study, judge, plain)
         if code == 2:
             return code
-    with progress(1, "responses") as step:
-        found = conclude(study, measure=not unmeasured, report=step)
+
+    def agree(plan: Measuring) -> bool:
+        """After a session the person says whether to spend calls; who left in a hurry is not asked."""
+        return not unmeasured and code != 3 and (auto or result or _agreed(plan.sentence))
+
+    with ExitStack() as bars:
+        step: Step | None = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal step
+            step = step or bars.enter_context(progress(total, "responses"))
+            step(done)
+
+        found = conclude(study, agree=agree, report=report)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -249,6 +263,15 @@ def _tell(found: dict[str, Any]) -> None:
         f"(best {found['best_accuracy']:.0%}, median {found['median_accuracy']:.0%})."
     )
     click.echo(f"The report: {found['report']}")
+
+
+def _agreed(question: str) -> bool:
+    """Whether a person says yes, by Enter too; where nobody answers, no."""
+    click.echo(f"{question} Measure now? [Y/n] ", err=True, nl=False)
+    answer = sys.stdin.readline()
+    if not (answer and sys.stdin.isatty()):
+        click.echo("", err=True)
+    return answer.strip().lower() in ("", "y", "yes") and bool(answer)
 
 
 def _terminal() -> bool:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Literal, cast
 
 from elicit.safe_text import harmless, one_line
@@ -305,20 +306,30 @@ class PlainVoting:
 
 
 def _stdin() -> Read:
-    """Lines of standard input, read by a thread that dies with the process, so that an interrupt ends it all."""
+    """Lines of standard input, each read by a thread that dies with the process, so that an interrupt ends it all. None
+    is read before it is asked for: what follows the session is for whoever asks next."""
     loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def pump() -> None:
-        try:
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line.rstrip("\n"))
-            loop.call_soon_threadsafe(lines.put_nowait, None)
-        except RuntimeError:
-            pass  # the loop has ended, nobody waits for lines any more
+    async def read() -> str | None:
+        found: asyncio.Future[str] = loop.create_future()
 
-    threading.Thread(target=pump, daemon=True).start()
-    return lines.get
+        def settle(line: str) -> None:
+            if not found.done():
+                found.set_result(line)
+
+        def pump() -> None:
+            try:
+                line = sys.stdin.readline()
+            except ValueError:  # closed, or no text
+                line = ""
+            with suppress(RuntimeError):  # the loop has ended, nobody waits for lines any more
+                loop.call_soon_threadsafe(settle, line)
+
+        threading.Thread(target=pump, daemon=True).start()
+        line = await found
+        return line.rstrip("\n") if line else None
+
+    return read
 
 
 def _stdout(text: str) -> None:

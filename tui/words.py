@@ -74,12 +74,11 @@ def standing_of(board: Board) -> str:
 
 
 def coming(board: Board) -> str:
-    """What is being made, when new prompts join, and what has failed."""
+    """What is being made, when new prompts join, and what failed or was cut."""
     when = {None: "No new prompts join by themselves any more", 0: "New prompts join now"}.get(
         board.next_prompts, f"New prompts join in {counted(board.next_prompts or 0, 'vote')}"
     )
-    failed = f"{counted(board.failures, 'response')} failed" if board.failures else ""
-    return " ".join(sentence(part) for part in (board.doing, when, failed) if part)
+    return " ".join(sentence(part) for part in (board.doing, when, board.idle, board.shortfalls) if part)
 
 
 def counted(number: int, noun: str) -> str:
@@ -106,6 +105,7 @@ def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
     """What votes, calls and money there are: name, done, the most there is (None: no limit), and both in words."""
     votes = board.progress
     spent = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
+    spent += f", and {money(board.judge_cost)} for judges" if board.judge_cost else ""
     return (
         ("votes", votes.votes, votes.target, f"{votes.votes} of {votes.target}"),
         ("calls", board.calls, board.most_calls, f"{board.calls} of {board.most_calls}"),

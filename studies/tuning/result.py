@@ -15,7 +15,8 @@ from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.status import Z90, recommended
 from studies.tuning.asking import directed, signalled
-from studies.tuning.board import SEED, win_rate
+from studies.tuning.bill import bill_of
+from studies.tuning.board import SEED, idle_proposers, shortfalls_of, win_rate
 from studies.tuning.safety import acceptable
 from studies.tuning.segments import segments, without
 
@@ -84,10 +85,13 @@ class Result(msgspec.Struct, frozen=True):
     safety: str
     votes: int
     calls: int
+    judge_calls: int
     cost: float
+    judge_cost: float
     seconds: float
     prompts: int
     failures: int
+    shortfalls: str
     stop: bool
     why: str
 
@@ -115,7 +119,8 @@ def result_of(study: Study) -> Result:
     live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
     signals = directed(tuning.signals)
-    stop = study.stop()
+    stop, bill = study.stop(), bill_of(study)
+    spent = study.exhausted("") if len(state.votes) >= study.spec.votes else ""
     return Result(
         study=str(study.folder),
         task=tuning.task,
@@ -128,13 +133,16 @@ def result_of(study: Study) -> Result:
         diff=() if best is None else tuple(changed(state.items[SEED].text, state.items[best].text)),
         safety=_safety(study, best),
         votes=len(state.votes),
-        calls=state.calls,
-        cost=state.cost,
+        calls=bill.calls,
+        judge_calls=bill.judge_calls,
+        cost=bill.cost,
+        judge_cost=bill.judge_cost,
         seconds=sum(live.vote.seconds or 0.0 for live in state.votes),
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
+        shortfalls=". ".join(part for part in (shortfalls_of(state.responses.values()), idle_proposers(state)) if part),
         stop=stop.stop,
-        why=study.exhausted("") or stop.why,
+        why=spent or stop.why,
     )
 
 
