@@ -325,7 +325,7 @@ async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path:
     [
         ('{"a": "nobody", "b": "x", "answer": "a"}', "line 1, field \"a\": there is no item 'nobody'"),
         ('{"a": "x", "b": "x", "answer": "up"}', 'field "answer"'),
-        ("[]", "line 1"),
+        ("3", "line 1"),
     ],
 )
 def test_a_gold_that_cannot_be_used_is_named_by_its_line(tmp_path: Path, line: str, what: str) -> None:
