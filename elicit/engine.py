@@ -367,6 +367,14 @@ class Engine:
         checked = checks.pairs_of(pairs, self.n, distinct=False)
         return np.asarray(self.posterior.difference(checked).probability.numpy())
 
+    def p_better(self, pairs: ArrayLike) -> NDArray[np.float64]:
+        """(M,) P(utility of the first above that of the second) for pairs (M, 2) of rows.
+
+        Raises BadInputError for rows that do not exist.
+        """
+        mean, variance, _ = self.posterior.difference(checks.pairs_of(pairs, self.n))
+        return np.asarray(torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).numpy())
+
     # -- inputs -----------------------------------------------------------------------------------------------
 
     def choose_inputs(self, a: int, b: int, k: int = 1, among: Sequence[int] | None = None) -> list[int]:

@@ -404,3 +404,5 @@ class Advanced(msgspec.Struct, frozen=True):
     why: str
     machines: str
     """Why machine judges answer nothing more, or an empty string."""
+    ended: str = ""
+    """See `Progress`."""
