@@ -171,7 +171,7 @@ class Overview(msgspec.Struct, frozen=True):
 
     progress: Progress
     leaders: tuple[LeaderRow, ...]
-    """Items that are not retired, the recommended one first; none where the study labels pairs of items of their own."""
+    """Items that are not retired, the recommended one first; none where pairs of items of their own are labelled."""
     regret: tuple[float, ...]
     """What the stop rule measures, from 0 to 1."""
     regret_name: str

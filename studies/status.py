@@ -161,8 +161,9 @@ def items_meet_again(state: State) -> bool:
     return len({row for pair in pairs for row in pair}) < 2 * len(pairs)
 
 
-def leaders(study: Study) -> tuple[LeaderRow, ...]:
-    """The items that are not retired, the recommended one first, then by posterior mean utility."""
+def leaders(study: Study, *, retired: bool = False) -> tuple[LeaderRow, ...]:
+    """The items that are not retired, the recommended one first, then by posterior mean utility; retired: those that
+    are come after them."""
     engine, state, goal = study.engine, study.state, study.spec.goal
     mean, sd = engine.utilities()
     order, best = engine.ranking(), recommended(study)
@@ -171,6 +172,7 @@ def leaders(study: Study) -> tuple[LeaderRow, ...]:
     p_best, votes = engine.p_best(), state.tally()
     p_top = engine.p_top() if goal == "top" else None
     above = engine.p_better(list(pairwise(order))).tolist() if goal == "rank" else []
+    order += sorted(state.retired(), key=lambda row: -mean[row]) if retired else []
     return tuple(
         LeaderRow(
             rank=rank,
