@@ -26,7 +26,7 @@ from elicit.service import (
 )
 from elicit.types import BadInputError, Query
 from studies import pipe, status
-from studies.outlook import progress
+from studies.outlook import NONE_LEFT, progress
 from studies.routing_view import routing_view
 from studies.sides import sides
 from studies.study import Study
@@ -74,7 +74,7 @@ class Host:
             logger.exception("no next pair")
             why = f"your vote is saved, but there is no next pair ({error}); mend that and start again"
             votes = len(self._study.state.votes)
-            return Turn(None, Progress(votes, votes, self._study.spec.votes, None, True, why))
+            return Turn(None, Progress(votes, votes, self._study.spec.votes, NONE_LEFT, True, why, why))
 
     async def undo(self) -> Turn | None:
         return await self.turn() if self._study.undo(self._judge) else None

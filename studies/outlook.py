@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from elicit.service import Progress
 from studies.decisions import labelled, pairs_left
 
@@ -60,6 +62,13 @@ def progress(study: Study, judge: str | None = None) -> Progress:
     found, state = outlook(study, judge), study.state
     mine = sum(live.vote.judge == judge for live in state.votes)
     return Progress(len(state.votes), mine, study.spec.votes, found.votes_left, found.stop, found.why, found.ended)
+
+
+def without_more(progress: Progress, why: str) -> Progress:
+    """The progress of a voter who can be given nothing more, although the stop rule may not be met."""
+    if progress.stop:
+        return progress
+    return msgspec.structs.replace(progress, left=NONE_LEFT, stop=True, why=why, ended=why)
 
 
 def over(spec: Spec, state: State) -> str:

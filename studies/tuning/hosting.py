@@ -11,7 +11,7 @@ from elicit.events import Mark, Marked
 from elicit.service import Board, Progress, Turn
 from elicit.types import BadInputError, Query
 from studies.host import Host
-from studies.outlook import progress
+from studies.outlook import progress, without_more
 from studies.run import work
 from studies.study import Study
 from studies.tuning.board import board_of
@@ -58,7 +58,9 @@ class TuningHost(Host):
             query = asking.result()
         except (DownError, SpentError) as error:
             self._forget_failed()
-            return Turn(None, self._progress(), str(error), AGAIN if isinstance(error, DownError) else None)
+            if isinstance(error, DownError):
+                return Turn(None, self._progress(), str(error), AGAIN)
+            return Turn(None, without_more(self._progress(), str(error)), str(error))
         except BaseException:
             self._forget_failed()
             raise
