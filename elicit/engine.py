@@ -117,6 +117,11 @@ class Engine:
         """Whether nothing is known of the items but their votes."""
         return self._features is None and self._scores is None
 
+    @property
+    def listed(self) -> torch.Tensor | None:
+        """(P, 2) the only pairs that are asked about, as given; None: all."""
+        return self._pairs
+
     def retire(self, rows: Iterable[int]) -> None:
         """Ask about all items but these from here on, and recommend none of them; votes on them still teach. Rows that
         are not named again come back.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from elicit.safe_text import one_line
+from studies.outlook import Outlook
 
 WIDTH = 100
 """Characters of a text that one line shows."""
@@ -20,7 +21,7 @@ def status_lines(values: dict[str, Any]) -> list[str]:
         *_conclusion(values),
         *_people(values),
         *_routing(values),
-        _verdict(values),
+        verdict(Outlook(values["met"], values["ended"], values["why"], values["votes_left"])),
     ]
 
 
@@ -92,13 +93,13 @@ def _routing(values: dict[str, Any]) -> list[str]:
     return lines_of(values["routing"])
 
 
-def _verdict(values: dict[str, Any]) -> str:
-    """Whether to go on, and for how long."""
-    if values["met"]:
-        return f"stop: {values['why']}"
-    if values["ended"]:
-        return f"over, with the stop rule not met: {values['ended']}"
-    if values["votes_left"] is None:
-        return f"go on: {values['why']}; how many votes that takes is not known before the first"
-    low, middle, high = values["votes_left"]
-    return f"go on for about {middle} more votes ({low} to {high}, 80 % interval): {values['why']}"
+def verdict(now: Outlook) -> str:
+    """Whether to go on, for how long, and why."""
+    if now.met:
+        return f"stop: {now.why}"
+    if now.ended:
+        return f"over, with the stop rule not met: {now.ended}"
+    if now.votes_left is None:
+        return f"go on: {now.why}; how many votes that takes is not known before the first"
+    low, middle, high = now.votes_left
+    return f"go on for about {middle} more votes ({low} to {high}, 80 % interval): {now.why}"
