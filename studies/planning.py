@@ -57,7 +57,7 @@ class Plan:
 
 
 def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None] = lambda _: None) -> Plan:
-    """Simulate `studies` studies of `votes` votes more towards the engine's goal from what it believes now, on the items
+    """Simulate `studies` studies of `votes` votes more towards the engine's goal from what it believes now, on items
     that are not retired.
 
     report: called with how many are done. The same engine, numbers and machine give the same plan. Raises BadInputError

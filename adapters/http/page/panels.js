@@ -129,7 +129,7 @@ export function agreement(view) {
   const ends = (found) => (found ? `95 % interval ${found[1].toFixed(2)} to ${found[2].toFixed(2)}` : "not defined yet");
   const one = (value) => (value === null ? "–" : value.toFixed(2));
   redraw($("agreement"), make("h3", {}, "Agreement"),
-    make("p", { class: "hint" }, `${plural(view.people, "person", "people")}; ${plural(view.pairs, "pair")} that two or more voted on.`),
+    make("p", { class: "hint" }, `${plural(view.people, "person", "people")}; ${plural(view.pairs, "pair")} that two or more voted on${view.pairs < view.fewest ? `, too few to tell how far people agree: at least ${view.fewest} are needed` : ""}.`),
     facts(["Krippendorff’s alpha", range(view.alpha_nominal), ends(view.alpha_nominal)], ["Ordinal alpha", range(view.alpha_ordinal), ends(view.alpha_ordinal)],
       ["Fleiss’ kappa", one(view.fleiss)], ["Cohen’s kappa", one(view.cohen), "mean over pairs of people"],
       ["One says what another said", range(view.ceiling), ends(view.ceiling)], ["The same, ties aside", range(view.ceiling_decided), ends(view.ceiling_decided)]));
