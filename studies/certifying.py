@@ -149,7 +149,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
         return f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits, so a study of more queries."
     share = math.ceil(100 * fewest / left) / 100
     return (
-        f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits: set routing.epoch to {fewest} or a few more "
+        f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits: set routing.epoch to {fewest} or more "
         f"and routing.audits to at least {share:g} before the first audit is read."
     )
 

@@ -89,12 +89,13 @@ def votes_to_come(spec: Spec, state: State) -> int:
     waiting = len(state.waiting)
     budget = max(0, spec.votes - len(state.votes) - waiting)
     lent = sum(state.leases[lease].query in state.routed for leases in state.held.values() for lease in leases)
-    under_way = len(state.open) + lent + sum(state.stock.values())
+    promised = lent + sum(state.stock.values())
     if state.pairs:
-        begun = {state.asked[number].query.pair for number in (*state.open.values(), *state.under_way())}
-        fresh = state.listed() - labelled(state) - begun
-        return waiting + min(budget, under_way + spec.serving.overlap * len(fresh))
-    return waiting + (budget if under_way or pairs_left(state, "") else 0)
+        with_others = {state.asked[number].query.pair for number in state.under_way()}
+        fresh = state.listed() - labelled(state) - with_others
+        again = sum(state.asked[number].query.pair not in fresh for number in state.open.values())
+        return waiting + min(budget, promised + again + spec.serving.overlap * len(fresh))
+    return waiting + (budget if promised or state.open or pairs_left(state, "") else 0)
 
 
 def budget_spent(spec: Spec, how: str = "") -> str:

@@ -148,7 +148,7 @@ class PlainVoting:
             turn = await self._service.turn()
         self._turn = turn
         progress, ballot = turn.progress, turn.ballot
-        if progress.stop and not self._told_enough:
+        if progress.stop and ballot is not None and not self._told_enough:
             self._told_enough = True
             self._write(f"You can stop here: {sentence(progress.why)} You may go on; overview shows the result.")
         if turn.notice:

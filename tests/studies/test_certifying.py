@@ -139,7 +139,7 @@ def test_too_short_an_epoch_says_how_long_it_must_be(tmp_path: Path) -> None:
         (
             40,
             0.1,
-            "takes at least 22 audits: set routing.epoch to 22 or a few more and routing.audits to at least 0.55 ",
+            "takes at least 22 audits: set routing.epoch to 22 or more and routing.audits to at least 0.55 ",
         ),
         (12, 1.0, "A risk of 15% takes at least 22 audits, so a study of more queries."),
     ],
