@@ -326,11 +326,13 @@ class AnnotatorRow(msgspec.Struct, frozen=True):
 
 
 class AgreementView(msgspec.Struct, frozen=True):
-    """How far people agree. Intervals hold 95 %; None where it is not defined yet."""
+    """How far people agree. Intervals hold 95 %; None where it is not defined yet, as with too few pairs."""
 
     people: int
     pairs: int
     """Pairs that two or more people voted on."""
+    fewest: int
+    """Pairs from which on agreement is told: of fewer, one pair may be the difference between all and nothing."""
     alpha_nominal: tuple[float, float, float] | None
     """Krippendorff's alpha with low and high end; so is the ordinal one."""
     alpha_ordinal: tuple[float, float, float] | None
@@ -404,3 +406,5 @@ class Advanced(msgspec.Struct, frozen=True):
     why: str
     machines: str
     """Why machine judges answer nothing more, or an empty string."""
+    ended: str = ""
+    """See `Progress`."""

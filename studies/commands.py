@@ -231,9 +231,10 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
 
 def to_ask(study: Study) -> int:
     """How many queries there may still be: votes, or pairs without a label."""
+    from studies.decisions import labelled
+
     left = study.spec.votes - len(study.state.votes)
-    labelled = {live.vote.pair for live in study.state.votes}
-    return min(left, sum((min(a, b), max(a, b)) not in labelled for _, a, b in study.state.pairs) or left)
+    return min(left, len(study.state.listed() - labelled(study.state)) if study.state.pairs else left)
 
 
 def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
@@ -253,6 +254,7 @@ def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
 @JSON
 def status(study: Path, as_json: bool) -> None:
     """Say where STUDY stands: the recommendation, how sure it is, and how many votes are left."""
+    from studies.status_lines import status_lines
     from studies.study import Study
 
     with Study.open(study, writable=False) as opened:
@@ -260,39 +262,7 @@ def status(study: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values))
         return
-    left = values["votes_left"]
-    undone = f", {values['undone']} taken back" if values["undone"] else ""
-    what = f"{values['pairs']} pairs" if "pairs" in values else f"{values['items']} items"
-    click.echo(f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {what}")
-    if best := values.get("best"):
-        from elicit.safe_text import one_line
-
-        low, high = best["interval"]
-        click.echo(f"recommended: {one_line(best['id'])}  {one_line(best['text'])[:100]}")
-        click.echo(
-            f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
-        )
-    elif "pairs" not in values:
-        click.echo("recommended: nothing yet, for no prompt is known to be acceptable")
-    else:
-        machines = f"{values['labelled_by_machines']} by machines, " if values["labelled_by_machines"] else ""
-        click.echo(
-            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, {machines}"
-            "the rest by the model"
-        )
-    for row in values.get("annotators", []):
-        from elicit.safe_text import one_line
-
-        right = f"names the better side in {row['accuracy']:.0%}, 95 % in {row['low']:.0%} to {row['high']:.0%}"
-        again = f"; said the same in {row['repeated']} of {row['repeats']} repeats" if row["repeats"] else ""
-        click.echo(f"  {one_line(row['judge'])}: {row['votes']} votes, {right}{again}")
-    if "routing" in values:
-        from studies.certifying import lines_of
-
-        click.echo("\n".join(lines_of(values["routing"])))
-    click.echo(f"{'stop' if values['stop'] else 'go on'}: {values['why']}")
-    if left and left[2] and not values["stop"]:
-        click.echo(f"votes left until then or until the budget is spent: {left[0]} to {left[2]} (80 % interval)")
+    click.echo("\n".join(status_lines(values)))
 
 
 @click.command(epilog=example("elicit report jokes -o jokes.html"))

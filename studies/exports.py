@@ -82,7 +82,9 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def item_rows(study: Study) -> list[dict[str, Any]]:
-    """One row per item, best first: utility in logits with its 90 % interval, and P(best)."""
+    """One row per item, best first: utility in logits with its 90 % interval, and P(best). Of goal top with `p_top` and
+    of goal rank with `p_above`, as of `elicit.service.LeaderRow`; where items are retired, `retired` says which."""
+    goal, gone = study.spec.goal, {study.state.items[row].id for row in study.state.retired()}
     return [
         {
             "rank": row.rank,
@@ -91,8 +93,11 @@ def item_rows(study: Study) -> list[dict[str, Any]]:
             "low": row.low,
             "high": row.high,
             "p_best": row.p_best,
+            **({"p_top": row.p_top} if goal == "top" else {}),
+            **({"p_above": row.p_above} if goal == "rank" else {}),
+            **({"retired": row.item in gone} if gone else {}),
             "votes": row.votes,
             "text": row.text,
         }
-        for row in leaders(study)
+        for row in leaders(study, retired=True)
     ]

@@ -26,6 +26,7 @@ from elicit.state import Held, State
 from elicit.types import BadInputError
 from studies.committing import Committer
 from studies.modelled import Modelled
+from studies.outlook import NONE_LEFT
 from studies.spec import Spec
 
 ACTIVE = 60.0
@@ -211,11 +212,13 @@ class Leasing:
     def _progress(self, judge: str) -> Progress:
         votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self.views.latest
         closed, passing = self._closed(judge)
-        ended = bool(closed) and not passing
+        if closed and not passing:
+            return Progress(votes, mine, self.spec.votes, NONE_LEFT, True, closed, closed)
         if latest is None:
-            return Progress(votes, mine, self.spec.votes, None, ended, closed)
-        stop = (latest.stop or ended) and not passing
-        return Progress(votes, mine, self.spec.votes, latest.left, stop, closed or latest.reason)
+            return Progress(votes, mine, self.spec.votes, None, False, closed)
+        if closed:  # for a while
+            return Progress(votes, mine, self.spec.votes, None if latest.stop else latest.left, False, closed)
+        return Progress(votes, mine, self.spec.votes, latest.left, latest.stop, latest.reason, latest.ended)
 
     def _wanted(self) -> dict[str, int]:
         """How many free queries the engine is to keep, by pool, for the annotators who are there."""

@@ -17,7 +17,19 @@ from tui.difference import difference
 from tui.keys import HELP, OPENING, VOTES, farewell, refused, sentence, spoken
 from tui.pace import Pace
 from tui.plain_board import BOARD_HELP, PlainBoard
-from tui.words import NO_ROUTER, leaning, money, percent, standing
+from tui.words import (
+    NO_ROUTER,
+    counted,
+    label_of,
+    leaning,
+    money,
+    percent,
+    shares,
+    standing,
+    state_of,
+    sure_of,
+    sureness,
+)
 
 Read = Callable[[], Awaitable[str | None]]
 """Gives the next line, or None at the end of the input."""
@@ -136,7 +148,7 @@ class PlainVoting:
             turn = await self._service.turn()
         self._turn = turn
         progress, ballot = turn.progress, turn.ballot
-        if progress.stop and not self._told_enough:
+        if progress.stop and ballot is not None and not self._told_enough:
             self._told_enough = True
             self._write(f"You can stop here: {sentence(progress.why)} You may go on; overview shows the result.")
         if turn.notice:
@@ -237,14 +249,23 @@ class PlainVoting:
 
     async def _overview(self) -> None:
         seen = await self._service.overview()
-        self._write(f"{seen.progress.votes} of {seen.progress.target} votes. {sentence(seen.progress.why)}")
+        self._write(f"{state_of(seen.progress)}{sentence(seen.progress.why)}")
+        if seen.labels is not None:
+            self._write(shares(seen.labels))
+        for place, pair in enumerate(seen.pairs[:10], start=1):
+            if pair.pair:
+                told = f"{label_of(pair)} by {counted(pair.votes, 'vote') if pair.votes else pair.source}"
+                self._write(f"Pair {one_line(pair.pair)}: {told}, P(first) {100 * pair.probability:.0f} %.")
+            else:
+                self._write(f"Pair {place} is before you now, so nothing more of it is told.")
         for row in seen.leaders[:10]:
             if not row.item:
                 self._write(f"{row.rank}. This one is before you now, so nothing more of it is told.")
                 continue
+            sure = sure_of(row, seen)
+            known = "" if sure is None else f"{sentence(f'{sureness(seen)[1]} {100 * sure:.0f} %')[:-1]}, "
             self._write(
-                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} Best with {100 * row.p_best:.0f} %, "
-                f"utility {row.utility:+.2f}, "
+                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} {known}utility {row.utility:+.2f}, "
                 f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
             )
         self._write(f"Left was chosen in {100 * seen.left_share:.0f} % of decided votes.")

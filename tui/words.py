@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 from elicit.safe_text import one_line
-from elicit.service import Board, BoardRow, Lean, Routing
+from elicit.service import Board, BoardRow, LabelShares, LeaderRow, Lean, Overview, PairLabel, Progress, Routing
 from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."
@@ -30,6 +30,42 @@ def money(value: float) -> str:
     if value < 1:
         return "<0.0001" if 0 < value < 0.0001 else f"{value:.3g}"
     return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def state_of(progress: Progress) -> str:
+    """Where the study stands: how many votes there are, or that it can end."""
+    if progress.ended:
+        return f"Nothing more to vote on, {progress.votes} of {progress.target} votes: "
+    return "✔ You can stop here: " if progress.stop else f"{progress.votes} of {progress.target} votes: "
+
+
+def sure_of(row: LeaderRow, overview: Overview) -> float | None:
+    """How sure an item's place is, by what the study is to find; None: there is none after it to be above."""
+    return {"top": row.p_top, "rank": row.p_above}.get(overview.goal, row.p_best)
+
+
+def sureness(overview: Overview) -> tuple[str, str]:
+    """What that is called above a narrow column, and in words."""
+    named = {
+        "top": (f"top {overview.top}?", f"in the top {overview.top} with"),
+        "rank": ("> next", "above the next with"),
+    }
+    return named.get(overview.goal, ("best?", "best with"))
+
+
+def shares(labels: LabelShares) -> str:
+    """Where the labels of the pairs are from, and what they are."""
+    machines = f", {labels.by_machines} by machines" if labels.by_machines else ""
+    tie = f", a tie in {labels.tie}" if labels.tie else ""
+    return (
+        f"{labels.by_votes} of {counted(labels.pairs, 'pair')} labelled by votes{machines}, {labels.by_model} by the "
+        f"model. The first is better in {labels.a}, the second in {labels.b}{tie}."
+    )
+
+
+def label_of(pair: PairLabel) -> str:
+    """A pair's label in a word."""
+    return {"a": "first", "b": "second"}.get(pair.label, pair.label)
 
 
 def standing(routing: Routing) -> tuple[str, str]:

@@ -13,6 +13,7 @@ import torch
 from elicit.randomness import stream
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
+from studies.outlook import outlook
 from studies.status import Z90, recommended
 from studies.tuning.asking import directed, signalled
 from studies.tuning.bill import bill_of
@@ -119,8 +120,7 @@ def result_of(study: Study) -> Result:
     live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
     signals = directed(tuning.signals)
-    stop, bill = study.stop(), bill_of(study)
-    spent = study.exhausted("") if len(state.votes) >= study.spec.votes else ""
+    now, bill = outlook(study), bill_of(study)
     return Result(
         study=str(study.folder),
         task=tuning.task,
@@ -141,8 +141,8 @@ def result_of(study: Study) -> Result:
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
         shortfalls=". ".join(part for part in (shortfalls_of(state.responses.values()), idle_proposers(state)) if part),
-        stop=stop.stop,
-        why=spent or stop.why,
+        stop=now.stop,
+        why=now.why,
     )
 
 

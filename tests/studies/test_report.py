@@ -22,12 +22,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
-from elicit.service import LeaderRow, PastVote
+from elicit.service import LabelShares, LeaderRow, PairLabel, PastVote
 from studies import charts
 from studies.report import (
     CalibrationBin,
     Decisive,
-    LabelSummary,
     Recommendation,
     ReportData,
     count,
@@ -244,6 +243,10 @@ def test_answer_comes_first_and_whole() -> None:
             "You can stop voting. Expected regret 3 % is under 5 %.",
         ),
         ({"votes_left": None}, "Go on voting. How many more votes are needed is not known yet."),
+        (
+            {"stop": True, "ended": "the budget is spent", "why": "the budget is spent", "votes_left": (0, 0, 0)},
+            "Nothing more can be asked, and the stop rule is not met. The budget is spent.",
+        ),
         ({"votes_left": (1, 1, 4)}, "Go on: about 1 more vote. 80\xa0% interval 1 to 4."),
         ({"left_votes": 0, "decided_votes": 0}, "No decided votes yet."),
         ({"left_votes": 11, "decided_votes": 20}, "Too few to tell"),
@@ -270,11 +273,20 @@ def test_words(changes: dict[str, Any], words: str) -> None:
 
 
 def test_label_study() -> None:
-    labels = LabelSummary(by_people=60, by_model=900, open=1, histogram=(300, 80, 50, 70, 400))
-    data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels)
+    labels = LabelShares(by_votes=60, by_machines=0, by_model=900, a=500, tie=1, b=459)
+    chances = [0.95] * 300 + [0.05] * 300 + [0.5] * 300
+    pairs = tuple(PairLabel(f"p{k}", f"one {k}", "other", "a", p, 0, "model") for k, p in enumerate(chances))
+    pairs += (PairLabel("last", HOSTILE, HOSTILE, "tie", 0.5, 2, "votes"),)
+    data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels, pairs=pairs[::-1])
     page = check(render(data))
-    assert "Of 961 pairs, 60 got a label by votes and 900 by the model's belief; 1 has none yet." in page.text
+    text = re.sub(r"[ \n]+", " ", page.text)
+    assert "Of 960 pairs, 60 got a label by votes and 900 by the model's belief." in text
+    assert "The first response is better in 500 pairs, the second in 459, and 1 is a tie." in text
+    assert "The model is 80\xa0% sure or more of 600 of its 900 labels." in text
+    assert "The first 200 of 901 pairs" in text
     assert ("svg", "aria-labelledby", "labels-wide-title labels-wide-text") in page.attributes
+    assert "Recommended" not in text
+    assert "Leaderboard" not in text
 
 
 def everywhere(text: str) -> ReportData:
