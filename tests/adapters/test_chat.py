@@ -48,7 +48,7 @@ def test_a_recorded_completion_is_read() -> None:
 def test_recorded_messages_are_read() -> None:
     words = chat.read("anthropic", WORDS, QUESTION)
     assert (words.text, words.tokens, words.tokens_in, words.tokens_out) == ("B", (), 26, 4)
-    assert json.loads(chat.read("anthropic", TOOL, QUESTION).text) == {"A": 4}
+    assert json.loads(chat.read("anthropic", TOOL, Request("", "?", max_tokens=400, schema=SCHEMA)).text) == {"A": 4}
 
 
 def test_tokens_of_thoughts_are_not_tokens_of_the_reply() -> None:

@@ -54,7 +54,7 @@ def time() -> Time:
 
 
 def make(server: Server, folder: Path, time: Time, *, budget: float | None = None, **options: Any) -> Endpoint:
-    book = CallBook(folder, "judge", Prices(1e4, 1e4), budget)
+    book = CallBook(folder, "judge", Prices.of("openai", 1e4, 1e4), budget)
     given: dict[str, Any] = {"url": server.url, "api": "openai", "model": "m", "key": "", "book": book}
     return Endpoint(**given | {"sleep": time.sleep, "clock": time.clock} | options)
 
@@ -143,7 +143,8 @@ async def test_a_passing_fault_is_survived(server: Server, tmp_path: Path, time:
 
 async def test_a_lasting_fault_has_its_own_name(server: Server, tmp_path: Path, time: Time) -> None:
     cases: list[tuple[Say, type[EndpointError], float]] = [
-        (Say(b"<html>"), UnreadableError, 1.0),
+        (Say(b"{"), UnreadableError, 1.0),
+        (Say(b"<html>"), UnreadableError, 0.0),
         (Say(b'{"error": "no such model"}', 404), RefusedError, 0.0),
         (Say(b'{"error": {"code": "insufficient_quota"}}', 429), RefusedError, 0.0),
         (Say(b"", 301, {"Location": "http://127.0.0.1:1/"}), RefusedError, 0.0),
