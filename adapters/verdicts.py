@@ -24,7 +24,8 @@ from adapters.lenient_json import objects_in
 from adapters.verdict_clauses import Clause, Labels, Weights, Word
 from adapters.verdict_words import CONTRAST, DENIAL, LEAD, NOUN, SUPPOSED
 
-_LONGEST = 40  # words of a clause that may state a verdict
+_LONGEST_TEXT = 200_000  # characters that are read
+_LONGEST = 40  # words of a clause, and clauses of a sentence, that may state a verdict
 
 
 class ParseError(ValueError):
@@ -53,8 +54,9 @@ def read_verdict(text: str, labels: Sequence[str], after: str = "") -> Stated:
     after: what the prompt wants to stand before the answer; its last answer counts, also where others contradict it.
     Raises ParseError where the text states none, or more than one.
     """
-    grammar = _grammar(tuple(labels), after)
-    found = grammar.read(text)
+    if len(text) > _LONGEST_TEXT:
+        raise ParseError(f"the reply is longer than any verdict: {len(text)} characters, {shortened(text)}")
+    found = _grammar(tuple(labels), after).read(text)
     if found is None:
         line = shortened(text)
         raise ParseError(f"the reply names none of {', '.join(labels)}: {line}")
@@ -108,16 +110,15 @@ class _Grammar:
         lead = rf"(?:(?:{LEAD})(?: :)? )*"
         be = rf"(?:is|was|seems|appears|looks)(?: to be)?(?: (?:{_ADVERBS}))*"
         than = rf"(?: (?:than|to|over|of|compared to|compared with) (?:{y}|the other(?: {NOUN})?|the two|both))?"
-        over = rf"(?: (?:over|to|than|against|rather than|instead of) {y})?"
+        over = rf"(?: (?:(?:over|to|than|against|rather than|instead of) )?{y})?"
         tail = r"(?: overall| here)?"
+        rated = r"(?: (?:it|this|this response|the response))?(?: (?:with|at))?"
         patterns: list[tuple[Kind, str]] = [
             ("bare", rf"(?P<lead>{lead}){x}(?: :)?"),
             ("marked", rf"{lead}(?:(?:(?:{mark}|{better}){link} ){{1,2}}|{strong} ){x}"),
         ]
         if self._labels.scores:
-            patterns += [
-                ("marked", rf"{lead}(?:i|i'd|i'll|we)(?: would)? (?:give|rate|score|grade)(?: \w+){{0,3}} {x}")
-            ]
+            patterns += [("marked", rf"{lead}(?:i|i'd|i'll|we)(?: would)? (?:give|rate|score|grade){rated} {x}")]
         elif not self._labels.signs:
             patterns += [
                 ("claim", rf"{lead}{x} {be} (?:the |my )?(?:{_GOOD})(?: {NOUN})?{than}{tail}"),
@@ -151,7 +152,8 @@ class _Grammar:
         end = max((one.at for one in marked), default=-1)
         bare = [one for one in found if one.kind == "bare" and one.at >= end]  # before a verdict they are headings
         stated = [*marked, *(one for one in found if one.kind == "claim"), *bare]
-        counting = [one for one in stated if one.kind != "bare" or self._stands(clauses, one)]
+        ends = [one for one in {*bare[:1], *bare[-1:]} if self._stands(clauses, one)]
+        counting = [*(one for one in stated if one.kind != "bare"), *ends]
         if not counting or len({one.weights for one in stated}) > 1:
             return None
         # The log-probabilities at a label are those of the answer only where the label is the answer.
@@ -216,11 +218,13 @@ class _Grammar:
 
     def _supposed(self, clauses: Sequence[Clause], at: int) -> bool:
         """Whether what stands before a clause in its sentence denies or only supposes it."""
-        while not clauses[at].opens:
+        for _ in range(_LONGEST):
+            if clauses[at].opens:
+                return False
             at -= 1
-            if re.search(rf"\b(?:{SUPPOSED}|{DENIAL})", clauses[at].text) and clauses[at].subject is None:
+            if clauses[at].subject is None and re.search(rf"\b(?:{SUPPOSED}|{DENIAL})", clauses[at].text):
                 return True
-        return False
+        return True
 
     def _stands(self, clauses: Sequence[Clause], bare: _Statement) -> bool:
         """Whether a label alone is the verdict: nothing else is said, or it ends the reply or opens it, and what stands
