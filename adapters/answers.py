@@ -42,7 +42,6 @@ def chances(replies: Sequence[Reply], labels: Sequence[str], after: str = "") ->
             return _from_top(token.top, labels)
         counts = [count + weight for count, weight in zip(counts, stated.weights, strict=True)]
     if len(errors) == len(replies):
-        errors[0].replies = tuple(replies)
         raise errors[0]
     return tuple(count / sum(counts) for count in counts)
 
@@ -66,22 +65,18 @@ def read_object(reply: Reply, read: Callable[[dict[str, Any]], T]) -> T:
 
     Raises ParseError where there is no such object, or where several say different things.
     """
-    try:
-        text, _ = _answer(reply)
-        found, errors = list[T](), list[ParseError]()
-        for _, _, value in objects_in(text):
-            try:
-                found.append(read(value))
-            except ParseError as error:
-                errors.append(error)
-        if not found:
-            none = ParseError(f"the reply is not what was asked for: no JSON object in {shortened(text)}")
-            raise errors[0] if errors else none
-        if any(one != found[0] for one in found):
-            raise ParseError(f"the reply holds several objects that differ: {shortened(text)}")
-    except ParseError as error:
-        error.replies = (reply,)
-        raise
+    text, _ = _answer(reply)
+    found, errors = list[T](), list[ParseError]()
+    for _, _, value in objects_in(text):
+        try:
+            found.append(read(value))
+        except ParseError as error:
+            errors.append(error)
+    if not found:
+        none = ParseError(f"the reply is not what was asked for: no JSON object in {shortened(text)}")
+        raise errors[0] if errors else none
+    if any(one != found[0] for one in found):
+        raise ParseError(f"the reply holds several objects that differ: {shortened(text)}")
     return found[0]
 
 

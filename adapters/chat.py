@@ -192,6 +192,8 @@ def _decoded(data: bytes) -> dict[str, Any]:
     except ValueError as error:
         said = f"{error}: {one_line(text[:80])}" if text else "it is empty"
         raise GarbledError(f"its reply cannot be read ({said})") from None
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]  # as Gemini's errors come
     if not isinstance(body, dict):
         raise GarbledError(f"its reply cannot be read (it is no object: {one_line(text[:80])})")
     return body

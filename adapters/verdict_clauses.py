@@ -111,7 +111,7 @@ class Labels:
     def _graded(self, score: float) -> Weights:
         """The weights of a score: all on its label, or shared by the two that it lies between."""
         shares = [max(0.0, 1 - abs(score - one)) for one in self.scores]
-        return tuple(shares) if sum(shares) == 1 else ()
+        return tuple(shares) if abs(sum(shares) - 1) < 1e-9 else ()  # 0 outside the labels
 
     def clauses_of(self, text: str, *, loose: bool) -> list[Clause]:
         clauses: list[Clause] = []

@@ -29,9 +29,7 @@ _LONGEST = 40  # words of a clause, and clauses of a sentence, that may state a 
 
 
 class ParseError(ValueError):
-    """The reply holds no answer; the message is a short reason. `replies`: those that hold none, where it is known."""
-
-    replies: tuple[object, ...] = ()
+    """The reply holds no answer; the message is a short reason."""
 
 
 class Stated(NamedTuple):

@@ -145,12 +145,14 @@ class AskingJudge(ABC):
         asking = _Asking(self._endpoint)
         try:
             answers = await _all(self._replies(one, asking) for one in self._ask(query))
-            read = self._read(*([answer.reply for answer in several] for several in answers))
-        except (EndpointError, BudgetError, ParseError) as error:
-            if isinstance(error, ParseError):
-                asking.discard(error.replies)
+        except (EndpointError, BudgetError) as error:
             lasting = isinstance(error, BudgetError) or (isinstance(error, RefusedError) and error.lasting)
             return JudgeFailure(self._name, str(error), lasting, cost=asking.cost)
+        try:
+            read = self._read(*([answer.reply for answer in several] for several in answers))
+        except ParseError as error:
+            self._discard_unread(answers)
+            return JudgeFailure(self._name, str(error), cost=asking.cost)
         made = [answer for several in answers for answer in several]
         verdict = msgspec.structs.replace(
             read,
@@ -163,6 +165,16 @@ class AskingJudge(ABC):
             cached=sum(answer.cached for answer in made),
         )
         return Vote(query.a, query.b, self._outcome(verdict), self._name, verdict=verdict)
+
+    def _discard_unread(self, answers: Sequence[Sequence[Answer]]) -> None:
+        """Forget the replies to each question that say nothing, so that it is asked again another time."""
+        for several in answers:
+            replies = [answer.reply for answer in several]
+            try:
+                self._read(replies, replies)
+            except ParseError:
+                for answer in several:
+                    self._endpoint.discard(answer)
 
     async def check(self) -> None:
         try:
@@ -248,7 +260,7 @@ class _Asking:
     """The calls that one query takes, and what they cost, those included that brought nothing."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint, self._answers, self.cost = endpoint, list[Answer](), 0.0
+        self._endpoint, self.cost = endpoint, 0.0
 
     async def ask(self, request: Request) -> Answer:
         try:
@@ -256,15 +268,8 @@ class _Asking:
         except EndpointError as error:
             self.cost += error.cost
             raise
-        self._answers.append(answer)
         self.cost += answer.cost
         return answer
-
-    def discard(self, replies: Sequence[object]) -> None:
-        """Forget replies that say nothing: the same question is to be asked again another time."""
-        for answer in self._answers:
-            if any(answer.reply is reply for reply in replies):
-                self._endpoint.discard(answer)
 
 
 async def _all(asking: Iterable[Awaitable[T]]) -> list[T]:

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.answers import chances
@@ -276,6 +276,7 @@ WORDS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_exchanging_the_sides_in_a_reply_exchanges_the_verdict(words: list[str]) -> None:
     text = " ".join(words)
@@ -284,6 +285,7 @@ def test_exchanging_the_sides_in_a_reply_exchanges_the_verdict(words: list[str])
     assert (said, swapped) in ((None, None), ("A", "B"), ("B", "A"))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CHOOSING), st.sampled_from(BLAMING), st.sampled_from(["\n\n", ". ", " "]))
 def test_a_verdict_beside_blame_of_the_same_response_is_never_the_blamed_one_alone(
     choosing: str, blaming: str, between: str
@@ -335,6 +337,7 @@ def test_grades_are_read(after: str) -> None:
     assert read == dict.fromkeys(read)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 5))
 def test_a_score_between_two_is_shared_by_them(score: float) -> None:
     shown = f"{score:.2f}"
@@ -351,6 +354,7 @@ def test_a_tie_is_read_only_where_it_may_be_said() -> None:
     assert verdict("[[C]]", ("A", "B", "C")) == "C"
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=80), st.sampled_from(["", "Score:", "###"]), st.sampled_from([("A", "B"), ("Yes", "No"), SCORES])
 )
@@ -363,7 +367,7 @@ def test_any_text_is_a_verdict_or_a_named_failure(text: str, after: str, labels:
     assert place is None or text[place:][:1].casefold() in {label[:1].casefold() for label in labels}
 
 
-LONG = ["A ", "A, ", "A\n", "A. B. ", "{", '{"a":', '\\"', "<", "the ", "(", ":", "so ", "A is better than ", 
+LONG = ["A ", "A, ", "A\n", "A. B. ", "{", '{"a":', '\\"', "<", "the ", "(", ":", "so ", "A is better than ",
         "A is better, ", "Verdict: ", "A is better. B is wrong. ", '{"winner": "A"} ', "Is it A? "]  # fmt: skip
 
 
