@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
+from adapters.http_client import open_client
 from elicit.safe_text import one_line
 from elicit.serving import RefusedError
 from elicit.types import BadInputError
@@ -101,10 +102,7 @@ class Server:
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         self._token = token
-        plain = url.startswith("http:")  # to this machine itself: no proxy shall see the token
-        self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=TIMEOUT, trust_env=not plain
-        )
+        self._http = open_client(url, TIMEOUT, {"Authorization": f"Bearer {token}"} if token else {})
 
     async def call(
         self,

@@ -72,7 +72,7 @@ class EndpointTarget:
         role: str = "the target model",
         **how: Any,
     ) -> None:
-        book = CallBook(folder, name, Prices(price_in, price_out), money)
+        book = CallBook(folder, name, Prices.of(api, price_in, price_out), money)
         self._temperature, self._max_tokens, self._role = temperature, max_tokens, role
         self._under_way = 0
         self._endpoint = Endpoint(url=checked_url(endpoint), api=api, model=model, key=key, book=book, **how)
@@ -95,7 +95,7 @@ class EndpointTarget:
         except RefusedError as error:
             if error.lasting:
                 raise self._down(error) from None
-            return Response(failure=str(error))
+            return Response(failure=str(error), cost=error.cost)
         except EndpointError as error:
             raise self._down(error) from None
         reply, text = answer.reply, without_reasoning(answer.reply.text)
