@@ -34,7 +34,7 @@ _UNPAID = ("insufficient_quota", "credit balance", "usage limits", "spend_limit"
 
 class EndpointError(Exception):
     """The endpoint gave no answer; the message is a short reason. `billed`: whether the call may cost all the same;
-    `cost`: the money that it took."""
+    `cost`: the money that it took, and the tries before it."""
 
     def __init__(self, why: str, *, billed: bool) -> None:
         super().__init__(why)
@@ -148,7 +148,7 @@ class Endpoint:
         """
         whole = body_without(frozenset(), self.api, self.model, request, self.parameters)
         key = hash_of([self.api, self.url, request.sample, whole])
-        failures = 0
+        failures, lost = 0, 0.0
         while True:
             if (known := self.book.find(key)) is not None:
                 return Answer(known, 0.0, True, key)
@@ -162,11 +162,12 @@ class Endpoint:
                 call = self._begin(key, request)
             try:
                 reply, cost = await asyncio.shield(call)
-                return Answer(reply, cost if mine else 0.0, not mine, key)
+                return Answer(reply, lost + cost if mine else lost, not mine, key)
             except (UnreachableError, BusyError, UnreadableError) as failure:
-                failures += 1
+                failures, lost = failures + 1, lost + failure.cost * mine
                 wait = self._wait(key, failures, failure)
                 if failures > self.retries or wait > LONGEST_WAIT:
+                    failure.cost = lost
                     raise
             await self.sleep(wait)
 

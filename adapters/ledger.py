@@ -21,6 +21,7 @@ from sqlite_utils import Database
 
 from adapters.calls import FILE as BOOK
 from elicit.events import JOINED, SCHEMA, AnyBody, Event, Forgotten
+from elicit.ledger import InUseError
 from elicit.types import BadInputError
 
 FILE = "study.db"
@@ -180,7 +181,7 @@ def _locked(folder: Path) -> FileLock:
     try:
         lock.acquire()
     except Timeout:
-        raise BadInputError(
+        raise InUseError(
             f"{folder} is open in another process{_owner(folder)}; close that one first "
             "(reading commands such as 'elicit status' work beside it)"
         ) from None

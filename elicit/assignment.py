@@ -32,7 +32,7 @@ def assign(
     pools = set(mine.pools) if mine else set()
     had = state.had.get(judge, set())
     holds = {state.asked[state.leases[lease].query].query.pair for lease in state.held.get(judge, ())}
-    waiting = [] if machine else [query for query in state.waiting if not busy.get(query)]
+    waiting = [] if machine else [query for query in state.waiting if state.lacking(query) > busy.get(query, 0)]
     open_ = [query for query in state.stock if state.free(query) > busy.get(query, 0)]
     found = []
     for query in [*waiting, *open_]:

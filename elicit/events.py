@@ -117,8 +117,8 @@ class EngineChanged(Body, frozen=True, tag="engine_changed"):
 class Asked(Body, frozen=True, tag="asked"):
     """A query was chosen for a judge. `folded`: seq of the last vote or undo the deciding posterior had seen.
 
-    Queries for the stock come `batch` at once, of one pool where the study has pools, and wait for `wanted` votes each;
-    `seen` is the last event that was known when they were chosen.
+    `seen` is the last event that was known when it was chosen; another process may have written others in between.
+    Queries for the stock come `batch` at once, of one pool where the study has pools, and wait for `wanted` votes each.
     """
 
     query: Query
@@ -175,9 +175,10 @@ class Paused(Body, frozen=True, tag="paused"):
 
 
 class Consulted(Body, frozen=True, tag="consulted"):
-    """A machine judge looked at the query with that seq: its verdict, or why there is none. Not a vote.
+    """A machine judge looked at the query with that seq: its verdict, or why there is none; neither where it passed
+    over the query. Not a vote.
 
-    `reason` and `numbers`: what the router asked it for.
+    `reason` and `numbers`: what the router asked it for. `cost`: money that a failure has taken.
     """
 
     query: int
@@ -186,13 +187,31 @@ class Consulted(Body, frozen=True, tag="consulted"):
     failure: str = ""
     reason: str = ""
     numbers: dict[str, float] = {}
+    cost: float = 0.0
+
+
+class Deferred(Body, frozen=True, tag="deferred"):
+    """No machine judge could answer the query with that seq, so `judge`, who held it, holds it no more: it is asked
+    again later."""
+
+    query: int
+    judge: str
+
+
+class Resumed(Body, frozen=True, tag="resumed"):
+    """A query that no machine judge could answer is with one again, as `judge`; with people, who were given it for that
+    reason, it is no more."""
+
+    query: int
+    judge: str
 
 
 class Routed(Body, frozen=True, tag="routed"):
     """The router is done with the query with that seq: it goes to people, or nobody is asked any more, or, drawn by
     lot after nobody was, to a person who audits the machines' label without seeing it.
 
-    `propensity`: the probability with which this was decided. `numbers`, `reason`: what it was decided on.
+    `propensity`: the probability with which this was decided. `numbers`, `reason`: what it was decided on. `wanted`:
+    votes that it is to get from people, each from another one.
     """
 
     query: int
@@ -200,6 +219,7 @@ class Routed(Body, frozen=True, tag="routed"):
     propensity: float = 1.0
     numbers: dict[str, float] = {}
     reason: str = ""
+    wanted: int = 1
 
 
 class Handed(Body, frozen=True, tag="handed"):
@@ -269,6 +289,8 @@ AnyBody = (
     | EngineChanged
     | Asked
     | Consulted
+    | Deferred
+    | Resumed
     | Routed
     | Handed
     | Voted

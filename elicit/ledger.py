@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from elicit.events import AnyBody, Event
+from elicit.types import BadInputError
+
+
+class InUseError(BadInputError):
+    """Another process writes to the study."""
 
 
 class Ledger(Protocol):

@@ -16,6 +16,7 @@ from elicit.events import (
     Asked,
     Consulted,
     Created,
+    Deferred,
     EngineChanged,
     Enrolled,
     Event,
@@ -32,6 +33,7 @@ from elicit.events import (
     Paused,
     Proposed,
     Responded,
+    Resumed,
     Returned,
     Routed,
     SpecChanged,
@@ -93,8 +95,9 @@ class State:
     `votes` are the live ones in order; `open` maps a judge to the query it has to answer; `undone` are votes taken
     back; `folded` is the seq of the last vote or undo, `revised` of the last event that changed what earlier votes
     teach, `grown` of the last one that changed the items, what is known of them, or which of them are asked about.
-    `consulted` holds what machine judges said of a query, `routed` where the router sent it, `waiting` those
-    that wait for a person.
+    `consulted` holds what machine judges said of a query, `deferred` maps those that no machine judge could answer to
+    who held it, `routed` holds where the router sent it, `wanted` how many votes of people it is to get then, `waiting`
+    those that lack such votes and wait for a person.
 
     Of a study that tunes prompts: `inputs`, the `kinds` of their references where these are labels, the `responses` by
     row of the prompt and of the input, `signals` as last `measured`, what was `proposed` and when last (`grew`), the
@@ -128,7 +131,9 @@ class State:
     undone: list[LiveVote] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)
     consulted: dict[int, list[Consulted]] = field(default_factory=dict)
+    deferred: dict[int, str] = field(default_factory=dict)
     routed: dict[int, list[Routed]] = field(default_factory=dict)
+    wanted: dict[int, int] = field(default_factory=dict)
     waiting: list[int] = field(default_factory=list)
     stock: dict[int, int] = field(default_factory=dict)
     leases: dict[str, Held] = field(default_factory=dict)
@@ -207,13 +212,24 @@ class State:
                     self.open[asked.judge] = event.seq
             case Consulted() as consulted:
                 self.consulted.setdefault(consulted.query, []).append(consulted)
-            case Routed(query=query, to=to) as routed:
+            case Deferred(query=query, judge=judge):
+                self.deferred[query] = judge
+                self.open.pop(judge, None)
+            case Resumed(query=query, judge=judge):
+                self.deferred.pop(query, None)
+                self.routed.pop(query, None)
+                self.wanted.pop(query, None)
+                self._wait(query)
+                self.open[judge] = query
+            case Routed(query=query, to=to, wanted=wanted) as routed:
                 self.routed.setdefault(query, []).append(routed)
                 self.open = {judge: q for judge, q in self.open.items() if q != query}
                 if to != "nobody":
-                    self.waiting.append(query)
+                    self.wanted[query] = wanted
+                    self._wait(query)
             case Handed(query=query, judge=judge):
-                self.waiting.remove(query)
+                self.taken.setdefault(query, []).append(judge)
+                self._wait(query)
                 self.open[judge] = query
             case Voted() as voted:
                 self._voted(event, voted)
@@ -233,13 +249,11 @@ class State:
                 self.lent[leased.judge] = self.lent.get(leased.judge, 0) + 1
                 if self.asked[leased.query].judge == CHECK:
                     self.checks.setdefault(leased.judge, []).append(leased.query)
-                if leased.query in self.waiting:
-                    self.waiting.remove(leased.query)
+                self._wait(leased.query)
             case Returned(lease=lease, why=why):
                 held = self._ended(lease, why)
                 self.taken[held.query].remove(held.judge)
-                if held.query in self.routed and not self.taken[held.query]:
-                    self.waiting.insert(0, held.query)
+                self._wait(held.query, first=True)
             case Weighed(judge=judge) as weighed:
                 self.weighed[judge] = weighed
                 self.revised = event.seq
@@ -273,11 +287,15 @@ class State:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
             self.keys[voted.judge, voted.key] = Keyed(voted.digest, event.seq, event.time, given)
             self._lacks(voted.query, -1)
-            if late and voted.query in self.waiting:
-                self.waiting.remove(voted.query)
+            self._wait(voted.query)
             return
-        self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
-        self.waiting = [query for query in self.waiting if query != voted.query]
+        if voted.query not in self.wanted:
+            self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
+        elif voted.raw is None:  # others may have it too
+            self.open = {j: query for j, query in self.open.items() if (j, query) != (voted.judge, voted.query)}
+            if voted.judge not in self.taken.get(voted.query, ()):
+                self.taken.setdefault(voted.query, []).append(voted.judge)
+            self._wait(voted.query)
 
     def _undone(self, event: Event, seq: int, judge: str) -> None:
         index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
@@ -291,11 +309,11 @@ class State:
             self.leases[taken.lease].over = "voided"
             self.taken[taken.query].remove(judge)
             self._lacks(taken.query, 1)
-            if taken.query in self.routed and not self.taken[taken.query]:
-                self.waiting.insert(0, taken.query)
+            self._wait(taken.query, first=True)
             return
-        if (held := self.open.get(judge)) in self.routed and held != taken.query:
-            self.waiting.insert(0, held)  # what the router gave to people must not be lost for another query
+        if (held := self.open.get(judge)) in self.wanted and held != taken.query:
+            self.taken[held].remove(judge)  # what the router gave to people must not be lost for another query
+            self._wait(held, first=True)
         self.open[judge] = taken.query
 
     def _lacks(self, query: int, change: int) -> None:
@@ -304,6 +322,18 @@ class State:
             left = self.stock.pop(query, 0) + change
             if left > 0:
                 self.stock[query] = left
+
+    def lacking(self, query: int) -> int:
+        """How many people more are to have a query that the router gave to people."""
+        return self.wanted.get(query, 0) - len(self.taken.get(query, ()))
+
+    def _wait(self, query: int, *, first: bool = False) -> None:
+        """Let the query wait for a person exactly as long as it lacks one. first: before the others that wait."""
+        if self.lacking(query) <= 0:
+            if query in self.waiting:
+                self.waiting.remove(query)
+        elif query not in self.waiting:
+            self.waiting.insert(0 if first else len(self.waiting), query)
 
     def free(self, query: int) -> int:
         """How many more judges a query of the stock can be lent to now."""
@@ -363,12 +393,24 @@ class State:
         """The queries whose answers are to come from whoever comes: waiting for a person, lent, or in the stock."""
         lent = [self.leases[lease].query for leases in self.held.values() for lease in leases]
         routed = [query for query in lent if query in self.routed]
-        return [*self.unanswered(), *routed, *self.stock]
+        return [*dict.fromkeys([*self.unanswered(), *routed]), *self.stock]
 
     def unheard(self) -> set[int]:
         """The queries that somebody is still to judge: open, lent, or waiting for a person."""
         lent = (self.leases[lease].query for leases in self.held.values() for lease in leases)
         return {*self.waiting, *self.open.values(), *lent}
+
+    def to_come(self, *, audits: bool) -> int:
+        """How many votes people are still to give on what the router gave them. audits: those among them that check a
+        machine's label."""
+        begun = [self.leases[lease].query for leases in self.held.values() for lease in leases]
+        begun += self.open.values()
+        counted = {query for query in (*self.waiting, *begun) if audits or self._for_people(query)} & self.routed.keys()
+        lacking = sum(self.lacking(query) for query in self.waiting if query in counted)
+        return lacking + sum(query in counted for query in begun)
+
+    def _for_people(self, query: int) -> bool:
+        return query in self.routed and self.routed[query][0].to == "people"
 
     def unanswered(self) -> list[int]:
         """The queries that wait for a person and have no vote yet, as those to be audited have."""

@@ -252,7 +252,7 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
 
     Prediction-powered: every pair counts by what was believed of it before people saw it, put right by those that went
     to people, each weighed by one over the probability with which it did, by the router or by the lot for an audit. Of
-    the pairs in the order of the log, up to the first that still waits for a person; those that no person could have
+    the pairs in the order of the log, up to the first that waits and has no answer; those that no person could have
     been asked about are left out. `a` is the first as listed.
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
@@ -262,7 +262,7 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
             said.setdefault(live.query, live.vote)
     human, propensity, machine = [], [], []
     for number, routes in state.routed.items():
-        if number in open_:
+        if number in open_ and number not in said:
             break
         query, numbers = state.asked[number].query, routes[0].numbers
         turned = listed.get(query.pair, query.a) != query.a

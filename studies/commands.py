@@ -206,27 +206,31 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
     """Let the judges configured in study.toml answer what the engine asks. Interrupt and run again to go on.
 
     With a router in [routing], each query goes to machine judges, to people or to nobody; queries for people wait for
-    'elicit vote'. Exit code 3: the budget was spent before the stop rule was met.
+    'elicit vote'. A failure of a judge is no vote, and five in a row pause the judge; the next run asks again. Exit
+    code 3: votes or money were spent before the stop rule was met, or judges that failed left queries open.
+
+    Beside 'elicit vote' and 'elicit serve' it works too; where a process that has the study lets its judges answer
+    already, it says so.
     """
-    from studies.run import estimates
+    from studies.run import elsewhere, estimates
+    from studies.run import opened as opened_to_judge
     from studies.run import run as run_study
     from studies.study import Study
 
-    with Study.open(study, writable=not estimate) as opened:
-        total = votes or to_ask(opened)
-        if estimate:
-            _estimated(estimates(opened, max(1, total)), as_json)
-            return 0
-        with progress(max(1, total), "queries") as step:
-            why = run_study(opened, votes, step, budget=budget)
-        summary = {"study": str(study), "votes": len(opened.state.votes), "why": why}
+    if estimate:
+        with Study.open(study, writable=False) as opened:
+            _estimated(estimates(opened, max(1, votes or to_ask(opened))), as_json)
+        return 0
+    with opened_to_judge(study) as (opened, mine):
+        with progress(max(1, votes or to_ask(opened)), "queries") as step:
+            result = run_study(opened, votes, step, budget=budget) if mine else elsewhere(opened)
         if as_json:
-            click.echo(json.dumps(summary | opened.status()))
+            told = {"reason": result.reason, "why": result.why, "failed": result.failed, "open": result.left}
+            click.echo(json.dumps(opened.status() | told))
         else:
-            say(f"{len(opened.state.votes)} votes; {why}. Next: elicit status {study}")
-        stopped = opened.stop().stop
-        spent = len(opened.state.votes) >= opened.spec.votes or "budget" in why
-        return 3 if spent and not stopped and (votes is None or "budget" in why) else 0
+            following = "run" if result.left else "status"
+            say(f"{result.summary(len(opened.state.votes))}. Next: elicit {following} {study}")
+        return result.exit_code
 
 
 def to_ask(study: Study) -> int:

@@ -48,14 +48,17 @@ def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | Non
 
 
 def answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
-    """The pairs that are not for this judge: its own votes, and listed pairs with anybody's label; newest last.
+    """The pairs that are not for this judge: its own votes, listed pairs with anybody's label, and what it failed on;
+    newest last.
 
     A machine says the same again, so what the router has had is not for it.
     """
-    listed = bool(state.pairs)
+    listed, lane = bool(state.pairs), judge.startswith(LANE)
     own = [live.vote for live in state.votes if live.vote.judge == judge or (listed and labels(state, live))]
     pairs = [vote.pair for vote in (*own, *more)]
-    return pairs + [state.asked[n].query.pair for n in state.routed] if judge.startswith(LANE) else pairs
+    pairs += [state.asked[n].query.pair for n in state.routed] if lane else []
+    failed = [n for n, holder in state.deferred.items() if holder == judge or (lane and holder.startswith(LANE))]
+    return pairs + [state.asked[n].query.pair for n in failed]
 
 
 def labels(state: State, live: LiveVote) -> bool:

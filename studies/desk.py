@@ -8,8 +8,6 @@ in the log until one of them asks (`Study.ask`).
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,12 +16,13 @@ import numpy as np
 import torch
 
 from elicit import registry
-from elicit.events import JOINED, Consulted, Event, Routed, Undone, Voted
+from elicit.events import JOINED, Consulted, Event, Resumed, Routed, Undone, Voted
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
 from elicit.state import LiveVote, State
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
+from studies.failures import NOBODY, Failures
 from studies.features import gaps
 from studies.sides import sides
 
@@ -31,77 +30,94 @@ if TYPE_CHECKING:
     from studies.spec import Spec
     from studies.study import Study
 
-logger = logging.getLogger(__name__)
-
 PEOPLE = "people"
 """The seat of whoever votes in person."""
-NOBODY = "nobody"
-"""Who passes over a query that no judge could answer."""
 SEAT = "price of "
 """How the numbers of a decision name who could be asked."""
 SURE = 2.0
 """Log-odds ascribed to a judge that gives none."""
 LOOSE = 0.1
 """Log-odds of the judges' mean below which they name no side."""
-PATIENCE = 5
-"""Failures of a model one after the other, after which it is taken to be down."""
 PRICED = 100
 """Queries over which the price of a judge's answer is averaged."""
 NO_LIMIT = 1e12
 
 
 class Desk:
-    """Routes the queries of one study. judges: those configured, begun, by name. budget: instead of the study's."""
+    """Routes the queries of one study. judges: those configured, begun, by name. budget: instead of the study's.
+    failures: of the run so far; who is paused there is asked nothing.
 
-    def __init__(self, study: Study, judges: Mapping[str, Judge], budget: float | None = None) -> None:
+    A query that goes to people is to get `serving.overlap` votes, each from another person; a machine's label needs
+    none, and an audit of it one, though more are welcome.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        judges: Mapping[str, Judge],
+        budget: float | None = None,
+        failures: Failures | None = None,
+    ) -> None:
         self.study, self.judges, self.spec = study, judges, study.spec.routing
+        self.failures = failures or Failures()
         self.people = {judge.name for judge in study.spec.judges if judge.person}
+        self._overlap = study.spec.serving.overlap
         self._prices = {
             judge.name: _price(judges.get(judge.name)) if judge.price is None else judge.price
             for judge in study.spec.judges
         }
         self.limit = self.spec.budget if budget is None else budget
         self._listed = study.state.listed()
-        self.lasting: dict[str, str] = {}
         self.stuck = ""
-        self._failures: Counter[str] = Counter()
         self._under_way: list[float] = []
         self._back = asyncio.Event()
         self._begin()
 
     # -- one query --------------------------------------------------------------------------------------------
 
-    async def settle(self, query: Query) -> None:
+    async def settle(self, query: Query) -> bool:
         """Route a query until it is with people or nobody is asked any more; record its label then.
 
-        Where there is nobody to ask about it, it stays open, and `closed` says why.
+        One that no machine judge could answer is deferred, unless the router gives it to people while other machines
+        answer. Where there is no money to ask anybody about it, it stays open, and `stuck` says why. Returns whether it
+        is settled.
         """
         case = self._case(query)
+        passed: list[str] = []
         while True:
+            if self.down and not case.verdicts:
+                self.study.defer(query)
+                return False
             seats, budget = self.seats(), self.budget()
             step = len(self.study.state.consulted.get(query.id, []))
             decision = self._router.route(case, seats, budget, self._luck(query.id, step))
             decision = _on(decision, case, seats, budget, self._router.label(case))
             if decision.judge is None:
                 judges, human, _ = offer(case, seats, budget)
-                silent = set(case.asked) - case.verdicts.keys()
-                if judges or human or case.verdicts or not silent <= self.lasting.keys():
+                if judges or human or case.asked:
                     break
                 if not self._under_way:
                     self.stuck = f"the {budget.money:.4g} left of the budget pay for nobody's answer"
-                    return
+                    return False
                 await self._back.wait()  # a call may turn out to cost less than was put aside for it
                 continue
             if decision.judge == PEOPLE:
                 self.study.route(query, "people", decision)
-                return
+                return True
             answer = await self._ask(decision.judge, query)
             if decision.judge in self.people and isinstance(answer, Vote):
                 vote = Voted(query.id, answer.outcome, decision.judge, answer.seconds)
                 self.study.route(query, "people", decision, vote)
-                return
+                await self.attend([query.id])
+                return True
+            if isinstance(answer, Vote) and answer.verdict is None and answer.outcome.choice == "skip":
+                passed.append(decision.judge)
             case = self._consulted(query, case, decision, answer)
-        await self._settled(query, case, decision)
+        if set(case.asked) - case.verdicts.keys() - set(passed) and not case.verdicts:
+            self.study.defer(query)
+            return False
+        await self._settled(query, case, decision, passed)
+        return True
 
     async def _ask(self, name: str, query: Query) -> Vote | JudgeFailure:
         """A judge's answer; what it may cost is put aside until it is there."""
@@ -116,29 +132,25 @@ class Desk:
     def _consulted(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
         name = decision.judge
         assert name is not None
+        self.failures.note(name, answer)
+        said: Verdict | JudgeFailure | None
         if isinstance(answer, JudgeFailure):
-            self._failures[name] += 1
-            logger.warning("judge %s failed on query %d: %s", name, query.id, answer.why)
-            if answer.lasting:
-                self.lasting[name] = answer.why
-            elif isinstance(self.judges[name], ModelJudge) and self._failures[name] >= PATIENCE:
-                self.lasting.setdefault(name, f"{PATIENCE} queries one after the other failed, the last: {answer.why}")
-            self.study.consulted(query, name, None, answer.why, decision.reason, decision.numbers)
-            return case.without(name)
-        self._failures[name] = 0
-        verdict = answer.verdict or verdict_of(answer.outcome, query.shown)
-        self.study.consulted(query, name, verdict, "", decision.reason, decision.numbers)
-        return case.heard(name, verdict)
+            said = answer
+        elif answer.verdict is None and answer.outcome.choice == "skip":
+            said = None
+        else:
+            said = answer.verdict or verdict_of(answer.outcome, query.shown)
+        self.study.consulted(query, name, said, decision.reason, decision.numbers)
+        return case.heard(name, said) if isinstance(said, Verdict) else case.without(name)
 
-    async def _settled(self, query: Query, case: Case, decision: Decision) -> None:
+    async def _settled(self, query: Query, case: Case, decision: Decision, passed: list[str]) -> None:
         """Nobody is asked any more: the machines' vote and the fused label are recorded, and the lot for an audit is
-        drawn; a query on which no machine said anything is passed over."""
+        drawn. passed: the machines that passed over the query; where no other was asked, it is passed over."""
         if not case.verdicts:
-            passed = Voted(query.id, ChoiceOutcome("skip"), NOBODY, raw={"failure": decision.reason})
-            self.study.route(query, "nobody", decision, passed)
+            skip = Voted(query.id, ChoiceOutcome("skip"), JOINED.join(passed) or NOBODY, raw={"why": decision.reason})
+            self.study.route(query, "nobody", decision, skip)
             return
-        price = min((seat.price for seat in self.seats() if seat.kind == "human"), default=np.inf)
-        chance = self.spec.audits if price <= self.money() + ROUNDING else 0.0
+        chance = self.spec.audits if self._price_of_person() <= self.money() + ROUNDING else 0.0
         drawn = stream(self.study.spec.seed, "audit", query.id).random() < chance
         names, label = JOINED.join(sorted(case.verdicts)), told(self._router.label(case))
         more: list[Voted | Routed] = [Voted(query.id, joint(case), names, raw={"label": label})]
@@ -151,25 +163,39 @@ class Desk:
 
     async def attend(self, queries: Iterable[int]) -> None:
         """Let whoever stands for a person answer those of the queries that wait for one."""
+        state = self.study.state
         for number in queries:
             for name in sorted(self.people):
+                if number not in state.waiting or name in state.taken.get(number, ()):
+                    continue
                 query = self.study.query(number)
                 answer = await self.judges[name].judge(self.study.shown.put(query))
-                if isinstance(answer, Vote) and number in self.study.state.waiting:
+                if isinstance(answer, Vote) and number in state.waiting:
                     self.study.tell(query, answer.outcome, name, seconds=answer.seconds)
 
     # -- what the router sees ---------------------------------------------------------------------------------
 
     def seats(self) -> list[Seat]:
-        """Who can be asked now. Judges that will answer nothing more are gone."""
+        """Who can be asked now, people at the price of all the votes that they would give. Judges that are paused are
+        gone."""
         found = [
-            Seat(name, "human" if name in self.people else "llm", price)
+            Seat(name, "human", price * self._overlap) if name in self.people else Seat(name, "llm", price)
             for name, price in self._prices.items()
-            if name not in self.lasting
+            if name not in self.failures.paused
         ]
         if self.spec.person_price > 0 and not self.people:
-            found.append(Seat(PEOPLE, "human", self.spec.person_price))
+            found.append(Seat(PEOPLE, "human", self.spec.person_price * self._overlap))
         return found
+
+    @property
+    def down(self) -> bool:
+        """Whether every machine judge is paused."""
+        machines = self.judges.keys() - self.people
+        return bool(machines) and machines <= self.failures.paused.keys()
+
+    def _price_of_person(self) -> float:
+        """What one vote of a person costs; infinite where no person can be asked."""
+        return min((seat.price for seat in self.seats() if seat.kind == "human"), default=np.inf) / self._overlap
 
     def budget(self) -> Budget:
         """The money that is left for this query and those after it, and how many they are.
@@ -180,12 +206,12 @@ class Desk:
         if state.pairs:
             left = len(self._listed) - len(self._listed & self._taken)
         else:
-            left = self.study.spec.votes - len(state.votes) - len(state.waiting)
+            left = self.study.spec.votes - len(state.votes) - sum(map(state.lacking, state.waiting))
         left = max(left, 1)
         if self.limit is None:
             return Budget(NO_LIMIT, left)
         seats, money = self.seats(), max(left_over, 0.0)
-        person = min((seat.price for seat in seats if seat.kind == "human"), default=0.0)
+        person = self._price_of_person() if any(seat.kind == "human" for seat in seats) else 0.0
         machines = left * sum(seat.price for seat in seats if seat.kind == "llm")
         return Budget(money - min(self.spec.audits * left * person, max(money - machines, 0.0)), left)
 
@@ -195,14 +221,12 @@ class Desk:
         if self.limit is None:
             return float("inf")
         state = self.study.state
-        people = sum(number in state.routed for number in state.unheard())
-        return self.limit - self.spent - people * self.spec.person_price - sum(self._under_way)
+        people = state.to_come(audits=True) * self.spec.person_price
+        return self.limit - self.spent - people - sum(self._under_way)
 
     def closed(self) -> str:
-        """Why nothing more can be routed, or an empty string."""
-        if not self.seats():
-            return "no judge answers any more"
-        if self.money() < min(seat.price for seat in self.seats()) - ROUNDING:
+        """Why nothing more can be routed for want of money, or an empty string."""
+        if self.money() < min((seat.price for seat in self.seats()), default=0.0) - ROUNDING:
             return f"the budget of {self.limit:g} is spent"
         return self.stuck
 
@@ -252,6 +276,9 @@ class Desk:
         match event.body:
             case Consulted() as asked:
                 self.spent += cost(self.study, asked)
+            case Resumed(query=number):
+                self._cases.pop(number, None)
+                self._taken.discard(self.study.query(number).pair)
             case Routed(query=number, to="people" | "nobody" as to) as routed:
                 query, said = self.study.query(number), self.study.state.consulted.get(number, [])
                 case = self._blank(query).foretold(routed.numbers["mean"], routed.numbers["variance"])
@@ -278,9 +305,9 @@ class Desk:
 
 
 def cost(study: Study, asked: Consulted) -> float:
-    """What one verdict has cost: as the judge tells, or its price in the specification."""
+    """What one verdict has cost: as the judge tells, or its price in the specification; or what a failure has."""
     if asked.verdict is None:
-        return 0.0
+        return asked.cost
     return asked.verdict.cost or _configured(study).get(asked.judge, 0.0)
 
 

@@ -21,10 +21,11 @@ from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, Leade
 from elicit.types import BadInputError
 from studies import pipe, quality, status
 from studies.decisions import restock, stop_of
+from studies.judges_lock import JudgesLock
 from studies.outlook import Outlook, judged, over, progress, votes_to_come
 from studies.pages import following
 from studies.routing_view import routing_view
-from studies.run import work
+from studies.run import RESUME, work
 from studies.study import Study
 
 logger = logging.getLogger(__name__)
@@ -51,14 +52,17 @@ class Modeller:
         self._most_waiting = 0
         self._machines: asyncio.Task[None] | None = None
         self._why_machines = ""
+        self._paused, self._again = False, 0.0
+        self._lock = JudgesLock(study.folder)
 
     async def advance(self, wanted: dict[str, int]) -> Advanced:
         """Learn the next votes and let the stock have so many queries free, by pool ("" is any)."""
         study = self._study
         study.refresh()
         if study.spec.judges and study.spec.routing.router != "none":
-            # People get what the router gives them, and what it has not seen would be bought twice.
-            self._most_waiting, wanted = max(wanted.values(), default=0), {}
+            # People get what the router gives them, and what it has not seen would be bought twice; but nobody is kept
+            # waiting for machines that do not answer.
+            self._most_waiting, wanted = max(wanted.values(), default=0), wanted if self._paused else {}
             self._machines = self._machines or asyncio.create_task(self._judge())
         engine = study.catch_up(CHUNK)
         behind = len(study.state.votes) - len(engine.votes)
@@ -80,7 +84,7 @@ class Modeller:
         state, overlap = study.state, study.spec.serving.overlap
         fits = [q for q in state.stock if not pool or state.pool_of(state.asked[q].query.a) == pool]
         free = sum(max(0, state.free(query)) for query in fits)
-        room = study.spec.votes - len(state.votes) - sum(state.stock.values()) - len(state.waiting)
+        room = study.spec.votes - len(state.votes) - sum(state.stock.values()) - sum(map(state.lacking, state.waiting))
         needed = min(-(-(wanted - free) // overlap), room // overlap)
         if needed <= 0:
             return max(0, wanted - free)
@@ -93,10 +97,8 @@ class Modeller:
     def _why(self) -> str:
         """Why the stock gets no more queries, or an empty string."""
         state, budget = self._study.state, self._study.spec.votes
-        if (
-            len(state.votes) + sum(state.stock.values()) + len(state.waiting)
-            > budget - self._study.spec.serving.overlap
-        ):
+        promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
+        if len(state.votes) + promised > budget - self._study.spec.serving.overlap:
             return f"the budget of {budget} votes is spent or under way; raise `votes` in study.toml to go on"
         return "every pair is answered or with somebody" if state.pairs else ""
 
@@ -116,19 +118,31 @@ class Modeller:
     async def _judge(self) -> None:
         """Let machine judges answer what the router gives them, as long as there is something."""
         while True:
+            while not self._lock.acquire():  # somebody's 'elicit run'
+                self._why_machines = "the judges answer in another process"
+                await asyncio.sleep(SLOWLY)
+            began = time.monotonic()
             try:
-                self._why_machines = await work(self._study, self._room)
+                result = await work(self._study, self._room, again=began >= self._again, report=self._settled)
+                self._why_machines = result.why
+                self._paused = result.reason == "judges_paused"
             except BadInputError as error:
                 logger.warning("machine judges stopped: %s", error)
-                self._why_machines = str(error)
+                self._why_machines, self._paused = str(error), True
             except Exception as error:  # a plug-in's fault is told, and stops neither people nor the engine
                 logger.exception("machine judges stopped")
+                self._paused = True
                 while isinstance(error, ExceptionGroup):
                     error = error.exceptions[0]
                 self._why_machines = f"{type(error).__name__}: {error}"
+            if began >= self._again or self._paused:
+                self._again = time.monotonic() + RESUME
             seen = self._study.state.seq
-            while self._study.state.seq == seen:
-                await asyncio.sleep(SLOWLY)
+            while time.monotonic() < self._again if self._paused else self._study.state.seq == seen:
+                await asyncio.sleep(min(SLOWLY, RESUME))
+
+    def _settled(self, queries: int, _: float) -> None:
+        self._paused = self._paused and not queries  # people go on until a judge is seen to answer again
 
     async def _room(self) -> None:
         """Wait while enough queries wait for people: those chosen later know more."""
@@ -198,6 +212,7 @@ class Modeller:
             self._machines.cancel()
             with suppress(asyncio.CancelledError):
                 await self._machines
+        self._lock.release()
         self._study.close()
 
 

@@ -89,6 +89,8 @@ def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spe
         before = specs.convert(state.spec)
         if not writable:
             return ledger, state, specs.for_reading(before, folder / specs.FILE)
+        if beside:  # an edit takes effect when the writer opens the study again
+            return ledger, state, before
         spec = specs.read(folder / specs.FILE)
         bodies: list[AnyBody] = []
         if changed := specs.changes(before, spec, len(state.votes)):

@@ -86,7 +86,7 @@ def over(spec: Spec, state: State) -> str:
 
 def votes_to_come(spec: Spec, state: State) -> int:
     """How many votes may come at the most: what waits for people, and what the budget and the pairs allow."""
-    waiting = len(state.waiting)
+    waiting = sum(map(state.lacking, state.waiting))
     budget = max(0, spec.votes - len(state.votes) - waiting)
     lent = sum(state.leases[lease].query in state.routed for leases in state.held.values() for lease in leases)
     promised = lent + sum(state.stock.values())

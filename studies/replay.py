@@ -52,6 +52,12 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
     state, engine, checked, revised = State(), None, 0, 0
     batches = {e.body.seen: e.body for e in study.events() if isinstance(e.body, Asked) and e.body.judge == STOCK}
     stock: list[Query] = []  # chosen again, and not yet met in the log
+    overtaken: dict[int, list[Event]] = {}  # by what they had seen: other processes wrote before they were recorded
+    for event in study.events():
+        asked = event.body if isinstance(event.body, Asked) and event.body.judge not in (STOCK, CHECK) else None
+        if asked is not None and 0 < asked.seen < event.seq - 1:
+            overtaken.setdefault(asked.seen, []).append(event)
+    early: dict[int, Query | None] = {}
     drift: Verification | None = None
     for event in study.events():
         report(event.seq)
@@ -66,6 +72,8 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
                 )
             if body.judge == STOCK:
                 again = stock.pop(0) if stock else None
+            elif event.seq in early:
+                again = early.pop(event.seq)
             else:
                 engine = engine or engine_for(specs.convert(state.spec), state)
                 revised = bring(engine, state, revised)
@@ -78,6 +86,11 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
         state.fold(event)
         if isinstance(body, SpecChanged | EngineChanged | ItemsAdded | InputsAdded | Measured | Marked):
             engine, revised = None, 0
+        for later in overtaken.pop(event.seq, ()) if state.engine == ENGINE else ():
+            assert isinstance(later.body, Asked)
+            engine = engine or engine_for(specs.convert(state.spec), state)
+            revised = bring(engine, state, revised)
+            early[later.seq] = _again(engine, state, specs.convert(state.spec), later.body.judge)
         if (batch := batches.get(event.seq)) is not None and state.engine == ENGINE:
             engine = engine or engine_for(specs.convert(state.spec), state)
             known = sum(live.seq <= batch.folded for live in state.votes)

@@ -3,23 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from adapters.target import DownError, SpentError
 from elicit import registry
+from elicit.events import Consulted
 from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
-from elicit.types import BadInputError, JudgeFailure, Query, Vote
-from studies.decisions import LANE
+from elicit.ledger import InUseError
+from elicit.types import BadInputError, Query, Vote
+from studies import spec as specs
+from studies.decisions import LANE, labelled
 from studies.desk import Desk, by_people, cost, spent_on_machines
+from studies.failures import Failures, resumable
+from studies.judges_lock import JudgesLock
 from studies.spec import QUESTION
 from studies.study import Study
 from studies.tuning.tuner import Tuner
 
+RESUME = 60.0
+"""Seconds after which work beside people asks judges again what they failed on, and those that were paused."""
 LANES = 8
 """Queries on their way at the same time, so that slow judges are not waited for one after the other."""
 
 Report = Callable[[int, float], None]
 """Called with the queries settled and the money spent so far."""
+Reason = Literal[
+    "asked_for",
+    "stop_rule",
+    "nothing_left",
+    "elsewhere",
+    "votes_spent",
+    "money_spent",
+    "judges_paused",
+    "model_down",
+]
+"""Why a run ended: as many queries as were asked for are answered; the stop rule is met; there is nothing left to ask;
+the judges answer in another process; the study's votes, or the money or the model calls, are spent; no judge answers
+any more; the model that is tuned does not answer."""
+DONE: tuple[Reason, ...] = ("asked_for", "stop_rule", "nothing_left", "elsewhere")
+SPENT: tuple[Reason, ...] = ("votes_spent", "money_spent")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended. why: the same as a sentence, which names what judges that failed have said. answered: queries
+    that were settled; failed: how often a judge could not answer; left: queries that are to be asked again for that
+    reason; stopped: whether the stop rule was met in the end."""
+
+    reason: Reason
+    why: str
+    answered: int
+    failed: int
+    left: int
+    stopped: bool
+
+    def summary(self, votes: int) -> str:
+        """The sentence, after how many votes there are and how often judges have failed."""
+        return f"{votes} votes{f', {self.failed} failed: ' if self.failed else '; '}{self.why}"
+
+    @property
+    def exit_code(self) -> int:
+        """0: done; 3: it stopped before the end, with everything saved."""
+        if self.reason == "nothing_left":
+            return 3 if self.left else 0
+        return 0 if self.reason in DONE or (self.reason in SPENT and self.stopped) else 3
 
 
 def begun(study: Study) -> dict[str, Judge]:
@@ -42,6 +93,36 @@ def begun(study: Study) -> dict[str, Judge]:
     return judges
 
 
+@contextmanager
+def opened(folder: Path) -> Iterator[tuple[Study, bool]]:
+    """The study, open for its judges to answer, also beside a process that has it; and whether they may: where they
+    answer in another process already, they may not.
+
+    Raises BadInputError where the study cannot be opened, or `study.toml` was edited since the process that has it
+    opened it; and where that one tunes prompts, whose responses nobody else makes.
+    """
+    lock = JudgesLock(folder)
+    mine = (folder / specs.FILE).is_file() and lock.acquire()
+    try:
+        try:
+            study = Study.open(folder)
+        except InUseError as error:
+            study = Study.open(folder, beside=True)
+            if mine and (study.spec.tuning is not None or _edited(study)):
+                edited = "; study.toml was edited since, which takes effect when that one is closed"
+                study.close()
+                raise BadInputError(f"{error}{'' if study.spec.tuning else edited}") from None
+        with study:
+            yield study, mine
+    finally:
+        lock.release()
+
+
+def _edited(study: Study) -> bool:
+    file = specs.read(study.folder / specs.FILE)
+    return bool(specs.changes(study.spec, file, len(study.state.votes)))
+
+
 def estimates(study: Study, queries: int) -> dict[str, Estimate]:
     """What answering so many queries would cost each judge that asks a model; nobody is asked."""
     judges = begun(study)
@@ -50,11 +131,12 @@ def estimates(study: Study, queries: int) -> dict[str, Estimate]:
 
 def run(
     study: Study, votes: int | None, report: Report, *, until_stop: bool = True, budget: float | None = None
-) -> str:
-    """Settle up to `votes` queries more (None: until the stop rule or the budget); returns why it ended.
+) -> RunResult:
+    """Settle up to `votes` queries more (None: until the stop rule or the budget).
 
     report: called after each. budget: money to spend at most, all runs together, instead of the study's. Interrupting
-    loses nothing: every vote is in the log. A query that no judge can answer is passed over. Raises BadInputError where
+    loses nothing: every vote is in the log. A failure is no vote: a query that no judge can answer is asked again by
+    the next run, and a judge that fails on several one after the other is paused until then. Raises BadInputError where
     no judge is configured, or one is down.
     """
     limit = study.spec.routing.budget if budget is None else budget
@@ -66,152 +148,202 @@ def run(
                 f"judge {spec.name!r}: a budget needs prices; add the options price_in and price_out, money for a "
                 "million tokens (0 for a model of your own)"
             )
-    return asyncio.run(_run(study, judges, votes, report, until_stop, limit))
+    return asyncio.run(_Run(study, judges, votes, report, until_stop, limit).begin())
 
 
-async def work(study: Study, room: Callable[[], Awaitable[None]], tuner: Tuner | None = None) -> str:
+def elsewhere(study: Study) -> RunResult:
+    """How a run ends whose judges answer in another process already, as the log has it."""
+    failures, machines = Failures(), {judge.name for judge in study.spec.judges if not judge.person}
+    for event in study.events():
+        if isinstance(event.body, Consulted) and event.body.judge in machines:
+            failures.read(event.body)
+    where = "the judges answer in another process, and go on there"
+    if machines and failures.paused.keys() >= machines:
+        why = "; ".join(["the judges are asked in another process, and none answers any more", *failures.told()])
+        return RunResult("judges_paused", why, 0, 0, len(resumable(study.spec, study.state)), False)
+    return RunResult("elsewhere", where, 0, 0, 0, False)
+
+
+async def work(
+    study: Study,
+    room: Callable[[], Awaitable[None]],
+    tuner: Tuner | None = None,
+    *,
+    again: bool = True,
+    report: Report = lambda *_: None,
+) -> RunResult:
     """Let the configured judges answer, beside people, what the router gives them, until the stop rule, the budget or
-    the last pair; returns why it ended. room: waits until people can be given more. tuner: of a study that tunes
-    prompts, begun. Raises as `run` does."""
-    return await _run(study, begun(study), None, lambda *_: None, True, study.spec.routing.budget, room, tuner)
+    the last pair. room: waits until people can be given more. tuner: of a study that tunes prompts, begun. again: ask
+    again what judges have failed on before. report: called after each query.
+
+    Raises as `run` does, but a judge that is down is paused.
+    """
+    limit = study.spec.routing.budget
+    working = _Run(study, begun(study), None, report, True, limit, room, tuner, beside=True)
+    return await working.begin(again)
 
 
 async def _at_once() -> None:
     """There is always room where nobody is waited for."""
 
 
-async def _run(
-    study: Study,
-    judges: dict[str, Judge],
-    votes: int | None,
-    report: Report,
-    until_stop: bool,
-    limit: float | None,
-    room: Callable[[], Awaitable[None]] = _at_once,
-    tuner: Tuner | None = None,
-) -> str:
-    models = [judge for judge in judges.values() if isinstance(judge, ModelJudge)]
-    own = Tuner(study) if study.spec.tuning is not None and tuner is None else None
-    try:
-        for model in models:
-            await model.check()
-        if own is not None:
-            await own.begin()
-        people = [live.vote for live in by_people(study.spec, study.state)]
-        for judge in judges.values():
-            if isinstance(judge, TaughtJudge):
-                judge.learn_from(people)
-        ask = _asking(study, tuner or own)
-        if study.spec.routing.router == "none":
-            return await _one_by_one(study, ask, judges, votes, report, until_stop, limit)
-        return await _routed(study, ask, Desk(study, judges, limit), votes, report, until_stop, room)
-    except (DownError, SpentError) as error:
-        return str(error)
-    finally:
-        for model in models:
-            await model.end()
-        if own is not None:
-            await own.end()
+@dataclass
+class _Run:
+    study: Study
+    judges: dict[str, Judge]
+    votes: int | None
+    report: Report
+    until_stop: bool
+    limit: float | None
+    room: Callable[[], Awaitable[None]] = _at_once
+    tuner: Tuner | None = None
+    beside: bool = False
+    """Whether it is part of what a process does that people vote in."""
+    failures: Failures = field(default_factory=Failures)
+    answered: int = 0
+    again: list[int] = field(default_factory=list)
+    """Queries to resume before new ones are asked."""
 
+    async def begin(self, again: bool = True) -> RunResult:
+        """Run to the end."""
+        study, models = self.study, [judge for judge in self.judges.values() if isinstance(judge, ModelJudge)]
+        own = Tuner(study) if study.spec.tuning is not None and self.tuner is None else None
+        self.tuner = self.tuner or own
+        try:
+            await self._check()
+            if own is not None:
+                await own.begin()
+            people = [live.vote for live in by_people(study.spec, study.state)]
+            for judge in self.judges.values():
+                if isinstance(judge, TaughtJudge):
+                    judge.learn_from(people)
+            self.again = resumable(study.spec, study.state) if again else []
+            if study.spec.routing.router == "none":
+                return self._result(*await self._one_by_one())
+            return self._result(*await self._routed())
+        except DownError as error:
+            return self._result("model_down", str(error))
+        except SpentError as error:
+            return self._result("money_spent", str(error))
+        finally:
+            for model in models:
+                await model.end()
+            if own is not None:
+                await own.end()
 
-Ask = Callable[[str], Awaitable[Query | None]]
-"""The next query for a machine judge of that name."""
+    async def _check(self) -> None:
+        for name, judge in self.judges.items():
+            if isinstance(judge, ModelJudge):
+                try:
+                    await judge.check()
+                except BadInputError as error:
+                    if not self.beside:
+                        raise
+                    self.failures.paused[name] = str(error)
 
+    async def _next(self, judge: str) -> Query | None:
+        """The next query for a machine judge of that name: the open one, one that failed before, or a new one."""
+        while self.again and judge not in self.study.state.open:
+            if (query := self.study.resume(self.again.pop(0), judge)) is not None:
+                return query
+        if self.tuner is not None:
+            return await self.tuner.ask(judge, waiting=False)
+        return self.study.ask(judge, waiting=False)
 
-def _asking(study: Study, tuner: Tuner | None) -> Ask:
-    async def ask(judge: str) -> Query | None:
-        return await tuner.ask(judge, waiting=False) if tuner else study.ask(judge, waiting=False)
+    def _nothing_left(self, judge: str) -> tuple[Reason, str]:
+        """Why there is no next query."""
+        state = self.study.state
+        why = self.study.exhausted(judge, waiting=False) or "no pair is left to ask"
+        done = bool(state.pairs) and state.listed() <= labelled(state)
+        return "votes_spent" if self.study.votes_spent(judge) and not done else "nothing_left", why
 
-    return ask
+    def _result(self, reason: Reason, why: str) -> RunResult:
+        study = self.study
+        open_ = [] if reason == "stop_rule" else resumable(study.spec, study.state)
+        left = sum(number in study.state.waiting for number in open_) if reason == "votes_spent" else len(open_)
+        parts = [why]
+        if waiting := len(study.state.waiting):
+            wait = "query waits" if waiting == 1 else "queries wait"
+            parts.append(f"{waiting} {wait} for people ('elicit vote {study.folder}')")
+        parts += self.failures.told()
+        if left:
+            parts.append(f"{left} {'query is' if left == 1 else 'queries are'} asked again by the next run")
+        stopped = reason == "stop_rule" or (reason in SPENT and len(study.state.items) > 1 and study.stop().stop)
+        return RunResult(reason, "; ".join(parts), self.answered, self.failures.count, left, stopped)
 
+    async def _routed(self) -> tuple[Reason, str]:
+        """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
+        study, desk = self.study, Desk(self.study, self.judges, self.limit, self.failures)
+        busy = 0
+        ended: tuple[Reason, str] | None = None
 
-async def _routed(
-    study: Study,
-    ask: Ask,
-    desk: Desk,
-    votes: int | None,
-    report: Report,
-    until_stop: bool,
-    room: Callable[[], Awaitable[None]],
-) -> str:
-    """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
-    done, busy, ended = 0, 0, ""
+        async def lane(name: str) -> None:
+            nonlocal busy, ended
+            while ended is None:
+                await self.room()
+                study.refresh()  # another process may write to the log too
+                if self.votes is not None and self.answered + busy >= self.votes:
+                    if not busy:  # else one of those under way may fail, and its lane goes on
+                        ended = "asked_for", f"{self.votes} queries were asked for"
+                    return
+                if self.until_stop and self.votes is None and (stop := study.stop()).stop:
+                    ended = "stop_rule", stop.why
+                    return
+                query, closed = None, desk.closed()
+                if not desk.down and desk.seats() and not closed:
+                    query = await self._next(name)
+                if query is None:
+                    if not busy:  # else what the others have under way may leave money, or something to ask
+                        paused = desk.down or not desk.seats()
+                        nothing = ("money_spent", closed) if closed else self._nothing_left(name)
+                        ended = ("judges_paused", "no judge answers any more") if paused else nothing
+                    return
+                busy += 1
+                settled = await desk.settle(query)
+                busy, self.answered = busy - 1, self.answered + settled
+                self.report(self.answered, desk.spent)
+                await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
 
-    async def lane(name: str) -> None:
-        nonlocal done, busy, ended
-        while not ended:
-            await room()
-            if votes is not None and done + busy >= votes:
-                ended = f"{votes} queries were asked for"
-                return
-            if until_stop and votes is None and (stop := study.stop()).stop:
-                ended = stop.why
-                return
-            closed = desk.closed()
-            query = None if closed else await ask(name)
+        await desk.attend(list(study.state.waiting))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(LANES):
+                    group.create_task(lane(f"{LANE}{number}"))
+        except* (BadInputError, DownError, SpentError) as errors:
+            raise errors.exceptions[0] from None
+        assert ended is not None
+        return ended
+
+    async def _one_by_one(self) -> tuple[Reason, str]:
+        study, money = self.study, spent_on_machines(self.study)
+        name = next(iter(self.judges))
+        while self.votes is None or self.answered < self.votes:
+            study.refresh()
+            if self.until_stop and self.votes is None and (stop := study.stop()).stop:
+                return "stop_rule", stop.why
+            if self.limit is not None and money >= self.limit:
+                return "money_spent", f"the budget of {self.limit:g} is spent"
+            if self.failures.paused.keys() >= self.judges.keys():
+                return "judges_paused", "no judge answers any more"
+            query = await self._next(name)
             if query is None:
-                if not busy:  # else what the others have under way may leave money, or something to ask
-                    ended = closed or study.exhausted(name, waiting=False) or "no pair is left to ask"
-                return
-            busy += 1
-            await desk.settle(query)
-            busy, done = busy - 1, done + 1
-            report(done, desk.spent)
-            await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
+                return self._nothing_left(name)
+            before = len(study.state.consulted.get(query.id, ()))
+            self.answered += await self._answer(query)
+            money += sum(cost(study, asked) for asked in study.state.consulted.get(query.id, [])[before:])
+            self.report(self.answered, money)
+        return "asked_for", f"{self.votes} votes were asked for"
 
-    await desk.attend(list(study.state.waiting))
-    try:
-        async with asyncio.TaskGroup() as group:
-            for number in range(LANES):
-                group.create_task(lane(f"{LANE}{number}"))
-    except* (BadInputError, DownError, SpentError) as errors:
-        raise errors.exceptions[0] from None
-    waiting = len(study.state.waiting)
-    wait = f"; {waiting} {'query waits' if waiting == 1 else 'queries wait'} for people" if waiting else ""
-    wait += f" ('elicit vote {study.folder}')" if waiting else ""
-    down = "".join(f"; {name} answers no more: {why}" for name, why in desk.lasting.items())
-    return f"{ended}{wait}{down}"
-
-
-async def _one_by_one(
-    study: Study,
-    ask: Ask,
-    judges: dict[str, Judge],
-    votes: int | None,
-    report: Report,
-    until_stop: bool,
-    limit: float | None,
-) -> str:
-    done, money = 0, spent_on_machines(study)
-    name = next(iter(judges))
-    while votes is None or done < votes:
-        if until_stop and votes is None and (stop := study.stop()).stop:
-            return stop.why
-        if limit is not None and money >= limit:
-            return f"the budget of {limit:g} is spent"
-        query = await ask(name)
-        if query is None:
-            return study.exhausted(name, waiting=False) or "no pair is left to ask"
-        answer = await _first_answer(judges.values(), study.shown.put(query))
-        if isinstance(answer, JudgeFailure) and answer.lasting:
-            return answer.why
-        if isinstance(answer, Vote):
-            study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
-            money += cost(study, study.state.consulted[query.id][-1]) if answer.verdict else 0.0
-        else:
-            study.tell(query, "skip", name, raw={"failure": answer.why})
-        done += 1
-        report(done, money)
-    return f"{done} votes were asked for"
-
-
-async def _first_answer(judges: Iterable[Judge], query: Query) -> Vote | JudgeFailure:
-    """The vote of the first judge that can give one, or why none can."""
-    failures: list[JudgeFailure] = []
-    for judge in judges:
-        answer = await judge.judge(query)
-        if isinstance(answer, Vote):
-            return answer
-        failures.append(answer)
-    why = "; ".join(f"{failure.judge}: {failure.why}" for failure in failures)
-    return JudgeFailure("", why, all(failure.lasting for failure in failures))
+    async def _answer(self, query: Query) -> bool:
+        """Record the vote of the first judge that can give one; where none can, the query is deferred."""
+        for name, judge in self.judges.items():
+            if name in self.failures.paused:
+                continue
+            answer = await judge.judge(self.study.shown.put(query))
+            self.failures.note(name, answer)
+            if isinstance(answer, Vote):
+                self.study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
+                return True
+            self.study.consulted(query, name, answer)
+        self.study.defer(query)
+        return False

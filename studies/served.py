@@ -169,7 +169,8 @@ class Served(Leasing):
         answered = self.state.answered(held.query)
         if held.judge in answered:
             return f"{held.over}, and you have answered its pair since"
-        enough = len(answered) >= self.state.asked[held.query].wanted
+        wanted = self.state.wanted.get(held.query, self.state.asked[held.query].wanted)
+        enough = len(answered) >= wanted
         return f"{held.over}, and others have answered its pair" if enough else ""
 
     async def _record(self, voted: Voted, ended: list[Returned]) -> Receipt:

@@ -73,13 +73,14 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How `elicit serve` lends queries to annotators.
 
-    overlap: votes a query is to get, each from another annotator. lease: seconds it stays lent without a sign of life.
-    late: votes on leases that ran out count while their query still lacks one. quota: votes an annotator may give.
-    deadline: ISO 8601; no queries after it. golds: a file in the study's folder with pairs whose answer is known (JSON
-    lines or CSV: `a`, `b` and `answer`, or `pair_id` and `answer`). gold_share, repeat_share: the chance that a query
-    is such a pair, and that it is one the annotator has answered, sides swapped. rules: what checks of conduct do:
-    "show" them to the admin, or "weigh" the annotator's votes by them. proxies: addresses or networks of proxies, whose
-    word is taken for whom they ask for (`X-Forwarded-For`); nobody else's is.
+    overlap: votes a query is to get, each from another annotator; where a router decides, one that goes to people.
+    lease: seconds it stays lent without a sign of life. late: votes on leases that ran out count while their query
+    still lacks one. quota: votes an annotator may give. deadline: ISO 8601; no queries after it. golds: a file in the
+    study's folder with pairs whose answer is known (JSON lines or CSV: `a`, `b` and `answer`, or `pair_id` and
+    `answer`). gold_share, repeat_share: the chance that a query is such a pair, and that it is one the annotator has
+    answered, sides swapped. rules: what checks of conduct do: "show" them to the admin, or "weigh" the annotator's
+    votes by them. proxies: addresses or networks of proxies, whose word is taken for whom they ask for
+    (`X-Forwarded-For`); nobody else's is.
     """
 
     overlap: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1

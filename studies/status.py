@@ -14,6 +14,7 @@ from elicit.events import GOLD, REPEAT
 from elicit.service import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
 from elicit.types import EXPECTED, Goal
 from studies.annotators import annotators
+from studies.failures import failures_of
 from studies.outlook import Outlook, outlook
 from studies.sides import sides
 from studies.tuning.safety import acceptable
@@ -284,6 +285,7 @@ def status_of(study: Study) -> dict[str, Any]:
         "measured": EXPECTED[found.goal],
         "votes_left": found.outlook.votes_left,
     }
+    result["failures"] = msgspec.to_builtins(failures_of(study.state))
     if rows_of_people := annotators(study):
         result["annotators"] = rows_of_people
     if study.state.routed:

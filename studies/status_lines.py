@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from elicit.safe_text import one_line
+from studies import failures
 from studies.outlook import Outlook
 
 WIDTH = 100
@@ -20,6 +23,7 @@ def status_lines(values: dict[str, Any]) -> list[str]:
         _size(values),
         *_conclusion(values),
         *_people(values),
+        *(f"  {line}" for line in failures.lines_of(msgspec.convert(values["failures"], dict[str, failures.Failed]))),
         *_routing(values),
         verdict(Outlook(values["met"], values["ended"], values["why"], values["votes_left"])),
     ]

@@ -5,6 +5,7 @@ Record comes before update: a vote is in the log before the engine learns it, so
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -22,6 +23,7 @@ from elicit.events import (
     AnyBody,
     Asked,
     Consulted,
+    Deferred,
     Event,
     Handed,
     InputsAdded,
@@ -31,6 +33,7 @@ from elicit.events import (
     Noted,
     Proposed,
     Responded,
+    Resumed,
     Routed,
     Undone,
     Voted,
@@ -39,9 +42,10 @@ from elicit.events import (
 from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
 from elicit.tuning import Input
-from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
 from studies import on_disk
 from studies.decisions import LANE, bring, choose, engine_for, pairs_left, stop_of, taught
+from studies.failures import resumable
 from studies.lookahead import Branch, Lookahead
 from studies.outlook import budget_spent, over
 from studies.sides import Shown
@@ -52,6 +56,8 @@ if TYPE_CHECKING:
     from elicit.engine import Engine
     from elicit.routing import Decision
     from elicit.stopping import Stop
+
+logger = logging.getLogger(__name__)
 
 
 class Study:
@@ -92,8 +98,8 @@ class Study:
 
     @classmethod
     def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Study:
-        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing. beside: in
-        a process that the study's writer started, to write beside it.
+        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing. beside: to
+        write beside the study's writer, by the specification that this one has.
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
@@ -155,7 +161,7 @@ class Study:
                 return None
             if self.state.inputs:
                 query = self.try_on(query)
-            (event,) = self._append(Asked(query, judge, self.state.folded))
+            (event,) = self._append(Asked(query, judge, self.state.folded, seen=self.state.seq))
             return self.query(event.seq)
 
     def tell(
@@ -195,11 +201,13 @@ class Study:
             key = self._key(judge)
             seen = [] if verdict is None else [Consulted(number, judge, verdict)]
             vote = Voted(number, said, judge, seconds, tuple(reasons), note, raw, unacceptable=tuple(unacceptable))
+            known = (len(self.state.votes) + 1, self.state.revised)
             self._append(*seen, vote)
+            alone = known == (len(self.state.votes), self.state.revised)  # no other process wrote a vote in between
             if self._engine is None:
                 return  # whoever asks for the engine next gets it with this vote
             branch = self._ahead.take(key, number, said)
-            if branch and self._grown == self.state.grown:
+            if branch and alone and self._grown == self.state.grown:
                 self._engine = branch.engine
                 self._stop = ((self.state.folded, self.state.revised, self.state.grown), branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
@@ -239,17 +247,43 @@ class Study:
                 self._append(*weighings)
 
     def consulted(
-        self, query: Query, judge: str, verdict: Verdict | None, failure: str, reason: str, numbers: Mapping[str, float]
+        self,
+        query: Query,
+        judge: str,
+        said: Verdict | JudgeFailure | None,
+        reason: str = "",
+        numbers: Mapping[str, float] | None = None,
     ) -> None:
-        """Record what a machine judge said of a query, or why it said nothing. Not a vote."""
+        """Record what a machine judge said of a query, why it could not, or (None) that it passed. Not a vote."""
+        verdict, why, cost = (None, said.why, said.cost) if isinstance(said, JudgeFailure) else (said, "", 0.0)
+        if why:
+            logger.warning("judge %s failed on query %d: %s", judge, query.id, why)
         with self._turn:
-            self._append(Consulted(query.id, judge, verdict, failure, reason, dict(numbers)))
+            self._append(Consulted(query.id, judge, verdict, why, reason, dict(numbers or {}), cost))
+
+    def defer(self, query: Query) -> None:
+        """Record that no machine judge could answer a query: whoever holds it holds it no more, and it is resumed
+        later."""
+        with self._turn:
+            holder = next(judge for judge, number in self.state.open.items() if number == query.id)
+            self._append(Deferred(query.id, holder))
+
+    def resume(self, number: int, judge: str) -> Query | None:
+        """A query that machine judges failed on, with a machine judge again; None where it is answered meanwhile, or
+        with a person, or the votes are spent."""
+        with self._turn:
+            spent = number in self.state.deferred and self.votes_spent(judge)  # what waits for people has its vote
+            if spent or number not in resumable(self.spec, self.state):
+                return None
+            self._append(Resumed(number, judge))
+            return self.query(number)
 
     def route(self, query: Query, to: Literal["people", "nobody"], decision: Decision, *more: Voted | Routed) -> None:
-        """Record where the router sent a query; with people, it waits for the next one who asks. more: what follows at
-        once, so that no crash comes in between: a vote, the lot for an audit."""
+        """Record where the router sent a query; with people, it waits for as many of them as are to answer it. more:
+        what follows at once, so that no crash comes in between: a vote, the lot for an audit."""
         with self._turn:
-            sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason)
+            wanted = self.spec.serving.overlap if to == "people" else 1
+            sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason, wanted)
             self._append(sent, *more)
             if self._engine is not None:
                 self.catch_up()
@@ -304,14 +338,10 @@ class Study:
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
         """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
         spec, state = self.spec, self.state
-        votes = len(state.votes)
         if waiting and self._waiting(judge) is not None:
             return ""
-        under_way = 0
-        if judge.startswith(LANE):
-            under_way = len(state.unanswered()) + sum(holder != judge for holder in state.open)
-        if votes + under_way >= spec.votes:
-            return budget_spent(spec) if votes >= spec.votes else budget_spent(spec, ", those under way among them")
+        if why := self.votes_spent(judge):
+            return why
         if pairs_left(state, judge):
             return ""
         if why := over(spec, state):
@@ -319,6 +349,17 @@ class Study:
         if state.pairs:
             return "every pair is answered, skipped by you or with another judge"
         return "every pair that is left is with another judge"
+
+    def votes_spent(self, judge: str) -> str:
+        """That there are as many votes as there are to be, in a sentence, or an empty string; for the router's lanes,
+        those under way among them."""
+        votes, under_way = len(self.state.votes), 0
+        if judge.startswith(LANE):
+            others = sum(q not in self.state.routed for holder, q in self.state.open.items() if holder != judge)
+            under_way = self.state.to_come(audits=False) + others
+        if votes + under_way < self.spec.votes:
+            return ""
+        return budget_spent(self.spec, "" if votes >= self.spec.votes else ", those under way among them")
 
     def status(self) -> dict[str, Any]:
         """What `elicit status` tells, as plain values."""
@@ -380,11 +421,8 @@ class Study:
         return msgspec.structs.replace(self.state.asked[number].query, id=number)
 
     def _waiting(self, judge: str) -> int | None:
-        """The first query that waits for a person and that this one has not answered."""
-        if not self.state.waiting:
-            return None
-        mine = {live.query for live in self.state.votes if live.vote.judge == judge}
-        return next((number for number in self.state.waiting if number not in mine), None)
+        """The first query that waits for a person and that this one has not had."""
+        return next((number for number in self.state.waiting if judge not in self.state.taken.get(number, ())), None)
 
     def _key(self, judge: str) -> tuple[object, ...]:
         """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""

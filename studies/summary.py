@@ -18,6 +18,7 @@ from elicit.state import LiveVote
 from elicit.types import BadInputError, Item
 from studies import status
 from studies.decisions import decides
+from studies.failures import failures_of, lines_of
 from studies.report import OPEN_ROWS, CalibrationBin, Decisive, Recommendation, ReportData, render
 from studies.spec import dumps
 from studies.trace import Trace, sentence, trace_of
@@ -86,7 +87,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         labels=found.labels,
         pairs=found.pairs,
         pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(seen)]),
-        notes=notes,
+        notes=(*notes, *(f"{line}." for line in lines_of(failures_of(state)))),
         replay_command=f"elicit replay {study.folder} --verify",
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         seed=spec.seed,

@@ -190,7 +190,8 @@ class AskingJudge(ABC):
             chosen = stream(0, "estimate").permutation(len(pairs))[: min(_ESTIMATED, queries)]
             asked = [one for k in chosen for one in self._ask(Query(*pairs[k]))]
         else:
-            drawn = [stream(0, "estimate", k).choice(n, 2, replace=False) for k in range(min(_ESTIMATED, queries))]
+            many = min(_ESTIMATED, queries) if n > 1 else 0  # what prompts bring forth is not there yet
+            drawn = [stream(0, "estimate", k).choice(n, 2, replace=False) for k in range(many)]
             asked = [one for a, b in drawn for one in self._ask(Query(int(a), int(b)))]
         calls = 2 * self.samples * queries
         read = sum(self._request(one, 0).tokens_in for one in asked)

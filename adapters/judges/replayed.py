@@ -38,7 +38,7 @@ class Replayed:
     async def judge(self, query: Query) -> Vote | JudgeFailure:
         recorded = self._recorded.get(query.pair)
         if recorded is None:
-            return JudgeFailure(self._name, "no judgment of this pair is recorded")
+            return JudgeFailure(self._name, "no judgment of this pair is recorded", query_only=True)
         number = query.pair[0] * 1_000_003 + query.pair[1]
         first, preference = recorded[int(stream(self.seed, "replayed", number).integers(len(recorded)))]
         if preference in ("a", "b") and first != query.a:

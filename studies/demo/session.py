@@ -22,7 +22,6 @@ from studies.study import Study
 # What loads torch is imported where it is used: the voting screen comes first, and must not wait for it.
 
 REPORT = "report.html"
-OWNER = "study.lock.owner"
 JUDGE = "simulated"
 VOTES = 100
 SD = 2.0
@@ -77,8 +76,10 @@ def open_demo(folder: Path, *, auto: bool, votes: int | None, seed: int) -> Stud
         if not same or not voters <= {JUDGE}:
             what = "votes of a person" if same else "a study of yours"
             raise BadInputError(f"{folder} holds {what}; give the demo another --folder")
-        for name in ("study.toml", "study.db", "study.db-wal", "study.db-shm", "study.lock", OWNER, REPORT):
+        for name in ("study.toml", "study.db", "study.db-wal", "study.db-shm", REPORT):
             (folder / name).unlink(missing_ok=True)
+        for path in folder.glob("study.lock*"):
+            path.unlink()
     judge = {"name": JUDGE, "kind": "simulated", "options": {"utility": "meta.accuracy", "sd": SD, "seed": seed}}
     return Study.create(
         folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -11,8 +12,9 @@ from elicit.events import Mark, Marked
 from elicit.service import Board, Progress, Turn
 from elicit.types import BadInputError, Query
 from studies.host import Host
+from studies.judges_lock import JudgesLock
 from studies.outlook import progress, without_more
-from studies.run import work
+from studies.run import RESUME, work
 from studies.study import Study
 from studies.tuning.board import board_of
 from studies.tuning.tuner import Tuner
@@ -36,6 +38,9 @@ class TuningHost(Host):
         self._asking: asyncio.Task[Query | None] | None = None
         self._beside: dict[str, asyncio.Task[Any]] = {}
         self._shown: tuple[tuple[int, str], Board] | None = None
+        self._judges_from = self._resume_from = 0.0
+        self._lock = JudgesLock(study.folder)
+        self._failing = ""
 
     def _report(self, what: str, done: int, total: int) -> None:
         self._doing = f"making {what}, {done} of {total}" if done < total else ""
@@ -71,11 +76,12 @@ class TuningHost(Host):
         return Turn(self._ballot(query, now.mine + 1) if query else None, now)
 
     async def board(self) -> Board:
-        now = (self._study.state.seq, self._doing)
+        doing = self._doing or self._failing
+        now = (self._study.state.seq, doing)
         if (
             self._shown is None or self._shown[0] != now
         ):  # a screen asks every second, and reckoning takes a tenth of one
-            self._shown = now, board_of(self._study, self._tuner, self._progress(), self._doing)
+            self._shown = now, board_of(self._study, self._tuner, self._progress(), doing)
         return self._shown[1]
 
     async def add(self, text: str, parent: int | None = None) -> Board:
@@ -102,6 +108,7 @@ class TuningHost(Host):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._tuner.end()
+        self._lock.release()
         await super().close()
 
     async def _begin(self) -> None:
@@ -129,8 +136,21 @@ class TuningHost(Host):
             self._start("measuring", self._tuner.remeasure())
         elif "growing" not in self._beside:
             self._start("ahead", self._tuner.prefetch(self._judge))
-        if self._study.spec.judges and self._study.spec.routing.router != "none":
-            self._start("judges", work(self._study, self._room, self._tuner))
+        routed = self._study.spec.judges and self._study.spec.routing.router != "none"
+        due = routed and "judges" not in self._beside and time.monotonic() >= self._judges_from
+        if due and self._lock.acquire():
+            self._start("judges", self._work())
+
+    async def _work(self) -> None:
+        """Let machine judges answer what the router gives them; those that fail rest for a while."""
+        now = time.monotonic()
+        result = await work(self._study, self._room, self._tuner, again=now >= self._resume_from)
+        if now >= self._resume_from:
+            self._resume_from = now + RESUME
+        self._failing = ""
+        if result.reason == "judges_paused":
+            self._judges_from = self._resume_from = time.monotonic() + RESUME
+            self._failing = result.why
 
     def _start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         """Begin something beside, unless it is under way."""

@@ -40,9 +40,9 @@ def automatic(study: Path, votes: int | None, bar: Callable[[int], Bar], say: Ca
     with Study.open(study) as opened:
         left = max(1, opened.spec.votes - len(opened.state.votes))
         with bar(left if votes is None else min(votes, left)) as step:
-            why = run(opened, votes, lambda done, money: step(done, money + opened.state.cost))
-        say(f"{len(opened.state.votes)} votes; {why}")
-        return 0 if votes is not None or opened.stop().stop or len(opened.state.votes) >= opened.spec.votes else 3
+            result = run(opened, votes, lambda done, money: step(done, money + opened.state.cost))
+        say(result.summary(len(opened.state.votes)))
+        return result.exit_code
 
 
 class Measuring(msgspec.Struct, frozen=True):
@@ -93,8 +93,8 @@ def _plan(study: Study) -> Measuring:
     prompts = (
         Request("", fill(state.items[row].text, state.inputs[given]), target.max_tokens) for row, given in missing
     )
-    prices = Prices(target.price_in, target.price_out)
-    most = sum(prices.cost(asked.tokens_in, asked.max_tokens) for asked in prompts)
+    prices = Prices.of(target.api, target.price_in, target.price_out)
+    most = sum(prices.most(asked.tokens_in, asked.max_tokens) for asked in prompts)
     paid = [response.cost for response in state.responses.values() if response.cost]
     about = min(most, len(missing) * sum(paid) / len(paid)) if paid else most
     return Measuring(len({given for _, given in cells}), len(cells) - len(missing), len(cells), about, most)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.formats import PairRow
-from studies.run import run
+from studies.run import RunResult, run
 from studies.study import Study
 
 JUDGES = '''
@@ -68,9 +68,14 @@ def make(folder: Path, judges: list[Any], n: int = 20, routing: dict[str, Any] |
     return Study.create(folder / "study", pairs=pairs(n), judges=judges, routing=told, **(plain | spec))
 
 
-def go(study: Study, votes: int | None = None, **more: Any) -> str:
+def ran(study: Study, votes: int | None = None, **more: Any) -> RunResult:
     """Run it to the end, whatever the stop rule says."""
     return run(study, votes, lambda done, money: None, until_stop=False, **more)
+
+
+def go(study: Study, votes: int | None = None, **more: Any) -> str:
+    """The same; why it ended."""
+    return ran(study, votes, **more).why
 
 
 def better(study: Study, a: int, b: int) -> str:

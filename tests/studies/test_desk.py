@@ -220,15 +220,29 @@ def test_when_the_last_judge_is_down_nothing_is_passed_over(tmp_path: Path) -> N
         assert verify(again).status == "same"
 
 
-def test_what_fails_now_and_then_is_passed_over_and_goes_to_whoever_votes(tmp_path: Path) -> None:
+def test_what_a_judge_fails_on_is_open_to_people_and_asked_again_by_the_next_run(tmp_path: Path) -> None:
     study = make(tmp_path, [judge(tmp_path, temper="broken", after=12)], 20, {"person_price": 0.0})
+    assert "no judge answers any more" in go(study)
+    assert ends(study)["machine"] == len(study.state.votes) == 12
+    failed = set(study.state.deferred)
+    assert 5 <= len(failed) <= 8
+    go(study)  # it answers twelve more before it fails again
+    assert ends(study) == {"machine": 20}
+    assert all(study.state.consulted[number][-1].verdict for number in failed)
+    assert verify(study).status == "same"
+    study.close()
+
+
+def test_a_pair_that_a_person_answered_meanwhile_is_not_asked_again(tmp_path: Path) -> None:
+    study = make(tmp_path, [judge(tmp_path, temper="broken")], 6, {"person_price": 0.0})
     go(study)
-    assert ends(study) == {"machine": 12, "passed over": 8}
-    assert go(study)  # a second run asks nothing again
-    assert len(study.state.asked) == 20
-    query = study.ask("maya")
-    assert query is not None
-    assert study.state.consulted[next(n for n, a in study.state.asked.items() if a.query.pair == query.pair)]
+    while (query := study.ask("maya")) is not None:
+        study.tell(query, "a", "maya")
+    assert len(study.state.votes) == 6
+    calls = len(study.state.consulted)
+    result = routed.ran(study)
+    assert (result.reason, result.exit_code, result.failed) == ("nothing_left", 0, 0)
+    assert len(study.state.consulted) == calls
     study.close()
 
 

@@ -20,7 +20,7 @@ from tests.studies.tuning import parity
 
 
 def voted(study: Study, votes: int) -> str:
-    return run(study, votes, lambda *_: None)
+    return run(study, votes, lambda *_: None).why
 
 
 def test_the_best_prompt_is_found_with_a_fraction_of_the_calls(tmp_path: Path) -> None:
