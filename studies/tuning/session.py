@@ -93,7 +93,7 @@ def _plan(study: Study) -> Measuring:
     prompts = (
         Request("", fill(state.items[row].text, state.inputs[given]), target.max_tokens) for row, given in missing
     )
-    prices = Prices(target.price_in, target.price_out)
+    prices = Prices.of(target.api, target.price_in, target.price_out)
     most = sum(prices.cost(asked.tokens_in, asked.max_tokens) for asked in prompts)
     paid = [response.cost for response in state.responses.values() if response.cost]
     about = min(most, len(missing) * sum(paid) / len(paid)) if paid else most
