@@ -12,7 +12,7 @@ from adapters.chat import Api, Request
 _STATUSES = (0, 400, 403, 404, 422, 501)
 """What an error that complains of a field comes with; 0 is one in a body that does not say."""
 _FEW_ALTERNATIVES = 5
-_UNKNOWN = r"(?:support|recogni|unknown|unexpected|permitted|allowed|extra)"
+_UNKNOWN = r"(?:support|recogni|unknown|unexpected|permitted|allowed|extra|deprecat|available|invalid param)"
 
 
 class _Refusable(NamedTuple):

@@ -63,8 +63,8 @@ def read_verdict(text: str, labels: Sequence[str], after: str = "") -> Stated:
 
 def shortened(text: str) -> str:
     """The beginning of a text, on one line, quoted."""
-    line = " ".join(text[:1000].split())
-    return repr(line if len(line) <= 60 else line[:57] + "...")
+    line = repr(" ".join(text[:1000].split()))
+    return line if len(line) <= 62 else f"{line[:58]}...{line[0]}"
 
 
 Kind = Literal["bare", "marked", "claim", "blame"]
