@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ if shutil.which("chromium") is None:
 
 from playwright.sync_api import Browser, Page, Route, expect
 
+from adapters.formats import PairRow
 from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, serving, violations, vote, watched
 from tui.difference import difference
 
@@ -293,6 +295,33 @@ def test_the_admin_page_is_live(seen: Watched, server: Server, token: str) -> No
     expect(admin.locator("#events li").first).to_be_visible()
     assert admin.locator("#leaders tbody tr").count() > 1
     expect(admin.locator("#curves")).to_contain_text("Expected simple regret")
+
+
+@pytest.mark.parametrize(
+    ("study", "head", "verdict"),
+    [
+        ({"pairs": [PairRow(f"p{k}", "Task", f"one {k}", f"other {k}") for k in range(3)]}, "P(first)", "Nothing more"),
+        ({"items": [f"text {k}" for k in range(4)], "goal": "top", "top": 2, "votes": 3}, "P(top 2)", "Nothing more"),
+        ({"items": [f"text {k}" for k in range(4)], "goal": "rank", "votes": 9}, "P(above the next)", "Go on."),
+    ],
+    ids=["label", "top", "rank"],
+)
+def test_the_admin_page_tells_what_the_study_is_for(
+    browser: Browser, tmp_path: Path, study: dict[str, Any], head: str, verdict: str
+) -> None:
+    with serving(tmp_path / "study", **study) as server, watched(browser, server.base) as seen:
+        token, admin = server.enrol("maya"), seen.open(f"/admin#token={server.admin}")
+        page = seen.vote_page(token)
+        press(page, "h")
+        vote(page, "h")
+        press(page, "h")
+        expect(admin.locator("#facts dd").first).to_contain_text("3")
+        expect(admin.locator("#verdict")).to_contain_text(verdict)
+        expect(admin.locator("#leaders thead")).to_contain_text(head)
+        expect(admin.locator("#leaders tbody tr")).to_have_count(len(study.get("pairs", study.get("items"))))
+        told = server.ask("GET", "overview")["progress"]
+        assert told["stop"] == (verdict != "Go on.")
+        assert (told["left"] == [0, 0, 0]) == told["stop"]
 
 
 def test_an_invite_made_on_the_admin_page_lets_somebody_vote(seen: Watched, server: Server) -> None:

@@ -17,6 +17,7 @@ from elicit.types import BadInputError
 from studies.replay import verify
 from studies.served import Served
 from studies.spec import Routing, Serving
+from studies.status import summarize
 from studies.study import Study
 from tests.studies import routed
 
@@ -417,3 +418,38 @@ async def test_a_name_is_taken_once_whatever_its_case(tmp_path: Path) -> None:
             with pytest.raises(RefusedError, match="taken") as refused:
                 await study.enrol(ADMIN, Enrolment(name))
             assert refused.value.status == 409
+
+
+async def test_what_voters_and_the_admin_are_told_is_what_status_tells(tmp_path: Path) -> None:
+    """With golds answered, somebody quarantined, and the votes spent: of the same engine, at the same time."""
+    folder = tmp_path / "study"
+    golds = [{"a": "one", "b": "two", "answer": "a"}]
+    names = ("one", "two", "three", "four", "five", "six")
+    Study.create(folder, items=[{"id": name, "text": name} for name in names], seed=3, votes=8).close()
+    (folder / "golds.jsonl").write_text("".join(json.dumps(gold) + "\n" for gold in golds))
+    with (folder / "study.toml").open("a") as file:
+        file.write('\n[serving]\ngolds = "golds.jsonl"\ngold_share = 0.5\nrepeat_share = 0.0\n')
+    async with served(folder) as study:
+        for turn in range(8):
+            name = "ben" if turn in (1, 2, 4, 5) else "maya"
+            (lease,) = await lent(study, name)
+            await vote(study, name, lease)
+            if turn == 6:
+                await ready(study)
+                before = await study.views.overview()
+                await study.amend(ADMIN, "ben", Amendment(0.0, "looks at one side alone"))
+                await ready(study)
+                after = await study.views.overview()
+                assert before.expected != after.expected  # the votes are as many, and teach otherwise
+        await ready(study)
+        overview, told = await study.views.overview(), await study.progress(person("maya"))
+    assert any(live.check for live in study.state.votes)
+    with Study.open(folder, writable=False) as again:
+        values = again.status()
+        assert overview.leaders == summarize(again).leaders
+    assert values["ended"]
+    assert (overview.progress.stop, overview.progress.why) == (values["stop"], values["why"])
+    assert overview.progress.left == told.left == values["votes_left"] == (0, 0, 0)
+    assert (overview.expected, overview.counts) == (values["expected_regret"], values["choices"])
+    assert told.stop
+    assert "all its 8 votes" in told.ended
