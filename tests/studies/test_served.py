@@ -417,3 +417,15 @@ async def test_a_name_is_taken_once_whatever_its_case(tmp_path: Path) -> None:
             with pytest.raises(RefusedError, match="taken") as refused:
                 await study.enrol(ADMIN, Enrolment(name))
             assert refused.value.status == 409
+
+
+async def test_a_study_closes_also_while_the_engine_is_woken(tmp_path: Path) -> None:
+    # A cancellation that came within two turns of the loop after the wake-up was lost, and `close` waited for ever.
+    for turns in (0, 2):
+        async with served(tmp_path / "study") as study:
+            await ready(study)
+            study.views.wake.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(60):
+                await study.views.close()
