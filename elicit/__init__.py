@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from elicit.arithmetic import fix_code_path
+
 if TYPE_CHECKING:
     from adapters.judges._model_judge import AskingJudge
     from elicit.engine import Engine
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from elicit.tuning import Pool, Proposal, Proposer
     from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote
     from studies.study import Study
+
+fix_code_path()
 
 __version__ = "0.1.0"
 __all__ = [

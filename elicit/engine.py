@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from typing import overload
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from elicit import checks, registry, stopping
+from elicit.arithmetic import limited_threads
 from elicit.interactions import InteractionPosterior
 from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream
@@ -35,6 +38,17 @@ IDS_ONLY_SELECTOR = "champion"
 """For goal best."""
 
 Pairs = Iterable[tuple[int, int]]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _with_limited_threads(method: Callable[Concatenate[Engine, P], T]) -> Callable[Concatenate[Engine, P], T]:
+    @wraps(method)
+    def limited(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.limited_threads():
+            return method(self, *args, **kwargs)
+
+    return limited
 
 
 class Engine:
@@ -144,12 +158,17 @@ class Engine:
         """The belief about the items that are not retired."""
         return self.posterior if self._live is None else Within(self.posterior, self._live)
 
+    def limited_threads(self) -> AbstractContextManager[None]:
+        """For whoever computes with `posterior`: as many of torch's threads as the engine itself computes with."""
+        return limited_threads(self.n)
+
     # -- ask and tell -----------------------------------------------------------------------------------------
 
     @overload
     def ask(self, k: None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> Query: ...
     @overload
     def ask(self, k: int, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> list[Query]: ...
+    @_with_limited_threads
     def ask(
         self, k: int | None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None
     ) -> Query | list[Query]:
@@ -223,6 +242,7 @@ class Engine:
         on = tuple(int(i) for i in self._checked_inputs(inputs)) if len(inputs) else ()
         self.learn([Vote(int(a), int(b), outcome, judge or "", inputs=on)])
 
+    @_with_limited_threads
     def learn(self, votes: Sequence[Vote]) -> None:
         """Learn several votes in their order. An engine without inputs takes no notice of theirs.
 
@@ -280,7 +300,9 @@ class Engine:
         if scores is not None:
             spread = scores.std(0)
             scores = (scores - scores.mean(0)) / np.where(spread > 0, spread, 1.0)
-        prior = self._model.init(rows, Knowledge(self._features, self._groups, scores, self._inputs), self.device)
+        knowledge = Knowledge(self._features, self._groups, scores, self._inputs)
+        with limited_threads(rows):
+            prior = self._model.init(rows, knowledge, self.device)
         if self._inputs is not None and not isinstance(prior, InteractionPosterior):
             raise BadInputError(
                 f"this model does not compare {rows} items on inputs; "
@@ -326,29 +348,34 @@ class Engine:
 
     # -- belief -----------------------------------------------------------------------------------------------
 
+    @_with_limited_threads
     def best(self) -> int:
         """The row of the recommended item: of the highest posterior mean utility, or, where votes have shown that no
         utilities explain them, the one that is most probably the Copeland winner, which is what `p_best` speaks of."""
         best = self.live.best()
         return best if self._live is None else int(self._live[best])
 
+    @_with_limited_threads
     def ranking(self) -> list[int]:
         """The rows of the items that are not retired, in the order in which they are recommended: `best()`, then by
         posterior mean utility."""
         order = stopping.ranking(self.live)
         return [int(row) for row in (order if self._live is None else self._live[order])]
 
+    @_with_limited_threads
     def top(self) -> list[int]:
         """The rows of the `top` items that are recommended, the best first (goal "top"); retired ones are not among
         them, so that there are fewer where fewer are left."""
         return self.ranking()[: self._top]
 
+    @_with_limited_threads
     def p_top(self) -> NDArray[np.float64]:
         """(N,) probabilities of being one of the best `top` items that are not retired."""
         rows, inside = stopping.top_draws(self.live, min(self._top, self.live.n), len(self.votes))
         share = torch.bincount(rows[inside].flatten(), minlength=self.live.n).double() / len(inside)
         return self._of_all(share)
 
+    @_with_limited_threads
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item that is not retired."""
         return self._of_all(self.live.p_best())
@@ -359,11 +386,13 @@ class Engine:
             p = torch.zeros(self.n, dtype=p.dtype).index_copy(0, self._live, p)
         return np.asarray(p.numpy(), dtype=np.float64)
 
+    @_with_limited_threads
     def utilities(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior means and standard deviations (N,) of the utilities less the pool's mean, in logits."""
         mean = self.posterior.mean().numpy()
         return np.asarray(mean - mean.mean()), np.asarray(self.posterior.sd(centred=True).numpy())
 
+    @_with_limited_threads
     def p_prefer(self, pairs: ArrayLike) -> NDArray[np.float64]:
         """(M,) P(first preferred to second, ties aside) for pairs (M, 2) of rows.
 
@@ -372,6 +401,7 @@ class Engine:
         checked = checks.pairs_of(pairs, self.n, distinct=False)
         return np.asarray(self.posterior.difference(checked).probability.numpy())
 
+    @_with_limited_threads
     def p_better(self, pairs: ArrayLike) -> NDArray[np.float64]:
         """(M,) P(utility of the first above that of the second) for pairs (M, 2) of rows.
 
@@ -382,6 +412,7 @@ class Engine:
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
+    @_with_limited_threads
     def choose_inputs(self, a: int, b: int, k: int = 1, among: Sequence[int] | None = None) -> list[int]:
         """The k inputs of `among`, or of all, on which a vote on (a, b) is expected to teach most of which is better in
         general; fewer where there are fewer.
@@ -394,6 +425,7 @@ class Engine:
             raise BadInputError(f"choose 1 input or more among some, not {k!r} among {len(among)}")
         return belief.most_telling(a, b, k, self._checked_inputs(among).tolist())
 
+    @_with_limited_threads
     def p_prefer_on(self, a: int, b: int, inputs: Sequence[int]) -> NDArray[np.float64]:
         """(C,) P(a preferred to b, ties aside) on each of `inputs` (C,).
 
@@ -402,6 +434,7 @@ class Engine:
         belief = self._on_inputs(a, b)
         return np.asarray(belief.preferred_on(a, b, self._checked_inputs(inputs)).numpy())
 
+    @_with_limited_threads
     def win_rate(self, a: int, b: int, share: float = 0.9) -> tuple[float, float, float]:
         """On which share of the inputs not seen before a is preferred to b, ties aside: its mean, and the interval that
         holds it with probability `share`.
@@ -423,6 +456,7 @@ class Engine:
 
     # -- stopping ---------------------------------------------------------------------------------------------
 
+    @_with_limited_threads
     def should_stop(
         self, regret: float = 0.05, confidence: float = 0.95, rule: stopping.Rule = "posterior"
     ) -> stopping.Stop:

@@ -35,11 +35,13 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
 
 
 class Created(Body, frozen=True, tag="created"):
-    """The study began. `engine` is the version of the algorithm, `spec` the study's specification."""
+    """The study began. `engine` is the version of the algorithm, `spec` the study's specification, `code_path` what was
+    asked of MKL (`elicit.arithmetic`; empty where that was not recorded)."""
 
     schema: int
     engine: str
     spec: dict[str, Any]
+    code_path: str = ""
 
 
 class ItemsAdded(Body, frozen=True, tag="items_added"):
@@ -109,9 +111,10 @@ class SpecChanged(Body, frozen=True, tag="spec_changed"):
 
 
 class EngineChanged(Body, frozen=True, tag="engine_changed"):
-    """The study went on under another version of the algorithm."""
+    """The study went on under another version of the algorithm, or another code path of MKL."""
 
     engine: str
+    code_path: str = ""
 
 
 class Asked(Body, frozen=True, tag="asked"):

@@ -366,7 +366,7 @@ def _shrink(variance: Tensor, s2: Tensor) -> Tensor:
 def root(block: Tensor) -> Tensor:
     """A square root L with L L' = block (S, S), also where rounding has left it slightly indefinite."""
     scale = block.diagonal().mean().clamp_min(1e-12)
-    jitter = 1e-9 * scale * torch.eye(len(block), dtype=block.dtype)
+    jitter = 1e-9 * scale * torch.eye(len(block), dtype=block.dtype, device=block.device)
     factor, info = torch.linalg.cholesky_ex(block + jitter)
     if int(info):
         values, vectors = torch.linalg.eigh(block)

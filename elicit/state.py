@@ -112,6 +112,7 @@ class State:
 
     spec: dict[str, Any] = field(default_factory=dict)
     engine: str = ""
+    code_path: str = ""
     items: list[Item] = field(default_factory=list)
     pairs: list[tuple[str, int, int]] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
@@ -164,13 +165,14 @@ class State:
             raise BadInputError(f"the log jumps from event {self.seq} to {event.seq}; restore study.db from a backup")
         self.seq = event.seq
         match event.body:
-            case Created(schema=schema, engine=engine, spec=spec):
+            case Created(schema=schema, engine=engine, spec=spec, code_path=code_path):
                 if schema > SCHEMA:
                     raise BadInputError(
                         f"this study was written by a newer release (format {schema}, this one reads up to {SCHEMA}); "
                         "upgrade elicit to open it"
                     )
                 self.spec, self.engine, self.created = spec, engine, event.time
+                self.code_path = code_path
             case ItemsAdded(items=items):
                 self.items.extend(items)
                 self.born += [event.seq] * len(items)
@@ -202,8 +204,8 @@ class State:
                 self._listed.clear()
             case SpecChanged(spec=spec):
                 self.spec = spec
-            case EngineChanged(engine=engine):
-                self.engine = engine
+            case EngineChanged(engine=engine, code_path=code_path):
+                self.engine, self.code_path = engine, code_path
             case Asked() as asked:
                 self.asked[event.seq] = asked
                 if asked.judge == STOCK:

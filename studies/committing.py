@@ -27,15 +27,18 @@ class Committer:
         self._ledger, self._state, self._told = ledger, state, told
         self._queue: list[tuple[tuple[AnyBody, ...], asyncio.Future[list[Event]]]] = []
         self._some = asyncio.Event()
+        self._closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task = asyncio.create_task(self._run())
 
     async def commit(self, *bodies: AnyBody) -> list[Event]:
         """Append events, on disk and folded when this returns; without any, fold what others wrote.
 
-        Raises RefusedError (507) where the disk is full or gone, BadInputError for what cannot be recorded; nothing is
-        half-written then.
+        Raises RefusedError (507) where the disk is full or gone, (503) where this is closed, BadInputError for what
+        cannot be recorded; nothing is half-written then.
         """
+        if self._closing:
+            raise RefusedError(503, "the server is stopping and nothing was saved; send this again soon", 2.0)
         future: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         self._queue.append((bodies, future))
         self._some.set()
@@ -48,16 +51,15 @@ class Committer:
         return await loop.run_in_executor(self._thread, lambda: list(islice(self._ledger.read(since), most)))
 
     async def close(self) -> None:
-        """Finish what is queued and stop; the ledger stays open."""
-        while self._queue:
-            await asyncio.sleep(0.01)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """Finish what is queued or on its way to disk, tell whoever waits for it, and stop; the ledger stays open."""
+        self._closing = True
+        self._some.set()
+        await self._task
         self._thread.shutdown(wait=True)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while self._queue or not self._closing:
             await self._some.wait()
             self._some.clear()
             batch, self._queue = self._queue, []

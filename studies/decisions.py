@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 LANE = "router "
 """How the names begin under which the router holds queries in the log while it decides."""
-MANY_ITEMS = 20_000
-"""From so many items on, the engine computes on all cores."""
 
 
 def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | None:
@@ -139,14 +136,9 @@ def taught(vote: Vote, weight: float) -> Vote:
 
 def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
     """The engine of a study before any vote; more: items beside those of the study."""
-    import torch
-
     from elicit.engine import Engine
 
     items, signals = described([*state.items, *more], state.signals)
-    # Small matrices lose more to threads that wait for each other than they gain, and one thread always adds up in
-    # the same order: a study decides the same way whatever the machine's core count.
-    torch.set_num_threads(1 if len(items) < MANY_ITEMS else os.cpu_count() or 1)
     known = knowledge_of(items, spec.embedder, (*spec.scores, *signals))
     engine = Engine(
         known.features,

@@ -232,7 +232,9 @@ class Desk:
 
     def _case(self, query: Query) -> Case:
         """The case as far as the log has it; a judge that failed in an earlier run may try again."""
-        belief = self.study.engine.posterior.difference(torch.tensor([[query.a, query.b]]))
+        engine = self.study.engine
+        with engine.limited_threads():
+            belief = engine.posterior.difference(torch.tensor([[query.a, query.b]]))
         case = self._blank(query).foretold(float(belief.mean[0]), max(float(belief.variance[0]), 1e-6))
         for asked in self.study.state.consulted.get(query.id, []):
             case = case.heard(asked.judge, asked.verdict) if asked.verdict else case

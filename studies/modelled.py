@@ -58,11 +58,10 @@ class Modelled:
 
     async def close(self) -> None:
         """End the process."""
-        for task in (self._task, *self._replaying.values()):
-            if task:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        tasks = [task for task in (self._task, *self._replaying.values()) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._caller:
             await self._caller.close()
         self._scratch.cleanup()

@@ -17,6 +17,7 @@ from adapters.http import running
 from adapters.http.access import FILE as ACCESS
 from adapters.ledger import LIVE, SqliteLedger
 from elicit import __version__, diagnostics
+from elicit.arithmetic import requested_code_path
 from elicit.events import (
     ENGINE,
     SCHEMA,
@@ -67,7 +68,8 @@ def make(
         knowledge_of(rows, checked.embedder, checked.scores)
     with appearing(folder) as part:
         kept = tuple(images.keep(rows, part))
-        bodies: list[AnyBody] = [Created(SCHEMA, ENGINE, msgspec.to_builtins(checked)), ItemsAdded(kept)]
+        created = Created(SCHEMA, ENGINE, msgspec.to_builtins(checked), requested_code_path())
+        bodies: list[AnyBody] = [created, ItemsAdded(kept)]
         (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
         ledger = SqliteLedger(part, writable=True)
         bodies += [PairsAdded(tuple(listed))] if listed else []
@@ -96,8 +98,8 @@ def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spe
         if changed := specs.changes(before, spec, len(state.votes)):
             specs.load_plugins(spec, changed)
             bodies.append(SpecChanged(msgspec.to_builtins(spec), changed))
-        if state.engine != ENGINE:
-            bodies.append(EngineChanged(ENGINE))
+        if (state.engine, state.code_path) != (ENGINE, requested_code_path()):
+            bodies.append(EngineChanged(ENGINE, requested_code_path()))
         if bodies:
             ledger.append(bodies)
         logger.info(

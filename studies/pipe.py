@@ -8,7 +8,9 @@ import inspect
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -23,6 +25,12 @@ T = TypeVar("T")
 GONE = "the engine has stopped; every vote it confirmed is saved"
 LONGEST = 1 << 28
 """Bytes of a line."""
+PATIENCE = 1800.0
+"""Seconds after which an answer, or the beginning, will not come any more: the process is ended."""
+CLOSING = 10.0
+"""Seconds that the process has to end by itself when it is closed."""
+ALONE = 120.0
+"""Seconds that it has when whoever started it is gone, to keep what calls under way bring."""
 
 
 class _Reply(msgspec.Struct):
@@ -45,7 +53,7 @@ class Caller:
     async def start(cls, module: str, folder: Path, *arguments: str) -> Self:
         """Start `python -m module folder arguments...`; its stderr goes to the log of the study in that folder.
 
-        Raises BadInputError with its sentence where it cannot begin.
+        Raises BadInputError with its sentence where it cannot begin, ConnectionError where it ends or does not answer.
         """
         log = open_stderr(folder)
         try:
@@ -65,11 +73,10 @@ class Caller:
             if log:
                 log.close()
         caller = cls(process, folder)
-        ready = asyncio.get_running_loop().create_future()
-        caller._waiting[0] = ready
+        ready = caller._expect(0)
         caller._reader = asyncio.create_task(caller._read())
         try:
-            await ready
+            await caller._reply(ready)
         except BaseException:
             await caller.close()
             raise
@@ -82,28 +89,52 @@ class Caller:
         return stdin is None or stdin.is_closing() or (self._reader is not None and self._reader.done())
 
     async def call(self, kind: type[T], method: str, *arguments: Any) -> T:
-        """The method's result. Raises BadInputError with its sentence, ConnectionError when the process is gone."""
+        """The method's result.
+
+        Raises BadInputError with its sentence, ConnectionError when the process is gone or does not answer.
+        """
         if self.gone:
             raise ConnectionError(self._gone)
         assert self._process.stdin
         self._number += 1
-        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._waiting[self._number] = future
+        future = self._expect(self._number)
         request = {"id": self._number, "method": method, "arguments": arguments}
         self._process.stdin.write(msgspec.json.encode(request) + b"\n")
-        return msgspec.json.decode(await future, type=kind)
+        return msgspec.json.decode(await self._reply(future), type=kind)
 
     async def close(self) -> None:
         """End the process; everything is on disk already."""
         if self._process.stdin:
             self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), 10)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        if not await self._ends():
+            self._kill()
+            if not await self._ends() and self._reader:  # another process that it left behind holds the pipe
+                self._reader.cancel()
         if self._reader:
             await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _ends(self) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self._process.wait()
+        return self._process.returncode is not None
+
+    def _expect(self, number: int) -> asyncio.Future[msgspec.Raw]:
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        return future
+
+    async def _reply(self, future: asyncio.Future[msgspec.Raw]) -> msgspec.Raw:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await future
+        except TimeoutError:
+            self._kill()
+            raise ConnectionError(f"the engine did not answer for {PATIENCE:.0f} s; {self._gone}") from None
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):  # it may have ended in between
+            self._process.kill()
 
     async def _read(self) -> None:
         assert self._process.stdout
@@ -127,7 +158,8 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
     """The other end: make what is to be called, of the study in this folder, and answer until stdin ends. It has
     `async def close`.
 
-    Requests are answered beside each other, so that a slow one does not hold up the rest.
+    Requests are answered beside each other, so that a slow one does not hold up the rest. The process outlives stdin by
+    `ALONE` seconds at most, whatever it does then; where it was stuck is in the log.
     """
     # Stdout is the wire; what a user's plug-in prints goes to stderr instead.
     wire = os.fdopen(os.dup(1), "wb")
@@ -154,12 +186,20 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
             reply["error"] = f"the engine could not do this ({type(error).__name__}: {error}); your votes are saved"
         send(reply)
 
+    requests: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def listen(loop: asyncio.AbstractEventLoop) -> None:
+        # In a thread: that whoever started this is gone must be seen also while a plug-in blocks the loop.
+        with open(0, "rb", closefd=False) as stdin, suppress(RuntimeError):
+            for line in stdin:
+                loop.call_soon_threadsafe(requests.put_nowait, line)
+            faulthandler.dump_traceback_later(ALONE, exit=True)
+            loop.call_soon_threadsafe(requests.put_nowait, b"")
+
     async def serve(target: Any) -> None:
-        reader = asyncio.StreamReader(limit=LONGEST)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         send({"id": 0, "result": None})
         tasks: set[asyncio.Task[None]] = set()
-        while line := await reader.readline():
+        while line := await requests.get():
             task = asyncio.create_task(reply_to(target, msgspec.json.decode(line)))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -167,13 +207,16 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
             task.cancel()
         await target.close()
 
-    try:
-        target = make()
-    except BadInputError as error:
-        send({"id": 0, "error": str(error)})
-        return
-    except Exception as error:
-        logger.exception("the engine could not begin")
-        send({"id": 0, "error": f"the engine could not begin ({type(error).__name__}: {error}); see {folder / FILE}"})
-        return
-    asyncio.run(serve(target))
+    with asyncio.Runner() as runner:
+        threading.Thread(target=listen, args=(runner.get_loop(),), daemon=True).start()
+        try:
+            target = make()
+        except BadInputError as error:
+            send({"id": 0, "error": str(error)})
+            return
+        except Exception as error:
+            logger.exception("the engine could not begin")
+            why = f"the engine could not begin ({type(error).__name__}: {error}); see {folder / FILE}"
+            send({"id": 0, "error": why})
+            return
+        runner.run(serve(target))

@@ -73,20 +73,21 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
     rows = torch.tensor(sorted(engine.ranking()), device=device)
     make, wide = _batch_for(engine, rows.cpu())
     at_once = max(1, HELD // (votes * len(rows) + wide))
-    for model in np.flatnonzero(counts):
-        which = torch.tensor([int(model)])
-        prior = posterior.covariance(rows, which.to(device))[0].double()
-        scale = root(prior.cpu()).to(device)
-        for start in range(0, counts[model], at_once):
-            size = min(at_once, int(counts[model]) - start)
-            z = torch.as_tensor(rng.standard_normal((size, len(rows))), device=device)
-            luck = torch.as_tensor(rng.random((votes, size)), device=device)
-            mean = posterior.mu[model][rows].double()
-            batch = make(mean.float(), prior.float(), (mean + z @ scale.T).float(), votes)
-            regret.append(batch.run(luck.float()))
-            moved += batch.moved
-            done += size
-            report(done)
+    with engine.limited_threads():
+        for model in np.flatnonzero(counts):
+            which = torch.tensor([int(model)])
+            prior = posterior.covariance(rows, which.to(device))[0].double()
+            scale = root(prior.cpu()).to(device)
+            for start in range(0, counts[model], at_once):
+                size = min(at_once, int(counts[model]) - start)
+                z = torch.as_tensor(rng.standard_normal((size, len(rows))), device=device)
+                luck = torch.as_tensor(rng.random((votes, size)), device=device)
+                mean = posterior.mu[model][rows].double()
+                batch = make(mean.float(), prior.float(), (mean + z @ scale.T).float(), votes)
+                regret.append(batch.run(luck.float()))
+                moved += batch.moved
+                done += size
+                report(done)
     found = torch.cat(regret)[torch.as_tensor(rng.permutation(studies))]
     return Plan(found.numpy(), time.perf_counter() - begin, moved)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elicit.arithmetic import VARIABLE, requested_code_path
 from elicit.events import (
     CHECK,
     ENGINE,
@@ -59,6 +60,7 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
             overtaken.setdefault(asked.seen, []).append(event)
     early: dict[int, Query | None] = {}
     drift: Verification | None = None
+    paths = ""
     for event in study.events():
         report(event.seq)
         body = event.body
@@ -83,6 +85,7 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
                 if found.status == "divergence":
                     return Verification(found.status, checked, found.event, found.why)
                 drift = drift or found
+                paths = paths or _other_path(state)
         state.fold(event)
         if isinstance(body, SpecChanged | EngineChanged | ItemsAdded | InputsAdded | Measured | Marked):
             engine, revised = None, 0
@@ -99,8 +102,14 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
             revised = bring(engine, state, revised, known)
             stock = restock(engine, state, batch.batch, batch.pool)
     if drift:
-        return Verification(drift.status, checked, drift.event, drift.why)
+        return Verification(drift.status, checked, drift.event, drift.why + (paths and f"; {paths}"))
     return Verification("same", checked)
+
+
+def _other_path(state: State) -> str:
+    """How MKL computed when the decision was made, where that was not as it is now."""
+    recorded, now = state.code_path, requested_code_path()
+    return "" if recorded == now else f"it was made with {VARIABLE}={recorded or '(not set)'}, this is {VARIABLE}={now}"
 
 
 def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query | None:

@@ -42,7 +42,9 @@ def recommended(study: Study) -> int | None:
     safe, confidence = acceptable(study), study.spec.tuning.safety.confidence
     assert safe is not None
     fit = [row for row in study.state.live() if safe[row] >= confidence]
-    mean = study.engine.posterior.mean()
+    engine = study.engine
+    with engine.limited_threads():
+        mean = engine.posterior.mean()
     return max(fit, key=lambda row: float(mean[row])) if fit else None
 
 

@@ -18,6 +18,7 @@ from adapters.formats import PairRow
 from adapters.http.access import FILE as ACCESS
 from adapters.http.access import Access
 from adapters.tables import Written
+from elicit.arithmetic import code_path_in_force
 from elicit.events import (
     STOCK,
     AnyBody,
@@ -132,6 +133,8 @@ class Study:
                 )
             if self._engine is None or self._grown != self.state.grown:
                 self._engine, self._revised, self._grown = engine_for(self.spec, self.state), 0, self.state.grown
+                path = code_path_in_force() or "without MKL"
+                logger.info("an engine for %d items on %s, code path %s", self._engine.n, self._engine.device, path)
             done, votes = len(self._engine.votes), len(self.state.votes)
             if self._revised != self.state.revised or done < votes:
                 self._revised = bring(self._engine, self.state, self._revised, most=most)

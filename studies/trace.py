@@ -57,9 +57,10 @@ def trace_of(spec: Spec, state: State, *, points: int = POINTS, closely: bool = 
             engine.learn([votes[i]])
             continue
         pair = torch.tensor([[votes[i].a, votes[i].b]])
-        old = engine.posterior.difference(pair)
-        engine.learn([votes[i]])
-        new = engine.posterior.difference(pair)
+        with engine.limited_threads():
+            old = engine.posterior.difference(pair)
+            engine.learn([votes[i]])
+            new = engine.posterior.difference(pair)
         trace.before.append(float(old.probability))
         trace.after.append(float(new.probability))
         trace.bits.append(_divergence(float(new.mean), float(new.variance), float(old.mean), float(old.variance)))

@@ -66,3 +66,9 @@ for name in COMMANDS:
     assert name == 'bench' or f'Example: elicit {name}' in out.getvalue(), out.getvalue()
 """
     assert "torch" not in loaded_by(code)[0]
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "elicit", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: elicit ")
+    assert subprocess.run([sys.executable, "-m", "elicit", "status", "nowhere"], capture_output=True).returncode == 2

@@ -88,7 +88,8 @@ async def measure(study: Path, votes: int, reading: float, size: tuple[int, int]
             app.painted.clear()
             begin = time.perf_counter()
             app.post_message(events.Key(chance.choice(_KEYS), None))
-            await asyncio.wait_for(app.painted.wait(), 60)
+            async with asyncio.timeout(60):
+                await app.painted.wait()
             waits.append(1000 * (app.painted_at - begin))
     return waits
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elicit.arithmetic import requested_code_path
 from elicit.events import ENGINE
 from elicit.types import BadInputError, hash_of
 
@@ -140,8 +141,8 @@ def fingerprint(*arrays: NDArray[Any]) -> str:
 
 
 def versions() -> dict[str, Any]:
-    """What else a decision depends on: the version of the engine's algorithm, and torch's."""
-    return {"engine": ENGINE, "torch": version("torch")}
+    """What else a decision depends on: the version of the engine's algorithm, torch's, and MKL's code path."""
+    return {"engine": ENGINE, "torch": version("torch"), "code_path": requested_code_path()}
 
 
 def _here(jobs: Sequence[Job]) -> Results:

@@ -114,8 +114,9 @@ def beaten(engine: Engine | None, row: int, born: int) -> float:
     """The probability that a prompt is better than the best of those before row `born`; unknown is one in three."""
     if engine is None or born == 0:
         return 1 / 3
-    older = int(engine.posterior.mean()[:born].argmax())
-    mean, variance, _ = engine.posterior.difference(torch.tensor([[row, older]]))
+    with engine.limited_threads():
+        older = int(engine.posterior.mean()[:born].argmax())
+        mean, variance, _ = engine.posterior.difference(torch.tensor([[row, older]]))
     return float(torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9))[0])
 
 
@@ -127,7 +128,8 @@ def promising(spec: Spec, state: State, proposals: Sequence[Proposal], k: int) -
     engine = engine_for(spec, state, made)
     engine.learn(lessons(state))
     rows = torch.arange(len(state.items), len(state.items) + len(made))
-    draws = engine.posterior.sample(DRAWS, stream(spec.seed, "promising", state.seq), rows)
+    with engine.limited_threads():
+        draws = engine.posterior.sample(DRAWS, stream(spec.seed, "promising", state.seq), rows)
     order = dict.fromkeys(int(best) for best in draws.argmax(1))
     rest = (n for n in torch.sort(draws.mean(0), descending=True, stable=True).indices.tolist() if n not in order)
     chosen = [*order, *rest][:k]
@@ -179,7 +181,8 @@ def leaving(study: Study) -> list[Marked]:
     engine = study.engine
     best = engine.best()
     others = [row for row in live if row != best]
-    mean, variance, _ = engine.posterior.difference(torch.tensor([[row, best] for row in others]))
+    with engine.limited_threads():
+        mean, variance, _ = engine.posterior.difference(torch.tensor([[row, best] for row in others]))
     chance = torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).tolist()
     hopeless = [row for row, p in zip(others, chance, strict=True) if p < HOPELESS]
     hopeless = hopeless[: max(0, len(others) - 3)]

@@ -194,7 +194,8 @@ def _segments(study: Study, row: int) -> list[Part]:
     engine.learn(lessons(study.state))
     n = len(study.state.items)
     pairs = torch.tensor([[row, n + place] for place in range(len(kept))])
-    value, variance, _ = engine.posterior.difference(pairs)
+    with engine.limited_threads():
+        value, variance, _ = engine.posterior.difference(pairs)
     spread = Z90 * variance.sqrt()
     return [
         Part(pieces[number].strip(), float(v), float(v - s), float(v + s))
@@ -212,7 +213,9 @@ def _choices(study: Study, slots: Mapping[str, str]) -> list[Part]:
     if not columns:
         return []
     design = np.array([[float(one.get(slot, "") == option) for slot, option in columns] for one in table])
-    draws = study.engine.posterior.sample(DRAWS, stream(0, "parts"), torch.tensor(rows)).numpy()
+    engine = study.engine
+    with engine.limited_threads():
+        draws = engine.posterior.sample(DRAWS, stream(0, "parts"), torch.tensor(rows)).numpy()
     # A ridge of one prompt's worth keeps options that always came together apart.
     centred = design - design.mean(0)
     solve = np.linalg.solve(centred.T @ centred + np.eye(len(columns)), centred.T)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from elicit.arithmetic import limited_threads
 from studies.desk import by_people
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def counts(study: Study) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return shown, flagged
 
 
+@limited_threads(0)
 def below(shown: NDArray[np.int64], flagged: NDArray[np.int64], limit: float) -> NDArray[np.float64]:
     """(N,) P(theta <= limit) for each prompt, from how often it was shown and flagged, both (N,)."""
     mu, kappa = (torch.as_tensor(grid.ravel()) for grid in np.meshgrid(MU, KAPPA, indexing="ij"))

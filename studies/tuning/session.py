@@ -94,11 +94,7 @@ def _plan(study: Study) -> Measuring:
         Request("", fill(state.items[row].text, state.inputs[given]), target.max_tokens) for row, given in missing
     )
     prices = Prices.of(target.api, target.price_in, target.price_out)
-<<<<<<< HEAD
     most = sum(prices.most(asked.tokens_in, asked.max_tokens) for asked in prompts)
-=======
-    most = sum(prices.cost(asked.tokens_in, asked.max_tokens) for asked in prompts)
->>>>>>> judges
     paid = [response.cost for response in state.responses.values() if response.cost]
     about = min(most, len(missing) * sum(paid) / len(paid)) if paid else most
     return Measuring(len({given for _, given in cells}), len(cells) - len(missing), len(cells), about, most)

@@ -290,7 +290,9 @@ class Tuner:
         live, screen = self.study.state.live(), self.tuning.screen
         if not self.study.state.votes or len(live) < 2:
             return dict.fromkeys(live, screen)
-        mean = self.study.engine.posterior.mean()
+        engine = self.study.engine
+        with engine.limited_threads():
+            mean = engine.posterior.mean()
         ranked = sorted(live, key=lambda row: -float(mean[row]))
         return {
             row: screen * (4 if 10 * n < len(live) else 2 if 4 * n < len(live) else 1) for n, row in enumerate(ranked)

@@ -57,8 +57,9 @@ async def _say(port: int, *parts: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        while chunk := await asyncio.wait_for(reader.read(65536), 10):
-            said += chunk
+        async with asyncio.timeout(10):
+            while chunk := await reader.read(65536):
+                said += chunk
     writer.close()
     return said
 

@@ -62,7 +62,8 @@ async def opened(service: RemoteService) -> Ballot:
 async def vote(service: RemoteService, choice: str, **said: Any) -> Turn:
     """Vote on the open ballot; no server may hold this up."""
     ballot = await opened(service)
-    return await asyncio.wait_for(service.vote(Answer(ballot.query, choice, seconds=1.5, **said)), 8)
+    async with asyncio.timeout(8):
+        return await service.vote(Answer(ballot.query, choice, seconds=1.5, **said))
 
 
 async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -453,3 +453,15 @@ async def test_what_voters_and_the_admin_are_told_is_what_status_tells(tmp_path:
     assert (overview.expected, overview.counts) == (values["expected_regret"], values["choices"])
     assert told.stop
     assert "all its 8 votes" in told.ended
+
+
+async def test_a_study_closes_also_while_the_engine_is_woken(tmp_path: Path) -> None:
+    # A cancellation that came within two turns of the loop after the wake-up was lost, and `close` waited for ever.
+    for turns in (0, 2):
+        async with served(tmp_path / "study") as study:
+            await ready(study)
+            study.views.wake.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(60):
+                await study.views.close()
