@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
 from adapters.formats import PairRow
-from adapters.http.access import FILE as ACCESS
-from adapters.http.access import Access
 from adapters.tables import Kind
 from elicit.events import (
     STOCK,
@@ -40,7 +37,7 @@ from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
 from elicit.tuning import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
-from studies import on_disk
+from studies import forgetting, on_disk
 from studies.decisions import LANE, answered, bring, choose, engine_for, stop_of, taught
 from studies.lookahead import Branch, Lookahead
 from studies.sides import Shown
@@ -347,14 +344,12 @@ class Study:
     def forget(self, judge: str) -> str:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
         with self._turn:
-            pseudonym = self._ledger.forget(judge)
-            if (self.folder / ACCESS).exists():
-                with closing(Access(self.folder)) as access:
-                    access.forget(judge)
+            pseudonym = forgetting.forget(self.folder, self._ledger, judge)
             self.state = State()
             for event in self._ledger.read():
                 self.state.fold(event)
             self.shown = Shown(self.state)
+            self._engine, self._stop = None, None  # they know the judge by its name
             return pseudonym
 
     def events(self, since: int = 0) -> Iterable[Event]:

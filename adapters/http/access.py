@@ -18,7 +18,9 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
+from adapters.sqlite_files import scrub
 from elicit.serving import Admission, Invitation, Invited, RefusedError, Scope, Who
+from elicit.types import BadInputError
 
 FILE = "access.db"
 BYTES = 32
@@ -111,11 +113,17 @@ class Access:
                 self._db.execute("UPDATE invites SET left = left + 1 WHERE hash = ?", [_hash(code)])
             raise
 
-    def forget(self, judge: str) -> None:
-        """Remove a judge's tokens and every trace of the name."""
-        self._db.execute("DELETE FROM tokens WHERE judge = ?", [judge])
-        self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def forget(self, judge: str) -> int:
+        """Remove a judge's tokens and every trace of the name; how many there were. Done again it changes nothing.
+
+        Raises BadInputError where the file cannot be written.
+        """
+        try:
+            removed = self._db.execute("DELETE FROM tokens WHERE judge = ?", [judge]).rowcount
+            scrub(self._db.conn)
+            return int(removed)
+        except sqlite3.Error as error:
+            raise BadInputError(f"{FILE} cannot be written ({error}); make room and try again") from error
 
     def close(self) -> None:
         """Close the file."""
