@@ -134,6 +134,6 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
         ledger.backup(part)
         for file in folder.iterdir():
             if file.is_file() and not file.name.startswith((*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE)):
-                shutil.copy2(file, part / file.name)
+                shutil.copyfile(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():
             shutil.copytree(pictures, part / images.FOLDER)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from adapters.sqlite_files import scrub
+from adapters.sqlite_files import is_damage, scrub
 from elicit.serving import Admission, Invitation, Invited, RefusedError, Scope, Who
 from elicit.types import BadInputError
 
@@ -34,13 +34,26 @@ class Invite(msgspec.Struct, frozen=True):
 
 
 class Access:
-    """The tokens and invites of the study in `folder`. Several processes may add to them."""
+    """The tokens and invites of the study in `folder`. Several processes may add to them.
+
+    Raises BadInputError where the file is damaged or cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.study = folder.resolve().name
         path = folder / FILE
         path.touch(mode=0o600)
         self._db = Database(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10))
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._db.conn.close()
+            what, do = "cannot be used", "make room or check its permissions"
+            if is_damage(error):
+                what, do = "is damaged", "move it away, and make new links with 'elicit admin' and 'elicit invite'"
+            raise BadInputError(f"{path} {what} ({error}); {do}") from error
+
+    def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA secure_delete = ON")
         with self._db.conn:
