@@ -31,6 +31,7 @@ from elicit import diagnostics
 from elicit.ledger import Ledger
 from elicit.pseudonyms import rename_in_prose, rename_in_spec
 from elicit.types import BadInputError
+from studies import kept_belief
 from studies import spec as specs
 from studies.folder import PART
 
@@ -95,6 +96,7 @@ def _forget_in(folder: Path, ledger: Ledger, intent: Intent) -> int:
     judge, pseudonym = intent.judge, intent.pseudonym
     for path in list(_leftovers(folder)):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    (folder / kept_belief.FILE).unlink(missing_ok=True)  # it knows judges by their names
     found = ledger.forget(judge, pseudonym)
     calls.forget(folder, judge, pseudonym)
     if (folder / ACCESS).exists():

@@ -37,8 +37,8 @@ from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
 from elicit.tuning import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
-from studies import forgetting, on_disk
-from studies.decisions import LANE, answered, bring, choose, engine_for, stop_of, taught
+from studies import forgetting, kept_belief, on_disk
+from studies.decisions import LANE, answered, bring, choose, engine_for, lessons, stop_of, taught
 from studies.lookahead import Branch, Lookahead
 from studies.sides import Shown
 from studies.spec import Spec
@@ -49,11 +49,16 @@ if TYPE_CHECKING:
     from elicit.routing import Decision
     from elicit.stopping import Stop
 
+CLOSING, GOING_ON = 200, 5000
+"""Votes learnt after which the belief is kept, when a study is closed and while it is open."""
+
 
 class Study:
     """An open study. Methods may be called from several threads; one process writes at a time."""
 
-    def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec, writable: bool) -> None:
+        self._writable = writable
+        self._kept = 0
         self.folder, self.spec, self.state = folder, spec, state
         self.shown = Shown(state)
         self._ledger = ledger
@@ -93,11 +98,13 @@ class Study:
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
-        return cls(Path(path), *on_disk.load(Path(path), writable, beside))
+        return cls(Path(path), *on_disk.load(Path(path), writable, beside), writable)
 
     def close(self) -> None:
         """Stop looking ahead and let go of the log."""
         self._ahead.close()
+        with self._turn:
+            self._keep(CLOSING)
         self._ledger.close()
 
     def __enter__(self) -> Self:
@@ -122,9 +129,12 @@ class Study:
                 )
             if self._engine is None or self._grown != self.state.grown:
                 self._engine, self._revised, self._grown = engine_for(self.spec, self.state), 0, self.state.grown
+                kept_belief.resume(self.folder, self._engine, self.spec, lessons(self.state))
+                self._kept = len(self._engine.votes)
             done, votes = len(self._engine.votes), len(self.state.votes)
             if self._revised != self.state.revised or done < votes:
                 self._revised = bring(self._engine, self.state, self._revised, most=most)
+                self._keep(GOING_ON)
             return self._engine
 
     # -- the loop ---------------------------------------------------------------------------------------------
@@ -357,6 +367,12 @@ class Study:
         return self._ledger.read(since)
 
     # -- inside -----------------------------------------------------------------------------------------------
+
+    def _keep(self, votes: int) -> None:
+        """Keep the belief where it has learnt so many votes since it was kept last."""
+        if self._writable and self._engine is not None and len(self._engine.votes) >= self._kept + votes:
+            kept_belief.keep(self.folder, self._engine, self.spec)
+            self._kept = len(self._engine.votes)
 
     def _append(self, *bodies: AnyBody) -> list[Event]:
         appended = events = self._ledger.append(bodies)

@@ -3,8 +3,6 @@
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -231,9 +229,9 @@ def test_a_damaged_study_of_prompts_is_told_by_tune(tmp_path: Path, capsys: Out)
     assert _code(["init", str(study), "--tune", "--task", "example"]) == 0
     data = bytearray((study / "study.db").read_bytes())
     (study / "study.db").write_bytes(zero_a_page(data, len(data) - 1))
-    for more in ([], ["--plain"], ["--auto"]):
+    for more in ("--plain", "--auto"):
         capsys.readouterr()
-        assert _code(["tune", str(study), *more]) == 2
+        assert _code(["tune", str(study), more]) == 2
         check_sentence(capsys.readouterr().err)
 
 
