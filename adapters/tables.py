@@ -24,9 +24,11 @@ Kind = Literal["jsonl", "csv", "parquet"]
 KINDS: tuple[Kind, ...] = ("jsonl", "csv", "parquet")
 ENDINGS = ".jsonl, .csv or .parquet"
 
-# What makes a spreadsheet run a cell as a formula, after the apostrophes that keep it from doing so.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n]")
+# What makes a spreadsheet run a cell as a formula: a sign, its full-width or small form, or a control character, also
+# after blanks and marks without width, which some programs strip; after the apostrophes that keep it from doing so.
+_BEGINNING = r"[\s\u200b-\u200f\u2060\ufeff\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212]|[\t\r\n]"
+_FORMULA = re.compile(rf"'*(?:{_BEGINNING})")
+_GUARDED = re.compile(rf"'+(?:{_BEGINNING})")
 _BYTE = re.compile(r" \(byte (\d+)\)")
 _NOT_FINITE = re.compile(r"-?(NaN|Infinity)")
 

@@ -329,13 +329,15 @@ def forget(study: Path, judge: str, as_json: bool) -> None:
     )
 
 
-@click.command(epilog=example("elicit doctor"))
+@click.command(epilog=example("elicit doctor jokes"))
+@click.argument("study", required=False, type=click.Path(path_type=Path))
 @JSON
-def doctor(as_json: bool) -> int:
-    """Check versions, device and installation, and say what to do about each problem."""
-    from studies.doctor import examine
+def doctor(study: Path | None, as_json: bool) -> int:
+    """Check versions, device and installation, and every byte of STUDY where one is given; say what to do about each
+    problem."""
+    from studies.doctor import examine, examine_study
 
-    checks = examine()
+    checks = examine() + (examine_study(study) if study else [])
     if as_json:
         click.echo(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}))
     else:

@@ -20,7 +20,6 @@ import msgspec
 
 from adapters.export import replacing
 from elicit.events import ENGINE
-from elicit.snapshots import NoSnapshotError, Snapshot
 from elicit.types import BadInputError, Vote
 from studies.spec import Spec
 
@@ -47,6 +46,8 @@ def keep(folder: Path, engine: Engine, spec: Spec) -> None:
     """Write what the engine believes; where that is not possible the study goes on without."""
     from safetensors.torch import save
 
+    from elicit.snapshots import NoSnapshotError
+
     try:
         votes, snapshot = engine.snapshot()
         heading = Heading(votes, _digest(engine, spec, engine.votes[:votes]), msgspec.Raw(snapshot.structure))
@@ -62,6 +63,8 @@ def resume(folder: Path, engine: Engine, spec: Spec, lessons: Sequence[Vote]) ->
     """Let a fresh engine hold the first of these votes, as far as the belief after them is kept."""
     from safetensors import SafetensorError
     from safetensors.torch import load
+
+    from elicit.snapshots import NoSnapshotError, Snapshot
 
     try:
         data = (folder / FILE).read_bytes()
@@ -83,6 +86,8 @@ def resume(folder: Path, engine: Engine, spec: Spec, lessons: Sequence[Vote]) ->
 def _digest(engine: Engine, spec: Spec, votes: Sequence[Vote]) -> str:
     """Of all that the belief after these votes is a function of. Raises NoSnapshotError with a user's own model, whose
     file may change at any time."""
+    from elicit.snapshots import NoSnapshotError
+
     if ":" in spec.model:
         raise NoSnapshotError("the model is a user's own")
     parts = (ENGINE, spec.model, spec.model_options, engine.digest(), _machine(), _code(), votes)

@@ -362,6 +362,10 @@ class Study:
             self._engine, self._stop = None, None  # they know the judge by its name
             return pseudonym
 
+    def check(self) -> None:
+        """Read all of the log that is stored. Raises BadInputError where it is damaged."""
+        self._ledger.check()
+
     def events(self, since: int = 0) -> Iterable[Event]:
         """The log after event `since`, in order."""
         return self._ledger.read(since)

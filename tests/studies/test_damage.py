@@ -1,5 +1,6 @@
 """A damaged study is said to be one, in a sentence that names the way back, by every command."""
 
+import json
 import random
 import shutil
 import sqlite3
@@ -233,6 +234,24 @@ def test_a_damaged_study_of_prompts_is_told_by_tune(tmp_path: Path, capsys: Out)
         capsys.readouterr()
         assert _code(["tune", str(study), more]) == 2
         check_sentence(capsys.readouterr().err)
+
+
+def test_doctor_reads_every_byte_of_a_study(original: Path, tmp_path: Path, capsys: Out) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(original, study)
+    book = CallBook(study, "gpt", Prices(1, 1))
+    book.settle(0.0, "key", Reply("reply"))
+    book.close()
+    assert _code(["doctor", str(study), "--json"]) == 0
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert "every digest fits" in checks["log"]["found"]
+    for name, file in (("log", "study.db"), ("replies", "calls.db")):
+        data = bytearray((study / file).read_bytes())
+        (study / file).write_bytes(zero_a_page(data, 5000))
+        assert _code(["doctor", str(study), "--json"]) == 2
+        checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+        assert not checks[name]["ok"]
+        assert "elicit backup" in checks[name]["do"]
 
 
 def test_damaged_tokens_are_told_with_what_to_do(original: Path, tmp_path: Path, capsys: Out) -> None:
