@@ -174,6 +174,8 @@ def _write_standard_output(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> Non
         sys.stdout.flush()
         _WRITERS[kind](sys.stdout.buffer, rows)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # whoever reads has enough: no fault, and nothing to tell
     except OSError as error:
         raise _unwritable("standard output", error) from error
 
