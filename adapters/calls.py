@@ -13,22 +13,43 @@ from pathlib import Path
 import msgspec
 from sqlite_utils import Database
 
-from adapters.chat import Reply
-from adapters.sqlite_files import is_damage, open_for_writing, scrub
+from adapters.chat import Api, Reply
+from adapters.sqlite_files import is_damage, open_for_reading, open_for_writing, scrub
 from elicit.types import BadInputError
 
 FILE = "calls.db"
 
 
 class Prices(msgspec.Struct, frozen=True):
-    """Money for a million tokens read and a million written."""
+    """Money for a million tokens: read, written, read from the provider's cache, and read and stored in it."""
 
     read: float
     written: float
+    cached: float
+    stored: float
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """Money for so many tokens."""
-        return (tokens_in * self.read + tokens_out * self.written) / 1e6
+    @classmethod
+    def of(
+        cls, api: Api, read: float, written: float, cached: float | None = None, stored: float | None = None
+    ) -> Prices:
+        """The prices where those of the cache may be left open: they are the API's usual share of `read` then."""
+        of_cached, of_stored = _SHARES[api]
+        cached, stored = read * of_cached if cached is None else cached, read * of_stored if stored is None else stored
+        return cls(read, written, cached, stored)
+
+    def cost(self, tokens_in: int, tokens_out: int, cached: int = 0, stored: int = 0) -> float:
+        """Money for so many tokens; cached and stored are among those read."""
+        plain = tokens_in - cached - stored
+        return (plain * self.read + cached * self.cached + stored * self.stored + tokens_out * self.written) / 1e6
+
+    def most(self, tokens_in: int, tokens_out: int) -> float:
+        """The most that a call of so many tokens can cost."""
+        return (tokens_in * max(self.read, self.cached, self.stored) + tokens_out * self.written) / 1e6
+
+
+_SHARES: dict[Api, tuple[float, float]] = {"openai": (0.5, 1.0), "anthropic": (0.1, 1.25)}
+"""Prices of tokens read from the cache and stored in it, as shares of that of tokens read. OpenAI's newer models take
+less than half; storing is free there. Anthropic stores only where it is asked to."""
 
 
 class BudgetError(Exception):
@@ -76,17 +97,22 @@ class CallBook:
     def settle(self, most: float, key: str, reply: Reply | None) -> float:
         """Book the call that `most` was put aside for and return its cost; it is on disk then.
 
-        A call without a reply may have been billed all the same, so it counts in full.
+        A call without a reply may have been billed all the same, so it counts in full. A refusal is paid and not kept:
+        who asks again is to get an answer.
         """
         self._reserved -= most
         tokens_in, tokens_out = (reply.tokens_in, reply.tokens_out) if reply else (0, 0)
-        cost = self.prices.cost(tokens_in, tokens_out) if reply else most
-        said = msgspec.json.encode(reply).decode() if reply else None
+        cost = self.prices.cost(tokens_in, tokens_out, reply.cached, reply.stored) if reply else most
+        said = msgspec.json.encode(reply).decode() if reply and not reply.refusal else None
         self._run(
             "INSERT INTO calls (key, judge, tokens_in, tokens_out, cost, reply) VALUES (?, ?, ?, ?, ?, ?)",
             *(key, self._judge, tokens_in, tokens_out, cost, said),
         )
         return cost
+
+    def discard(self, key: str) -> None:
+        """Keep what was paid under this key, but not the reply: nobody can use it, so it is to be asked for again."""
+        self._run("UPDATE calls SET reply = NULL WHERE key = ?", key)
 
     def release(self, most: float) -> None:
         """Take back what was put aside for a call that nobody bills."""
@@ -146,3 +172,15 @@ def forget(folder: Path, judge: str, pseudonym: str) -> None:
             scrub(connection)
     except sqlite3.Error as error:
         raise BadInputError(f"{path} cannot be written ({error}); make room and try again") from error
+
+
+def spent_in(folder: Path) -> float:
+    """Money that all calls in the book of a study's folder have cost; 0 where there is no book that can be read."""
+    path = folder / FILE
+    if not path.exists():
+        return 0.0
+    try:
+        with closing(open_for_reading(path)) as connection:
+            return float(connection.execute("SELECT COALESCE(SUM(cost), 0) FROM calls").fetchone()[0])
+    except sqlite3.Error:
+        return 0.0

@@ -6,10 +6,16 @@ messages. Nothing here calls anybody.
 
 from __future__ import annotations
 
+import html
+import json
+import math
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
+
+from elicit.safe_text import one_line
 
 Api = Literal["openai", "anthropic"]
 
@@ -18,6 +24,8 @@ MOST_ALTERNATIVES = 20
 """The most that OpenAI and vLLM give for a token."""
 _PIECE = re.compile(r"[A-Za-z]{1,4}|\S|\n")
 _FRAME = 24  # tokens around the two messages
+_MOST_TOKENS = 10**9  # more than any call reads or writes
+_IMPOSSIBLE = 1e6  # a log-probability beyond it says nothing
 _TOOL = "answer"
 
 
@@ -56,7 +64,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the model said.
 
     `tokens`: the first token and those that are a label, empty where the endpoint gives no log-probabilities. `cut`:
-    whether it ended because it was long. `tokens_in`, `tokens_out`: as billed.
+    whether it ended because it was long. `tokens_in`, `tokens_out`: as billed; of those read, `cached` came from the
+    provider's cache and `stored` were written to it, each at a price of its own. `refusal`: why there is no answer, in
+    the provider's words.
     """
 
     text: str
@@ -64,10 +74,26 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     cut: bool = False
     tokens_in: int = 0
     tokens_out: int = 0
+    cached: int = 0
+    stored: int = 0
+    refusal: str = ""
 
 
 class GarbledError(ValueError):
-    """The body of a reply is not what its API says it is."""
+    """The body of a reply is not what its API says it is. `billed`: whether a model may have answered all the same."""
+
+    def __init__(self, why: str, *, billed: bool = True) -> None:
+        super().__init__(why)
+        self.billed = billed
+
+
+class ProviderError(Exception):
+    """The body says in the provider's words why there is no reply; `status`: the one that such an answer has, 0 where
+    it does not say."""
+
+    def __init__(self, words: str, status: int) -> None:
+        super().__init__(words)
+        self.words, self.status = words, status
 
 
 def tokens(text: str) -> int:
@@ -96,17 +122,28 @@ def body(api: Api, model: str, request: Request) -> dict[str, Any]:
     return asked | {"messages": [*system, *user]}
 
 
-def read(api: Api, data: bytes, request: Request) -> Reply:
-    """The reply in a body.
+def without_system(request: Request) -> Request:
+    """The same for a model that takes no system message: it stands before the question."""
+    return msgspec.structs.replace(request, system="", user=f"{request.system}\n\n{request.user}")
 
-    Raises GarbledError where it is not what the API says.
+
+def read(api: Api, data: bytes, request: Request) -> Reply:
+    """The reply in a body; what is not needed for it may be missing or wrong.
+
+    Raises GarbledError where it is not what the API says, ProviderError where it says an error instead.
     """
     try:
-        if api == "anthropic":
-            return _read_message(msgspec.json.decode(data, type=_Message), request)
-        return _read_completion(msgspec.json.decode(data, type=_Completion), request)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise GarbledError(f"its reply cannot be read ({error})") from None
+        body = _decoded(data)
+        if api == "anthropic" and isinstance(body.get("content"), list):
+            return _read_message(body, request)
+        if api == "openai" and (choices := _list(body.get("choices"))) and isinstance(choices[0], dict):
+            return _read_completion(body, choices[0], request)
+        if words := words_in(body):
+            raise ProviderError(words, _status_in(body))
+    except RecursionError:
+        raise GarbledError("its reply cannot be read (it is nested too deep)") from None
+    lacking = "content" if api == "anthropic" else "choices"
+    raise GarbledError(f"its reply has no {lacking}")
 
 
 def is_label(text: str, label: str) -> bool:
@@ -115,86 +152,176 @@ def is_label(text: str, label: str) -> bool:
     return bare == label or (len(label) > 1 and bare.casefold() == label.casefold())
 
 
-def _read_completion(completion: _Completion, request: Request) -> Reply:
-    if not completion.choices:
-        raise GarbledError("its reply has no choices")
-    choice = completion.choices[0]
-    text = choice.message.content or ""
-    usage = completion.usage or _CompletionUsage(request.tokens_in, tokens(text))
-    parts = (choice.logprobs.content or []) if choice.logprobs else []
+def words_in(body: Any) -> str:
+    """What an error says, wherever providers put it: "error", "message", "detail"; empty where it says nothing."""
+    kind = ""
+    for _ in range(5):
+        if isinstance(body, list):
+            body = body[0] if body else ""
+        if not isinstance(body, dict):
+            break
+        body = next((body[name] for name in ("error", "message", "detail", "msg", "errors") if body.get(name)), kind)
+        if isinstance(body, dict):
+            kind = _text(body.get("code")) or _text(body.get("type"))
+    return _text(body).strip()
+
+
+def error_words(data: bytes) -> str:
+    """What an answer that is an error says: its words, those of a web page, or its beginning as it is."""
+    text = data[:100_000].decode("utf-8", "replace").strip()
+    if text.startswith("<"):
+        return _page_words(text)
+    try:
+        return words_in(json.loads(text)) or text
+    except (ValueError, RecursionError):
+        return text
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    """The object in a body. Python's own decoder takes the infinities that some servers give as log-probabilities."""
+    text = data.decode("utf-8-sig", "replace").strip()
+    start = text[:200].lstrip().lower()
+    if start.startswith(("data:", "event:", ": ", ":\n")):
+        raise GarbledError(
+            f"it answers as a stream, which is not read; give an endpoint that answers whole ({one_line(text[:80])})"
+        )
+    if start.startswith("<"):
+        raise GarbledError(f"it answers with a web page and not as a model: {_page_words(text)}", billed=False)
+    try:
+        body = json.loads(text, parse_int=_integer)
+    except ValueError as error:
+        said = f"{error}: {one_line(text[:80])}" if text else "it is empty"
+        raise GarbledError(f"its reply cannot be read ({said})") from None
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]  # as Gemini's errors come
+    if not isinstance(body, dict):
+        raise GarbledError(f"its reply cannot be read (it is no object: {one_line(text[:80])})")
+    return body
+
+
+def _page_words(page: str) -> str:
+    """What a web page says, without its marks; its beginning."""
+    words = re.sub(r"<(script|style)\b.*?</\1\s*>|<[^>]{0,2000}>", " ", page[:20_000], flags=re.DOTALL | re.IGNORECASE)
+    return one_line(html.unescape(words))[:120]
+
+
+def _status_in(body: dict[str, Any]) -> int:
+    """The HTTP status that an error in a body stands for; 0 where it does not say."""
+    error = body.get("error")
+    for place in (error if isinstance(error, dict) else {}, body):
+        for name in ("status", "code", "status_code", "http_code"):
+            said = place.get(name)
+            said = int(said) if isinstance(said, str) and said.isdecimal() and len(said) == 3 else said
+            if isinstance(said, int) and 400 <= said <= 599:
+                return said
+    return 0
+
+
+def _read_completion(body: dict[str, Any], choice: dict[str, Any], request: Request) -> Reply:
+    message = _object(choice.get("message"))
+    said = _parts_text(message.get("content"))
+    calls = [_object(_object(call).get("function")) for call in _list(message.get("tool_calls"))]
+    text = _joined(said, [call.get("arguments") for call in [*calls, _object(message.get("function_call"))]], request)
+    if (error := words_in({"error": choice.get("error")})) and not text.strip():
+        raise ProviderError(error, _status_in({"error": choice.get("error")}))
+    ended = _text(choice.get("finish_reason")).casefold()
+    refusal = _text(message.get("refusal")).strip()
+    if refusal:
+        refusal = f"the model refuses: {refusal}"
+    elif ended in ("content_filter", "safety", "prohibited_content"):
+        refusal = "the provider's content filter stopped the reply" + (f": {said}" if said.strip() else "")
+    usage = _object(body.get("usage"))
+    details = _object(usage.get("prompt_tokens_details"))
+    tokens_in = _count(usage.get("prompt_tokens"), request.tokens_in)
+    cached = min(_count(details.get("cached_tokens"), _count(usage.get("prompt_cache_hit_tokens"), 0)), tokens_in)
+    tokens_out = _count(usage.get("completion_tokens"), tokens(text))
+    found = _tokens_of(_object(choice.get("logprobs")).get("content"), text, request.labels)
+    # Who does not say why it ended has ended at the bound, if it got that far.
+    cut = ended in ("length", "max_tokens") or (not ended and tokens_out >= request.max_tokens)
+    return Reply(text, found, cut, tokens_in, tokens_out, cached, refusal=_shortened(refusal))
+
+
+def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[Token, ...]:
+    """The first token of the text and those that are labels, with what could have stood there."""
+    parts = [_object(part) for part in _list(parts)]
+    said = [_text(part.get("token")) for part in parts]
     # What a reasoning model thought may be among the tokens, but not in the text.
-    before = "".join(part.token for part in parts).rfind(text)
+    before = "".join(said).rfind(text)
     start, kept = -before, list[Token]()
-    for part in parts if before >= 0 else []:
-        if start >= 0 and part.top_logprobs and (not kept or any(is_label(part.token, v) for v in request.labels)):
-            top: dict[str, float] = {}
-            for one in part.top_logprobs:
-                top[one.token] = max(one.logprob, top.get(one.token, one.logprob))
-            kept.append(Token(part.token, start, top))
-        start += len(part.token)
-    cut = choice.finish_reason == "length"
-    return Reply(text, tuple(kept), cut, usage.prompt_tokens, usage.completion_tokens)
+    for part, token in zip(parts, said, strict=True) if before >= 0 else []:
+        top: dict[str, float] = {}
+        for one in map(_object, _list(part.get("top_logprobs"))):
+            chance, name = one.get("logprob"), _text(one.get("token"))
+            if isinstance(chance, int | float) and abs(chance) < _IMPOSSIBLE:
+                top[name] = max(float(chance), top.get(name, float(chance)))
+        if start >= 0 and top and (not kept or any(is_label(token, label) for label in labels)):
+            kept.append(Token(token, start, top))
+        start += len(token)
+    return tuple(kept)
 
 
-def _read_message(message: _Message, request: Request) -> Reply:
-    used = [msgspec.json.encode(block.input).decode() for block in message.content if block.type == "tool_use"]
-    text = used[0] if used else "".join(block.text for block in message.content if block.type == "text")
-    usage = message.usage or _MessageUsage(request.tokens_in, tokens(text))
-    read = usage.input_tokens + (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
-    return Reply(text, (), message.stop_reason == "max_tokens", read, usage.output_tokens)
+def _read_message(body: dict[str, Any], request: Request) -> Reply:
+    blocks = [_object(block) for block in _list(body.get("content"))]
+    used = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
+    text = _joined(_parts_text(body.get("content")), used, request)
+    ended = _text(body.get("stop_reason"))
+    refusal = ""
+    if ended == "refusal":
+        why = _text(_object(body.get("stop_details")).get("explanation")) or text
+        refusal = "the model refuses" + (f": {why}" if why.strip() else "")
+    elif ended == "model_context_window_exceeded":
+        refusal = "the reply ended because prompt and reply are longer than the model can take"
+    usage = _object(body.get("usage"))
+    stored = _count(usage.get("cache_creation_input_tokens"), 0)
+    cached = _count(usage.get("cache_read_input_tokens"), 0)
+    # What came from the cache or went into it is not among input_tokens.
+    read = _count(usage.get("input_tokens"), request.tokens_in) + stored + cached
+    written = _count(usage.get("output_tokens"), tokens(text))
+    return Reply(text, (), ended == "max_tokens", read, written, cached, stored, _shortened(refusal))
 
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+def _joined(said: str, used: Sequence[Any], request: Request) -> str:
+    """Prose and what a tool was called with: for a schema the call is the answer, else either may hold it."""
+    calls = [call if isinstance(call, str) else json.dumps(call) for call in used if call is not None]
+    given = _text("\n".join(calls))
+    if request.schema and given.strip():
+        return given
+    return "\n\n".join(part for part in (said, given) if part.strip()) or said
 
 
-class _Alternative(msgspec.Struct):
-    token: str
-    logprob: float
+def _parts_text(content: Any) -> str:
+    """The text of a message whose content is text, or a list of parts, of which thoughts and the like are left out."""
+    if not isinstance(content, list):
+        return _text(content)
+    parts = [{"type": "text", "text": part} if isinstance(part, str) else _object(part) for part in content]
+    return "".join(_text(part.get("text")) for part in parts if part.get("type", "text") in ("text", "output_text"))
 
 
-class _Part(msgspec.Struct):
-    token: str
-    top_logprobs: list[_Alternative] = []
+def _shortened(words: str) -> str:
+    return one_line(words, "")[:300]
 
 
-class _Logprobs(msgspec.Struct):
-    content: list[_Part] | None = None
+def _text(value: Any) -> str:
+    """A text, without the halves of characters that could not be stored."""
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-class _Said(msgspec.Struct):
-    content: str | None = None
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-class _Choice(msgspec.Struct):
-    message: _Said
-    logprobs: _Logprobs | None = None
-    finish_reason: str | None = None
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-class _CompletionUsage(msgspec.Struct):
-    prompt_tokens: _Count = 0
-    completion_tokens: _Count = 0
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) < 20 else math.inf  # so long a number is none that is needed
 
 
-class _Completion(msgspec.Struct):
-    choices: list[_Choice]
-    usage: _CompletionUsage | None = None
-
-
-class _Block(msgspec.Struct):
-    type: str
-    text: str = ""
-    input: Any = None
-
-
-class _MessageUsage(msgspec.Struct):
-    input_tokens: _Count = 0
-    output_tokens: _Count = 0
-    cache_creation_input_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-
-
-class _Message(msgspec.Struct):
-    content: list[_Block]
-    usage: _MessageUsage | None = None
-    stop_reason: str | None = None
+def _count(value: Any, otherwise: int) -> int:
+    """A number of tokens; `otherwise` where it is none that could be."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
+        return otherwise
+    return math.ceil(value)

@@ -6,7 +6,7 @@ is read once more row by row, to say in one sentence (`BadInputError`) what is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,12 +92,30 @@ def _by_row(rows: Sequence[Row], given: tuple[str, str, str] | None, clusters: S
         b.append(fields.needed_name(row, chosen.b))
         if a[-1] == b[-1]:
             raise row.error(f"{quoted(a[-1])} is compared with itself; leave the row out", chosen.b)
-        ended.append(fields.one_of(row, chosen.ended, tuple(WORDS)))
+        ended.append(_ended(row, chosen, a[-1], b[-1]))
         for column, name in zip(whose, clusters, strict=True):
             column.append(fields.needed_name(row, name))
-    made = _comparisons(_coded(a), _coded(b), _coded(ended), [_coded(column) for column in whose], rows[0].values)
+    columns = [_coded(column) for column in whose]
+    made = _comparisons(_coded(a), _coded(b), _coded(ended), columns, rows[0].values, _words(chosen))
     assert made is not None
     return made
+
+
+def _words(columns: _Columns) -> dict[str, str]:
+    """What may stand in the column that says how a comparison ended, in small letters: a side may also be named by its
+    column. An item's own name may stand there too."""
+    return {columns.a.casefold(): "a", columns.b.casefold(): "b"} | WORDS
+
+
+def _ended(row: Row, columns: _Columns, a: str, b: str) -> str:
+    """How the comparison on a row ended, as one of the words or the name of the winner."""
+    said = fields.needed_name(row, columns.ended)
+    if said.strip().casefold() in _words(columns) or said.strip() in (a, b):
+        return said
+    words = ", ".join([*CHOICES, *SIDES[0]])
+    raise row.error(
+        f"expected {words}, or the name of one of the two, got {quoted(said)}; write one of them", columns.ended
+    )
 
 
 def _no_columns(row: Row) -> BadInputError:
@@ -120,17 +138,24 @@ def _comparisons(
     ended: Coded,
     clusters: Sequence[Coded],
     there: Collection[str],
+    words: Mapping[str, str],
 ) -> Comparisons | None:
-    """The columns put together; None where something is wrong with them."""
-    used = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b, ended)]
+    """The columns put together; None where something is wrong with them. words: as `_words` gives them."""
+    used = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b)]
     items = tuple(sorted(used[0] | used[1]))
-    if "" in items or not used[2] <= WORDS.keys():
+    if "" in items:
         return None
     place = {item: number for number, item in enumerate(items)}
     first, second = (np.array([place.get(text, -1) for text in texts])[codes] for codes, texts in (a, b))
     if (first == second).any():
         return None
-    outcomes = np.array([CHOICES.index(WORDS[text]) if text in WORDS else -1 for text in ended[1]])[ended[0]]
+    said = [text.strip() for text in ended[1]]
+    worded = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in said])
+    winners = np.array([place.get(text, -1) for text in said])[ended[0]]
+    named = np.select([winners == first, winners == second], [CHOICES.index("a"), CHOICES.index("b")], -1)
+    outcomes = np.where(worded[ended[0]] >= 0, worded[ended[0]], named)
+    if (outcomes < 0).any():
+        return None
     if any("" in texts for _, texts in clusters):
         return None
     whose = np.stack([codes for codes, _ in clusters], 1) if clusters else np.empty((len(first), 0), np.int64)
@@ -149,7 +174,7 @@ def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequenc
         if chosen is None or len(set(there)) < len(there) or not {*chosen, *clusters} <= set(there):
             return None
         table = _READERS[kind](path, list(dict.fromkeys([*chosen, *clusters])))
-    except (pa.ArrowException, OSError, ValueError):
+    except (BadInputError, pa.ArrowException, OSError, ValueError):
         return None
     clean = unguarded if kind == "csv" else str
     found = [_decoded(table.column(name), clean) for name in (*chosen, *clusters)]
@@ -157,7 +182,7 @@ def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequenc
     if len(whole) < len(found):
         return None
     a, b, ended, *whose = whole
-    return _comparisons(a, b, ended, whose, there)
+    return _comparisons(a, b, ended, whose, there, _words(chosen))
 
 
 def _decoded(column: Any, clean: Callable[[str], str]) -> Coded | None:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
+from adapters.http_client import open_client
 from elicit.safe_text import one_line
 from elicit.serving import RefusedError
 from elicit.types import BadInputError
@@ -96,15 +97,12 @@ def checked_token(token: str) -> Token:
 
 
 class Server:
-    """A study server, spoken to with one token. The token is in no error that comes from here."""
+    """A study server, spoken to with one token, or with none to join. The token is in no error that comes from here."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         self._token = token
-        plain = url.startswith("http:")  # to this machine itself: no proxy shall see the token
-        self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT, trust_env=not plain
-        )
+        self._http = open_client(url, TIMEOUT, {"Authorization": f"Bearer {token}"} if token else {})
 
     async def call(
         self,
@@ -175,7 +173,7 @@ class Server:
 
     def _safe(self, text: str) -> str:
         """Words from elsewhere on one line, without the token should they repeat it."""
-        return one_line(text.replace(self._token, "***"), empty="")[:300]
+        return one_line(text.replace(self._token, "***") if self._token else text, empty="")[:300]
 
 
 def retry_after(answer: httpx.Response) -> float | None:

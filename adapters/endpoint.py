@@ -9,15 +9,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
 import msgspec
 
-from adapters import chat
+from adapters import chat, http_client
 from adapters.calls import CallBook
 from adapters.chat import Api, Reply, Request
 from adapters.connection import retry_after
+from adapters.refused_fields import body_without, refused_field
+from elicit.safe_text import one_line
 from elicit.types import BadInputError, hash_of
 
 LONGEST_WAIT = 120.0
@@ -26,18 +28,25 @@ RETRIED = (408, 409, 425, 429)
 """What is tried again beside 5xx: timeout, conflict, too early, too many requests."""
 _ANTHROPIC_VERSION = "2023-06-01"
 _SHOWN = 200  # characters of an endpoint's own words in a failure
+_READ = 100_000  # characters of an answer that are searched for what it complains of
+_UNPAID = ("insufficient_quota", "credit balance", "usage limits", "spend_limit", "insufficient credits")
 
 
 class EndpointError(Exception):
-    """The endpoint gave no answer; the message is a short reason. `billed`: whether the call may cost all the same."""
+    """The endpoint gave no answer; the message is a short reason. `billed`: whether the call may cost all the same;
+    `cost`: the money that it took."""
 
     def __init__(self, why: str, *, billed: bool) -> None:
         super().__init__(why)
-        self.billed = billed
+        self.billed, self.cost = billed, 0.0
 
 
 class UnreachableError(EndpointError):
-    """Nobody answered: refused, cut off, or too slow."""
+    """Nobody answered: refused, cut off, or too slow, as `reason` says."""
+
+    def __init__(self, url: str, reason: str, *, billed: bool) -> None:
+        super().__init__(f"no answer from {url} ({reason})", billed=billed)
+        self.reason = reason
 
 
 class UnreadableError(EndpointError):
@@ -61,26 +70,33 @@ class BusyError(EndpointError):
 
 
 def checked_url(url: str) -> str:
-    """The address without a slash at its end.
+    """The address up to and with the version: without a slash at its end, or the path of the call itself.
 
     Raises BadInputError where it is none, or holds a password or key.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInputError("option endpoint is no http address; give one, as in http://127.0.0.1:8080/v1")
-    if parts.username or parts.password or parts.query:
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    versions = all(name == "api-version" and re.fullmatch(r"[\w.-]{1,40}", value) for name, value in given)
+    if parts.username or parts.password or parts.fragment or not versions:
         raise BadInputError(
-            "option endpoint holds a password or key; take it out, and say in key which environment variable has it"
+            "option endpoint holds a password or key; take it out, and say in key which environment variable has it "
+            "(only ?api-version= may follow an address)"
         )
-    return url.rstrip("/")
+    path = parts.path.rstrip("/")
+    for call in chat.PATHS.values():
+        path = path.removesuffix(call)
+    return parts._replace(path=path).geturl()
 
 
 class Answer(NamedTuple):
-    """A reply, what was paid for it now, and whether it had been paid for before."""
+    """A reply, what was paid for it now, and whether it had been paid for before; `key` names what was asked."""
 
     reply: Reply
     cost: float
     cached: bool
+    key: str
 
 
 @dataclass(kw_only=True, eq=False)
@@ -130,11 +146,12 @@ class Endpoint:
         Cancelling is safe at any time: a call that is under way goes on, and what it brings is kept (see `close`).
         Raises EndpointError where there is no reply, BudgetError where the call could cost more than is left.
         """
-        key = hash_of([self.api, self.url, request.sample, self._body(request, whole=True)])
+        whole = body_without(frozenset(), self.api, self.model, request, self.parameters)
+        key = hash_of([self.api, self.url, request.sample, whole])
         failures = 0
         while True:
             if (known := self.book.find(key)) is not None:
-                return Answer(known, 0.0, True)
+                return Answer(known, 0.0, True, key)
             call = self._under_way.get(key)
             mine = call is None
             if call is None:
@@ -145,7 +162,7 @@ class Endpoint:
                 call = self._begin(key, request)
             try:
                 reply, cost = await asyncio.shield(call)
-                return Answer(reply, cost if mine else 0.0, not mine)
+                return Answer(reply, cost if mine else 0.0, not mine, key)
             except (UnreachableError, BusyError, UnreadableError) as failure:
                 failures += 1
                 wait = self._wait(key, failures, failure)
@@ -153,28 +170,36 @@ class Endpoint:
                     raise
             await self.sleep(wait)
 
+    def discard(self, answer: Answer) -> None:
+        """Forget a reply that cannot be used, so that whoever asks the same again gets another."""
+        self.book.discard(answer.key)
+
     async def check(self) -> None:
         """Make sure that the endpoint answers and takes the key; costs nothing.
 
         Raises BadInputError, one sentence with a command that tests the endpoint.
         """
         try:
-            async with asyncio.timeout(self.timeout):
-                answer = await self._http().get(f"{self.url}/models", headers=self._headers())
-        except (httpx.HTTPError, TimeoutError) as error:
+            answer = await self._send("GET", "/models")
+        except UnreachableError as error:
             raise BadInputError(
-                f"{self.url} does not answer ({self._reason(error)}); start it, or test it with: {self.curl}"
+                f"{self.url} does not answer ({error.reason}); start it, or test it with: {self.curl}"
             ) from None
+        except EndpointError as error:
+            raise BadInputError(str(error)) from None
         # Not every endpoint lists its models; that it answers is enough then.
-        if answer.status_code in (401, 403) or answer.status_code >= 500:
+        if answer.response.status_code in (401, 403) or answer.response.status_code >= 500:
             raise BadInputError(f"{self.url} answers {self._words(answer)}; test it with: {self.curl}")
 
     @property
     def curl(self) -> str:
         """A command that tests the endpoint by hand; it names the key's variable, never the key."""
+        address = self._address("/models")
         header = {"openai": "Authorization: Bearer $", "anthropic": "x-api-key: $"}[self.api] + self.key
+        if self._versioned:
+            header, address = f"api-key: ${self.key}", f"'{address}'"
         version = f' -H "anthropic-version: {_ANTHROPIC_VERSION}"' if self.api == "anthropic" else ""
-        return f"curl -sS {self.url}/models" + (f' -H "{header}"' if self.key else "") + version
+        return f"curl -sS {address}" + (f' -H "{header}"' if self.key else "") + version
 
     async def close(self) -> None:
         """Wait for the calls under way, keep what they bring, and close everything; a later use opens it again."""
@@ -212,7 +237,7 @@ class Endpoint:
 
     async def _call(self, key: str, request: Request) -> tuple[Reply, float]:
         """One call, booked."""
-        most = self.book.prices.cost(request.tokens_in, request.max_tokens)
+        most = self.book.prices.most(request.tokens_in, request.max_tokens)
         self.book.reserve(most)
         try:
             reply = await self._exchange(request)
@@ -220,72 +245,118 @@ class Endpoint:
             if isinstance(error, EndpointError) and not error.billed:
                 self.book.release(most)
             else:
-                self.book.settle(most, key, None)
+                cost = self.book.settle(most, key, None)
+                if isinstance(error, EndpointError):
+                    error.cost = cost
             raise
-        return reply, self.book.settle(most, key, reply)
+        cost = self.book.settle(most, key, reply)
+        if reply.refusal:
+            refused = RefusedError(f"{self.url}: {reply.refusal}", lasting=False)
+            refused.cost = cost
+            raise refused
+        return reply, cost
 
     async def _exchange(self, request: Request) -> Reply:
-        body, address = self._body(request), self.url + chat.PATHS[self.api]
-        http = self._http()
+        """The reply, asked for without the fields that the model refuses.
+
+        Each of the calls that are under way when a field is first refused leaves it out by itself and asks again; as
+        each time one more is left out, this ends.
+        """
+        while True:
+            left_out = frozenset(self._refused)
+            body = body_without(left_out, self.api, self.model, request, self.parameters)
+            answer = await self._send("POST", chat.PATHS[self.api], json=body)
+            status, wait = answer.response.status_code, retry_after(answer.response)
+            if answer.response.is_success:
+                try:
+                    reply = chat.read(self.api, answer.data, request)
+                except chat.GarbledError as error:
+                    why = self._without_key(str(error))
+                    raise UnreadableError(f"{self.url}: {why}", billed=error.billed) from None
+                except chat.ProviderError as error:
+                    status, words = error.status, error.words
+                else:
+                    # What an endpoint says, its key included, may end up in the log.
+                    clean = {"text": self._without_key(reply.text), "refusal": self._without_key(reply.refusal)}
+                    return msgspec.structs.replace(reply, **clean)
+            else:
+                words = answer.data[:_READ].decode("utf-8", "replace")
+            spare = refused_field(self.api, status, words, body, left_out)
+            if spare is None:
+                raise self._failure(status, words, wait, answer)
+            self._refused.add(spare)
+
+    def _failure(self, status: int, words: str, wait: float | None, answer: http_client.Answer) -> EndpointError:
+        """What an answer that is no reply means. status: 0 where it says an error and not which."""
+        response = answer.response
+        in_reply = f"{status or 'an error'}: {self._shown(words)}"
+        said = f"{self.url} answers {in_reply if response.is_success else self._words(answer)}"
+        unpaid = any(mark in words.casefold() for mark in _UNPAID)
+        if 300 <= status < 400:
+            target = http_client.without_password(urljoin(self.url, response.headers.get("location", "")))
+            for call in chat.PATHS.values():
+                target = target.removesuffix(call)
+            return RefusedError(
+                f"{said} and points to {self._without_key(one_line(target))}; if that is the right address, make it "
+                "the option endpoint",
+                lasting=True,
+            )
+        if (status in RETRIED or status >= 500 or not status) and not unpaid:
+            return BusyError(said, wait)
+        parts = urlsplit(self.url)
+        if status in (404, 405) and not re.search(r"/v\d", parts.path) and "model" not in words.casefold():
+            said += f"; most endpoints are under /v1: try {parts._replace(path=parts.path + '/v1').geturl()}"
+        return RefusedError(said, lasting=unpaid or status in (401, 402, 403, 404, 405))
+
+    async def _send(self, method: str, path: str, **content: Any) -> http_client.Answer:
         try:
+            if self._client is None:
+                self._client = http_client.open_client(self.url, self.timeout)
             async with asyncio.timeout(self.timeout):
-                answer = await http.post(address, json=body, headers=self._headers())
+                return await http_client.exchange(self._client, method, self._address(path), self._headers(), **content)
+        except BadInputError as error:
+            raise RefusedError(f"{self.url} cannot be asked: {error}", lasting=True) from None
+        except http_client.AnswerError as error:
+            raise UnreadableError(f"{self.url}: {error}", billed=True) from None
         except (TimeoutError, httpx.HTTPError) as error:
-            sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise UnreachableError(f"no answer from {self.url} ({self._reason(error)})", billed=sent) from None
-        if answer.status_code == 200:
-            try:
-                reply = chat.read(self.api, answer.content, request)
-            except chat.GarbledError as error:
-                raise UnreadableError(f"{self.url}: {error}", billed=True) from None
-            # What an endpoint says, its key included, may end up in the log.
-            return msgspec.structs.replace(reply, text=self._without_key(reply.text))
-        words = self._words(answer)
-        unpaid = "insufficient_quota" in words
-        if (answer.status_code in RETRIED or answer.status_code >= 500) and not unpaid:
-            raise BusyError(f"{self.url} answers {words}", retry_after(answer))
-        if answer.status_code in (400, 403, 422):
-            named = (name for name, word in _SPARE[self.api].items() if name in body and word in words)
-            spare = next((name for name in named if name not in self._refused), None)
-            if spare is not None:
-                self._refused.add(spare)
-                return await self._exchange(request)
-        lasting = unpaid or answer.status_code in (401, 402, 403, 404)
-        raise RefusedError(f"{self.url} answers {words}", lasting=lasting)
+            sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+            raise UnreachableError(self.url, self._reason(error), billed=sent) from None
 
-    def _body(self, request: Request, *, whole: bool = False) -> dict[str, Any]:
-        """What is sent: `whole` is what we would send to an endpoint that takes every field."""
-        body = chat.body(self.api, self.model, request) | self.parameters
-        for name in set() if whole else self._refused & body.keys():
-            value = body.pop(name)
-            if name == "max_tokens":
-                body["max_completion_tokens"] = value
-            if name == "top_logprobs" and "logprobs" not in self._refused:
-                body["top_logprobs"] = min(value, _FEW_ALTERNATIVES)
-        return body
-
-    def _http(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=self.timeout)
-        return self._client
+    def _address(self, path: str) -> str:
+        parts = urlsplit(self.url)
+        return parts._replace(path=parts.path + path).geturl()
 
     @property
     def _secret(self) -> str:
         return os.environ.get(self.key, "").strip() if self.key else ""
 
+    @property
+    def _versioned(self) -> bool:
+        """Whether it is spoken to as Azure's, which takes its keys under a name of its own."""
+        return "api-version=" in self.url
+
     def _headers(self) -> dict[str, str]:
         if self.api == "anthropic":
             return {"anthropic-version": _ANTHROPIC_VERSION} | ({"x-api-key": self._secret} if self.key else {})
-        return {"Authorization": f"Bearer {self._secret}"} if self.key else {}
+        if not self.key:
+            return {}
+        bearer = {"Authorization": f"Bearer {self._secret}"}
+        if not self._versioned:
+            return bearer
+        azure = (urlsplit(self.url).hostname or "").endswith((".azure.com", ".azure.us", ".azure.cn"))
+        return {"api-key": self._secret} | ({} if azure else bearer)  # there a bearer is a token of another kind
 
     def _without_key(self, text: str) -> str:
         # A word of a few letters, as local servers take it for a key, is no secret and may stand anywhere.
         return text.replace(self._secret, "***") if len(self._secret) >= 8 else text
 
-    def _words(self, answer: httpx.Response) -> str:
+    def _words(self, answer: http_client.Answer) -> str:
         """An answer that is no reply, in short: its status and its own words."""
-        said = " ".join(self._without_key(answer.content.decode("utf-8", "replace")).split())
-        return f"{answer.status_code} {answer.reason_phrase}" + (f": {said[:_SHOWN]}" if said else "")
+        said = self._shown(chat.error_words(answer.data))
+        return f"{answer.response.status_code} {answer.response.reason_phrase}" + (f": {said}" if said else "")
+
+    def _shown(self, words: str) -> str:
+        return one_line(self._without_key(words[:_READ]), "")[:_SHOWN]
 
     def _wait(self, key: str, failures: int, failure: EndpointError) -> float:
         """Seconds until the next try. The jitter comes from the key: calls spread, and a run can be repeated."""
@@ -299,23 +370,10 @@ class Endpoint:
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TimeoutError | httpx.TimeoutException):
-            return f"not in {self.timeout:g} s"
-        return self._without_key(str(error)) or type(error).__name__
-
-
-_FEW_ALTERNATIVES = 5
-_SPARE: dict[Api, dict[str, str]] = {
-    "openai": {
-        "top_logprobs": "logprobs",
-        "logprobs": "logprobs",
-        "response_format": "response_format",
-        "temperature": "temperature",
-        "seed": "seed",
-        "max_tokens": "max_tokens",
-    },
-    "anthropic": {"temperature": "temperature"},
-}
-"""Fields that some models refuse, and the word in an error that tells; tried in this order.
-
-One that is refused is left out from then on; of top_logprobs fewer are asked for, and max_tokens has a newer name.
-"""
+            reason = f"not in {self.timeout:g} s"
+        else:
+            reason = self._shown(str(error)) or type(error).__name__
+        if "certificate" in reason.lower():
+            reason += "; name its authority's certificate in the environment variable SSL_CERT_FILE"
+        proxy = http_client.proxy_of(self.url)
+        return f"{reason}, through the proxy {http_client.without_password(proxy)}" if proxy else reason

@@ -6,6 +6,7 @@ is on the disk. What is written here reads back the same through `adapters.table
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import secrets
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
-from adapters.tables import Kind, guarded, kind_of
+from adapters.tables import Written, guarded, kind_of
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, UnknownNameError
 
@@ -30,13 +31,16 @@ TEMPORARY = ".elicit-"
 _SCALARS = (str, bool, int, float, type(None))
 
 
-def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Struct], kind: Kind | None = None) -> None:
+def write_rows(
+    path: str | Path, rows: Sequence[Mapping[str, Any] | msgspec.Struct], kind: Written | None = None
+) -> None:
     """Write rows as `kind`, or as the ending says; a file that is there is replaced on success, keeping permissions.
 
     A row is a mapping or a struct of JSON values, structs, times and NumPy numbers; the columns of csv and parquet are
     the union of the rows' keys, in the order of first appearance. Numbers that are not finite are written as nothing.
     Csv cells that are not text are JSON, and text that a spreadsheet would run as a formula gets an apostrophe in
-    front. Parquet columns keep their type, or hold JSON text where the values have no common one.
+    front; excel is the same in UTF-16 with tabs, which Excel opens in every language. Parquet columns keep their type,
+    or hold JSON text where the values have no common one.
 
     Raises `BadInputError` when the ending is unknown or the place cannot be written.
     """
@@ -105,22 +109,31 @@ def _write_jsonl(file: BinaryIO, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write_csv(file: BinaryIO, rows: Sequence[Mapping[str, Any]]) -> None:
+    file.writelines(line.encode() for line in _csv_lines(rows, ",", "\n"))
+
+
+def _write_excel(file: BinaryIO, rows: Sequence[Mapping[str, Any]]) -> None:
+    # The mark in front and the tabs are what every Excel goes by, where commas depend on the language of the system.
+    file.write(codecs.BOM_UTF16_LE)
+    file.writelines(line.encode("utf-16-le") for line in _csv_lines(rows, "\t", "\r\n"))
+
+
+def _csv_lines(rows: Sequence[Mapping[str, Any]], separator: str, end: str) -> Iterator[str]:
     names = _columns(rows)
-    if not names:
-        return
-    file.write(_csv_line(map(guarded, names)))
-    file.writelines(_csv_line(_csv_cell(row.get(name)) for name in names) for row in rows)
+    if names:
+        yield _csv_line(map(guarded, names), separator) + end
+    for row in rows if names else ():
+        yield _csv_line((_csv_cell(row.get(name)) for name in names), separator) + end
 
 
-def _csv_line(cells: Iterator[str]) -> bytes:
-    line = ",".join(_csv_quoted(cell) for cell in cells)
+def _csv_line(cells: Iterator[str], separator: str) -> str:
     # A blank line is no row, so a row of one empty cell needs its quotes.
-    return ((line or '""') + "\n").encode()
+    return separator.join(_csv_quoted(cell) for cell in cells) or '""'
 
 
 def _csv_quoted(cell: str) -> str:
     # The standard writer leaves a lone carriage return without quotes, which reads back as two rows.
-    bare = not any(mark in cell for mark in ',"\r\n') and cell == cell.strip()
+    bare = not any(mark in cell for mark in ',;\t"\r\n') and cell == cell.strip()
     return cell if bare else '"' + cell.replace('"', '""') + '"'
 
 
@@ -162,14 +175,15 @@ def _has_own_type(value: Any) -> bool:
     return isinstance(value, _SCALARS) or all(isinstance(inner, _SCALARS) for inner in value)
 
 
-_WRITERS: dict[Kind, Callable[[BinaryIO, Sequence[Mapping[str, Any]]], None]] = {
+_WRITERS: dict[Written, Callable[[BinaryIO, Sequence[Mapping[str, Any]]], None]] = {
     "jsonl": _write_jsonl,
     "csv": _write_csv,
     "parquet": _write_parquet,
+    "excel": _write_excel,
 }
 
 
-def _write_standard_output(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_standard_output(kind: Written, rows: Sequence[Mapping[str, Any]]) -> None:
     try:
         sys.stdout.flush()
         _WRITERS[kind](sys.stdout.buffer, rows)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.tables import Row, article, decode_json, quoted
+from elicit.conversation import render_messages
 from elicit.types import BadInputError
 
 DEEPEST = 64
@@ -18,10 +19,12 @@ DEEPEST = 64
 
 
 def text(row: Row, field: str) -> str:
-    """The text of a field; empty when the field is absent or null."""
+    """The text of a field, or of its chat messages; empty when the field is absent or null."""
     value = row.values.get(field)
     if value is None:
         return ""
+    if (conversation := render_messages(value)) is not None:
+        return conversation
     if not isinstance(value, str):
         do = "make the column text" if row.kind == "parquet" else "quote it"
         raise row.error(f"expected text, got {article(value)}; {do}", field)
@@ -171,6 +174,19 @@ def check_nested(row: Row, field: str, value: Any) -> None:
             return
         level = below
     raise row.error(f"lists and objects are nested more than {DEEPEST} deep; flatten them", field)
+
+
+def need_all(row: Row, needed: Iterable[str]) -> None:
+    """Raise `BadInputError` that names all of the fields that a row lacks, where it lacks more than one."""
+    lacking = [field for field in needed if field not in row.values]
+    if len(lacking) < 2:
+        return  # whoever reads the field says so, with the closest name
+    names = ", ".join(map(quoted, lacking))
+    there = ", ".join(map(quoted, row.values)) or "none"
+    what = f"{names} are missing; there are {there}. Add them, or say with --columns which they are"
+    if row.kind == "jsonl":
+        raise row.error(what)
+    raise BadInputError(f"{row.table}: the columns {what}")
 
 
 def missing(row: Row, field: str) -> BadInputError:

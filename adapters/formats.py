@@ -17,14 +17,14 @@ from typing import Any, Literal, cast
 import msgspec
 
 from adapters import fields, images
-from adapters.tables import Row, quoted, read_table
+from adapters.tables import Row, Skipped, keep_good, quoted, read_table
 from elicit.types import BadInputError, Item
 
 JudgeKind = Literal["human", "llm"]
 Preference = Literal["a", "b", "tie"]
 Order = Literal["ab", "ba", "both", "unknown"]
 
-ITEM_FIELDS = ("id", "text", "payload", "image", "context", "display", "features", "embedding", "meta")
+ITEM_FIELDS = ("id", "text", "messages", "payload", "image", "context", "display", "features", "embedding", "meta")
 ID_DIGITS = 10
 """Hex digits of the content hash that become the id of an item without one."""
 
@@ -61,14 +61,17 @@ class JudgmentRow(msgspec.Struct, frozen=True):
     meta: dict[str, Any] = {}
 
 
-def read_items(path: str | Path) -> list[Item]:
+def read_items(
+    path: str | Path, columns: Mapping[str, str] | None = None, skipped: Skipped | None = None
+) -> list[Item]:
     """The items of a file, two or more, in the file's order.
 
     An item without an id gets the first `ID_DIGITS` digits of its content hash. All items have the same features and
     embeddings of one length, ids differ, and so do contents. An image is a file, named relative to this one,
-    and comes as an absolute path. Raises `BadInputError`.
+    and comes as an absolute path. columns, skipped: as `adapters.tables.read_table` has them. Raises `BadInputError`.
     """
-    return _items(read_table(path).rows, Path() if str(path) == "-" else Path(path).parent)
+    rows = read_table(path, columns, skipped).rows
+    return _items(rows, Path() if str(path) == "-" else Path(path).parent, skipped)
 
 
 def items_of(values: Iterable[Item | str | Mapping[str, Any]]) -> list[Item]:
@@ -94,29 +97,45 @@ def _plain(value: Any) -> Any:
     raise BadInputError(f"an item holds a {type(value).__name__}, which is not plain data; give text, numbers, lists")
 
 
-def _items(rows: Sequence[Row], folder: Path) -> list[Item]:
-    items = [_item(row, folder) for row in rows]
-    _check_same_shape(rows, items)
-    hashes = [images.content_hash(item) for item in items]
-    items = [
-        item if item.id else msgspec.structs.replace(item, id=content[:ID_DIGITS])
-        for item, content in zip(items, hashes, strict=True)
-    ]
-    _check_all_differ(rows, items, hashes)
+def _items(rows: Sequence[Row], folder: Path, skipped: Skipped | None = None) -> list[Item]:
+    first: list[tuple[Row, Item]] = []
+    by_id: dict[str, Row] = {}
+    by_content: dict[str, tuple[Row, Item]] = {}
+
+    def make(row: Row) -> Item:
+        item = _item(row, folder)
+        _check_same_shape(row, item, *(first[0] if first else (row, item)))
+        content = images.content_hash(item)
+        item = item if item.id else msgspec.structs.replace(item, id=content[:ID_DIGITS])
+        if content in by_content:
+            twin_row, twin = by_content[content]
+            ids = "" if twin.id == item.id else f" (ids {quoted(twin.id)} and {quoted(item.id)})"
+            raise row.error(f"this is the same item as in {twin_row.where}{ids}; keep one of the two")
+        if item.id in by_id:
+            raise _id_twice(row, "id", item.id, by_id[item.id])
+        by_id[item.id], by_content[content] = row, (row, item)
+        first[:] = first or [(row, item)]
+        return item
+
+    items = keep_good(rows, make, skipped)
     if len(items) < 2:
         raise BadInputError(f"{rows[0].table}: there is only one item, and a comparison needs two; add another")
     return items
 
 
-def read_pairs(path: str | Path) -> list[PairRow]:
+def read_pairs(
+    path: str | Path, columns: Mapping[str, str] | None = None, skipped: Skipped | None = None
+) -> list[PairRow]:
     """The pairs of a file, in the file's order; `pair_id` is unique.
 
     A response may be empty, and two may read the same if something else tells the sides apart, such as `model_a` and
-    `model_b` or `prev_response_a` and `prev_response_b`. Raises `BadInputError`.
+    `model_b` or `prev_response_a` and `prev_response_b`. columns, skipped: as `adapters.tables.read_table` has them.
+    Raises `BadInputError`.
     """
     seen: dict[str, Row] = {}
-    pairs = []
-    for row in read_table(path).rows:
+
+    def make(row: Row) -> PairRow:
+        fields.need_all(row, _PAIR_FIELDS)
         pair = PairRow(
             pair_id=fields.needed_name(row, "pair_id"),
             prompt=fields.needed_text(row, "prompt"),
@@ -129,7 +148,11 @@ def read_pairs(path: str | Path) -> list[PairRow]:
         if pair.same_text and _sides_equal(pair.meta):
             raise row.error("the two responses are equal; leave the pair out, or name what differs", "response_b")
         seen[pair.pair_id] = row
-        pairs.append(pair)
+        return pair
+
+    pairs = keep_good(read_table(path, columns, skipped).rows, make, skipped)
+    if not pairs and skipped:
+        raise BadInputError(f"{path}: there is no pair that can be used ({skipped[0]}); give at least one")
     return pairs
 
 
@@ -172,7 +195,7 @@ def _item(row: Row, folder: Path) -> Item:
             if field not in ITEM_FIELDS:
                 close = fields.close_to(field, ITEM_FIELDS)
                 raise row.error(f"this field is not known{close}; use {', '.join(ITEM_FIELDS)}", field)
-    text, payload = fields.text(row, "text"), fields.json_value(row, "payload")
+    text, payload = _shown_text(row), fields.json_value(row, "payload")
     image = _image(row, folder)
     if not text and payload is None and not image:
         if row.kind != "jsonl" and not {"text", "payload", "image"} & row.values.keys():
@@ -190,7 +213,7 @@ def item_of(row: Row, image: str = "") -> Item:
     known = (*ITEM_FIELDS, *(column for column in row.values if column.startswith("features.")))
     return Item(
         id=fields.name(row, "id"),
-        text=fields.text(row, "text"),
+        text=_shown_text(row),
         display=fields.text(row, "display"),
         payload=fields.json_value(row, "payload"),
         image=image,
@@ -201,6 +224,11 @@ def item_of(row: Row, image: str = "") -> Item:
         embedding=fields.numbers(row, "embedding"),
         meta=fields.others(row, known),
     )
+
+
+def _shown_text(row: Row) -> str:
+    """The text of an item, or the chat messages that stand in its place."""
+    return fields.text(row, "text") or fields.text(row, "messages")
 
 
 def _image(row: Row, folder: Path) -> str:
@@ -216,32 +244,16 @@ def _image(row: Row, folder: Path) -> str:
     return str(file)
 
 
-def _check_same_shape(rows: Sequence[Row], items: Sequence[Item]) -> None:
-    names = items[0].features.keys()
-    size = len(items[0].embedding or ())
-    for row, item in zip(rows, items, strict=True):
-        for name in sorted(names ^ item.features.keys()):
-            first, here = ("has", "has not") if name in names else ("has not", "has")
-            told = f"{rows[0].where} {first} the feature {quoted(name)}, and this one {here}"
-            raise row.error(f"{told}; give every item the same features", "features")
-        length = len(item.embedding or ())
-        if length != size:
-            told = f"{length or 'no'} numbers here, but {size or 'none'} in {rows[0].where}"
-            raise row.error(f"{told}; give every item an embedding of the same length", "embedding")
-
-
-def _check_all_differ(rows: Sequence[Row], items: Sequence[Item], hashes: Sequence[str]) -> None:
-    by_id: dict[str, Row] = {}
-    by_content: dict[str, tuple[Row, Item]] = {}
-    for row, item, content in zip(rows, items, hashes, strict=True):
-        if content in by_content:
-            first, twin = by_content[content]
-            ids = "" if twin.id == item.id else f" (ids {quoted(twin.id)} and {quoted(item.id)})"
-            raise row.error(f"this is the same item as in {first.where}{ids}; keep one of the two")
-        if item.id in by_id:
-            raise _id_twice(row, "id", item.id, by_id[item.id])
-        by_id[item.id] = row
-        by_content[content] = (row, item)
+def _check_same_shape(row: Row, item: Item, first: Row, like: Item) -> None:
+    """Raise `BadInputError` unless the item has the features, and as long an embedding, as the first one has."""
+    for name in sorted(like.features.keys() ^ item.features.keys()):
+        there, here = ("has", "has not") if name in like.features else ("has not", "has")
+        told = f"{first.where} {there} the feature {quoted(name)}, and this one {here}"
+        raise row.error(f"{told}; give every item the same features", "features")
+    length, size = len(item.embedding or ()), len(like.embedding or ())
+    if length != size:
+        told = f"{length or 'no'} numbers here, but {size or 'none'} in {first.where}"
+        raise row.error(f"{told}; give every item an embedding of the same length", "embedding")
 
 
 def _id_twice(row: Row, field: str, name: str, first: Row) -> BadInputError:

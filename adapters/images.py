@@ -1,15 +1,23 @@
-"""Pictures of items: a user's own files, kept in the study's folder under names that tell nothing but their content."""
+"""Pictures of items: a user's own files, kept in the study's folder without what tells of their makers, and under names
+that tell nothing but their content."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import stat
+import warnings
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from adapters.metadata import without_metadata
 from elicit.types import BadInputError, Item
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FOLDER = "images"
 """Where a study keeps them, beside its log."""
@@ -17,8 +25,19 @@ LARGEST = 20_000_000
 """Bytes of a picture at most."""
 KINDS = "a PNG, JPEG, GIF or WebP picture"
 
+FORMATS = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "webp": "WEBP"}
+ORIENTATION = 0x0112
+"""The tag of EXIF that says how a picture is to be turned."""
+MOST_PIXELS = 80_000_000
+"""Of all frames together."""
+
+SMALL = 480
+"""Pixels of a picture's longer side in a report."""
+
 _STARTS = {"png": (b"\x89PNG\r\n\x1a\n",), "jpg": (b"\xff\xd8\xff",), "gif": (b"GIF87a", b"GIF89a")}
 _STORED = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.(?:png|jpg|gif|webp)")
+_names: dict[bytes, str] = {}
+"""What pictures are called in a study, by the digest of the file they come from: to decode one takes its time."""
 _ADDRESS = re.compile(r"\s*(?:(?:[a-z][a-z0-9+.-]*:)?//|data:)", re.IGNORECASE)
 
 
@@ -55,10 +74,17 @@ def named_in(folder: Path, image: str) -> Path:
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a picture in a regular file.
+    """The picture in a regular file, upright and without metadata: the bytes that a study keeps.
 
-    Raises BadInputError where there is none, or it is no picture, or too large.
+    Raises BadInputError where there is none, or it is no whole picture, or too large.
     """
+    raw = _raw(file)
+    data = cleaned(raw)
+    _names[hashlib.sha256(raw).digest()] = name_of(data)
+    return data
+
+
+def _raw(file: Path) -> bytes:
     try:
         found = file.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -73,6 +99,52 @@ def read(file: Path) -> bytes:
         raise BadInputError(f"the picture cannot be read ({why}); check the path") from None
     name_of(data)
     return data
+
+
+def cleaned(data: bytes) -> bytes:
+    """The picture alone, decoded once to make sure that it can be shown: nothing of its camera, author or place, and
+    nothing behind its end. One that was to be turned is encoded anew, turned; of others no pixel changes.
+
+    Raises BadInputError for what is no whole picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    kind = name_of(data).rpartition(".")[2]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(data), formats=[FORMATS[kind]]) as picture:
+                if picture.getexif().get(ORIENTATION, 1) != 1:
+                    data = _upright(picture, kind, data)
+            data = without_metadata(data, kind)
+            with Image.open(BytesIO(data), formats=[FORMATS[kind]]) as picture:
+                frames = getattr(picture, "n_frames", 1)
+                if frames * picture.width * picture.height > MOST_PIXELS:
+                    raise BadInputError(f"the picture has more than {MOST_PIXELS // 10**6} megapixels; make it smaller")
+                for frame in range(frames):
+                    picture.seek(frame)
+                    picture.load()
+    except BadInputError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadInputError(f"the picture has more than {MOST_PIXELS // 10**6} megapixels; make it smaller") from None
+    except Exception as error:  # a decoder fails with whatever it trips over
+        told = isinstance(error, OSError | ValueError | SyntaxError) and not isinstance(error, UnidentifiedImageError)
+        why = str(error) if told else "it cannot be decoded"
+        raise BadInputError(f"the picture is damaged ({why}); save it again with a program that shows it") from None
+    return data
+
+
+def _upright(picture: Image.Image, kind: str, data: bytes) -> bytes:
+    from PIL import ImageOps
+
+    how: dict[str, Any] = {
+        "jpg": {"quality": 95, "subsampling": 0},
+        "webp": {"lossless": b"VP8L" in data, "quality": 95},
+    }
+    turned, held = ImageOps.exif_transpose(picture), BytesIO()
+    turned.save(held, FORMATS[kind], icc_profile=picture.info.get("icc_profile"), **how.get(kind, {}))
+    return held.getvalue()
 
 
 def keep(items: list[Item], folder: Path) -> list[Item]:
@@ -109,8 +181,28 @@ def stored(folder: Path, item: Item) -> Path | None:
     return file.absolute()
 
 
+def small(file: Path) -> bytes:
+    """A stored picture as a WebP that a report can hold, SMALL pixels on a side at the most; of frames the first.
+
+    Raises BadInputError where it cannot be decoded any more.
+    """
+    from PIL import Image
+
+    held = BytesIO()
+    try:
+        with Image.open(file) as picture:
+            seen = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            seen.thumbnail((SMALL, SMALL))
+            seen.save(held, "WEBP", quality=80, icc_profile=picture.info.get("icc_profile"))
+    except Exception as error:  # a decoder fails with whatever it trips over
+        raise BadInputError(f"{file} is damaged ({error}); restore {FOLDER}/ from a backup") from None
+    return held.getvalue()
+
+
 def content_hash(item: Item) -> str:
     """`Item.content_hash` with the picture's content in the place of its path."""
     if not item.image:
         return item.content_hash
-    return replace(item, image=f"{FOLDER}/{name_of(read(Path(item.image)))}").content_hash
+    file = Path(item.image)
+    name = _names.get(hashlib.sha256(_raw(file)).digest()) or name_of(read(file))
+    return replace(item, image=f"{FOLDER}/{name}").content_hash

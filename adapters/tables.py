@@ -1,4 +1,5 @@
-"""Rows of a file with the place each one stands at, whatever the file's kind: `.jsonl`, `.csv` or `.parquet`.
+"""Rows of a file with the place each one stands at, whatever the file's kind: `.jsonl`, `.json` with a list of objects,
+`.csv` and `.tsv` (whatever separates the columns), `.parquet`.
 
 A file is read whole or not at all, and everything wrong with it is a `BadInputError`: one sentence that says
 where, what and what to do.
@@ -10,19 +11,32 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from elicit.safe_text import one_line
 from elicit.types import BadInputError
 
+T = TypeVar("T")
 Kind = Literal["jsonl", "csv", "parquet"]
+Written = Literal["jsonl", "csv", "parquet", "excel"]
 
 KINDS: tuple[Kind, ...] = ("jsonl", "csv", "parquet")
 ENDINGS = ".jsonl, .csv or .parquet"
+READ: dict[str, Kind] = {
+    **{kind: kind for kind in KINDS},
+    **dict.fromkeys(("json", "ndjson"), "jsonl"),
+    **dict.fromkeys(("tsv", "tab", "txt"), "csv"),
+}
+"""The endings of files that are read, and what is in them."""
+READ_ENDINGS = ".jsonl, .json, .csv, .tsv or .parquet"
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+Skipped = list[BadInputError]
+"""Rows that were left out, each with what is wrong with it."""
 
 # What makes a spreadsheet run a cell as a formula: a sign, its full-width or small form, or a control character, also
 # after blanks and marks without width, which some programs strip; after the apostrophes that keep it from doing so.
@@ -30,6 +44,9 @@ _BEGINNING = r"[\s\u200b-\u200f\u2060\ufeff\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20\
 _FORMULA = re.compile(rf"'*(?:{_BEGINNING})")
 _GUARDED = re.compile(rf"'+(?:{_BEGINNING})")
 _BYTE = re.compile(r" \(byte (\d+)\)")
+_HALF = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _NOT_FINITE = re.compile(r"-?(NaN|Infinity)")
 
 
@@ -44,11 +61,12 @@ class Row(msgspec.Struct, frozen=True):
     kind: Kind
     number: int
     values: dict[str, Any]
+    unit: Literal["line", "row"] = "line"
 
     @property
     def where(self) -> str:
         """The place inside the file: `line 7` or `row 7`."""
-        return f"{'row' if self.kind == 'parquet' else 'line'} {self.number}"
+        return f"{self.unit} {self.number}"
 
     def error(self, what: str, field: str | None = None) -> BadInputError:
         """The complaint about this row, ready to be raised; it starts with the file, the place and the field."""
@@ -64,25 +82,60 @@ class Table(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
-def read_table(path: str | Path) -> Table:
-    """All rows of a file; the kind goes by the ending, and `-` is standard input with jsonl.
+def read_table(path: str | Path, columns: Mapping[str, str] | None = None, skipped: Skipped | None = None) -> Table:
+    """All rows of a file; the kind goes by the ending, and `-` is standard input with JSON.
 
-    Blank lines, and csv rows without a single filled cell, are passed over. Raises `BadInputError` when there is no
-    such file, it cannot be read as what its ending says, or it holds no rows.
+    Blank lines, and csv rows without a single filled cell, are passed over. columns: the names that fields have in the
+    file, by the name they are known by here. skipped: where rows that cannot be read go instead of being raised.
+
+    Raises `BadInputError` when there is no such file, it cannot be read as what its ending says, it lacks a column, or
+    it holds no rows.
     """
     name = "standard input" if str(path) == "-" else one_line(str(path))
     kind, data = _load(path, name)
     if not data:
         raise BadInputError(f"{name}: the file is empty; give it at least one row")
+    text = "" if kind == "parquet" else _decoded(data, name)
     if kind == "parquet":
-        rows = tuple(Row(name, kind, n, values) for n, values in enumerate(_parquet_rows(data, name), 1))
+        rows = [Row(name, kind, n, values, "row") for n, values in enumerate(_parquet_rows(data, name), 1)]
+    elif kind == "csv":
+        rows = [Row(name, kind, n, values) for n, values in _csv_rows(text, name, skipped)]
+    elif text.lstrip()[:1] == "[":
+        rows = [Row(name, kind, n, values, "row") for n, values in _listed_rows(text, name, skipped)]
     else:
-        text = _decoded(data, name)
-        lines = _csv_rows(text, name) if kind == "csv" else _jsonl_rows(text, name)
-        rows = tuple(Row(name, kind, n, values) for n, values in lines)
+        rows = [Row(name, kind, n, values) for n, values in _jsonl_rows(text, name, skipped)]
     if not rows:
-        raise BadInputError(f"{name}: there are no rows in this file; give it at least one")
-    return Table(name, kind, rows)
+        first = f" that can be read ({skipped[0]})" if skipped else ""
+        raise BadInputError(f"{name}: there are no rows in this file{first}; give it at least one")
+    return Table(name, kind, tuple(_renamed(row, columns) for row in rows) if columns else tuple(rows))
+
+
+def keep_good(rows: Iterable[Row], make: Callable[[Row], T], skipped: Skipped | None) -> list[T]:
+    """What `make` makes of each row; where one is bad it is raised, or with `skipped` left out and put there."""
+    made = []
+    for row in rows:
+        try:
+            made.append(make(row))
+        except BadInputError as error:
+            if skipped is None:
+                raise
+            skipped.append(error)
+    return made
+
+
+def _renamed(row: Row, columns: Mapping[str, str]) -> Row:
+    """The row with its fields called as they are known here."""
+    for known, column in columns.items():
+        if column not in row.values and row.kind != "jsonl":
+            there = ", ".join(map(quoted, row.values))
+            raise BadInputError(f"{row.table}: there is no column {quoted(column)} for {known}; there are {there}")
+        if known in row.values and known != column and known not in columns.values():
+            raise BadInputError(
+                f"{row.table}: {known} is to be read from {quoted(column)}, and there is a column {quoted(known)} too; "
+                "rename one of them"
+            )
+    names = {column: known for known, column in columns.items()}
+    return msgspec.structs.replace(row, values={names.get(name, name): value for name, value in row.values.items()})
 
 
 def kind_of(path: str | Path) -> Kind:
@@ -115,6 +168,9 @@ def decode_json(text: str, place: str) -> Any:
         if constant := _NOT_FINITE.match(text, max(column - 2, 0)) or _NOT_FINITE.match(text, column - 1):
             column = constant.start() + 1
             what = f"{constant[0]} is not a number in JSON; leave it out or write a finite number"
+        elif half := _HALF.search(text):
+            column = half.start() + 1
+            what = f"{half[0]} is half a character; write both halves of the surrogate pair, or the character itself"
         elif found is None:
             what = "invalid JSON (it ends too early); close what is open, each object on one line"
         else:
@@ -138,16 +194,25 @@ def unguarded(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
+def _kind_read(path: str | Path) -> Kind:
+    """What is in a file, by its ending. Raises `BadInputError` for an ending that says nothing."""
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in READ:
+        said = f"the ending {quoted('.' + ending)} is not known" if ending else "the name has no ending"
+        raise BadInputError(f"{one_line(str(path))}: {said}; use {READ_ENDINGS}")
+    return READ[ending]
+
+
 def _load(path: str | Path, name: str) -> tuple[Kind, bytes]:
     if str(path) == "-":
         return "jsonl", b"" if sys.stdin is None else sys.stdin.buffer.read()
     file = Path(path)
     try:
         if file.is_dir():
-            raise BadInputError(f"{name}: this is a folder; name a file in it that ends in {ENDINGS}")
+            raise BadInputError(f"{name}: this is a folder; name a file in it that ends in {READ_ENDINGS}")
         if not file.exists():
             raise BadInputError(f"{name}: there is no such file; check the path")
-        return kind_of(file), file.read_bytes()
+        return _kind_read(file), file.read_bytes()
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise BadInputError(f"{name}: the file cannot be read ({why}); check the path and its permissions") from error
@@ -155,7 +220,8 @@ def _load(path: str | Path, name: str) -> tuple[Kind, bytes]:
 
 def _decoded(data: bytes, name: str) -> str:
     try:
-        text = data.decode()
+        # Excel's "Unicode text" is UTF-16, which its first two bytes say.
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         bad = data[error.start]
@@ -163,15 +229,34 @@ def _decoded(data: bytes, name: str) -> str:
     return text.removeprefix("\ufeff")  # the mark that Windows programs put first; it is not part of the content
 
 
-def _jsonl_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _jsonl_rows(text: str, name: str, skipped: Skipped | None) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip(" \t\r"):
             continue
         place = f"{name}, line {number}"
-        value = decode_json(line, place)
-        if not isinstance(value, dict):
-            raise BadInputError(f"{place}: expected a JSON object, got {article(value)}; write one object on each line")
+        try:
+            value = decode_json(line, place)
+            if not isinstance(value, dict):
+                what = f"expected a JSON object, got {article(value)}; write one object on each line"
+                raise BadInputError(f"{place}: {what}")
+        except BadInputError as error:
+            if skipped is None:
+                raise
+            skipped.append(error)
+            continue
         yield number, value
+
+
+def _listed_rows(text: str, name: str, skipped: Skipped | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of one JSON list."""
+    for number, value in enumerate(decode_json(text, name), 1):
+        if isinstance(value, dict):
+            yield number, value
+            continue
+        error = BadInputError(f"{name}, row {number}: expected a JSON object, got {article(value)}; make it one")
+        if skipped is None:
+            raise error
+        skipped.append(error)
 
 
 def article(value: Any) -> str:
@@ -187,24 +272,39 @@ def article(value: Any) -> str:
     return "an object" if isinstance(value, dict) else "a list"
 
 
-def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    records = _csv_records(text, name)
+def _csv_rows(text: str, name: str, skipped: Skipped | None) -> Iterator[tuple[int, dict[str, str]]]:
+    separator, text = _separator(text)
+    records = _csv_records(text, name, separator)
     number, header = next(records, (1, []))
     names = _csv_names(f"{name}, line {number}", header) if header else []
     for number, cells in records:
         if len(cells) != len(names):
             found = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
-            more = "quote cells that hold commas" if len(cells) > len(names) else "fill up with commas"
-            raise BadInputError(f"{name}, line {number}: {found} under a header of {len(names)}; {more}")
-        if any(cells):
+            called = SEPARATORS[separator]
+            more = f"quote cells that hold {called}" if len(cells) > len(names) else f"fill up with {called}"
+            error = BadInputError(f"{name}, line {number}: {found} under a header of {len(names)}; {more}")
+            if skipped is None:
+                raise error
+            skipped.append(error)
+        elif any(cells):
             yield number, dict(zip(names, map(unguarded, cells), strict=True))
 
 
-def _csv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def _separator(text: str) -> tuple[str, str]:
+    """What separates the columns, which is what the header has most of outside of quotes; and the text without the line
+    by which Excel is told."""
+    first, _, rest = text.partition("\n")
+    if (told := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)) and told[1] in SEPARATORS:
+        return told[1], "\n" + rest  # an empty line, so that lines keep their numbers
+    header = re.sub(r'"[^"]*"', "", first)
+    return max(SEPARATORS, key=header.count), text
+
+
+def _csv_records(text: str, name: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The line each record starts on, with its cells; blank lines are passed over."""
     # The limit guards programs that stream; here the text is in memory already, and long answers are real.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     start = 1
     try:
         for cells in reader:
@@ -221,9 +321,6 @@ def _csv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_names(place: str, header: Iterable[str]) -> list[str]:
     names = [unguarded(cell.strip(" ")) for cell in header]
-    for wrong, called in ((";", "semicolons"), ("\t", "tabs")):
-        if len(names) == 1 and wrong in names[0]:
-            raise BadInputError(f"{place}: the columns are separated by {called}; save the file with commas")
     for column, column_name in enumerate(names):
         if not column_name:
             raise BadInputError(f"{place}: column {column + 1} has no name; name it or take it out")

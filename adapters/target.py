@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.calls import BudgetError, CallBook, Prices
-from adapters.chat import Api, Request
+from adapters.chat import Api, Reply, Request
 from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.reasoning import is_empty, without_reasoning
 from elicit.tuning import Response
 from elicit.types import BadInputError
 from elicit.user_plugins import load_module
@@ -36,7 +37,8 @@ class Target(Protocol):
         ...
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
-        """Its response, or its failure to respond to this very prompt. sample tells several draws apart.
+        """Its response without what it thought first, or its failure to respond to this very prompt; a response with
+        nothing in it is one. sample tells several draws apart.
 
         Raises DownError where it answers nothing now, SpentError where the money is spent.
         """
@@ -48,7 +50,10 @@ class Target(Protocol):
 
 
 class EndpointTarget:
-    """A model behind an endpoint. What it answered is kept by content in the study's folder and never paid twice."""
+    """A model behind an endpoint. What it answered is kept by content in the study's folder and never paid twice.
+
+    role: what it is in the study, as messages call it.
+    """
 
     def __init__(
         self,
@@ -64,10 +69,11 @@ class EndpointTarget:
         money: float | None = None,
         temperature: float = 0.0,
         max_tokens: int = 512,
+        role: str = "the target model",
         **how: Any,
     ) -> None:
-        book = CallBook(folder, name, Prices(price_in, price_out), money)
-        self._temperature, self._max_tokens = temperature, max_tokens
+        book = CallBook(folder, name, Prices.of(api, price_in, price_out), money)
+        self._temperature, self._max_tokens, self._role = temperature, max_tokens, role
         self._under_way = 0
         self._endpoint = Endpoint(url=checked_url(endpoint), api=api, model=model, key=key, book=book, **how)
 
@@ -75,7 +81,7 @@ class EndpointTarget:
         try:
             await self._endpoint.check()
         except BadInputError as error:
-            raise BadInputError(f"the target model: {error}") from None
+            raise BadInputError(f"{self._role}: {error}") from None
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
         request = Request(system, prompt, self._max_tokens, self._temperature, sample=sample)
@@ -83,15 +89,30 @@ class EndpointTarget:
         try:
             answer = await self._asked(request)
         except BudgetError as error:
-            raise SpentError(f"{error}, and the next call could cost more; raise tuning.money to go on") from None
+            raise SpentError(
+                f"{self._role}: {error}, and the next call could cost more; raise tuning.money to go on"
+            ) from None
         except RefusedError as error:
             if error.lasting:
-                raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
-            return Response(failure=str(error))
+                raise self._down(error) from None
+            return Response(failure=str(error), cost=error.cost)
         except EndpointError as error:
-            raise DownError(f"{error}; test it with: {self._endpoint.curl}") from None
-        reply = answer.reply
-        return Response(reply.text, "", reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
+            raise self._down(error) from None
+        reply, text = answer.reply, without_reasoning(answer.reply.text)
+        failure = self._why_empty(reply) if is_empty(text) else ""
+        took = (reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
+        return Response("" if failure else text, failure, *took, cut=reply.cut and not failure)
+
+    def _down(self, error: EndpointError) -> DownError:
+        return DownError(f"{self._role}: {error}; test it with: {self._endpoint.curl}")
+
+    def _why_empty(self, reply: Reply) -> str:
+        """Why a reply has no answer in it."""
+        if reply.cut:
+            return f"all reasoning, no answer: it was cut at max_tokens; raise it from {self._max_tokens}"
+        # One token may be the end alone.
+        thought = reply.tokens_out > 1 or without_reasoning(reply.text) != reply.text
+        return "all reasoning, no answer" if thought else "the response is empty"
 
     async def _asked(self, request: Request) -> Answer:
         while True:
@@ -141,7 +162,10 @@ class FunctionTarget:
                 return Response(failure=f"{self._place} raised {type(error).__name__}: {error}")
         if not isinstance(said, str):
             return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
-        return Response(said, seconds=time.monotonic() - start)
+        text = without_reasoning(said)
+        if is_empty(text):
+            return Response(failure="all reasoning, no answer" if said != text else f"{self._place} gave an empty text")
+        return Response(text, seconds=time.monotonic() - start)
 
     async def end(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

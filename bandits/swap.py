@@ -1,6 +1,6 @@
 """Expected gain of a swap: ask the pair across the boundary of the top k that most likely should change places.
 
-With the k items of the highest posterior mean inside, a pair (inside, outside) is worth E max(0, f_out - f_in): the
+With the k items that are recommended inside, a pair (inside, outside) is worth E max(0, f_out - f_in): the
 expected improvement (Mockus 1978; against a random incumbent, Ginsbourger et al. 2008) of letting one in for the other.
 At k = 1 the incumbent meets its best challenger, as in top-two expected improvement (Qin et al. 2017); larger k ask at
 the boundary, as LUCB does (Kalyanakrishnan et al. 2012).
@@ -15,7 +15,7 @@ import torch
 
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick, highest, improvement, one_by_one
-from elicit.stopping import highest_means
+from elicit.stopping import ranking
 from elicit.types import Vote
 
 
@@ -34,7 +34,7 @@ class Swap:
         def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
             pairs = candidates.near(posterior.shortlist(max(self.size, 2 * self.top), self.breadth))
             inside = torch.zeros(posterior.n, dtype=torch.bool)
-            inside[highest_means(posterior, self.top)] = True
+            inside[ranking(posterior)[: self.top]] = True
             first, second = inside[pairs].unbind(1)
             across = first != second
             if across.any():

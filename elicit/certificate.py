@@ -116,12 +116,12 @@ def plan(
             "audit against the majority of more votes"
         )
     part = spending(delta, epoch)
-    fewest = _fewest(0, alpha, part)
+    fewest = fewest_audits(0, alpha, part)
     if audits < fewest:
         raise BadInputError(
             f"{audits} audits cannot show a risk of {alpha} or less in epoch {epoch}; plan at least {fewest}"
         )
-    first = min(1.0, max(FIRST_COVERAGE, _fewest(FIRST_WRONG, alpha, part) / audits))
+    first = min(1.0, max(FIRST_COVERAGE, fewest_audits(FIRST_WRONG, alpha, part) / audits))
     wanted = np.append(np.arange(first, 1 - STEP / 2, STEP), 1.0)
     falling = np.sort(found)[::-1]
     places = np.maximum(np.ceil(wanted * len(found) - 1e-9).astype(int) - 1, 0)
@@ -208,7 +208,7 @@ def _at_most(k: int, n: int, p: float) -> float:
     return float(min(1.0, np.exp(ways + row * math.log(p) + (n - row) * math.log1p(-p)).sum()))
 
 
-def _fewest(wrong: int, alpha: float, delta: float) -> int:
+def fewest_audits(wrong: int, alpha: float, delta: float) -> int:
     """The fewest audits that certify alpha with so many wrong."""
     n = wrong + 1
     while _at_most(wrong, n, alpha) > delta:

@@ -120,6 +120,11 @@ class Engine:
         """Whether nothing is known of the items but their votes."""
         return self._features is None and self._scores is None
 
+    @property
+    def listed(self) -> torch.Tensor | None:
+        """(P, 2) the only pairs that are asked about, as given; None: all."""
+        return self._pairs
+
     def retire(self, rows: Iterable[int]) -> None:
         """Ask about all items but these from here on, and recommend none of them; votes on them still teach. Rows that
         are not named again come back.
@@ -289,7 +294,7 @@ class Engine:
         digest = hashlib.blake2b(repr((self.n, self.seed, self.device, self._groups)).encode(), digest_size=16)
         for array in (self._features, self._scores, self._inputs):
             digest.update(b"none" if array is None else f"{array.dtype}{array.shape}".encode())
-            digest.update(b"" if array is None else np.ascontiguousarray(array))
+            digest.update(b"" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def _believed(self, rows: int) -> Posterior:
@@ -345,18 +350,34 @@ class Engine:
     # -- belief -----------------------------------------------------------------------------------------------
 
     def best(self) -> int:
-        """The row of the recommended item: of the highest posterior mean utility, or the Copeland winner where votes
-        have shown that no utilities explain them."""
+        """The row of the recommended item: of the highest posterior mean utility, or, where votes have shown that no
+        utilities explain them, the one that is most probably the Copeland winner, which is what `p_best` speaks of."""
         best = self.live.best()
         return best if self._live is None else int(self._live[best])
 
+    def ranking(self) -> list[int]:
+        """The rows of the items that are not retired, in the order in which they are recommended: `best()`, then by
+        posterior mean utility."""
+        order = stopping.ranking(self.live)
+        return [int(row) for row in (order if self._live is None else self._live[order])]
+
     def top(self) -> list[int]:
-        """The rows of the `top` items with the highest posterior mean utility, the best first (goal "top")."""
-        return [int(row) for row in stopping.highest_means(self.posterior, self._top)]
+        """The rows of the `top` items that are recommended, the best first (goal "top"); retired ones are not among
+        them, so that there are fewer where fewer are left."""
+        return self.ranking()[: self._top]
+
+    def p_top(self) -> NDArray[np.float64]:
+        """(N,) probabilities of being one of the best `top` items that are not retired."""
+        rows, inside = stopping.top_draws(self.live, min(self._top, self.live.n), len(self.votes))
+        share = torch.bincount(rows[inside].flatten(), minlength=self.live.n).double() / len(inside)
+        return self._of_all(share)
 
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item that is not retired."""
-        p = self.live.p_best()
+        return self._of_all(self.live.p_best())
+
+    def _of_all(self, p: torch.Tensor) -> NDArray[np.float64]:
+        """(N,) numbers of the items that are not retired, 0 for those that are."""
         if self._live is not None:
             p = torch.zeros(self.n, dtype=p.dtype).index_copy(0, self._live, p)
         return np.asarray(p.numpy(), dtype=np.float64)
@@ -373,6 +394,14 @@ class Engine:
         """
         checked = checks.pairs_of(pairs, self.n, distinct=False)
         return np.asarray(self.posterior.difference(checked).probability.numpy())
+
+    def p_better(self, pairs: ArrayLike) -> NDArray[np.float64]:
+        """(M,) P(utility of the first above that of the second) for pairs (M, 2) of rows.
+
+        Raises BadInputError for rows that do not exist.
+        """
+        mean, variance, _ = self.posterior.difference(checks.pairs_of(pairs, self.n))
+        return np.asarray(torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).numpy())
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
@@ -435,5 +464,5 @@ class Engine:
         if self.goal == "best":
             return stopping.RULES[rule](self.live, len(self.votes), regret, confidence)
         if self.goal == "top":
-            return stopping.top_items(self.posterior, self._top, len(self.votes), regret)
-        return stopping.pair_order(self.posterior, self._pairs, len(self.votes), regret)
+            return stopping.top_items(self.live, min(self._top, self.live.n), len(self.votes), regret)
+        return stopping.pair_order(self.live, self._pairs, len(self.votes), regret)

@@ -7,14 +7,15 @@ Chen and Joachims (2016) call intransitivity. What votes on a pair have said of 
 Given the factor the residual integrates out: on u_a - u_b it acts with its variance increased by tau^2. So a pair that
 is asked again and again says ever less of the utilities, and a vote costs what it costs without residuals.
 
-Where residuals are believed in, the recommended item is the Copeland winner: the one expected to be preferred to the
-most others.
+Where residuals are believed in, the best item is the Copeland winner, the one that is preferred to the most others, and
+recommended is the item that is most probably it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from elicit.gaussian import SAMPLES, GridPosterior, Site, moments_after
 from elicit.posterior import Mixture
 from elicit.randomness import stream
 from elicit.types import ChoiceOutcome
+
+if TYPE_CHECKING:
+    from elicit.posterior import Posterior
 
 MODELS = 8
 """Models that selectors integrate over."""
@@ -123,18 +127,7 @@ class ResidualPosterior(GridPosterior):
         return float(self.weights[self.tau2 == 0].sum()) >= 0.5
 
     def best(self) -> int:
-        return super().best() if self.transitive else int(self.copeland().argmax())
-
-    def copeland(self) -> Tensor:
-        """(N,) how many others each item is expected to be preferred to."""
-        a, b = torch.triu_indices(self.n, self.n, 1)
-        models = torch.arange(len(self.evidence))
-        pairs = torch.stack([a, b], 1)
-        w, mean, variance = self._mixture(pairs, models)
-        mean, variance = self._asked(pairs, models, mean, variance)
-        p = w @ torch.special.ndtr(mean / variance.sqrt())
-        score = torch.zeros(self.n, dtype=torch.float64)
-        return score.index_add(0, a, p).index_add(0, b, 1 - p)
+        return super().best() if self.transitive else int(self.p_best().argmax())
 
     def mixture(self, pairs: Tensor) -> Mixture:
         models = self.heavy(MODELS)
@@ -167,16 +160,16 @@ class ResidualPosterior(GridPosterior):
     def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         if self.transitive:
             return super().values(n, rng, rows)
-        parts = [min(AT_ONCE, n - k) for k in range(0, n, AT_ONCE)]
-        draws = torch.cat([copeland_scores(self.preferences(part, rng)) for part in parts])
+        draws = copeland_draws(self, n, rng)
         return draws if rows is None else draws[:, rows]
 
     def p_best(self) -> Tensor:
         """(N,) probabilities of being the Copeland winner, which is the best item where utilities are all there is."""
-        if self.transitive:
-            return super().p_best()
-        won = self.values(SAMPLES // 4, stream(0, "p_best", self.beta2.shape[1])).argmax(1)
-        return torch.bincount(won, minlength=self.n).double() / len(won)
+        return super().p_best() if self.transitive else self._p_winner
+
+    @cached_property
+    def _p_winner(self) -> Tensor:
+        return copeland_winners(self, stream(0, "p_best", self.beta2.shape[1]))
 
 
 def through(precision: Tensor, shift: Tensor, tau2: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,6 +186,18 @@ def with_residual(d: Tensor, s2: Tensor, precision: Tensor, shift: Tensor, tau2:
     narrowed = 1 / (1 / variance + precision)
     alone = tau2 == 0
     return torch.where(alone, d, narrowed * (mean / variance + shift)), torch.where(alone, s2, narrowed)
+
+
+def copeland_draws(posterior: Posterior, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
+    """(n, S) draws of the `copeland_scores` of `rows` (S,) among themselves, or of all items."""
+    parts = [min(AT_ONCE, n - k) for k in range(0, n, AT_ONCE)]
+    return torch.cat([copeland_scores(posterior.preferences(part, rng, rows)) for part in parts])
+
+
+def copeland_winners(posterior: Posterior, rng: np.random.Generator) -> Tensor:
+    """(N,) probabilities of being the Copeland winner of all items."""
+    won = copeland_draws(posterior, SAMPLES // 4, rng).argmax(1)
+    return torch.bincount(won, minlength=posterior.n).double() / len(won)
 
 
 def copeland_scores(preferences: Tensor) -> Tensor:

@@ -72,10 +72,14 @@ class Progress(msgspec.Struct, frozen=True):
     target: int
     """Votes at which the study ends at the latest (its budget)."""
     left: tuple[int, int, int] | None
-    """Votes left until the stop rule is met: low, middle and high end of an 80 % interval; None: not known yet."""
+    """Votes left until the stop rule is met or nothing more can be asked: low, middle and high end of an 80 % interval;
+    None: not known yet; zeros exactly where `stop`."""
     stop: bool
+    """The stop rule is met, or nothing more can be asked (`ended`)."""
     why: str
     """Why the study should stop, or why it goes on."""
+    ended: str = ""
+    """Why nothing more can be asked although the stop rule is not met; empty where something can, or where it is."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -126,6 +130,40 @@ class LeaderRow(msgspec.Struct, frozen=True):
     high: float
     p_best: float
     votes: int
+    p_top: float | None = None
+    """Goal top: the probability of being one of the best so many."""
+    p_above: float | None = None
+    """Goal rank: the probability of being better than the next one; None for the last."""
+
+
+class PairLabel(msgspec.Struct, frozen=True):
+    """What one pair of a labelling study is labelled with now. a, b: the two texts as listed; label: the one that is
+    preferred, or tie; probability: as `studies.status.pair_labels` has it; source: votes, machines or model. Of a pair
+    that is judged blind at the moment only the place is told: the texts are empty, and the numbers are 0."""
+
+    pair: str
+    a: str
+    b: str
+    label: str
+    probability: float
+    votes: int
+    source: str
+
+
+class LabelShares(msgspec.Struct, frozen=True):
+    """Pairs of a labelling study, by where their label is from and by the label."""
+
+    by_votes: int
+    by_machines: int
+    by_model: int
+    a: int
+    tie: int
+    b: int
+
+    @property
+    def pairs(self) -> int:
+        """All of them."""
+        return self.a + self.tie + self.b
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -133,17 +171,29 @@ class Overview(msgspec.Struct, frozen=True):
 
     progress: Progress
     leaders: tuple[LeaderRow, ...]
+    """Items that are not retired, the recommended one first; none where pairs of items of their own are labelled."""
     regret: tuple[float, ...]
     """What the stop rule measures, from 0 to 1."""
     regret_name: str
     """What that is for the study's goal, in words (`elicit.types.EXPECTED`)."""
     p_best: tuple[float, ...]
-    """P(best) of the item recommended at that time."""
+    """P(best) of the item recommended at that time; empty where pairs are labelled."""
     left_share: float
     """Share of decided votes that went to the left pane."""
     seconds_median: float | None
     counts: dict[str, int]
     """Votes by choice."""
+    goal: Goal = "best"
+    top: int = 0
+    """How many items goal top looks for."""
+    retired: int = 0
+    """Items that are not asked about any more."""
+    expected: float | None = None
+    """What the stop rule measures now."""
+    labels: LabelShares | None = None
+    """Goal label."""
+    pairs: tuple[PairLabel, ...] = ()
+    """Goal label: the first pairs, as listed."""
 
 
 class Lean(msgspec.Struct, frozen=True):
@@ -286,8 +336,12 @@ class Board(msgspec.Struct, frozen=True):
     cost: float
     money: float | None
     """The most it may cost."""
-    failures: int
-    """Responses that failed."""
+    judge_cost: float
+    """What the judges that vote have cost beside it."""
+    shortfalls: str
+    """How many responses failed or were cut, and why; empty: none."""
+    idle: str
+    """Why proposers brought nothing the last time; empty: all did."""
     doing: str
     """What is being made now; empty: nothing."""
     next_prompts: int | None

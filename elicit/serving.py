@@ -17,8 +17,6 @@ Scope = Literal["annotator", "judge", "admin"]
 """annotator: a person who votes; judge: a script that votes; admin: who runs the study."""
 Screen = Literal["left", "right", "tie", "both_bad", "skip"]
 Pane = Literal["left", "right"]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\w.@+-]+( [\w.@+-]+)*$(?!\n)")]
-"""A name as the log keeps it: letters, digits and . @ + - _, single spaces between. `$` alone lets a line end pass."""
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Note = Annotated[str, msgspec.Meta(max_length=10_000)]
 Plugin = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z0-9_]+$(?!\n)")]
@@ -51,7 +49,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Leases asked for: so many at once, those held already among them."""
 
     n: Annotated[int, msgspec.Meta(ge=1, le=MOST_LEASES)] = 1
-    annotator: Name | None = None
+    annotator: str | None = None
     """For whom an admin asks; everybody else asks for themselves."""
 
 
@@ -88,7 +86,7 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pools: only pairs whose items' `meta.pool` is among them; empty: all. quota: votes at most.
     """
 
-    judge: Name
+    judge: str
     scope: Literal["annotator", "judge"] = "annotator"
     pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] = ()
     quota: Whole | None = None
@@ -116,7 +114,7 @@ class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Accepting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whoever opened an invite link tells the name they want to vote under."""
 
-    judge: Name
+    judge: str
 
 
 class Pausing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +151,19 @@ class ServedCard(msgspec.Struct, frozen=True):
     judge: str
     """The name of whoever asks."""
     scope: Scope
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """What somebody who is invited is told before they join. votes: how many are asked of them, None: as many as they
+    like. seconds: what a vote takes, by those given so far or by the length of the texts."""
+
+    study: str
+    title: str
+    author: str
+    question: str
+    votes: int | None
+    seconds: float
+    deadline: str
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -315,11 +326,13 @@ class AnnotatorRow(msgspec.Struct, frozen=True):
 
 
 class AgreementView(msgspec.Struct, frozen=True):
-    """How far people agree. Intervals hold 95 %; None where it is not defined yet."""
+    """How far people agree. Intervals hold 95 %; None where it is not defined yet, as with too few pairs."""
 
     people: int
     pairs: int
     """Pairs that two or more people voted on."""
+    fewest: int
+    """Pairs from which on agreement is told: of fewer, one pair may be the difference between all and nothing."""
     alpha_nominal: tuple[float, float, float] | None
     """Krippendorff's alpha with low and high end; so is the ordinal one."""
     alpha_ordinal: tuple[float, float, float] | None
@@ -393,3 +406,5 @@ class Advanced(msgspec.Struct, frozen=True):
     why: str
     machines: str
     """Why machine judges answer nothing more, or an empty string."""
+    ended: str = ""
+    """See `Progress`."""

@@ -59,7 +59,7 @@ def take(belief: Posterior, prior: Posterior) -> Snapshot:
         if isinstance(value, bytes):
             return ["bytes", value.hex()]
         if isinstance(value, Tensor):
-            order = sorted(range(value.ndim), key=lambda axis: -value.stride(axis))
+            order = sorted(range(value.ndim), key=value.stride, reverse=True)
             number = numbers.setdefault(id(value), str(len(numbers)))
             tensors[number] = value.detach().permute(order).contiguous().cpu().clone()
             return ["tensor", number, order, str(value.device)]

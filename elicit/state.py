@@ -313,6 +313,11 @@ class State:
         )
         return self.stock.get(query, 0) - holders
 
+    def answered(self, query: int) -> list[str]:
+        """The judges who have answered a query and hold it no more."""
+        holders = {j for j, held in self.held.items() if any(self.leases[lease].query == query for lease in held)}
+        return [judge for judge in self.taken.get(query, ()) if judge not in holders]
+
     def since(self, seq: int) -> int:
         """How many live votes came after that event."""
         return sum(live.seq > seq for live in self.votes)

@@ -108,20 +108,26 @@ RULES: dict[Rule, Callable[[Posterior, int, float, float], Stop]] = {
 
 def top_items(posterior: Posterior, top: int, votes: int, regret: float) -> Stop:
     """Stop once the expected share of wrong items among the `top` recommended ones is at most `regret`."""
-    chosen = highest_means(posterior, top)
-    rows = torch.unique(torch.cat([chosen, posterior.shortlist(ROWS + top, 2.5)]))
-    draws = posterior.sample(SAMPLES, stream(0, "stop", votes), rows)
-    true = torch.sort(draws, dim=1, descending=True, stable=True).indices[:, :top]
-    wrong = 1 - float(torch.isin(rows[true], chosen).double().mean())
+    rows, inside = top_draws(posterior, top, votes)
+    wrong = 1 - float(torch.isin(rows[inside], ranking(posterior)[:top]).double().mean())
     say = f"{wrong:.0%} of the top {top} are expected not to belong there"
     if wrong <= regret:
         return Stop(True, f"{say}, within the {regret:.0%} asked for", wrong, 1.0, (0, 0))
     return Stop(False, f"{say}, more than {regret:.0%}", wrong, 0.0, forecast(2 * wrong, votes, 2 * regret))
 
 
-def highest_means(posterior: Posterior, top: int) -> Tensor:
-    """(top,) rows of the highest posterior means, the best first."""
-    return torch.sort(posterior.mean(), descending=True, stable=True).indices[:top]
+def top_draws(posterior: Posterior, top: int, votes: int) -> tuple[Tensor, Tensor]:
+    """Rows (S,) that may be among the best `top`, and which places in them (SAMPLES, top) are so in each draw."""
+    rows = torch.unique(torch.cat([ranking(posterior)[:top], posterior.shortlist(ROWS + top, 2.5)]))
+    draws = posterior.values(SAMPLES, stream(0, "stop", votes), rows)
+    return rows, torch.sort(draws, dim=1, descending=True, stable=True).indices[:, :top]
+
+
+def ranking(posterior: Posterior) -> Tensor:
+    """(N,) rows in the order in which they are recommended: `posterior.best()`, then by posterior mean utility."""
+    order = torch.sort(posterior.mean(), descending=True, stable=True).indices
+    best = posterior.best()
+    return torch.cat([order.new_tensor([best]), order[order != best]])
 
 
 def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float) -> Stop:

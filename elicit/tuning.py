@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 
@@ -36,7 +36,8 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Response(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the target model answered to a prompt on an input, or why it did not. `cost` in the money of its prices."""
+    """What the target model answered to a prompt on an input, or why it did not. `cost` in the money of its prices.
+    cut: whether it ended at the most tokens it may have, not where its answer ends."""
 
     text: str = ""
     failure: str = ""
@@ -44,6 +45,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens_out: int = 0
     cost: float = 0.0
     seconds: float = 0.0
+    cut: bool = False
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +54,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     keep: tuple[str, ...] = ()
     forbid: tuple[str, ...] = ()
-    longest: int = 4000
+    longest: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 4000
 
     def broken(self, text: str) -> str:
         """The rule that a prompt breaks, in words; empty where it keeps them all."""

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from elicit.conversation import render_messages
+
 Choice = Literal["a", "b", "tie", "both_bad", "skip"]
 Side = Literal["a", "b"]
 Shown = Literal["ab", "ba"]
@@ -71,6 +73,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         """The Markdown a voter reads; nothing where the picture is all there is."""
         if self.display or self.text or (self.image and self.payload is None):
             return self.display or self.text
+        if (conversation := render_messages(self.payload)) is not None:
+            return conversation
         return "```json\n" + msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode() + "\n```"
 
 
@@ -189,11 +193,14 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JudgeFailure(msgspec.Struct, frozen=True):
-    """A judge could not answer; never a vote. `lasting`: it will not answer any other query of this run either."""
+    """A judge could not answer; never a vote. `lasting`: it will not answer any other query of this run either.
+    `query_only`: that it cannot answer this query tells nothing of others. `cost`: money that the failure has taken."""
 
     judge: str
     why: str
     lasting: bool = False
+    query_only: bool = False
+    cost: float = 0.0
 
 
 def hash_of(value: Any) -> str:

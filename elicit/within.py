@@ -13,6 +13,7 @@ import torch
 from elicit.gaussian import SAMPLES
 from elicit.posterior import least_known
 from elicit.randomness import stream
+from elicit.residuals import copeland_draws, copeland_winners
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,10 +60,7 @@ class Within:
         return self.whole.mean()[self.rows]
 
     def best(self) -> int:
-        if self.transitive:
-            return int(self.mean().argmax())
-        draws = self.values(SAMPLES // 4, stream(0, "within", self.n))
-        return int(draws.mean(0).argmax())
+        return int((self.mean() if self.transitive else self.p_best()).argmax())
 
     def sd(self, *, centred: bool = False) -> Tensor:
         return self.whole.sd(centred=centred)[self.rows]
@@ -83,7 +81,10 @@ class Within:
         return self.whole.preferences(n, rng, self._named(rows))
 
     def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
-        return self.whole.values(n, rng, self._named(rows))
+        if self.transitive:
+            return self.whole.values(n, rng, self._named(rows))
+        draws = copeland_draws(self, n, rng)
+        return draws if rows is None else draws[:, rows]
 
     def shortlist(self, size: int, breadth: float) -> Tensor:
         if size >= self.n:
@@ -96,7 +97,14 @@ class Within:
         return least_known(self.sd(), size)
 
     def p_best(self) -> Tensor:
-        won = self.values(SAMPLES, stream(0, "p_best", self.n)).argmax(1)
+        return self._p_best
+
+    @cached_property
+    def _p_best(self) -> Tensor:
+        rng = stream(0, "p_best", self.n)
+        if not self.transitive:
+            return copeland_winners(self, rng)
+        won = self.values(SAMPLES, rng).argmax(1)
         return torch.bincount(won, minlength=self.n).double() / len(won)
 
     def anticipate(self, a: int, b: int) -> Self:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from adapters.formats import PairRow, items_of
+from elicit.placeholders import checked_prompt
 from elicit.tuning import Input
 from elicit.types import BadInputError, Item
 
@@ -48,7 +51,7 @@ def prompts(
 ) -> tuple[list[Item], list[tuple[str, int, int]]]:
     """The first prompts of a study that tunes them, none where proposers are to begin; and no pairs.
 
-    Raises BadInputError where no input is left to vote on.
+    Raises BadInputError where no input is left to vote on, or nothing would fill a place of a prompt.
     """
     if inputs and all(given.held_out for given in inputs):
         raise BadInputError("all inputs are held out; leave some to vote on")
@@ -58,5 +61,8 @@ def prompts(
             item = Item(f"p{number}", item) if isinstance(item, str) else items_of([item, "-"])[0]
         if not item.text.strip():
             raise BadInputError(f"prompt {number} is empty; write it, or leave it out")
+        if inputs:
+            text = checked_prompt(item.text, list(inputs[0].fields), f"prompt {number}")
+            item = msgspec.structs.replace(item, text=text)
         rows.append(item)
     return rows, []

@@ -8,6 +8,7 @@ certificate.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from elicit.bias import Bias, Judged, biases
-from elicit.certificate import Certificate, certify, plan
+from elicit.certificate import Certificate, certify, fewest_audits, plan, spending
 from elicit.drift import Drift, watch
 from elicit.estimates import Estimate, win_rate
 from elicit.types import BadInputError, Choice, Vote, mirror
+from studies.decisions import labelled
 from studies.desk import by_people, cost, spent
 from studies.features import gaps
 from studies.sides import sides
@@ -104,6 +106,7 @@ def acceptance(study: Study) -> Acceptance:
         if len(part) < rules.epoch:
             missing = f"{len(part)} of {rules.epoch} audits of epoch {start // rules.epoch + 1} are in"
             why = f"{certificate} {missing}." if certificate else f"No label is accepted yet: {missing}."
+            why += _out_of_reach(study.spec, study.state, len(read), rules.epoch - len(part))
             break
         before = [label.confidence for label in labels if label.seq < part[0][2]]
         try:
@@ -125,6 +128,30 @@ def acceptance(study: Study) -> Acceptance:
         seem = f"more than {rules.alpha:.0%} of them seem wrong, so none is accepted until the next certificate"
         why = f"ALARM after {alarm.alarmed} audits of accepted labels: {seem}."
     return Acceptance(certificate, why, alarm, len(read), wrong)
+
+
+def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
+    """That the audits missing of an epoch cannot come any more, and what would have to be set; empty where they can."""
+    rules = spec.routing
+    drawn = sum(len(routes) > 1 for routes in state.routed.values()) - read
+    if state.pairs:
+        routed = {state.asked[number].query.pair for number in state.routed}
+        left = len(state.listed() - labelled(state) - routed)
+    else:
+        left = max(0, spec.votes - len(state.votes))
+    to_come = drawn + rules.audits * left
+    if to_come >= missing or (not state.routed and rules.router == "none"):
+        return ""
+    fewest = fewest_audits(0, rules.alpha, spending(rules.delta, 1))
+    why = f" That cannot be reached: {missing} more are needed, and about {to_come:.0f} can come of the queries left"
+    why += f" (routing.audits = {rules.audits:g})."
+    if read or fewest > left:
+        return f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits, so a study of more queries."
+    share = math.ceil(100 * fewest / left) / 100
+    return (
+        f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits: set routing.epoch to {fewest} or more "
+        f"and routing.audits to at least {share:g} before the first audit is read."
+    )
 
 
 class Totals(NamedTuple):

@@ -21,8 +21,10 @@ from xml.etree import ElementTree
 import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import Bbox
 
 from elicit.safe_text import one_line
 
@@ -35,6 +37,8 @@ _VARIABLES = dict(zip((INK, MUTED, GRID, WARN, BAND, *SERIES), _NAMES, strict=Tr
 DASHES = ("", "7 3", "2 2", "9 3 2 3", "12 3", "5 2 1 2 1 2")
 WIDE, NARROW = 820, 350
 ROUND = (1, 2, 2.5, 5, 10)
+TICK_GAP = 6
+"""Pixels between two labels of an axis, at least."""
 _LOCK = threading.Lock()
 
 
@@ -350,8 +354,23 @@ def _both(
     for is_wide, width, height, texts in zip((True, False), (wide, NARROW), heights, labels, strict=True):
         fig = Figure(figsize=(width / 72, height / 72), dpi=72)
         draw(fig, is_wide)
+        _hide_touching(fig)
         done.append(_svg(fig, key + ("-wide" if is_wide else "-narrow"), title, summary, texts, width, height))
     return Chart(*done)
+
+
+def _hide_touching(fig: Figure) -> None:
+    """Leave out each label of an axis that would touch the one before it."""
+    renderer = FigureCanvasAgg(fig).get_renderer()  # type: ignore[no-untyped-call]
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            shown: list[Bbox] = []
+            for label in axis.get_ticklabels():
+                box = label.get_window_extent(renderer).padded(TICK_GAP / 2)
+                if label.get_text() and any(box.overlaps(other) for other in shown):
+                    label.set_visible(False)
+                elif label.get_text():
+                    shown.append(box)
 
 
 def _svg(fig: Figure, key: str, title: str, summary: str, labels: Sequence[str], width: int, height: int) -> Markup:

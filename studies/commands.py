@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 import msgspec
 
-from adapters.tables import Kind
+from adapters.tables import Written
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
 from studies.option_types import SEED, Real, Whole
 
 if TYPE_CHECKING:
+    from adapters.formats import JudgmentRow
+    from adapters.tables import Skipped
     from elicit.judging import Estimate
     from studies.study import Study
 
@@ -50,10 +52,27 @@ def _done(as_json: bool, values: dict[str, Any], text: str) -> None:
         say(text)
 
 
+def _columns(_: click.Context, option: click.Parameter, given: str | None) -> dict[str, str] | None:
+    """The columns by the field that each is."""
+    if given is None:
+        return None
+    parts = [part.partition("=") for part in given.split(",")]
+    if not all(field.strip() and sign and column.strip() for field, sign, column in parts):
+        raise BadInputError(f"--columns is {given!r}; give fields with their columns, such as text=joke,id=number")
+    return {field.strip(): column.strip() for field, _, column in parts}
+
+
 @click.command(epilog=example("elicit init jokes --items jokes.jsonl --goal best"))
 @STUDY
 @click.option("--items", type=str, help="Candidates: .jsonl, .csv, .parquet, or - for JSON lines on stdin.")
 @click.option("--pairs", type=str, help="Pairs of responses to label.")
+@click.option(
+    "--columns",
+    metavar="FIELD=COLUMN,...",
+    callback=_columns,
+    help="What the file calls its fields, such as text=joke,id=number.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave rows that cannot be used out, and say how many.")
 @click.option("--judgments", type=str, help="Recorded judgments of the pairs, replayed by 'elicit run'.")
 @click.option(
     "--goal", type=click.Choice(["best", "top", "rank", "label"]), help="Default: best for items, label for pairs."
@@ -77,6 +96,8 @@ def init(
     study: Path,
     items: str | None,
     pairs: str | None,
+    columns: dict[str, str] | None,
+    skip_bad: bool,
     judgments: str | None,
     as_json: bool,
     simulate: str | None,
@@ -88,10 +109,13 @@ def init(
     """Make STUDY, a folder, from a file of items (to find the best or the top, or rank all) or of pairs (to label), or
     to tune prompts."""
     if tune or task:
-        if other := [name for name, value in {"items": items, "pairs": pairs, **spec}.items() if value]:
+        if other := [
+            name for name, value in {"items": items, "pairs": pairs, "columns": columns, **spec}.items() if value
+        ]:
             raise BadInputError(f"--tune takes no --{other[0]}; say it in the task file")
         _init_tuning(study, task, as_json)
         return
+    from adapters.export import write_rows
     from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
     from adapters.judges.simulated import Simulated
     from studies.prior import PRIOR, expected_by
@@ -111,25 +135,39 @@ def init(
     if guidelines := given.get("guidelines"):
         given["guidelines"] = _text(guidelines)
     judges = []
-    listed = read_pairs(pairs) if pairs is not None else None
+    skipped: Skipped | None = [] if skip_bad else None
+    listed = read_pairs(pairs, columns, skipped) if pairs is not None else None
+    kept: list[JudgmentRow] = []  # where some were of pairs that are left out
     if judgments and listed is not None:
-        check_judgments(listed, read_judgments(judgments))
-        name = f"judgments{Path(judgments).suffix}"
+        recorded = read_judgments(judgments)
+        if skipped is None:
+            check_judgments(listed, recorded)
+        known = {pair.pair_id for pair in listed}
+        if any(row.pair_id not in known for row in recorded):
+            kept = [row for row in recorded if row.pair_id in known]
+            say(f"left out {len(recorded) - len(kept)} judgments of pairs that are not there")
+        name = "judgments.jsonl" if kept else f"judgments{Path(judgments).suffix}"
         judges.append({"name": "recorded", "kind": "replayed", "options": {"file": name}})
     if simulate:
         judges.append({"name": "simulated", "kind": "simulated", "options": {"utility": simulate}})
-    rows = read_items(items) if items is not None else None
+    rows = read_items(items, columns, skipped) if items is not None else None
     if simulate:
         Simulated(simulate).begin("simulated", rows or [], [], study)
     if prior is not None and rows is not None:
         rows = expected_by(prior, rows)
         given["scores"] = (*given["scores"], PRIOR)
     with Study.create(study, items=rows, pairs=listed, judges=judges, **given) as made:
-        if judgments:
+        if kept:
+            write_rows(study / name, kept)
+        elif judgments:
             shutil.copyfile(judgments, study / name)
         count = {"study": str(study), "goal": made.spec.goal, "items": len(made.state.items)}
         if made.state.pairs:
             count["pairs"] = len(made.state.pairs)
+        if skipped:
+            count["skipped"] = len(skipped)
+            rest = f"; and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+            say(f"left out {len(skipped)} bad row{'' if len(skipped) == 1 else 's'}: {skipped[0]}{rest}")
     what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
     _done(as_json, count, f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
 
@@ -193,9 +231,10 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
 
 def to_ask(study: Study) -> int:
     """How many queries there may still be: votes, or pairs without a label."""
+    from studies.decisions import labelled
+
     left = study.spec.votes - len(study.state.votes)
-    labelled = {live.vote.pair for live in study.state.votes}
-    return min(left, sum((min(a, b), max(a, b)) not in labelled for _, a, b in study.state.pairs) or left)
+    return min(left, len(study.state.listed() - labelled(study.state)) if study.state.pairs else left)
 
 
 def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
@@ -215,6 +254,7 @@ def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
 @JSON
 def status(study: Path, as_json: bool) -> None:
     """Say where STUDY stands: the recommendation, how sure it is, and how many votes are left."""
+    from studies.status_lines import status_lines
     from studies.study import Study
 
     with Study.open(study, writable=False) as opened:
@@ -222,39 +262,7 @@ def status(study: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values))
         return
-    left = values["votes_left"]
-    undone = f", {values['undone']} taken back" if values["undone"] else ""
-    what = f"{values['pairs']} pairs" if "pairs" in values else f"{values['items']} items"
-    click.echo(f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {what}")
-    if best := values.get("best"):
-        from elicit.safe_text import one_line
-
-        low, high = best["interval"]
-        click.echo(f"recommended: {one_line(best['id'])}  {one_line(best['text'])[:100]}")
-        click.echo(
-            f"  P(best) {best['p_best']:.0%}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
-        )
-    elif "pairs" not in values:
-        click.echo("recommended: nothing yet, for no prompt is known to be acceptable")
-    else:
-        machines = f"{values['labelled_by_machines']} by machines, " if values["labelled_by_machines"] else ""
-        click.echo(
-            f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes, {machines}"
-            "the rest by the model"
-        )
-    for row in values.get("annotators", []):
-        from elicit.safe_text import one_line
-
-        right = f"names the better side in {row['accuracy']:.0%}, 95 % in {row['low']:.0%} to {row['high']:.0%}"
-        again = f"; said the same in {row['repeated']} of {row['repeats']} repeats" if row["repeats"] else ""
-        click.echo(f"  {one_line(row['judge'])}: {row['votes']} votes, {right}{again}")
-    if "routing" in values:
-        from studies.certifying import lines_of
-
-        click.echo("\n".join(lines_of(values["routing"])))
-    click.echo(f"{'stop' if values['stop'] else 'go on'}: {values['why']}")
-    if left and left[2] and not values["stop"]:
-        click.echo(f"votes left until then or until the budget is spent: {left[0]} to {left[2]} (80 % interval)")
+    click.echo("\n".join(status_lines(values)))
 
 
 @click.command(epilog=example("elicit report jokes -o jokes.html"))
@@ -275,10 +283,15 @@ def report(study: Path, output: Path, as_json: bool) -> None:
 @click.command(epilog=example("elicit export jokes -o votes.csv"))
 @STUDY
 @click.option("-o", "--output", required=True, help="The file to write; - is stdout.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: by the file's ending.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet", "excel"]),
+    help="Default: by the file's ending. excel: text that Excel opens as it is, in every language.",
+)
 @click.option("--table", type=click.Choice(TABLES), default="votes", show_default=True)
 @JSON
-def export(study: Path, output: str, form: Kind | None, table: str, as_json: bool) -> None:
+def export(study: Path, output: str, form: Written | None, table: str, as_json: bool) -> None:
     """Write the votes, the items with their utilities, or the labels of the pairs; where prompts are tuned, the best
     prompt, a promptfoo configuration, or preferences to train on with TRL's DPO (.jsonl)."""
     from studies.study import Study

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from elicit.events import STOCK
-from elicit.state import State
+from elicit.state import LiveVote, State
 from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
 from studies.features import embedded_texts, knowledge_of
 from studies.spec import Spec
@@ -31,12 +31,12 @@ def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | Non
     """
     pending = state.pending(judge)
     if state.inputs:
-        worn = [pair for pair, inputs in used(state).items() if not set(usable(state, *pair)) - inputs]
+        compared = worn(state)
         try:
-            query = engine.ask(pending=pending, avoid=worn)
+            query = engine.ask(pending=pending, avoid=compared)
         except NothingLeftError:
             return None
-        return None if query.pair in worn else query
+        return None if query.pair in compared else query
     seen = list(dict.fromkeys(reversed(answered(state, judge, *more))))  # the newest first
     pairs = len(state.pairs) or engine.n * (engine.n - 1) // 2
     if not state.pairs and len({*seen, *pending}) >= pairs:
@@ -52,9 +52,41 @@ def answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
 
     A machine says the same again, so what the router has had is not for it.
     """
-    votes = [*(live.vote for live in state.votes), *more]
-    pairs = [v.pair for v in votes if v.judge == judge or (state.pairs and v.outcome.choice != "skip")]
+    listed = bool(state.pairs)
+    own = [live.vote for live in state.votes if live.vote.judge == judge or (listed and labels(state, live))]
+    pairs = [vote.pair for vote in (*own, *more)]
     return pairs + [state.asked[n].query.pair for n in state.routed] if judge.startswith(LANE) else pairs
+
+
+def labels(state: State, live: LiveVote) -> bool:
+    """Whether a vote labels its pair: one that was skipped, checks an annotator or is quarantined does not."""
+    return live.vote.outcome.choice != "skip" and decides(state, live)
+
+
+def decides(state: State, live: LiveVote) -> bool:
+    """Whether a vote teaches anything: one that checks an annotator or is quarantined does not."""
+    return not live.check and state.weight(live.vote.judge) > 0
+
+
+def labelled(state: State) -> set[tuple[int, int]]:
+    """The pairs that have a label by somebody."""
+    return {live.vote.pair for live in state.votes if labels(state, live)}
+
+
+def worn(state: State) -> list[tuple[int, int]]:
+    """The pairs of prompts that were compared on every input that they can be compared on."""
+    return [pair for pair, inputs in used(state).items() if not set(usable(state, *pair)) - inputs]
+
+
+def pairs_left(state: State, judge: str) -> int:
+    """How many pairs `choose` has for a judge: those that are not with others, labelled or worn, of items in play."""
+    taken = set(state.pending(judge))
+    if state.pairs:
+        return len(state.listed() - taken - set(answered(state, judge)))
+    retired = set(state.retired())
+    taken |= set(worn(state)) if state.inputs else set()
+    live = len(state.items) - len(retired)
+    return live * (live - 1) // 2 - sum(not retired.intersection(pair) for pair in taken)
 
 
 def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]:
@@ -65,8 +97,7 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
     under_way = {state.asked[query].query.pair for query in state.under_way()}
     pending = state.pending(STOCK)
     if state.pairs:
-        labelled = {live.vote.pair for live in state.votes if live.vote.outcome.choice != "skip" and not live.check}
-        within, avoid = state.listed(pool), labelled | under_way
+        within, avoid = state.listed(pool), labelled(state) | under_way
         left = len(within) - len(within & (avoid | set(pending)))
     else:
         within, avoid = None, under_way
@@ -81,7 +112,10 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
 def lessons(state: State, since: int = 0, until: int | None = None) -> list[Vote]:
     """What the engine learns of the live votes, from one on up to before another: never seconds, reasons or notes, so
     that they decide nothing. Those that check an annotator or are quarantined count as skipped."""
-    return [taught(live.vote, 0 if live.check else state.weight(live.vote.judge)) for live in state.votes[since:until]]
+    return [
+        taught(live.vote, state.weight(live.vote.judge) if decides(state, live) else 0)
+        for live in state.votes[since:until]
+    ]
 
 
 def bring(engine: Engine, state: State, revised: int, votes: int | None = None, most: int | None = None) -> int:

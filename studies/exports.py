@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.export import write_rows, write_text
-from adapters.tables import Kind
+from adapters.tables import Written
 from elicit.types import BadInputError, mirror
 from studies.sides import sides
 from studies.status import leaders, pair_labels
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 
-def export(study: Study, path: str, table: str = "votes", format: Kind | None = None) -> int:  # noqa: A002
+def export(study: Study, path: str, table: str = "votes", format: Written | None = None) -> int:  # noqa: A002
     """Write one table of the study to `path` ("-" is stdout); returns how many rows, 1 for a text.
 
     Of a study that tunes prompts: the recommended prompt, a promptfoo configuration, and preferences for TRL.
@@ -82,7 +82,9 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def item_rows(study: Study) -> list[dict[str, Any]]:
-    """One row per item, best first: utility in logits with its 90 % interval, and P(best)."""
+    """One row per item, best first: utility in logits with its 90 % interval, and P(best). Of goal top with `p_top` and
+    of goal rank with `p_above`, as of `elicit.service.LeaderRow`; where items are retired, `retired` says which."""
+    goal, gone = study.spec.goal, {study.state.items[row].id for row in study.state.retired()}
     return [
         {
             "rank": row.rank,
@@ -91,8 +93,11 @@ def item_rows(study: Study) -> list[dict[str, Any]]:
             "low": row.low,
             "high": row.high,
             "p_best": row.p_best,
+            **({"p_top": row.p_top} if goal == "top" else {}),
+            **({"p_above": row.p_above} if goal == "rank" else {}),
+            **({"retired": row.item in gone} if gone else {}),
             "votes": row.votes,
             "text": row.text,
         }
-        for row in leaders(study)
+        for row in leaders(study, retired=True)
     ]

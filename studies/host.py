@@ -15,7 +15,6 @@ from adapters import images
 from elicit.service import (
     Answer,
     Ballot,
-    LeaderRow,
     Overview,
     PastVote,
     Progress,
@@ -25,8 +24,9 @@ from elicit.service import (
     outcome_of,
     unacceptable_of,
 )
-from elicit.types import EXPECTED, BadInputError, Query
+from elicit.types import BadInputError, Query
 from studies import pipe, status
+from studies.outlook import NONE_LEFT, progress
 from studies.routing_view import routing_view
 from studies.sides import sides
 from studies.study import Study
@@ -50,9 +50,9 @@ class Host:
 
     async def turn(self) -> Turn:
         query = self._study.ask(self._judge)
-        progress = status.progress(self._study, self._judge)
+        now = progress(self._study, self._judge)
         self._study.look_ahead(self._judge)
-        return Turn(self._ballot(query, progress.mine + 1) if query else None, progress)
+        return Turn(self._ballot(query, now.mine + 1) if query else None, now)
 
     async def vote(self, answer: Answer) -> Turn:
         asked = self._study.state.asked.get(answer.query)
@@ -74,7 +74,7 @@ class Host:
             logger.exception("no next pair")
             why = f"your vote is saved, but there is no next pair ({error}); mend that and start again"
             votes = len(self._study.state.votes)
-            return Turn(None, Progress(votes, votes, self._study.spec.votes, None, True, why))
+            return Turn(None, Progress(votes, votes, self._study.spec.votes, NONE_LEFT, True, why, why))
 
     async def undo(self) -> Turn | None:
         return await self.turn() if self._study.undo(self._judge) else None
@@ -92,25 +92,19 @@ class Host:
     async def overview(self) -> Overview:
         study = self._study
         trace = await asyncio.to_thread(trace_of, study.spec, study.state, points=30, closely=False)
-        shown = study.state.open.get(self._judge)
-        query = study.state.asked[shown].query if shown else None
-        # What is on the voter's screen is judged blind, so until the vote the ranking tells its place alone.
-        hidden = {study.state.items[row].id for row in (query.a, query.b)} if query else set()
-        choices = status.counts(study)
-        decided = choices.get("left", 0) + choices.get("right", 0)
-        return Overview(
-            progress=status.progress(study, self._judge),
-            leaders=tuple(
-                LeaderRow(row.rank, "", "", 0.0, 0.0, 0.0, 0.0, 0) if row.item in hidden else row
-                for row in status.leaders(study)[:200]
-            ),
-            regret=trace.every(trace.expected),
-            regret_name=EXPECTED[study.spec.goal],
-            p_best=trace.every([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)]),
-            left_share=choices.get("left", 0) / decided if decided else 0.5,
-            seconds_median=status.seconds_median(study),
-            counts=choices,
-        )
+        regret = trace.every(trace.expected)
+        p_best = trace.every([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)])
+        now = progress(study, self._judge)
+        return status.summarize(study).overview(now, regret, p_best, self._on_screen())
+
+    def _on_screen(self) -> set[str]:
+        """Ids of the items and the listed pair that this judge is shown: they are judged blind."""
+        state = self._study.state
+        if self._judge not in state.open:
+            return set()
+        pair = state.asked[state.open[self._judge]].query.pair
+        listed = {pair_id for pair_id, a, b in state.pairs if (min(a, b), max(a, b)) == pair}
+        return listed | {state.items[row].id for row in pair}
 
     async def routing(self) -> Routing | None:
         return routing_view(self._study)

@@ -26,6 +26,7 @@ from elicit.state import Held, State
 from elicit.types import BadInputError
 from studies.committing import Committer
 from studies.modelled import Modelled
+from studies.outlook import NONE_LEFT
 from studies.spec import Spec
 
 ACTIVE = 60.0
@@ -36,6 +37,8 @@ LEAST, MOST = 8, 600
 """Free queries that are kept ready at the least and at the most."""
 PATIENCE = 1.5
 """Seconds that an annotator with nothing to do waits for the engine before it is told to ask again."""
+REOPENING = 15.0
+"""Seconds after which who was told that the study is paused may ask again."""
 TICK = 0.5
 """Seconds between two looks at leases that end, and at what other processes wrote."""
 
@@ -65,20 +68,21 @@ class Leasing:
         async with self._locks[judge]:
             while True:
                 self._changed.clear()
-                why = self._closed(judge)
+                why, passing = self._closed(judge)
                 if not why:
                     await self._lend(judge, wanted.n)
                 if self._active(judge) or why or time.monotonic() > until:
                     break
                 self.views.wake.set()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), 0.1)
+                    async with asyncio.timeout(0.1):
+                        await self._changed.wait()
         held = self._active(judge)[: wanted.n]
         leases = tuple(self._lease(lease, i) for i, lease in enumerate(held, self.state.given.get(judge, 0) + 1))
         if len(leases) == wanted.n:
             return Leases(leases, self._progress(judge))
         ended = why or (self.views.latest.why if self.views.latest else "")
-        again = 15.0 if self.state.paused else None if why else 2.0
+        again = REOPENING if passing else None if why else 2.0
         return Leases(leases, self._progress(judge), ended or "the next pair is being chosen", again)
 
     async def heartbeat(self, who: Who, lease: str) -> Beat:
@@ -147,21 +151,21 @@ class Leasing:
             self._busy.subtract(queries)
             self._busy += Counter()  # without those that are down to nothing
 
-    def _closed(self, judge: str) -> str:
-        """Why nothing is lent to a judge now, or an empty string."""
+    def _closed(self, judge: str) -> tuple[str, bool]:
+        """Why nothing is lent to a judge now, or an empty string; and whether that may pass."""
         serving, enrolled = self.spec.serving, self.state.enrolled.get(judge)
         quota = (enrolled.quota if enrolled else None) or serving.quota
         if self.state.paused:
-            return "the study is paused; it goes on by itself when whoever runs it lets it"
+            return "the study is paused; it goes on by itself when whoever runs it lets it", True
         if serving.ends and datetime.now(UTC) > serving.ends:
-            return f"the study ended at {serving.deadline}; thank you"
+            return f"the study ended at {serving.deadline}; thank you", False
         if quota is not None and self.state.given.get(judge, 0) >= quota:
-            return f"you have given all {quota} votes that were asked of you; thank you"
+            return f"you have given all {quota} votes that were asked of you; thank you", False
         if self.state.weight(judge) == 0:
-            return "whoever runs the study is looking at your votes; there is nothing to do for now"
+            return "whoever runs the study is looking at your votes; there is nothing to do for now", True
         if len(self.state.votes) >= self.spec.votes:
-            return f"the study has all its {self.spec.votes} votes; thank you"
-        return ""
+            return f"the study has all its {self.spec.votes} votes; thank you", False
+        return "", False
 
     def _meant(self, who: Who, annotator: str | None) -> str:
         if who.scope != "admin":
@@ -207,11 +211,14 @@ class Leasing:
 
     def _progress(self, judge: str) -> Progress:
         votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self.views.latest
-        closed = self._closed(judge)
+        closed, passing = self._closed(judge)
+        if closed and not passing:
+            return Progress(votes, mine, self.spec.votes, NONE_LEFT, True, closed, closed)
         if latest is None:
-            return Progress(votes, mine, self.spec.votes, None, bool(closed), closed)
-        stop = latest.stop or bool(closed)
-        return Progress(votes, mine, self.spec.votes, latest.left, stop, closed or latest.reason)
+            return Progress(votes, mine, self.spec.votes, None, False, closed)
+        if closed:  # for a while
+            return Progress(votes, mine, self.spec.votes, None if latest.stop else latest.left, False, closed)
+        return Progress(votes, mine, self.spec.votes, latest.left, latest.stop, latest.reason, latest.ended)
 
     def _wanted(self) -> dict[str, int]:
         """How many free queries the engine is to keep, by pool, for the annotators who are there."""

@@ -79,8 +79,10 @@ class Modelled:
                     pause = FIRST_WAIT
                     await stepped()
                     if not self.latest.behind and (not self.latest.short or self.latest.why):
+                        # Not wait_for, which before Python 3.12 loses a cancellation that comes with what it waits for.
                         with suppress(TimeoutError):
-                            await asyncio.wait_for(self.wake.wait(), IDLE)
+                            async with asyncio.timeout(IDLE):
+                                await self.wake.wait()
             except Exception as error:  # whatever it is, an engine that stays away would stop the study in the end
                 logger.exception("the engine has ended and is started again in %g s", pause)
                 self.down = f"the engine is starting again ({error})"

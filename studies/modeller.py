@@ -18,9 +18,10 @@ import numpy as np
 
 from elicit.service import Overview, Routing
 from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, LeaderPage, MachineRow, PosteriorPage
-from elicit.types import EXPECTED, BadInputError
+from elicit.types import BadInputError
 from studies import pipe, quality, status
 from studies.decisions import restock, stop_of
+from studies.outlook import Outlook, judged, over, progress, votes_to_come
 from studies.pages import following
 from studies.routing_view import routing_view
 from studies.run import work
@@ -44,7 +45,8 @@ class Modeller:
         self._study = study
         self._looked, self._checked = 0.0, len(study.state.votes)
         self._findings: tuple[Finding, ...] | None = None
-        self._stop: tuple[bool, str, tuple[int, int, int] | None] = (False, "", None)
+        self._outlook = Outlook(False, "", "", None)
+        self._looked_at = (-1, -1)
         self._curve: list[tuple[int, float, float]] = []
         self._most_waiting = 0
         self._machines: asyncio.Task[None] | None = None
@@ -65,10 +67,12 @@ class Modeller:
             self._look()
         if study.spec.serving.rules == "weigh" and len(study.state.votes) >= self._checked + CHECKED:
             study.weigh(quality.weighings(study, await self._examined()))
-        stop, reason, left = self._stop
+        now = self._outlook
         version = study.state.folded if not behind else study.state.votes[len(engine.votes) - 1].seq
         why = self._why() if short else ""
-        return Advanced(version, behind, short, stop, reason, left, why, self._why_machines)
+        return Advanced(
+            version, behind, short, now.stop, now.why, now.votes_left, why, self._why_machines, ended=now.ended
+        )
 
     def _top_up(self, wanted: int, pool: str) -> int:
         """Add queries of a pool until so many are free, a batch at a time; how many are still short."""
@@ -97,15 +101,17 @@ class Modeller:
         return "every pair is answered or with somebody" if state.pairs else ""
 
     def _look(self) -> None:
-        engine = self._study.catch_up(0)
-        if self._curve and self._curve[-1][0] == len(engine.votes):
+        study, engine = self._study, self._study.catch_up(0)
+        at = (len(engine.votes), study.state.revised)
+        if self._looked_at == at:
             return
-        stop = stop_of(engine, self._study.spec)
-        self._stop = (stop.stop, stop.why, status.within_budget(self._study, stop.votes_left))
-        self._curve.append((len(engine.votes), stop.expected, float(engine.p_best()[engine.best()])))
+        stop = stop_of(engine, study.spec)
+        self._outlook = judged(stop, over(study.spec, study.state), votes_to_come(study.spec, study.state))
+        earlier = [look for look in self._curve if look[0] < len(engine.votes)]
+        self._curve = [*earlier, (len(engine.votes), stop.expected, float(engine.p_best()[engine.best()]))]
         if len(self._curve) > POINTS:
             del self._curve[1::2]
-        self._looked = time.monotonic()
+        self._looked, self._looked_at = time.monotonic(), at
 
     async def _judge(self) -> None:
         """Let machine judges answer what the router gives them, as long as there is something."""
@@ -136,18 +142,8 @@ class Modeller:
         self._study.catch_up()
         self._look()
         study = self._study
-        choices = status.counts(study)
-        decided = choices.get("left", 0) + choices.get("right", 0)
-        return Overview(
-            progress=status.progress(study, ""),
-            leaders=status.leaders(study)[:200],
-            regret=self._by_vote([regret for _, regret, _ in self._curve]),
-            regret_name=EXPECTED[study.spec.goal],
-            p_best=self._by_vote([p for *_, p in self._curve]),
-            left_share=choices.get("left", 0) / decided if decided else 0.5,
-            seconds_median=status.seconds_median(study),
-            counts=choices,
-        )
+        regret, p_best = (self._by_vote([look[k] for look in self._curve]) for k in (1, 2))
+        return status.summarize(study).overview(progress(study), regret, p_best)
 
     def _by_vote(self, values: list[float]) -> tuple[float, ...]:
         """One value per vote, from 0 on: straight lines between the looks."""
@@ -156,7 +152,7 @@ class Modeller:
         return tuple(float(value) for value in every.round(4))
 
     async def leaderboard(self, after: int, limit: int) -> LeaderPage:
-        rows = status.leaders(self._study)
+        rows = status.summarize(self._study).leaders
         return LeaderPage(rows[after : after + limit], following(after, limit, len(rows)), self._study.state.folded)
 
     async def posterior(self, after: int, limit: int) -> PosteriorPage:

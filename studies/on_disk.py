@@ -14,6 +14,7 @@ import msgspec
 from adapters import images
 from adapters.export import TEMPORARY
 from adapters.formats import PairRow
+from adapters.http import running
 from adapters.http.access import FILE as ACCESS
 from adapters.ledger import LIVE, LOCK, RESTORE, SqliteLedger
 from elicit import __version__, diagnostics
@@ -133,7 +134,8 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
     with appearing(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
-            if file.is_file() and not file.name.startswith((*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE)):
+            passed = (*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE, *running.FILES)
+            if file.is_file() and not file.name.startswith(passed):
                 shutil.copyfile(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():
             shutil.copytree(pictures, part / images.FOLDER)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 SAID = {"a": -1, "tie": 0, "b": 1, "both_bad": 2, "skip": 3}
+FEWEST = 10
+"""Pairs with votes of two people, from which on their agreement is told."""
 RULES = "(rules)"
 """Who weighs where no person has."""
 
@@ -130,9 +132,12 @@ def agreement_view(study: Study) -> AgreementView:
     told = np.flatnonzero(records.said != SKIP)
     rng = stream(study.spec.seed, "agreement")
     found = agreement(records.who[told], records.pair[told], records.answer[told], rng)
+    if found.cases < FEWEST:
+        return AgreementView(len(names), found.cases, FEWEST, None, None, None, None, None, None)
     return AgreementView(
         people=len(names),
         pairs=found.cases,
+        fewest=FEWEST,
         alpha_nominal=_three(found.alpha_nominal),
         alpha_ordinal=_three(found.alpha_ordinal),
         fleiss=found.fleiss.value if found.fleiss else None,

@@ -109,33 +109,56 @@ def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: 
 @click.option("--studies", type=Whole(1, 1_000_000), default=1000, show_default=True, help="How many are simulated.")
 @JSON
 def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
-    """Foretell what more votes will bring: simulate many studies like STUDY, from what is believed now."""
+    """Foretell what more votes will bring towards STUDY's goal: simulate many studies like it from what is believed.
+
+    How many votes the stop rule will take is told as 'elicit status' tells it. In the simulations the truth is known:
+    there the result is often right before the stop rule can be sure of it.
+    """
     import numpy as np
 
+    from elicit.types import EXPECTED
     from studies.bench.summaries import marks_of
+    from studies.outlook import outlook
     from studies.planning import plan as simulate
+    from studies.status_lines import verdict
     from studies.study import Study
 
     with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
-        wanted = opened.spec.stop.regret
+        wanted, goal, now = opened.spec.stop.regret, opened.spec.goal, outlook(opened)
         found = simulate(opened.engine, votes, studies, step)
-    settled = found.settled(wanted)
+    low, middle, high = (int(q) for q in np.quantile(found.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
     rows = [
         {
             "votes": mark,
-            "simple_regret": float(found.regret[:, mark].mean()),
+            **({"simple_regret": float(found.regret[:, mark].mean())} if goal == "best" else {}),
+            "expected": float(found.regret[:, mark].mean()),
             "within": float((found.regret[:, mark] <= wanted).mean()),
         }
         for mark in (0, *marks_of((10, 20, 40, 80, 150, 300, 600), votes))
     ]
-    low, middle, high = (int(q) for q in np.quantile(settled, (0.1, 0.5, 0.9), method="inverted_cdf"))
     if as_json:
-        speed = found.bytes_moved / found.seconds
-        told = {"rows": rows, "votes_to_stop": [low, middle, high], "seconds": found.seconds, "bytes_per_second": speed}
+        told = {
+            "rows": rows,
+            "goal": goal,
+            "measured": EXPECTED[goal],
+            "stop": now.stop,
+            "why": now.why,
+            "votes_left": now.votes_left,
+            "votes_to_stop": now.votes_left,
+            "votes_to_settle": [low, middle, high],
+            "seconds": found.seconds,
+            "bytes_per_second": found.bytes_moved / found.seconds,
+        }
         click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **told}))
         return
-    click.echo(f"{'votes more':>10}  {'expected simple regret':>22}  {f'within {wanted:.0%} of the best':>22}")
+    measured = EXPECTED[goal][0].lower() + EXPECTED[goal][1:]
+    width = max(22, len(measured))
+    click.echo(f"{'votes more':>10}  {measured:>{width}}  {f'at most {wanted:.0%} in':>22}")
     for row in rows:
-        click.echo(f"{row['votes']:>10}  {row['simple_regret']:>22.3f}  {row['within']:>22.0%}")
+        click.echo(f"{row['votes']:>10}  {row['expected']:>{width}.3f}  {row['within']:>14.0%} of them")
     many = {v: f"over {votes}" if v > votes else str(v) for v in (low, middle, high)}
-    click.echo(f"half need {many[middle]} votes to stay within {wanted:.0%}, 80 % need {many[low]} to {many[high]}")
+    settle = f"{many[middle]} more votes" if middle else "no more votes"
+    click.echo(
+        f"simulated: half are at most {wanted:.0%} off for good after {settle}, 80 % after {many[low]} to {many[high]}"
+    )
+    click.echo(f"status: {verdict(now)}")

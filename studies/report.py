@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from elicit.safe_text import harmless, one_line
-from elicit.service import LeaderRow, PastVote
+from elicit.service import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 IDLE, MOST_SITTINGS = timedelta(minutes=10), 40
 """A longer time without a vote ends a sitting; where that makes too many to draw, the time is doubled."""
 DRAWN_ITEMS, DRAWN_CURVES, OPEN_ROWS, ORDER_ROWS, DRAWN_PAIRS = 20, 6, 30, 10, 12
+LISTED_PAIRS, BINS = 200, 10
+"""Pairs with their labels in the table, and bars of the histogram of labels."""
 PEEK, ROW_PEEK, ANSWER_PEEK = 320, 100, 1200
 """Characters of a text (one line for 25) that stay visible when it is folded: in a pair, a table row, the answer."""
 TABLE_BYTES = 700_000
@@ -42,11 +44,13 @@ class Recommendation(NamedTuple):
 
 
 class Decisive(NamedTuple):
-    """A vote that moved the result much. `gain`: see `ReportData.gain_unit`; `sentence`: what it changed."""
+    """A vote that moved the result much. `gain`: see `ReportData.gain_unit`; `sentence`: what it changed; `items`: the
+    ids of what stood left and right."""
 
     vote: PastVote
     gain: float
     sentence: str
+    items: tuple[str, str] = ("", "")
 
 
 class CalibrationBin(NamedTuple):
@@ -55,16 +59,6 @@ class CalibrationBin(NamedTuple):
     predicted: float
     observed: float
     n: int
-
-
-class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """How the pairs of a labelling study got their labels."""
-
-    by_people: int
-    by_model: int
-    open: int = 0
-    histogram: tuple[int, ...] = ()
-    """Pairs labelled by the model, by its probability that the first is preferred; equal bins from 0 to 1."""
 
 
 class ReportData(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +73,16 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     finished: str
     """When the study ended; empty: it is still open."""
     items: int
+    retired: int = 0
+    """Items that are not asked about any more."""
     votes: int
     """Live votes, skipped and tied ones included."""
     judges: dict[str, int]
     """Votes by judge; names are shown as given."""
     recommendation: Recommendation | None
-    """None for goal label."""
+    """None for goal label, and where nothing is acceptable yet."""
     leaders: tuple[LeaderRow, ...]
-    """All items, the best first."""
+    """Items that are not retired, the recommended one first; none where pairs of items of their own are labelled."""
     expected: tuple[float, ...]
     """(votes + 1,) what the stop rule measures from vote 0 on, a share; `elicit.types.EXPECTED` names it."""
     p_best_curves: dict[str, tuple[float, ...]]
@@ -101,15 +97,23 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     """Votes by choice."""
     seconds_median: float | None
     votes_left: tuple[int, int, int] | None
-    """Votes left until the stop rule is met: low, middle and high end of an 80 % interval; None: not known yet."""
+    """Votes left until the stop rule is met or nothing more can be asked: low, middle and high end of an 80 % interval;
+    None: not known yet."""
     stop: bool
+    """The stop rule is met, or nothing more can be asked."""
+    ended: str = ""
+    """Why nothing more can be asked although the stop rule is not met."""
     why: str
     stop_regret: float = 0.05
     """The share that the stop rule asks for."""
     gain_unit: str = "bits of information"
     calibration: tuple[CalibrationBin, ...] = ()
     """Bins of the predictions made one vote ahead."""
-    labels: LabelSummary | None = None
+    labels: LabelShares | None = None
+    pairs: tuple[PairLabel, ...] = ()
+    """Of goal label: every pair."""
+    pictures: dict[str, str] = {}
+    """Small pictures by item id, as addresses that hold them (`data:`)."""
     notes: tuple[str, ...] = ()
     """More sentences for the answer, such as a comparison with random pairs."""
     replay_command: str
@@ -158,7 +162,8 @@ def render(data: ReportData) -> str:
 
 def _page(data: ReportData) -> dict[str, Any]:
     """Everything the template needs. Charts are drawn here."""
-    cap = _cap([row.text for row in data.leaders])
+    listed = data.pairs[:LISTED_PAIRS]
+    cap = _cap([*(row.text for row in data.leaders), *(text for pair in listed for text in (pair.a, pair.b))])
     rows = [(row, _text(row.text or row.item, cap, ROW_PEEK)) for row in data.leaders]
     best, text = data.recommendation or (None, "")
     top = [_labels(data), _utilities(data), _p_best(data), _expected(data), _times(data)]
@@ -177,6 +182,8 @@ def _page(data: ReportData) -> dict[str, Any]:
         "open_rows": rows[:OPEN_ROWS],
         "more_rows": rows[OPEN_ROWS:],
         "cut": any(text.left_out for _, text in rows),
+        "live": data.items - data.retired,
+        "labelled": [(pair, _text(pair.a, cap, ROW_PEEK), _text(pair.b, cap, ROW_PEEK)) for pair in listed],
     }
 
 
@@ -388,12 +395,13 @@ def _calibration(data: ReportData) -> Section | None:
 
 
 def _labels(data: ReportData) -> Section | None:
-    bins = data.labels.histogram if data.labels else ()
-    if not sum(bins):
+    chances = [pair.probability for pair in data.pairs if pair.source == "model"]
+    if not chances:
         return None
     from studies import charts
 
+    bins = [sum(min(int(chance * BINS), BINS - 1) == place for chance in chances) for place in range(BINS)]
     title = "Certainty of the labels"
-    sure = sum(n for i, n in enumerate(bins) if abs((i + 0.5) / len(bins) - 0.5) > 0.3)
-    summary = f"The model is about 80\u00a0% sure or more of {sure:,} of its {count(sum(bins), 'label')}."
+    sure = sum(abs(chance - 0.5) >= 0.3 for chance in chances)
+    summary = f"The model is 80\u00a0% sure or more of {sure:,} of its {count(len(chances), 'label')}."
     return Section("labels", title, summary, charts.histogram(bins, title, summary))

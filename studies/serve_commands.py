@@ -40,8 +40,10 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 
     import uvicorn
 
+    from adapters.http.addresses import is_loopback, url_of
     from adapters.http.app import app_for
-    from adapters.http.bounded import Bounded
+    from adapters.http.bounded import BACKLOG, Bounded, most_connections
+    from adapters.http.running import announced
     from studies.served import Served
 
     log_to_folder(study[0])
@@ -74,8 +76,15 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
             for served, _ in opened:
                 await served.close()
 
-        at = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        at = url_of(host, listener.getsockname()[1])
+        if not is_loopback(host):
+            click.echo(
+                f"Other machines reach this server at {at}, and what goes there can be read on the way, tokens too; "
+                "put a TLS proxy before it, and keep it at 127.0.0.1",
+                err=True,
+            )
         for served, access in opened:
+            stack.enter_context(announced(served.folder, at))
             click.echo(f"Serving {served.folder} at {at}")
             if not access.has_admin():
                 link = access.admit("admin", "admin").token
@@ -84,8 +93,18 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
                 )
             click.echo(f"  let people in: elicit invite {served.folder} --people 5")
         app = app_for(opened, rate=rate, lifespan=lifespan)
+        proxies = sorted({proxy for served, _ in opened for proxy in served.spec.serving.proxies})
+        Bounded.most = most_connections()
         config = uvicorn.Config(
-            app, http=Bounded, log_config=None, access_log=False, timeout_graceful_shutdown=LONGEST_GOODBYE
+            app,
+            http=Bounded,
+            ws="none",  # a connection that became a socket would be bounded by nobody
+            log_config=None,
+            access_log=False,
+            backlog=BACKLOG,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
+            timeout_graceful_shutdown=LONGEST_GOODBYE,
         )
         asyncio.run(uvicorn.Server(config).serve([listener]))
 
@@ -96,22 +115,33 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 @click.option("--hours", default=72.0, show_default=True, type=Real(0, 24 * 366, min_open=True))
 @click.option("--pool", "pools", multiple=True, help="Only pairs of this pool (`meta.pool`); may be given again.")
 @click.option("--quota", type=Whole(1), help="Votes that each of them may give.")
-@click.option("--url", default=f"http://{HOST}:{PORT}", show_default=True, help="Where the server is reached.")
-def invite(study: Path, people: int, hours: float, pools: tuple[str, ...], quota: int | None, url: str) -> None:
+@click.option("--url", help="Where the server is reached; by default where it runs now.")
+def invite(study: Path, people: int, hours: float, pools: tuple[str, ...], quota: int | None, url: str | None) -> None:
     """Make a link by which people join a served study; also while it is served."""
     with contextlib.closing(_access(study)) as access:
         made = access.invite(Invitation(people, hours, pools, quota))
-    click.echo(url.rstrip("/") + made.path)
+    click.echo(_base(study, url) + made.path)
 
 
 @click.command(epilog="Example: elicit admin jokes --url https://vote.example.org")
 @click.argument("study", type=folder)
 @click.option("--name", default="admin", show_default=True, help="Whose token it is; earlier ones of that name end.")
-@click.option("--url", default=f"http://{HOST}:{PORT}", show_default=True, help="Where the server is reached.")
-def admin(study: Path, name: str, url: str) -> None:
+@click.option("--url", help="Where the server is reached; by default where it runs now.")
+def admin(study: Path, name: str, url: str | None) -> None:
     """Make a link to the page from which a served study is run; also while it is served."""
     with contextlib.closing(_access(study)) as access:
-        click.echo(f"{url.rstrip('/')}/admin#token={access.admit(name, 'admin').token}")
+        click.echo(f"{_base(study, url)}/admin#token={access.admit(name, 'admin').token}")
+
+
+def _base(study: Path, url: str | None) -> str:
+    """What links to a study begin with."""
+    from adapters.http.running import address_of_server
+
+    found = url or address_of_server(study)
+    if found is None:
+        found = f"http://{HOST}:{PORT}"
+        click.echo(f"Nobody serves {study} now; the link works once 'elicit serve {study}' runs at {found}", err=True)
+    return found.rstrip("/")
 
 
 def _access(study: Path) -> Access:

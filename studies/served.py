@@ -11,10 +11,10 @@ import asyncio
 import hmac
 import secrets
 import time
-import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from statistics import mean, median
 
 from elicit.events import (
     JOINED,
@@ -24,10 +24,12 @@ from elicit.events import (
     Leased,
     Noted,
     Paused,
+    Returned,
     Undone,
     Voted,
     Weighed,
 )
+from elicit.names import alike, checked_name
 from elicit.service import Answer, Progress, outcome_of
 from elicit.serving import (
     Amendment,
@@ -42,9 +44,10 @@ from elicit.serving import (
     Void,
     Voided,
     VotesPage,
+    Welcome,
     Who,
 )
-from elicit.state import LiveVote
+from elicit.state import Held, LiveVote, State
 from elicit.types import BadInputError
 from studies import on_disk
 from studies.committing import Committer
@@ -53,6 +56,10 @@ from studies.golds import golds_of
 from studies.leasing import Leasing
 from studies.pages import items_page, votes_page
 
+ENOUGH, MEASURED = 10, 1000
+"""Votes whose median tells how long one takes, and items by whose length it is told before."""
+READ, DECIDING = 20.0, 4.0
+"""Characters that are read in a second, about 240 words a minute; seconds that it takes to decide."""
 NOBODYS = ("people", "nobody")
 """Names that mean something else in the log."""
 AT_ONCE = 500
@@ -118,13 +125,15 @@ class Served(Leasing):
                 return Receipt(known.vote, cast.lease, known.time, known.votes)
             if place in self._flying:
                 return await asyncio.shield(self._flying[place])
-            if cast.lease not in self._voting:
+            again = [one for one in self.state.held.get(held.judge, ()) if self.state.leases[one].query == held.query]
+            if not self._voting.intersection((cast.lease, *again)):
                 break
             # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
             await asyncio.sleep(SETTLING)
-        late = held.over == "expired" and self.spec.serving.late and held.judge not in self.state.taken[held.query]
-        if held.over and not late:
-            raise RefusedError(409, f"this lease is over ({held.over}); the vote was not counted")
+        if held.over and (why := self._too_late(held)):
+            raise RefusedError(409, f"this lease is over ({why}); the vote was not counted")
+        # Lent again to the same judge in the meantime, a query is answered by the vote that comes first.
+        ended = [Returned(one, "released") for one in again if one != cast.lease]
         try:
             outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
         except ValueError as error:
@@ -132,7 +141,7 @@ class Served(Leasing):
                 422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
             ) from error
         self._seen[held.judge] = time.monotonic()
-        self._voting.add(cast.lease)
+        self._voting.update((cast.lease, *(one.lease for one in ended)))
         self._digests[place] = digest
         self._flying[place] = asyncio.ensure_future(
             self._record(
@@ -147,16 +156,27 @@ class Served(Leasing):
                     shown=held.shown,
                     key=key,
                     digest=digest,
-                )
+                ),
+                ended,
             )
         )
         return await asyncio.shield(self._flying[place])
 
-    async def _record(self, voted: Voted) -> Receipt:
+    def _too_late(self, held: Held) -> str:
+        """Why a vote on a lease that is over cannot count, or an empty string."""
+        if held.over != "expired" or not self.spec.serving.late:
+            return held.over
+        answered = self.state.answered(held.query)
+        if held.judge in answered:
+            return f"{held.over}, and you have answered its pair since"
+        enough = len(answered) >= self.state.asked[held.query].wanted
+        return f"{held.over}, and others have answered its pair" if enough else ""
+
+    async def _record(self, voted: Voted, ended: list[Returned]) -> Receipt:
         try:
-            await self._commits.commit(voted)
+            await self._commits.commit(*ended, voted)
         finally:
-            self._voting.discard(voted.lease)
+            self._voting.difference_update((voted.lease, *(one.lease for one in ended)))
             del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
         known = self.state.keys[voted.judge, voted.key]
         return Receipt(known.vote, voted.lease, known.time, known.votes)
@@ -213,6 +233,12 @@ class Served(Leasing):
             scope=who.scope,
         )
 
+    async def welcome(self, quota: int | None) -> Welcome:
+        """What somebody is told whose invite asks for so many votes."""
+        spec = self.spec
+        said = (self.id, spec.title, spec.author, spec.question)
+        return Welcome(*said, quota or spec.serving.quota, seconds_of(self.state), spec.serving.deadline)
+
     async def progress(self, who: Who) -> Progress:
         """The voter's own work and how much is left."""
         return self._progress(who.judge)
@@ -229,11 +255,12 @@ class Served(Leasing):
 
     async def enrol(self, who: Who, enrolment: Enrolment) -> None:
         """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
-        name, state = enrolment.judge, self.state
+        name, state = checked_name(enrolment.judge), self.state
         known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
         async with self._locks[""]:
-            if _plain(name) in {_plain(other) for other in known}:
-                raise RefusedError(409, f"the name {name!r} is taken in this study; choose another")
+            if taken := next((other for other in known if alike(other, name)), None):
+                like = "" if taken == name else ", or looks like one that is"
+                raise RefusedError(409, f"the name {name!r} is taken in this study{like}; choose another")
             if JOINED in name or name.startswith(LANE):
                 raise RefusedError(422, f"the name {name!r} means something else in the log; choose another")
             self._check_pools(enrolment.pools)
@@ -280,9 +307,13 @@ class Served(Leasing):
         await self._commits.commit()
 
 
-def _plain(name: str) -> str:
-    """The same for names that differ in case or width alone."""
-    return unicodedata.normalize("NFKC", name).casefold()
+def seconds_of(state: State) -> float:
+    """Seconds that a vote takes: the median of those given, or, before there are some, the time to read a pair."""
+    given = [live.vote.seconds for live in state.votes if live.vote.seconds]
+    if len(given) >= ENOUGH:
+        return round(median(given), 1)
+    lengths = [len(item.shown_text) + len(item.context) / 2 for item in state.items[:MEASURED]]
+    return round(DECIDING + 2 * mean(lengths) / READ, 1)
 
 
 def _without_texts(event: Event) -> StudyEvent:

@@ -49,10 +49,13 @@ def column(state: State, row: int, inputs: Sequence[int]) -> str:
 
 
 def said(response: Response) -> str:
-    """A response as it is shown; a failure as such."""
+    """A response as it is shown; a failure as such, and one that was cut with a word about it."""
     if response.failure:
         return f"*(no response: {response.failure})*"
-    return response.text if response.text.strip() else "*(an empty response)*"
+    if not response.text.strip():
+        return "*(an empty response)*"
+    # Above the text: a fence that was cut open would swallow what follows it.
+    return f"*(not whole: it was cut at max_tokens)*\n\n{response.text}" if response.cut else response.text
 
 
 class Shown(Sequence[Item]):

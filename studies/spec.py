@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tomlkit
 
+from adapters.http.addresses import networks
 from adapters.toml_files import read_toml
 from elicit import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
@@ -73,22 +74,24 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How `elicit serve` lends queries to annotators.
 
     overlap: votes a query is to get, each from another annotator. lease: seconds it stays lent without a sign of life.
-    late: votes on leases that have ended count all the same. quota: votes an annotator may give. deadline: ISO 8601; no
-    queries after it. golds: a file in the study's folder with pairs whose answer is known (JSON lines or CSV: `a`, `b`
-    and `answer`, or `pair_id` and `answer`). gold_share, repeat_share: the chance that a query is such a pair, and that
-    it is one the annotator has answered, sides swapped. rules: what checks of conduct do: "show" them to the admin, or
-    "weigh" the annotator's votes by them.
+    late: votes on leases that ran out count while their query still lacks one. quota: votes an annotator may give.
+    deadline: ISO 8601; no queries after it. golds: a file in the study's folder with pairs whose answer is known (JSON
+    lines or CSV: `a`, `b` and `answer`, or `pair_id` and `answer`). gold_share, repeat_share: the chance that a query
+    is such a pair, and that it is one the annotator has answered, sides swapped. rules: what checks of conduct do:
+    "show" them to the admin, or "weigh" the annotator's votes by them. proxies: addresses or networks of proxies, whose
+    word is taken for whom they ask for (`X-Forwarded-For`); nobody else's is.
     """
 
     overlap: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     lease: Annotated[float, msgspec.Meta(ge=1, le=604_800)] = 600.0
-    late: bool = False
+    late: bool = True
     quota: Annotated[int, msgspec.Meta(ge=1)] | None = None
     deadline: str = ""
     golds: str = ""
     gold_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
     repeat_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
     rules: Literal["show", "weigh"] = "show"
+    proxies: tuple[str, ...] = ()
 
     @property
     def ends(self) -> datetime | None:
@@ -103,6 +106,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a study's decisions and screens depend on; one table of `study.toml`."""
 
     title: str
+    author: str = ""
     goal: Goal = "best"
     top: Annotated[int, msgspec.Meta(ge=1)] = 10
     seed: int = 0
@@ -131,10 +135,23 @@ FIXED = {
     "goal": "the votes so far were asked for the other goal",
     "top": "the votes so far were asked at the boundary of the other top",
 }
-HARMLESS = ("title", "question", "guidelines", "reasons", "votes", "stop", "routing", "serving", "tuning", "judges")
+HARMLESS = (
+    "title",
+    "author",
+    "question",
+    "guidelines",
+    "reasons",
+    "votes",
+    "stop",
+    "routing",
+    "serving",
+    "tuning",
+    "judges",
+)
 """Fields that decide no query."""
 WHY = {
     "title": "shown on screens and in the report",
+    "author": "who asks, as people who are invited read it",
     "goal": "best: find the best item; top: the best few; rank: order all; label: label pairs (fixed after a vote)",
     "top": "how many items goal top is to find (fixed after the first vote)",
     "seed": "same seed, same answers: same queries (fixed after the first vote)",
@@ -189,6 +206,12 @@ def convert(values: dict[str, Any], items: int | None = None) -> Spec:
     except ValueError:
         raise BadInputError(
             f"serving.deadline {spec.serving.deadline!r} is no time; write it like 2030-01-31T18:00+01:00"
+        ) from None
+    try:
+        networks(spec.serving.proxies)
+    except ValueError as error:
+        raise BadInputError(
+            f"serving.proxies: {error}; write addresses or networks, like 127.0.0.1 or 10.0.0.0/8"
         ) from None
     names = [judge.name for judge in spec.judges]
     if len(set(names)) < len(names):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 
 from adapters.formats import PairRow
-from adapters.tables import Kind
+from adapters.tables import Written
 from elicit.events import (
     STOCK,
     AnyBody,
@@ -38,8 +38,9 @@ from elicit.state import LiveVote, State
 from elicit.tuning import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
 from studies import forgetting, kept_belief, on_disk
-from studies.decisions import LANE, answered, bring, choose, engine_for, lessons, stop_of, taught
+from studies.decisions import LANE, bring, choose, engine_for, lessons, pairs_left, stop_of, taught
 from studies.lookahead import Branch, Lookahead
+from studies.outlook import budget_spent, over
 from studies.sides import Shown
 from studies.spec import Spec
 from studies.tuning.asking import tried_on
@@ -66,7 +67,7 @@ class Study:
         self._ahead = Lookahead(self._branch)
         self._engine: Engine | None = None
         self._revised = self._grown = 0
-        self._stop: tuple[int, Stop] | None = None
+        self._stop: tuple[tuple[int, int, int], Stop] | None = None
 
     # -- beginning and end ------------------------------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class Study:
             branch = self._ahead.take(key, number, said)
             if branch and self._grown == self.state.grown:
                 self._engine = branch.engine
-                self._stop = (self.state.folded, branch.stop)
+                self._stop = ((self.state.folded, self.state.revised, self.state.grown), branch.stop)
                 self._ahead.arrived(self._key(judge), branch)
             else:
                 self.catch_up()
@@ -301,27 +302,30 @@ class Study:
     def stop(self) -> Stop:
         """Whether the stop rule is met now."""
         with self._turn:
-            if self._stop is None or self._stop[0] != self.state.folded:
-                self._stop = (self.state.folded, stop_of(self.engine, self.spec))
+            state = self.state
+            at = (state.folded, state.revised, state.grown)
+            if self._stop is None or self._stop[0] != at:
+                self._stop = (at, stop_of(self.engine, self.spec))
             return self._stop[1]
 
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
         """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
-        votes = len(self.state.votes)
+        spec, state = self.spec, self.state
+        votes = len(state.votes)
         if waiting and self._waiting(judge) is not None:
             return ""
         under_way = 0
         if judge.startswith(LANE):
-            under_way = len(self.state.unanswered()) + sum(holder != judge for holder in self.state.open)
-        if votes + under_way >= self.spec.votes:
-            which = "" if votes >= self.spec.votes else ", those under way among them"
-            return f"the budget of {self.spec.votes} votes is spent{which}; raise `votes` in study.toml to go on"
-        taken = set(self.state.pending(judge))
-        if self.spec.goal == "label":
-            taken |= set(answered(self.state, judge))
-            return "every pair is answered or with another judge" if taken >= self.state.listed() else ""
-        n = len(self.state.items)
-        return "every pair is with another judge" if len(taken) >= n * (n - 1) // 2 else ""
+            under_way = len(state.unanswered()) + sum(holder != judge for holder in state.open)
+        if votes + under_way >= spec.votes:
+            return budget_spent(spec) if votes >= spec.votes else budget_spent(spec, ", those under way among them")
+        if pairs_left(state, judge):
+            return ""
+        if why := over(spec, state):
+            return why
+        if state.pairs:
+            return "every pair is answered, skipped by you or with another judge"
+        return "every pair that is left is with another judge"
 
     def status(self) -> dict[str, Any]:
         """What `elicit status` tells, as plain values."""
@@ -335,7 +339,7 @@ class Study:
 
         write_report(self, Path(path))
 
-    def export(self, path: str | Path, format: Kind | None = None, table: str = "votes") -> int:  # noqa: A002
+    def export(self, path: str | Path, format: Written | None = None, table: str = "votes") -> int:  # noqa: A002
         """Write the votes, items or labels as csv, jsonl or parquet; returns how many rows.
 
         format: by the file's ending where it is not given.
@@ -400,7 +404,7 @@ class Study:
     def _key(self, judge: str) -> tuple[object, ...]:
         """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""
         others = tuple(sorted((j, q) for j, q in self.state.open.items() if j != judge))
-        return (judge, self.state.folded, self.state.grown, others)
+        return (judge, self.state.folded, self.state.revised, self.state.grown, others)
 
     def _branch(self, engine: Engine, judge: str, number: int, outcome: Outcome) -> Branch:
         """What the study would be after this answer. Runs in the thread that looks ahead."""

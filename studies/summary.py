@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import platform
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from adapters import images
 from adapters.export import replacing
+from elicit.state import LiveVote
+from elicit.types import BadInputError, Item
 from studies import status
-from studies.report import CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
+from studies.decisions import decides
+from studies.report import OPEN_ROWS, CalibrationBin, Decisive, Recommendation, ReportData, render
 from studies.spec import dumps
 from studies.trace import Trace, sentence, trace_of
 
@@ -36,50 +43,49 @@ def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
 
 def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
     """Everything the report shows of a study."""
-    state, spec, stop = study.state, study.spec, study.stop()
+    state, spec, found = study.state, study.spec, status.summarize(study)
     trace = trace_of(spec, state)
-    rows = status.leaders(study)
     past = status.past_votes(study)
-    progress = status.progress(study, "")
-    choices = status.counts(study)
     place = {item.id: row for row, item in enumerate(state.items)}
-    order = sorted(range(len(past)), key=lambda i: -trace.bits[i])[:DECISIVE]
-    judges: dict[str, int] = {}
-    for live in state.votes:
-        name = live.vote.judge or "(no name)"
-        judges[name] = judges.get(name, 0) + 1
+    taught = [i for i, live in enumerate(state.votes) if decides(state, live)]
+    order = sorted(taught, key=lambda i: -trace.bits[i])[:DECISIVE]
+    sides = {i: _sides(state.votes[i], state.items) for i in order}
+    seen = {row.item for row in found.leaders[:OPEN_ROWS]} | {item for side in sides.values() for item in side}
+    labelling = spec.goal == "label"
+    drawn = () if labelling else sorted(found.leaders, key=lambda row: -row.p_best)[:CURVES]
     return ReportData(
         title=spec.title,
         goal=spec.goal,
         top=spec.top,
         question=spec.question,
         created=state.created,
-        finished=state.votes[-1].time if stop.stop and state.votes else "",
-        items=len(state.items),
-        votes=len(state.votes),
-        judges=judges,
-        recommendation=None if spec.goal == "label" else Recommendation(rows[0], rows[0].text),
-        leaders=() if spec.goal == "label" else rows,
-        expected=() if spec.goal == "label" else trace.every(trace.expected),
-        p_best_curves={
-            row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best])
-            for row in sorted(rows, key=lambda r: -r.p_best)[: 0 if spec.goal == "label" else CURVES]
-        },
+        finished=state.votes[-1].time if found.outlook.stop and state.votes else "",
+        items=found.items,
+        retired=found.retired,
+        votes=found.votes,
+        judges={judge or "(no name)": votes for judge, votes in found.judges.items()},
+        recommendation=Recommendation(found.best, found.best.text) if found.best else None,
+        leaders=found.leaders,
+        expected=trace.every(trace.expected),
+        p_best_curves={row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best]) for row in drawn},
         vote_times=tuple(live.time for live in state.votes),
         decisive=tuple(
-            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]))
+            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]), sides[i])
             for i in order
         ),
-        left_votes=choices.get("left", 0),
-        decided_votes=choices.get("left", 0) + choices.get("right", 0),
-        counts=choices,
-        seconds_median=status.seconds_median(study),
-        votes_left=progress.left,
-        stop=stop.stop,
-        why=progress.why,
+        left_votes=found.counts.get("left", 0),
+        decided_votes=found.counts.get("left", 0) + found.counts.get("right", 0),
+        counts=found.counts,
+        seconds_median=found.seconds_median,
+        votes_left=found.outlook.votes_left,
+        stop=found.outlook.stop,
+        ended=found.outlook.ended,
+        why=found.outlook.why,
         stop_regret=spec.stop.regret,
         calibration=_calibration(study, trace),
-        labels=_labels(study) if spec.goal == "label" else None,
+        labels=found.labels,
+        pairs=found.pairs,
+        pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(seen)]),
         notes=notes,
         replay_command=f"elicit replay {study.folder} --verify",
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
@@ -88,12 +94,29 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
     )
 
 
+def _sides(live: LiveVote, items: Sequence[Item]) -> tuple[str, str]:
+    """The ids of what stood left and right."""
+    a, b = items[live.vote.a].id, items[live.vote.b].id
+    return (a, b) if live.shown == "ab" else (b, a)
+
+
+def _pictures(folder: Path, items: Sequence[Item]) -> dict[str, str]:
+    """Small pictures of those items that have one, as addresses that hold them; one that is missing is left out."""
+    found = {}
+    for item in items:
+        with suppress(BadInputError):
+            if file := images.stored(folder, item):
+                small = base64.b64encode(images.small(file)).decode()
+                found[item.id] = f"data:image/webp;base64,{small}"
+    return found
+
+
 def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:
     """The engine's predictions one vote ahead against what was voted, in bins of equal width."""
     pairs = [
         (p, float(live.vote.outcome.choice == "a"))
         for p, live in zip(trace.before, study.state.votes, strict=True)
-        if live.vote.outcome.choice in ("a", "b")
+        if live.vote.outcome.choice in ("a", "b") and decides(study.state, live)
     ]
     bins: list[CalibrationBin] = []
     for k in range(BINS):
@@ -102,12 +125,3 @@ def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:
             predicted, observed = np.mean(inside, axis=0)
             bins.append(CalibrationBin(float(predicted), float(observed), len(inside)))
     return tuple(bins)
-
-
-def _labels(study: Study) -> LabelSummary:
-    rows = status.pair_labels(study)
-    model = [row["probability"] for row in rows if row["source"] == "model"]
-    histogram, _ = np.histogram(model, bins=BINS, range=(0, 1))
-    return LabelSummary(
-        by_people=len(rows) - len(model), by_model=len(model), histogram=tuple(int(n) for n in histogram)
-    )

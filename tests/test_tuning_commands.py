@@ -1,11 +1,15 @@
 """Prompt tuning on the command line: from a task file to a prompt, and what is said where it cannot be done."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from elicit.cli import _code
+from tests.adapters.serving import Got, Say, completion, serving_aside
 from tests.studies.tuning import parity
 from tests.test_commands import fails
 
@@ -122,4 +126,60 @@ def test_what_cannot_be_tuned_is_said(task: str, tmp_path: Path, capsys: Out) ->
     items.write_text('{"text": "a"}\n{"text": "b"}\n')
     assert _code(["init", str(tmp_path / "b"), "--items", str(items)]) == 0
     assert "tunes no prompts" in fails(capsys, "tune", str(tmp_path / "b"), "--result")
-    assert "tunes prompts" in fails(capsys, "serve", str(tmp_path / "s"))
+    assert "tunes prompts" in fails(capsys, "serve", str(tmp_path / "s"), "--port", "0")
+
+
+@pytest.mark.parametrize(("answer", "measured"), [("\n", True), ("n\n", False), ("", False)])
+def test_leaving_asks_before_it_spends_calls_on_measuring(
+    task: str, tmp_path: Path, answer: str, *, measured: bool
+) -> None:
+    folder = str(tmp_path / "s")
+    assert _code(["init", folder, "--tune", "--task", task]) == 0
+    found = _elicit("tune", folder, "--plain", "--json", lines=f"left\nright\nq\n{answer}")
+    assert found.returncode == 0, found.stderr
+    assert (
+        "Measure the best prompt and the first one on the 16 inputs held out? 0 of 32 responses are there; the others "
+        "take 32 model calls. Measure now? [Y/n]"
+    ) in found.stderr or "0 of 16 responses are there; the others take 16 model calls." in found.stderr
+    result = json.loads(found.stdout.splitlines()[-1])
+    assert bool(result["margins"]) == measured
+    assert ("measure with: elicit tune" in result["unmeasured"]) == (not measured)
+
+
+def test_nobody_is_asked_where_a_flag_has_said_it(task: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "s")
+    assert _code(["init", folder, "--tune", "--task", task]) == 0
+    found = _elicit("tune", folder, "--plain", "--unmeasured", lines="left\nright\nq\n")
+    assert "Measure now?" not in found.stderr
+    assert "Not measured on the held-out inputs" in found.stdout
+    assert "On 16 held-out inputs" in _elicit("tune", folder, "--result").stdout
+
+
+def test_what_measuring_costs_is_said_before(task: str, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+
+    def said(got: Got) -> Say:
+        return completion("odd" if len(got.body) % 2 else "even", tokens=(50, 2)) if got.body else Say()
+
+    with serving_aside(said) as server:
+        model = f'endpoint = "{server.url}"\nmodel = "m"\nprice_in = 10.0\nprice_out = 100.0\nmax_tokens = 64'
+        Path(task).write_text(re.sub(r"function = .*", model, TASK))
+        assert _code(["init", str(folder), "--tune", "--task", task]) == 0
+        found = _elicit("tune", str(folder), "--plain", "--json", lines="left\nright\nq\ny\n")
+    price = re.search(
+        r"take (\d+) model calls and about ([\d.]+) in money, ([\d.]+) at most\. Measure now", found.stderr
+    )
+    assert price is not None, found.stderr
+    calls, about, most = int(price[1]), float(price[2]), float(price[3])
+    assert about == pytest.approx(calls * (50 * 10 + 2 * 100) / 1e6, rel=0.06)
+    assert most > 5 * about
+    assert json.loads(found.stdout.splitlines()[-1])["cost"] == pytest.approx(
+        sum(got.method == "POST" for got in server.got) * 7e-4
+    )
+
+
+def _elicit(*arguments: str, lines: str = "") -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own, with these lines to read."""
+    command = [sys.executable, "-c", "from elicit.cli import main; main()", *arguments]
+    root = Path(__file__).parents[1]
+    return subprocess.run(command, input=lines, capture_output=True, text=True, cwd=root, timeout=120, check=False)

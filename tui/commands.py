@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
-from studies.commands import JSON, STUDY, example, progress, say
+from studies.commands import JSON, STUDY, Step, example, progress, say
 from studies.option_types import SEED, Whole
+
+if TYPE_CHECKING:
+    from adapters.connection import Address
+    from adapters.joining import Link
+    from elicit.serving import Welcome
+    from studies.tuning.session import Measuring
 
 
 @click.command(epilog=example("elicit vote jokes --judge maya"))
@@ -26,11 +34,18 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
     """Vote in the terminal. Every vote is saved at once; come back any time and go on at the same pair.
 
     A URL like https://host/STUDY is a study on a server (elicit serve): votes are kept on this machine until the
-    server has them, and the token you were given says who you are.
+    server has them, and the token you were given says who you are. The link you were given does as well; an invite lets
+    you in once, and from then on this machine knows you: elicit vote 'https://host/#study=STUDY&invite=CODE'
     """
+    from adapters.connection import address_of
+    from adapters.joining import link_of
+
     remote = study.lower().startswith(("http://", "https://"))
-    if remote and judge:
-        raise BadInputError("--judge goes with a study on this machine; on a server the token says who you are")
+    link = link_of(study) if remote else None
+    if remote and judge and not (link and link.invite):
+        raise BadInputError("--judge goes with a study on this machine, or an invite; else the token says who you are")
+    if token and link:
+        raise BadInputError("this link says already who you are; leave --token out")
     if token and not remote:
         raise BadInputError("--token goes with a study on a server; give its address, like https://host/STUDY")
     if not remote and not (Path(study) / "study.toml").is_file():
@@ -39,7 +54,9 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
         plain = True
     if not plain and not _terminal():
         raise BadInputError("voting needs a terminal; use --plain to vote through a pipe")
-    return _vote_remotely(study, token, plain) if remote else _vote(Path(study), judge or "me", plain)
+    if link:
+        return _vote_remotely(link.address, link.token or _joined(link, judge), plain)
+    return _vote_remotely(address_of(study), token, plain) if remote else _vote(Path(study), judge or "me", plain)
 
 
 @click.command(epilog=example("elicit tune sentiment"))
@@ -57,16 +74,16 @@ def tune(
     """Find the best prompt of STUDY, a folder made by 'elicit init --tune': compare what prompts bring forth while new
     ones are made from those that win; then say which is best, by how much, and why.
 
-    Every vote and every response is saved at once; come back any time and go on at the same pair. Exit code 3: it ended
-    before the stop rule was met.
+    Every vote and every response is saved at once; come back any time and go on at the same pair. Before the result is
+    measured on the inputs held out, you are told what that costs, and asked. Exit code 3: it ended before the stop rule
+    was met.
     """
     from studies.tuning.session import automatic, check, conclude, lines_of
 
     check(study)
     code = 0
     if auto:
-        with progress(votes or 1, "votes") as step:
-            code = automatic(study, votes, step, say)
+        code = automatic(study, votes, lambda total: progress(total, "votes"), say)
     elif not result:
         plain = plain or os.environ.get("TERM") == "dumb"
         if not plain and not _terminal():
@@ -76,8 +93,20 @@ def tune(
         code = _vote(study, judge, plain)
         if code == 2:
             return code
-    with progress(1, "responses") as step:
-        found = conclude(study, measure=not unmeasured, report=step)
+
+    def agree(plan: Measuring) -> bool:
+        """After a session the person says whether to spend calls; who left in a hurry is not asked."""
+        return not unmeasured and code != 3 and (auto or result or _agreed(plan.sentence))
+
+    with ExitStack() as bars:
+        step: Step | None = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal step
+            step = step or bars.enter_context(progress(total, "responses"))
+            step(done)
+
+        found = conclude(study, agree=agree, report=report)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -159,13 +188,15 @@ def _vote(study: Path, judge: str, plain: bool) -> int:
     return _screen(plain)(start)
 
 
-def _vote_remotely(url: str, token: str | None, plain: bool) -> int:
-    from adapters.connection import Token, address_of
+def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
+    from adapters.connection import Token
+    from adapters.joining import kept_token
     from adapters.outbox import state_folder
     from adapters.remote import RemoteService
 
-    server = address_of(url).server
-    given = Token(token or os.environ.get("ELICIT_TOKEN") or _asked_for(server))
+    server, url = address.server, "/".join(address)
+    known = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
+    given = Token(known or _asked_for(server))
     started: list[RemoteService] = []
 
     async def start() -> RemoteService:
@@ -177,6 +208,29 @@ def _vote_remotely(url: str, token: str | None, plain: bool) -> int:
         say(f"Not everything is on the server: {started[0].unsent}. The same command sends it.")
         return code or 3
     return code
+
+
+def _joined(link: Link, judge: str | None) -> str:
+    """The token that an invite gives, or gave before on this machine."""
+    from adapters.joining import join, kept_token
+    from adapters.outbox import state_folder
+    from elicit.safe_text import one_line
+
+    def name(welcome: Welcome) -> str:
+        told = f" by {one_line(welcome.author)}" if welcome.author else ""
+        say(f"{one_line(welcome.title)}{told}: {one_line(welcome.question)}")
+        if not judge and not sys.stdin.isatty():
+            raise BadInputError("joining needs a name; say yours with --judge NAME")
+        return judge or str(click.prompt("Your name in this study", err=True))
+
+    if known := kept_token(state_folder(), link.address, link.invite):
+        return known
+    try:
+        admission = asyncio.run(join(link, name, state_folder()))
+    except ConnectionError as error:
+        raise BadInputError(str(error)) from None
+    say(f"You vote as {admission.judge}. Come back with: elicit vote {'/'.join(link.address)}")
+    return admission.token
 
 
 def _asked_for(server: str) -> str:
@@ -209,6 +263,15 @@ def _tell(found: dict[str, Any]) -> None:
         f"(best {found['best_accuracy']:.0%}, median {found['median_accuracy']:.0%})."
     )
     click.echo(f"The report: {found['report']}")
+
+
+def _agreed(question: str) -> bool:
+    """Whether a person says yes, by Enter too; where nobody answers, no."""
+    click.echo(f"{question} Measure now? [Y/n] ", err=True, nl=False)
+    answer = sys.stdin.readline()
+    if not (answer and sys.stdin.isatty()):
+        click.echo("", err=True)
+    return answer.strip().lower() in ("", "y", "yes") and bool(answer)
 
 
 def _terminal() -> bool:

@@ -36,9 +36,11 @@ def top_line(title: str, progress: Progress, pace: Pace, width: int) -> Text:
     )
     speed = pace.per_minute
     per_minute = "" if speed is None else f"{speed:.0f} a minute" if speed >= 10 else f"{speed:.1f} a minute"
-    end = Text("   ".join(part for part in (per_minute, pace.to_go(progress)) if part), style=QUIET)
+    to_go = pace.to_go(progress)
+    end = Text(f"{per_minute}   {to_go}" if per_minute else to_go, style=QUIET)
     if not wide:
-        return _ends(votes, end, width)
+        fits = cell_len(votes.plain) + cell_len(end.plain) < width
+        return _ends(votes, end if fits else Text(to_go, style=QUIET), width)
     room = width - cell_len(votes.plain) - cell_len(end.plain) - 6
     name = one_line(title, empty="")
     if cell_len(name) > room:

@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from elicit.safe_text import one_line
-from elicit.service import LeaderRow, Overview, Progress, StudyService
+from elicit.service import Overview, Progress, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
 from tui.dialogs import Reading
@@ -25,13 +25,14 @@ from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, spoken, with_board
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import Renderer
-from tui.words import fitted, percent
+from tui.words import fitted, label_of, percent, shares, state_of, sure_of, sureness
 
 _QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
 _PLOT = (127, 178, 245)
 _FORECAST = (232, 181, 98)
 # Rows from which ranking and plots fit on one screen.
 _TALL = 32
+_HIDDEN = Segment("on your screen, so nothing more of it is told before your vote", _QUIET)
 # Where a curve's scale may end.
 _TOPS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -86,7 +87,7 @@ class OverviewScreen(Screen[None]):
 
     def action_move(self, lines: int) -> None:
         """Go to another item."""
-        last = len(self._overview.leaders) - 1 if self._overview else 0
+        last = len(self._overview.leaders or self._overview.pairs) - 1 if self._overview else 0
         self._at = max(0, min(last, self._at + lines))
         self._draw()
 
@@ -96,11 +97,17 @@ class OverviewScreen(Screen[None]):
 
     def action_open(self) -> None:
         """Show the whole text of the item."""
-        if self._overview is None or not self._overview.leaders:
+        if self._overview is None:
             return
-        row = self._overview.leaders[self._at]
-        if row.item:
-            self.app.push_screen(Reading(f"{row.rank}. {one_line(row.item)}", row.text, self._renderer))
+        if self._overview.leaders:
+            row = self._overview.leaders[self._at]
+            if row.item:
+                self.app.push_screen(Reading(f"{row.rank}. {one_line(row.item)}", row.text, self._renderer))
+        elif self._overview.pairs:
+            pair = self._overview.pairs[self._at]
+            if pair.pair:
+                both = f"**First**\n\n{pair.a}\n\n---\n\n**Second**\n\n{pair.b}"
+                self.app.push_screen(Reading(f"{one_line(pair.pair)}: {label_of(pair)}", both, self._renderer))
 
     def action_flip(self) -> None:
         """Ranking or plots, where both do not fit."""
@@ -113,7 +120,8 @@ class OverviewScreen(Screen[None]):
         self.query_one("#leaders").display = both or not self._plots
         plots = self.query_one("#plots")
         plots.display = both or self._plots
-        rows = len(self._overview.leaders) + 3 if self._overview is not None else height
+        shown = self._overview.leaders or self._overview.pairs if self._overview is not None else ()
+        rows = len(shown) + 3 if self._overview is not None else height
         plots.styles.height = max(12, min(18, height - 4 - rows)) if both else "1fr"
         flip = () if both else (("Tab", "ranking" if self._plots else "plots"),)
         here = (("Esc", "back"), *flip, ("Enter", "open"), ("j k", "move"))
@@ -126,12 +134,14 @@ class OverviewScreen(Screen[None]):
         self.query_one("#state", Static).update(state_line(self._overview.progress))
         self.query_one("#balance", Static).update(balance_line(self._overview, width - 2))
         pane = self.query_one(Pane)
-        pane.show(lines_of(ranking(self._overview.leaders, width - CHROME, self._at)), top=False)
+        pane.border_title = "Pairs and their labels" if self._overview.goal == "label" else "Ranking"
+        pane.show(lines_of(ranking(self._overview, width - CHROME, self._at)), top=False)
         seen, rows_seen = round(pane.scroll_y), max(1, pane.scrollable_content_region.height)
         if not seen <= self._at + 1 < seen + rows_seen:
             pane.move(self._at + 1 - (seen if self._at + 1 < seen else seen + rows_seen - 1))
         self.query_one("#regret").border_title = self._overview.regret_name
         self._plot("#regret", self._overview.regret)
+        self.query_one("#p_best").display = bool(self._overview.p_best)
         self._plot("#p_best", self._overview.p_best, top=1.0)
 
     def _plot(self, name: str, values: Sequence[float], top: float | None = None) -> None:
@@ -143,11 +153,11 @@ class OverviewScreen(Screen[None]):
         last = max(1, len(values) - 1)
         end = last
         if progress is not None and progress.left is not None and not progress.stop:
-            low, _, high = progress.left
-            end = last + high
-            for votes in sorted({last + low, last + high}):
+            low, middle, high = (progress.votes + left for left in progress.left)
+            end = high
+            for votes in sorted({low, middle, high}):
                 plt.vertical_line(votes, _FORECAST)
-            widget.border_subtitle = f"│ enough at {last + low}–{last + high} votes"
+            widget.border_subtitle = f"│ enough at about {middle} votes ({low}–{high})"
         if values:
             plt.plot(list(range(len(values))), list(values), marker="hd", color=_PLOT)
         high_end = top or next((end for end in _TOPS if max([*values, 0.0]) <= end), max([*values, 1.0]))
@@ -162,8 +172,7 @@ class OverviewScreen(Screen[None]):
 
 def state_line(progress: Progress) -> Text:
     """Where the study stands, in a sentence."""
-    mark = "✔ You can stop here: " if progress.stop else f"{progress.votes} of {progress.target} votes: "
-    return Text(mark, style=STRONG).append(sentence(progress.why), style="not bold")
+    return Text(state_of(progress), style=STRONG).append(sentence(progress.why), style="not bold")
 
 
 def balance_line(overview: Overview, width: int) -> Text:
@@ -191,13 +200,15 @@ def balance_line(overview: Overview, width: int) -> Text:
     return line
 
 
-def ranking(leaders: Sequence[LeaderRow], width: int, at: int = 0) -> list[list[Segment]]:
-    """The leaderboard as lines: rank, id, item, 90 % interval on one scale for all, chance to be best, votes.
+def ranking(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
+    """The leaderboard as lines: rank, id, item, 90 % interval on one scale for all, how sure its place is, votes; where
+    pairs are labelled, the pairs with their labels.
 
     at: the item that is marked. Of what is on the voter's screen, the place alone.
     """
+    leaders = overview.leaders
     if not leaders:
-        return [[Segment("There is nothing to rank yet.", _QUIET)]]
+        return labelled(overview, width, at)
     named = [row for row in leaders if row.item]
     scale = 30 if width >= 95 else 13
     low = min((row.low for row in named), default=0.0)
@@ -205,13 +216,14 @@ def ranking(leaders: Sequence[LeaderRow], width: int, at: int = 0) -> list[list[
     ids = min(12, max((cell_len(one_line(row.item)) for row in named), default=2))
     text = max(8, width - 5 - ids - 2 - 2 - 7 - 2 - scale - 2 - 7 - 7)
     head = f"{'#':>3}  {'id':<{ids}}  {'item':<{text}}"
-    head += f"  {'utility':>7}  {'90 % interval':<{scale}}  {'best?':>6} {'votes':>6}"
+    head += f"  {'utility':>7}  {'90 % interval':<{scale}}  {sureness(overview)[0]:>6} {'votes':>6}"
     rows = [[Segment(head, _QUIET)]]
     for place, row in enumerate(leaders):
         mark = Segment(f"{'▸' if place == at else ' '}{row.rank:>2}  ", _STRONG if place == at else _QUIET)
         if not row.item:
-            rows.append([mark, Segment("on your screen, so nothing more of it is told before your vote", _QUIET)])
+            rows.append([mark, _HIDDEN])
             continue
+        sure = sure_of(row, overview)
         rows.append(
             [
                 mark,
@@ -219,10 +231,32 @@ def ranking(leaders: Sequence[LeaderRow], width: int, at: int = 0) -> list[list[
                 Segment(fitted(row.text, text), _STRONG if row.rank == 1 else None),
                 Segment(f"  {row.utility:>+7.2f}  "),
                 Segment(interval(row.low, row.utility, row.high, low, high, scale), _BAR),
-                Segment(f"  {percent(row.p_best):>6}", _STRONG if row.rank == 1 else None),
+                Segment(f"  {'–' if sure is None else percent(sure):>6}", _STRONG if row.rank == 1 else None),
                 Segment(f" {row.votes:>6}", _QUIET),
             ]
         )
+    return rows
+
+
+def labelled(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
+    """The pairs as lines: id, label, the chance that the first is preferred, votes, and both texts."""
+    if overview.labels is None or not overview.pairs:
+        return [[Segment("There is nothing to rank yet.", _QUIET)]]
+    ids = min(12, max(2, *(cell_len(one_line(pair.pair)) for pair in overview.pairs)))
+    text = max(8, (width - 2 - ids - 2 - 8 - 8 - 7 - 2 - 3) // 2)
+    rows = [
+        [Segment(fitted(shares(overview.labels), width), _STRONG)],
+        [Segment(f"  {'id':<{ids}}  {'better':<8}{'P(first)':>8}{'votes':>7}  {'first':<{text}} │ second", _QUIET)],
+    ]
+    for place, pair in enumerate(overview.pairs):
+        mark = Segment("▸ " if place == at else "  ", _STRONG)
+        if not pair.pair:
+            rows.append([mark, _HIDDEN])
+            continue
+        by = str(pair.votes) if pair.votes else pair.source[:6]
+        known = f"{label_of(pair):<8}{percent(pair.probability):>8}{by:>7}"
+        texts = f"  {fitted(pair.a, text)} │ {fitted(pair.b, text)}"
+        rows.append([mark, Segment(f"{fitted(pair.pair, ids)}  ", _QUIET), Segment(known), Segment(texts, _QUIET)])
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from statistics import median
+from statistics import fmean
 
 from elicit.service import Progress
 
@@ -12,9 +12,12 @@ LONGEST_GAP = 60.0
 GUARD = 0.25
 """Seconds after a pair is painted in which a vote is taken for a slip of the finger."""
 
+FEWEST, FEW = 3, 10
+"""Votes from which on a pace is told, and from which on that of this session alone."""
+
 
 class Pace:
-    """Counts active seconds, for the ballot on the screen and for the session.
+    """Counts active seconds for the ballot on the screen, and keeps those of the votes.
 
     `now` is the clock, in seconds. `known` are the seconds of this person's earlier votes.
     """
@@ -24,7 +27,6 @@ class Pace:
         self._last = now()
         self._painted = self._last
         self._ballot = 0.0
-        self._active = 0.0
         self._votes: list[float] = []
         self._known = list(known)
 
@@ -34,7 +36,6 @@ class Pace:
         gap = min(max(now - self._last, 0.0), LONGEST_GAP)
         self._last = now
         self._ballot += gap
-        self._active += gap
 
     def painted(self, again: bool = False) -> None:
         """A pair has come on the screen; `again`: the same one, from behind something else."""
@@ -73,34 +74,35 @@ class Pace:
         self._known = list(seconds)
 
     @property
-    def per_minute(self) -> float | None:
-        """Votes a minute in this session; None before the second vote."""
-        if len(self._votes) < 2 or not self._active:
-            return None
-        return 60 * len(self._votes) / self._active
+    def each(self) -> float | None:
+        """This person's mean active seconds for a vote, of this session once it has a few; None before the third vote.
+
+        The mean and not the median: what is left takes so many times as long.
+        """
+        times = self._votes if len(self._votes) >= FEW else self._known + self._votes
+        return fmean(times) if len(times) >= FEWEST else None
 
     @property
-    def median(self) -> float | None:
-        """This person's median seconds for a vote; None before the third."""
-        times = self._known + self._votes
-        return median(times) if len(times) >= 3 else None
+    def per_minute(self) -> float | None:
+        """Votes a minute, by `each`."""
+        return 60 / self.each if self.each else None
 
     def to_go(self, progress: Progress) -> str:
-        """How much more there is, in words: "9–25 votes, 3–9 min to go"."""
+        """How much more there is, in words: "about 16 more votes (9–25), 3–8 min"."""
+        if progress.ended:
+            return "nothing more to vote on"
         if progress.stop:
             return "enough votes"
         if progress.left is None:
             return "learning how long this takes"
-        low, _, high = progress.left
-        votes = f"{_range(low, high)} {'vote' if high == 1 else 'votes'}"
-        each = self.median
-        if each is None:
-            return f"{votes} to go"
-        return f"{votes}, {_duration(low * each, high * each)} to go"
+        low, middle, high = progress.left
+        votes = f"{middle} more {'vote' if middle == 1 else 'votes'}"
+        votes = votes if low == high else f"about {votes} ({low}–{high})"
+        return votes if self.each is None else f"{votes}, {_duration(low * self.each, high * self.each)}"
 
 
 def _range(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low}–{high}"
+    return str(low) if low == high else f"{low}–{high}" if low else f"up to {high}"
 
 
 def _duration(low: float, high: float) -> str:

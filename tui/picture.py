@@ -40,7 +40,7 @@ def terminal_graphics() -> type[Widget] | None:
     """
     try:
         from textual_image import renderable, widget
-    except ImportError:
+    except (ImportError, ArithmeticError, OSError):  # not installed, or the terminal does not know its own size
         return None
     draws = (renderable.TGPImage, renderable.SixelImage)
     return widget.Image if issubclass(renderable.Image, draws) else None

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Literal, cast
 
 from elicit.safe_text import harmless, one_line
@@ -16,7 +17,19 @@ from tui.difference import difference
 from tui.keys import HELP, OPENING, VOTES, farewell, refused, sentence, spoken
 from tui.pace import Pace
 from tui.plain_board import BOARD_HELP, PlainBoard
-from tui.words import NO_ROUTER, leaning, money, percent, standing
+from tui.words import (
+    NO_ROUTER,
+    counted,
+    label_of,
+    leaning,
+    money,
+    percent,
+    shares,
+    standing,
+    state_of,
+    sure_of,
+    sureness,
+)
 
 Read = Callable[[], Awaitable[str | None]]
 """Gives the next line, or None at the end of the input."""
@@ -135,7 +148,7 @@ class PlainVoting:
             turn = await self._service.turn()
         self._turn = turn
         progress, ballot = turn.progress, turn.ballot
-        if progress.stop and not self._told_enough:
+        if progress.stop and ballot is not None and not self._told_enough:
             self._told_enough = True
             self._write(f"You can stop here: {sentence(progress.why)} You may go on; overview shows the result.")
         if turn.notice:
@@ -236,14 +249,23 @@ class PlainVoting:
 
     async def _overview(self) -> None:
         seen = await self._service.overview()
-        self._write(f"{seen.progress.votes} of {seen.progress.target} votes. {sentence(seen.progress.why)}")
+        self._write(f"{state_of(seen.progress)}{sentence(seen.progress.why)}")
+        if seen.labels is not None:
+            self._write(shares(seen.labels))
+        for place, pair in enumerate(seen.pairs[:10], start=1):
+            if pair.pair:
+                told = f"{label_of(pair)} by {counted(pair.votes, 'vote') if pair.votes else pair.source}"
+                self._write(f"Pair {one_line(pair.pair)}: {told}, P(first) {100 * pair.probability:.0f} %.")
+            else:
+                self._write(f"Pair {place} is before you now, so nothing more of it is told.")
         for row in seen.leaders[:10]:
             if not row.item:
                 self._write(f"{row.rank}. This one is before you now, so nothing more of it is told.")
                 continue
+            sure = sure_of(row, seen)
+            known = "" if sure is None else f"{sentence(f'{sureness(seen)[1]} {100 * sure:.0f} %')[:-1]}, "
             self._write(
-                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} Best with {100 * row.p_best:.0f} %, "
-                f"utility {row.utility:+.2f}, "
+                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} {known}utility {row.utility:+.2f}, "
                 f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
             )
         self._write(f"Left was chosen in {100 * seen.left_share:.0f} % of decided votes.")
@@ -305,20 +327,30 @@ class PlainVoting:
 
 
 def _stdin() -> Read:
-    """Lines of standard input, read by a thread that dies with the process, so that an interrupt ends it all."""
+    """Lines of standard input, each read by a thread that dies with the process, so that an interrupt ends it all. None
+    is read before it is asked for: what follows the session is for whoever asks next."""
     loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def pump() -> None:
-        try:
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line.rstrip("\n"))
-            loop.call_soon_threadsafe(lines.put_nowait, None)
-        except RuntimeError:
-            pass  # the loop has ended, nobody waits for lines any more
+    async def read() -> str | None:
+        found: asyncio.Future[str] = loop.create_future()
 
-    threading.Thread(target=pump, daemon=True).start()
-    return lines.get
+        def settle(line: str) -> None:
+            if not found.done():
+                found.set_result(line)
+
+        def pump() -> None:
+            try:
+                line = sys.stdin.readline()
+            except ValueError:  # closed, or no text
+                line = ""
+            with suppress(RuntimeError):  # the loop has ended, nobody waits for lines any more
+                loop.call_soon_threadsafe(settle, line)
+
+        threading.Thread(target=pump, daemon=True).start()
+        line = await found
+        return line.rstrip("\n") if line else None
+
+    return read
 
 
 def _stdout(text: str) -> None:

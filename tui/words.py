@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 from elicit.safe_text import one_line
-from elicit.service import Board, BoardRow, Lean, Routing
+from elicit.service import Board, BoardRow, LabelShares, LeaderRow, Lean, Overview, PairLabel, Progress, Routing
 from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."
@@ -30,6 +30,42 @@ def money(value: float) -> str:
     if value < 1:
         return "<0.0001" if 0 < value < 0.0001 else f"{value:.3g}"
     return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def state_of(progress: Progress) -> str:
+    """Where the study stands: how many votes there are, or that it can end."""
+    if progress.ended:
+        return f"Nothing more to vote on, {progress.votes} of {progress.target} votes: "
+    return "✔ You can stop here: " if progress.stop else f"{progress.votes} of {progress.target} votes: "
+
+
+def sure_of(row: LeaderRow, overview: Overview) -> float | None:
+    """How sure an item's place is, by what the study is to find; None: there is none after it to be above."""
+    return {"top": row.p_top, "rank": row.p_above}.get(overview.goal, row.p_best)
+
+
+def sureness(overview: Overview) -> tuple[str, str]:
+    """What that is called above a narrow column, and in words."""
+    named = {
+        "top": (f"top {overview.top}?", f"in the top {overview.top} with"),
+        "rank": ("> next", "above the next with"),
+    }
+    return named.get(overview.goal, ("best?", "best with"))
+
+
+def shares(labels: LabelShares) -> str:
+    """Where the labels of the pairs are from, and what they are."""
+    machines = f", {labels.by_machines} by machines" if labels.by_machines else ""
+    tie = f", a tie in {labels.tie}" if labels.tie else ""
+    return (
+        f"{labels.by_votes} of {counted(labels.pairs, 'pair')} labelled by votes{machines}, {labels.by_model} by the "
+        f"model. The first is better in {labels.a}, the second in {labels.b}{tie}."
+    )
+
+
+def label_of(pair: PairLabel) -> str:
+    """A pair's label in a word."""
+    return {"a": "first", "b": "second"}.get(pair.label, pair.label)
 
 
 def standing(routing: Routing) -> tuple[str, str]:
@@ -74,12 +110,11 @@ def standing_of(board: Board) -> str:
 
 
 def coming(board: Board) -> str:
-    """What is being made, when new prompts join, and what has failed."""
+    """What is being made, when new prompts join, and what failed or was cut."""
     when = {None: "No new prompts join by themselves any more", 0: "New prompts join now"}.get(
         board.next_prompts, f"New prompts join in {counted(board.next_prompts or 0, 'vote')}"
     )
-    failed = f"{counted(board.failures, 'response')} failed" if board.failures else ""
-    return " ".join(sentence(part) for part in (board.doing, when, failed) if part)
+    return " ".join(sentence(part) for part in (board.doing, when, board.idle, board.shortfalls) if part)
 
 
 def counted(number: int, noun: str) -> str:
@@ -106,6 +141,7 @@ def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
     """What votes, calls and money there are: name, done, the most there is (None: no limit), and both in words."""
     votes = board.progress
     spent = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
+    spent += f", and {money(board.judge_cost)} for judges" if board.judge_cost else ""
     return (
         ("votes", votes.votes, votes.target, f"{votes.votes} of {votes.target}"),
         ("calls", board.calls, board.most_calls, f"{board.calls} of {board.most_calls}"),

@@ -19,6 +19,7 @@ import msgspec
 from sqlite_utils import Database
 
 from adapters.sqlite_files import is_damage, scrub
+from elicit.names import alike
 from elicit.serving import Admission, Invitation, Invited, RefusedError, Scope, Who
 from elicit.types import BadInputError
 
@@ -80,7 +81,7 @@ class Access:
     def check_free(self, judge: str) -> None:
         """Raises RefusedError (409) for the name of somebody who runs the study: a token would end theirs."""
         rows = self._db.execute("SELECT judge FROM tokens WHERE scope = 'admin'").fetchall()
-        if judge.casefold() in {name.casefold() for (name,) in rows}:
+        if any(alike(judge, name) for (name,) in rows):
             raise RefusedError(409, f"the name {judge!r} is taken in this study; choose another")
 
     def admit(self, judge: str, scope: Scope) -> Admission:

@@ -1,6 +1,7 @@
 """The study server's HTTP: routes, who may use which, and nothing else. Every decision is the `ServedStudy`'s."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,10 +16,12 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
-from adapters.http.access import Access
+from adapters.http.access import Access, Invite
+from adapters.http.addresses import network_of
 from adapters.http.markup import render
 from adapters.http.telling import Figures, Telling
 from adapters.http.wire import add_openapi, add_problems, hears, problem, says, spoken
+from elicit.names import checked_name
 from elicit.served import ServedStudy
 from elicit.service import Overview, Progress, Routing
 from elicit.serving import (
@@ -50,18 +53,22 @@ from elicit.serving import (
     Voided,
     VotesPage,
     Wanted,
+    Welcome,
     Who,
 )
 
 RATE = 1200
 """Requests a minute that one token may make."""
 TRIES = 30
-"""Requests a minute that one address may make without a token that is known."""
+"""Requests a minute that one address may make with a token, or an invite, that is not known."""
+JOINING = 600
+"""People a minute who may try names with one invite: a hall that opens the same link."""
 MOST = 200
 """Rows of a page at the most."""
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 TABLES = {"csv": "text/csv", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 PAGE = Path(__file__).parent / "page"
+COMMENT = re.compile(rb"^ *(?://|/?\*+[ /]).*\n", re.MULTILINE)
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -81,6 +88,7 @@ class _Door:
         self.access = {study.id: access for study, access in served}
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._rate, self._tries = RateLimitItemPerMinute(rate), RateLimitItemPerMinute(TRIES)
+        self._joining = RateLimitItemPerMinute(JOINING)
 
     def known(self, request: Request) -> Who | None:
         """Whoever the bearer token stands for."""
@@ -92,16 +100,27 @@ class _Door:
         """Whoever the bearer token stands for. Raises RefusedError: 401, 429."""
         who = self.known(request)
         if who is None:
-            self.knocked(request)
+            self._guessed(request, "token")
             raise RefusedError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
         if not self._limiter.hit(self._rate, who.study, who.judge):
             raise RefusedError(429, f"a token may make {self._rate.amount} requests a minute; wait", 60.0)
         request.state.who = who
         return who
 
-    def knocked(self, request: Request) -> None:
-        """Count a try without a token. Raises RefusedError (429) for too many."""
-        if not self._limiter.hit(self._tries, request.client.host if request.client else ""):
+    def invited(self, code: str, request: Request) -> tuple[str, Invite]:
+        """The study and what an invite gives in it. Raises RefusedError: 410 for one that is none, 429."""
+        for study, access in self.access.items():
+            if (invite := access.invited(code)) is not None:
+                if not self._limiter.hit(self._joining, "invite", hashlib.sha256(code.encode()).hexdigest()):
+                    raise RefusedError(429, f"an invite may be used {JOINING} times a minute; wait", 60.0)
+                return study, invite
+        self._guessed(request, "invite")
+        raise RefusedError(410, "this invite is used up or over; ask for another link")
+
+    def _guessed(self, request: Request, what: str) -> None:
+        """Count what is not known. Raises RefusedError (429) for too many."""
+        host = network_of(request.client.host) if request.client else ""
+        if not self._limiter.hit(self._tries, what, host):
             raise RefusedError(429, f"an address may try {TRIES} times a minute; wait", 60.0)
 
     def study(self, study: str, request: Request) -> ServedStudy:
@@ -164,8 +183,8 @@ def _health(app: FastAPI, door: _Door, figures: Figures) -> None:
 
 
 def _pages(app: FastAPI) -> None:
-    """The two pages and what they load, read once."""
-    files = {path.name: path.read_bytes() for path in PAGE.glob("*") if path.suffix in KINDS}
+    """The two pages and what they load, read once; whole lines of comment stay here."""
+    files = {path.name: COMMENT.sub(b"", path.read_bytes()) for path in PAGE.glob("*") if path.suffix in KINDS}
 
     def page(name: str) -> Response:
         if name not in files:
@@ -194,16 +213,19 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
 
     @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (409, 410), to_all=True))
     async def accept(code: str, request: Request, body: Annotated[Accepting, Depends(hears(Accepting))]) -> Response:
-        door.knocked(request)
-        for study, access in door.access.items():
-            if (invite := access.invited(code)) is not None:
-                who = Who(body.judge, "annotator", study)
-                access.check_free(body.judge)
-                enrolment = Enrolment(body.judge, "annotator", invite.pools, invite.quota)
-                with access.used(code):
-                    await door.studies[study].enrol(who, enrolment)
-                return says(access.admit(body.judge, "annotator"), 201)
-        raise RefusedError(410, "this invite is used up or over; ask for another link")
+        study, invite = door.invited(code, request)
+        name, access = checked_name(body.judge), door.access[study]
+        access.check_free(name)
+        with access.used(code):
+            await door.studies[study].enrol(
+                Who(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
+            )
+        return says(access.admit(name, "annotator"), 201)
+
+    @app.get("/v1/invites/{code}", **spoken(Welcome, errors=(410,), to_all=True))
+    async def welcome(code: str, request: Request) -> Response:
+        study, invite = door.invited(code, request)
+        return says(await door.studies[study].welcome(invite.quota))
 
     @app.get("/v1/studies", **spoken(list[ServedCard]))
     async def studies(who: Token) -> Response:
@@ -288,16 +310,20 @@ def _running(app: FastAPI, door: _Door) -> None:
     async def enrol(
         study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(hears(Enrolment))]
     ) -> Response:
-        door.access[study].check_free(body.judge)
-        await opened.enrol(request.state.who, body)
-        return says(door.access[study].admit(body.judge, body.scope), 201)
+        enrolment = msgspec.structs.replace(body, judge=checked_name(body.judge))
+        door.access[study].check_free(enrolment.judge)
+        await opened.enrol(request.state.who, enrolment)
+        return says(door.access[study].admit(enrolment.judge, body.scope), 201)
 
+    # Browsers read some names in a path, like .., as a way to elsewhere: those stand behind a question mark (?judge=).
+    @app.patch("/v1/studies/{study}/annotators", **spoken(AnnotatorRow, 200, Amendment, (403,)))
     @app.patch("/v1/studies/{study}/annotators/{judge}", **spoken(AnnotatorRow, 200, Amendment, (403,)))
     async def amend(
         opened: Admin, judge: str, request: Request, body: Annotated[Amendment, Depends(hears(Amendment))]
     ) -> Response:
         return says(await opened.amend(request.state.who, judge, body))
 
+    @app.post("/v1/studies/{study}/tokens", **spoken(Admission, 201, errors=(403, 503, 507)))
     @app.post("/v1/studies/{study}/annotators/{judge}/token", **spoken(Admission, 201, errors=(403, 503, 507)))
     async def renew(study: str, opened: Admin, judge: str) -> Response:
         for row in await opened.views.annotators():

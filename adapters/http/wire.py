@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -64,7 +65,7 @@ def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
         try:
             return decoder.decode(bytes(body))
         except msgspec.ValidationError as error:
-            raise RefusedError(422, f"the body cannot be used: {error}") from None
+            raise RefusedError(422, f"the body cannot be used: {_readable(str(error))}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RefusedError(400, f"the body is no JSON: {error}") from None
 
@@ -104,13 +105,20 @@ def add_problems(app: FastAPI) -> None:
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = " ".join(str(part) for part in first["loc"])
-        return problem(422, f"{place}: {first['msg']}")
+        return problem(422, f"{place}: {_readable(first['msg'])}")
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> Response:
         return problem(
             500, f"the server could not do this ({type(error).__name__}); votes that were confirmed are saved"
         )
+
+
+def _readable(error: str) -> str:
+    """A library's words without the pattern that people cannot read."""
+    return re.sub(
+        r"(Expected `str`|String should) match\S* (regex|pattern) '.*'", "it has characters that it cannot have", error
+    )
 
 
 def spoken(

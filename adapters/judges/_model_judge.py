@@ -15,10 +15,10 @@ import jinja2
 import msgspec
 
 from adapters import prompting
-from adapters.answers import ParseError
 from adapters.calls import BudgetError, CallBook, Prices
 from adapters.chat import Api, Reply, Request
 from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.verdicts import ParseError
 from elicit.judging import Estimate
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
@@ -46,11 +46,12 @@ class AskingJudge(ABC):
     """A judge behind an OpenAI-compatible or Anthropic endpoint; its fields are its options in `study.toml`.
 
     endpoint: its address with the version, "https://api.openai.com/v1". model: its name there. api: "openai" or
-    "anthropic". key: the environment variable that holds the API key. prompt: a TOML file of the user's own instead of
-    the built-in one, relative to the study. price_in, price_out: money for a million
-    tokens. budget: money it may spend in this study. samples: how often to ask where the endpoint gives no
-    log-probabilities; more than one are drawn at temperature 1 unless `temperature` is given. concurrency,
-    per_minute, timeout, retries, backoff, parameters: as `adapters.endpoint.Endpoint` has them.
+    "anthropic". key: the environment variable that holds the API key. prompt: a TOML file of the user's own instead
+    of the built-in one, relative to the study. price_in, price_out: money for a million tokens; price_cached,
+    price_stored: for those of price_in that come from the provider's cache or are written to it, else its usual share
+    of price_in (see `adapters.calls.Prices`). budget: money it may spend in this study. samples: how often to ask
+    where the endpoint gives no log-probabilities; more than one are drawn at temperature 1 unless `temperature` is
+    given. concurrency, per_minute, timeout, retries, backoff, parameters: as `adapters.endpoint.Endpoint` has them.
     """
 
     MODE: ClassVar[str]
@@ -65,6 +66,8 @@ class AskingJudge(ABC):
     prompt: str = ""
     price_in: AtLeastZero | None = None
     price_out: AtLeastZero | None = None
+    price_cached: AtLeastZero | None = None
+    price_stored: AtLeastZero | None = None
     budget: AtLeastZero | None = None
     samples: Count = 1
     temperature: AtLeastZero | None = None
@@ -102,7 +105,6 @@ class AskingJudge(ABC):
 
     def begin(self, name: str, items: Sequence[Item], pairs: Sequence[tuple[str, int, int]], folder: Path) -> None:
         self._name, self._items, self._pairs = name, items, pairs
-        prices = Prices(self.price_in or 0.0, self.price_out or 0.0)
         if self.budget is not None and (self.price_in is None or self.price_out is None):
             raise BadInputError(
                 f"judge {name!r}: a budget needs prices; add price_in and price_out, money for a million tokens "
@@ -116,7 +118,7 @@ class AskingJudge(ABC):
                 api=self.api,
                 model=self.model,
                 key=self.key,
-                book=CallBook(folder, name, prices, self.budget),
+                book=CallBook(folder, name, self._prices, self.budget),
                 parameters=self.parameters,
                 concurrency=self.concurrency,
                 per_minute=self.per_minute,
@@ -140,12 +142,17 @@ class AskingJudge(ABC):
             raise BadInputError(f"judge {name!r}: its prompt cannot be filled ({error}); mend the template") from None
 
     async def judge(self, query: Query) -> Vote | JudgeFailure:
+        asking = _Asking(self._endpoint)
         try:
-            answers = await _all(self._replies(one) for one in self._ask(query))
-            read = self._read(*([answer.reply for answer in several] for several in answers))
-        except (EndpointError, BudgetError, ParseError) as error:
+            answers = await _all(self._replies(one, asking) for one in self._ask(query))
+        except (EndpointError, BudgetError) as error:
             lasting = isinstance(error, BudgetError) or (isinstance(error, RefusedError) and error.lasting)
-            return JudgeFailure(self._name, str(error), lasting)
+            return JudgeFailure(self._name, str(error), lasting, cost=asking.cost)
+        try:
+            read = self._read(*([answer.reply for answer in several] for several in answers))
+        except ParseError as error:
+            self._discard_unread(answers)
+            return JudgeFailure(self._name, str(error), cost=asking.cost)
         made = [answer for several in answers for answer in several]
         verdict = msgspec.structs.replace(
             read,
@@ -153,11 +160,21 @@ class AskingJudge(ABC):
             prompt=self._prompt_hash(query),
             tokens_in=sum(answer.reply.tokens_in for answer in made),
             tokens_out=sum(answer.reply.tokens_out for answer in made),
-            cost=sum(answer.cost for answer in made),
+            cost=asking.cost,
             calls=len(made),
             cached=sum(answer.cached for answer in made),
         )
         return Vote(query.a, query.b, self._outcome(verdict), self._name, verdict=verdict)
+
+    def _discard_unread(self, answers: Sequence[Sequence[Answer]]) -> None:
+        """Forget the replies to each question that say nothing, so that it is asked again another time."""
+        for several in answers:
+            replies = [answer.reply for answer in several]
+            try:
+                self._read(replies, replies)
+            except ParseError:
+                for answer in several:
+                    self._endpoint.discard(answer)
 
     async def check(self) -> None:
         try:
@@ -180,7 +197,7 @@ class AskingJudge(ABC):
         tokens_in = -(-calls * read // max(len(asked), 1))
         tokens_out = calls * self._longest
         priced = self.price_in is not None and self.price_out is not None
-        cost = Prices(self.price_in or 0.0, self.price_out or 0.0).cost(tokens_in, tokens_out) if priced else None
+        cost = self._prices.cost(tokens_in, tokens_out) if priced else None
         return Estimate(queries, calls, tokens_in, tokens_out, cost)
 
     async def end(self) -> None:
@@ -212,6 +229,10 @@ class AskingJudge(ABC):
         return ChoiceOutcome("a" if logit > 0 else "b" if logit < 0 else "tie")
 
     @property
+    def _prices(self) -> Prices:
+        return Prices.of(self.api, self.price_in or 0.0, self.price_out or 0.0, self.price_cached, self.price_stored)
+
+    @property
     def _longest(self) -> int:
         return self.max_tokens or self._prompt.answer.max_tokens
 
@@ -227,12 +248,28 @@ class AskingJudge(ABC):
             sample,
         )
 
-    async def _replies(self, asked: Asked) -> list[Answer]:
+    async def _replies(self, asked: Asked, asking: _Asking) -> list[Answer]:
         """One answer if it comes with log-probabilities, else as many as samples are wanted."""
-        first = await self._endpoint.ask(self._request(asked, 0))
+        first = await asking.ask(self._request(asked, 0))
         if first.reply.tokens or self.samples == 1:
             return [first]
-        return [first, *await _all(self._endpoint.ask(self._request(asked, k)) for k in range(1, self.samples))]
+        return [first, *await _all(asking.ask(self._request(asked, k)) for k in range(1, self.samples))]
+
+
+class _Asking:
+    """The calls that one query takes, and what they cost, those included that brought nothing."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint, self.cost = endpoint, 0.0
+
+    async def ask(self, request: Request) -> Answer:
+        try:
+            answer = await self._endpoint.ask(request)
+        except EndpointError as error:
+            self.cost += error.cost
+            raise
+        self.cost += answer.cost
+        return answer
 
 
 async def _all(asking: Iterable[Awaitable[T]]) -> list[T]:

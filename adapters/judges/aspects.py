@@ -5,15 +5,17 @@ Asked in both orders; the log-odds are the mean difference of the ratings, a poi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from adapters.answers import ParseError, read_json
+from adapters.answers import read_object
 from adapters.chat import Reply
 from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.verdicts import ParseError, label_of
 from elicit.types import BadInputError, Query, Verdict
 
 Rating = Annotated[float, msgspec.Meta(ge=1, le=5)]
@@ -84,15 +86,32 @@ class Aspects(AskingJudge):
         }
 
     def _rated(self, reply: Reply) -> Rated:
-        found = read_json(reply, dict[str, Any])
+        return read_object(reply, self._ratings)
+
+    def _ratings(self, found: dict[str, Any]) -> Rated:
+        """The ratings in an object, however it spells labels and criteria. Raises ParseError where one is missing."""
+        labels = self._prompt.answer.labels
+        by_label = {label_of(name, labels): given for name, given in found.items()}
         ratings = []
-        for label in self._prompt.answer.labels:
+        for place, label in enumerate(labels):
             try:
-                given = msgspec.convert(found.get(label), dict[str, Any])
-                ratings.append({name: msgspec.convert(given.get(name), Rating) for name in self.criteria})
+                given = {
+                    _folded(name): value for name, value in msgspec.convert(by_label.get(place), dict[str, Any]).items()
+                }
+                ratings.append({name: _rating(given.get(_folded(name))) for name in self.criteria})
             except msgspec.ValidationError as error:
                 raise ParseError(f"the reply does not rate {label} by every criterion ({error})") from None
         return Rated(ratings[0], ratings[1], str(found.get("reasoning", "")))
+
+
+def _rating(value: Any) -> float:
+    if isinstance(value, bool):
+        raise msgspec.ValidationError("Expected a number, got `bool`")
+    return msgspec.convert(value, Rating, strict=False)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name).strip().casefold()
 
 
 def _object(properties: Sequence[tuple[str, Any]]) -> dict[str, Any]:

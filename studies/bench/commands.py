@@ -157,9 +157,9 @@ def tuning(
 @bench.command(epilog=example("elicit bench prompts --task task.toml --folder measured --votes 40 --seeds 20"))
 @click.option("--task", "tasks", multiple=True, required=True, help="A task file, as for 'elicit init --tune'.")
 @click.option("--folder", type=PATH, required=True, help="Keeps the prompts and every response of the model.")
-@click.option("--prompts", "size", type=Whole(2), default=32, show_default=True, help="Of the pool.")
-@click.option("--votes", type=Whole(1), default=40, show_default=True)
-@click.option("--seeds", type=Whole(1), default=20, show_default=True)
+@click.option("--prompts", "size", type=Whole(2, 10_000), default=32, show_default=True, help="Of the pool.")
+@click.option("--votes", type=Whole(1, 100_000), default=40, show_default=True)
+@click.option("--seeds", type=Whole(1, 100_000), default=20, show_default=True)
 @options("the gap to the best prompt over votes", None)
 def prompts(
     tasks: tuple[str, ...],
@@ -173,7 +173,7 @@ def prompts(
     it random search, successive halving and measuring everything."""
     from studies.bench import prompts as bench_
     from studies.bench.summaries import number, over_votes
-    from studies.commands import progress
+    from studies.commands import progress, say
     from studies.tuning.setup import EXAMPLE, read_task
 
     pools = []
@@ -182,6 +182,8 @@ def prompts(
         with progress(size * len(setup.inputs), f"responses, {setup.spec['title']}") as step:
             name = Path(task).stem
             pools.append(bench_.measured(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
+        if told := pools[-1].shortfalls:
+            say(f"{name}: {told}")
     run.show_methods(
         run.measured(
             lambda plan: bench_.prompts(pools, bench_.METHODS, votes, seeds, plan),

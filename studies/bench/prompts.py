@@ -10,26 +10,27 @@ one is left, and `exhaustive` tries all on all.
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from adapters.judges.reference import Reference
-from adapters.target import Target
+from adapters.target import DownError, Target
 from elicit import registry
 from elicit.randomness import stream
 from elicit.signals import SIGNALS, kinds_of
 from elicit.tuning import Input, Pool, Response, Rules, fill
-from elicit.types import BadInputError, JudgeFailure, UnknownNameError
-from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
+from elicit.types import BadInputError, JudgeFailure, UnknownNameError, hash_of
+from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.summaries import marks_of, summary
 from studies.study import Study
+from studies.tuning.board import shortfalls_of
 from studies.tuning.nursery import sound
 from studies.tuning.setup import Setup
 from studies.tuning.tuner import Tuner, made
@@ -55,6 +56,17 @@ class Measured:
     inputs: tuple[Input, ...]
     responses: tuple[tuple[Response, ...], ...]
     worth: NDArray[np.float64]
+
+    @property
+    def content(self) -> str:
+        """Hash of all that decides a run on it."""
+        said = [[(response.text, response.failure) for response in row] for row in self.responses]
+        return hash_of([self.signal, self.prompts, [msgspec.to_builtins(one) for one in self.inputs], said])
+
+    @property
+    def shortfalls(self) -> str:
+        """How many responses failed or were cut, and why; empty where all are whole."""
+        return shortfalls_of([response for row in self.responses for response in row])
 
     @property
     def voted(self) -> list[int]:
@@ -91,8 +103,8 @@ class Recorded:
 def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[[int, int], None]) -> Measured:
     """A pool of `size` prompts from the slot grid, the task's own first ones among them, with all their responses.
 
-    folder: keeps the pool and every response, so that an interrupted measurement goes on. Raises BadInputError where
-    the task has no inputs with references, and as the model does.
+    folder: keeps every response, so that an interrupted measurement goes on, and the next one pays for what is new
+    alone. Raises BadInputError where the task has no inputs with references, or the model does not answer.
     """
     tuning, inputs = setup.spec["tuning"], setup.inputs
     signal = (*tuning.signals, "contains")[0]
@@ -101,13 +113,7 @@ def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[
     if signal not in SIGNALS:
         raise UnknownNameError("signal", signal, list(SIGNALS))
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "pool.json"
-    if file.exists():
-        prompts = json.loads(file.read_text(encoding="utf-8"))
-    else:
-        prompts = asyncio.run(_drawn(setup, size))
-        file.write_text(json.dumps(prompts, ensure_ascii=False, indent=1), encoding="utf-8")
-    prompts = prompts[:size]
+    prompts = asyncio.run(_drawn(setup, size))
     responses = asyncio.run(_responses(made(tuning.target, folder, "target", None), prompts, inputs, report))
     kinds = kinds_of({one.reference for one in inputs})
     worth = np.array(
@@ -119,7 +125,10 @@ def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[
             for row in responses
         ]
     )
-    return Measured(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
+    found = Measured(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
+    if all(response.failure for row in responses for response in row):
+        raise BadInputError(f"{name}: there is no response to measure, {found.shortfalls}; mend the model")
+    return found
 
 
 async def _drawn(setup: Setup, size: int) -> list[str]:
@@ -148,6 +157,8 @@ async def _responses(
     try:
         await target.check()
         return [tuple(await asyncio.gather(*(one(prompt, given) for given in inputs))) for prompt in prompts]
+    except DownError as error:
+        raise BadInputError(f"{error}; what it answered is kept, and the same command goes on") from None
     finally:
         await target.end()
 
@@ -162,9 +173,11 @@ def prompts(pools: Sequence[Measured], methods: Sequence[str], votes: int, seeds
     for method in methods:
         if method not in METHODS:
             raise UnknownNameError("method", method, list(METHODS))
+    if len({pool.name for pool in pools}) < len(pools):
+        raise BadInputError("two task files have the same name, which their results would share; rename one")
     jobs = [
         Job(
-            {"method": method, "task": pool.name, "seed": seed, "content": fingerprint(pool.worth)},
+            {"method": method, "task": pool.name, "seed": seed, "content": pool.content},
             run,
             (pool, method, seed, votes),
         )
@@ -187,9 +200,9 @@ def run(pool: Measured, method: str, seed: int, votes: int) -> list[Row]:
     if method in ("elicit", "unsignalled", "random"):
         marks = asyncio.run(_compared(pool, method, seed, votes))
         if method == "elicit":
-            _BUDGETS[fingerprint(pool.worth), seed, votes] = marks
+            _BUDGETS[pool.content, seed, votes] = marks
     else:
-        key = (fingerprint(pool.worth), seed, votes)
+        key = (pool.content, seed, votes)
         if key not in _BUDGETS:
             _BUDGETS[key] = asyncio.run(_compared(pool, "elicit", seed, votes))
         budgets = _BUDGETS[key]

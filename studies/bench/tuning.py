@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters import fields
 from adapters.judges.simulated import scaled
-from elicit.types import BadInputError, UnknownNameError
+from adapters.tables import read_table
+from elicit.types import UnknownNameError
 from studies.bench import methods as known
 from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
 from studies.bench.summaries import curve, marks_of, summary
@@ -35,32 +37,29 @@ class Pool:
 
 
 def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | None) -> list[Pool]:
-    """The pools of a parquet file with columns task, prompt, model, score; duplicate prompts are averaged.
+    """The pools of a table with columns task, prompt, model, score; duplicate prompts are averaged.
 
     A column `method` says "default" of the prompts that a task came with. tasks: their names, or "even" or "odd" for
     every second one in the order of their names; None takes all. models: None takes the three with the widest spread
     of scores per task.
     Raises BadInputError for a file without these columns, or names it does not have.
     """
-    import pyarrow.parquet as pq
-
     from adapters.embedder import embed
 
     wanted = ["task", "prompt", "model", "score"]
-    try:
-        columns = pq.read_schema(path).names
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{path} cannot be read as parquet ({error}); give a pool file") from None
-    if missing := [c for c in wanted if c not in columns]:
-        raise BadInputError(f"{path} has no column {missing[0]!r}; it needs {', '.join(wanted)}")
     table: dict[tuple[str, str], dict[str, list[float]]] = {}
     given: dict[str, set[str]] = {}
-    for row in pq.read_table(path, columns=[*wanted, *({"method"} & set(columns))]).to_pylist():
-        if row["score"] is not None:
-            pool = table.setdefault((row["task"], row["model"]), {})
-            pool.setdefault(row["prompt"], []).append(float(row["score"]))
-            if row.get("method") == "default":
-                given.setdefault(row["task"], set()).add(row["prompt"])
+    for row in read_table(path).rows:
+        fields.need_all(row, wanted)
+        if fields.is_blank(row.values.get("score", "")):
+            if "score" not in row.values:
+                raise fields.missing(row, "score")
+            continue
+        task, prompt, model = (fields.needed_text(row, name) for name in ("task", "prompt", "model"))
+        pool = table.setdefault((task, model), {})
+        pool.setdefault(prompt, []).append(fields.number(row, "score", row.values["score"]))
+        if row.values.get("method") == "default":
+            given.setdefault(task, set()).add(prompt)
     pools = []
     held = sorted({task for task, _ in table})
     if tasks in (["even"], ["odd"]):

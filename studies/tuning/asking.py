@@ -125,9 +125,9 @@ def signalled(state: State, name: str, signal: Signal, row: int, given: int) -> 
 
 
 def told(state: State, row: int, given: int) -> tuple[str, ...]:
-    """What tells responses apart: their words, spaces aside, or that there is none."""
+    """What tells responses apart: their words, spaces aside, or that there is none, for whatever reason."""
     response = state.responses[row, given]
-    return ("", response.failure) if response.failure else tuple(response.text.split())
+    return ("",) if response.failure else tuple(response.text.split())
 
 
 def usable(state: State, a: int, b: int) -> list[int]:

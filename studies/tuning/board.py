@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from elicit.service import Board, BoardRow, Progress
 from elicit.state import State
+from elicit.tuning import Response
 from elicit.types import BadInputError
 from studies.status import Z90, recommended
+from studies.tuning.bill import bill_of
 from studies.tuning.growing import proposer_of
 from studies.tuning.safety import acceptable
 
@@ -64,6 +67,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     live = sorted((row for row in rows if row.mark != "retired"), key=lambda row: (row.row != best, -row.utility))
     retired = sorted((row for row in rows if row.mark == "retired"), key=lambda row: -row.row)
     more = tuning.grow > 0 and tuning.proposers and len(state.votes) + tuning.every - since < study.spec.votes
+    more = more and tuner.calls_left() > 0
     return Board(
         progress=progress,
         task=tuning.task,
@@ -75,10 +79,36 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         most_calls=tuning.calls,
         cost=state.cost,
         money=tuning.money,
-        failures=sum(bool(response.failure) for response in state.responses.values()),
+        judge_cost=bill_of(study).judge_cost,
+        shortfalls=shortfalls_of(state.responses.values()),
+        idle=idle_proposers(state),
         doing=doing,
         next_prompts=max(0, tuning.every - since) if more else None,
     )
+
+
+def idle_proposers(state: State) -> str:
+    """Why proposers brought nothing the last time, each with its cause; empty where all did."""
+    last = max((made.generation for made in state.proposed), default=0)
+    told = []
+    for made in state.proposed if last else ():
+        if made.generation == last and not made.items:
+            dropped = "; ".join(f"{why} ({number} times)" for why, number in made.dropped.items())
+            told.append(f"{made.proposer} made no prompt: {made.failure or dropped or 'it had no idea'}")
+    return ". ".join(told)
+
+
+def shortfalls_of(responses: Collection[Response]) -> str:
+    """How many responses failed or were cut, and why; empty where all are whole."""
+    failed = [response.failure for response in responses if response.failure]
+    cut = sum(response.cut for response in responses)
+    told = [f"{_responses(len(failed))} failed, the last: {failed[-1]}"] if failed else []
+    told += [f"{_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
+    return "; ".join(told)
+
+
+def _responses(number: int) -> str:
+    return f"{number} response{'' if number == 1 else 's'}"
 
 
 def born(state: State) -> list[int]:

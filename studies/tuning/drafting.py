@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 
 from adapters.prompting import Prompt, read_prompt
+from adapters.reasoning import without_reasoning
 from elicit.tuning import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
 from studies.tuning.segments import segments
@@ -65,7 +66,7 @@ class Asking:
         except jinja2.TemplateError as error:
             raise BadInputError(f"{self._path} cannot be filled ({error}); mend it after one of {FOLDER}") from None
         reply = await write(system, user, draft)
-        said = reply.rpartition("</think>")[2] if "<think>" in reply else reply
+        said = without_reasoning(reply)
         return _CODE_LINE.sub("", _CONTROLS.sub("", said.replace("\r\n", "\n")[:_REPLY]))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from adapters.toml_files import read_toml
+from elicit.placeholders import strange_places
 from elicit.tuning import PLACE, Input, Pool
 from elicit.types import BadInputError
 from studies.tuning import wording
@@ -275,7 +276,7 @@ class Composer:
             and not one.held_out
             and all(text.strip() for text in texts)
             and sum(map(len, texts)) + len(one.reference) <= _LONGEST_EXAMPLE
-            and not any(PLACE.search(text) for text in (*texts, one.reference))
+            and not any(strange_places(text, ()) for text in (*texts, one.reference))
         )
 
     def _examples(self, k: int, rng: np.random.Generator) -> Sequence[Input]:

@@ -10,8 +10,8 @@ from adapters.target import DownError, SpentError
 from elicit.events import Mark, Marked
 from elicit.service import Board, Progress, Turn
 from elicit.types import BadInputError, Query
-from studies import status
 from studies.host import Host
+from studies.outlook import progress, without_more
 from studies.run import work
 from studies.study import Study
 from studies.tuning.board import board_of
@@ -58,15 +58,17 @@ class TuningHost(Host):
             query = asking.result()
         except (DownError, SpentError) as error:
             self._forget_failed()
-            return Turn(None, self._progress(), str(error), AGAIN if isinstance(error, DownError) else None)
+            if isinstance(error, DownError):
+                return Turn(None, self._progress(), str(error), AGAIN)
+            return Turn(None, without_more(self._progress(), str(error)), str(error))
         except BaseException:
             self._forget_failed()
             raise
-        progress = self._progress()
+        now = self._progress()
         if query is not None:
             self._study.look_ahead(self._judge)
         self._beside_voting()
-        return Turn(self._ballot(query, progress.mine + 1) if query else None, progress)
+        return Turn(self._ballot(query, now.mine + 1) if query else None, now)
 
     async def board(self) -> Board:
         now = (self._study.state.seq, self._doing)
@@ -109,7 +111,7 @@ class TuningHost(Host):
     def _progress(self) -> Progress:
         state, target = self._study.state, self._study.spec.votes
         if len(state.live()) >= 2:
-            return status.progress(self._study, self._judge)
+            return progress(self._study, self._judge)
         return Progress(len(state.votes), 0, target, None, False, "the first prompts are being made")
 
     def _forget_failed(self) -> None:

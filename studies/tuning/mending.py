@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+from elicit.placeholders import strange_places, with_places, without_places
 from elicit.tuning import INPUT, PLACE, Pool, Rules
 from studies.tuning.segments import segments
-
-_DOUBLED = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 def fields(pool: Pool) -> tuple[str, ...]:
@@ -27,19 +26,24 @@ def block(names: tuple[str, ...]) -> str:
 def mended(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") -> str:
     """The text as a prompt with a place for each of the fields, and with the phrases that are to be kept.
 
-    A place under another name or in double braces is renamed; one that was lost is taken over from the parent, its
-    frame with it, or stands at the end. Phrases to keep stand before the part that has the first place.
+    A place is spelled as `with_places` has it. One under another name is renamed where it is the only one that was
+    lost; others under strange names become words, unless the parent has them as text. A place that was lost is taken
+    over from the parent, its frame with it, or stands at the end. Phrases to keep stand before the part that has the
+    first place.
     """
     lines = (re.sub(r"(?<=\S)[ \t]+", " ", line).rstrip() for line in text.replace("\r\n", "\n").split("\n"))
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
     if not text:
         return ""
-    text = _DOUBLED.sub(lambda found: "{" + found[1] + "}" if found[1] in names else found[0], text)
+    text = with_places(text, names)
     lost = [name for name in names if f"{{{name}}}" not in text]
-    strange = [name for name in dict.fromkeys(PLACE.findall(text)) if name not in names]
-    if len(lost) == len(strange) == 1:
-        text = text.replace(f"{{{strange[0]}}}", f"{{{lost[0]}}}")
-        lost = []
+    strange = {word: depth for word, depth in strange_places(text, names).items() if f"{{{word}}}" not in parent}
+    doubled = [word for word, depth in strange.items() if depth > 1]
+    meant = doubled or list(strange)
+    if len(lost) == len(meant) == 1:
+        text = with_places(text, names, {meant[0]: lost[0]})
+        lost, doubled = [], []
+    text = without_places(text, list(strange) if lost else doubled)
     if lost:
         frame = [part.strip() for part in segments(parent) if any(f"{{{name}}}" in part for name in lost)]
         whole = "\n".join(frame)

@@ -12,10 +12,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from adapters import embedder
+from elicit.placeholders import why_not_filled, with_places
 from elicit.tuning import PLACE, Proposal, Rules
 from studies.tuning.segments import segments
 
@@ -31,11 +33,16 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def sound(
-    proposals: Sequence[Proposal], known: Iterable[str], rules: Rules, embed: Embed = embedder.embed
+    proposals: Sequence[Proposal],
+    known: Iterable[str],
+    rules: Rules,
+    fields: Sequence[str] = (),
+    embed: Embed = embedder.embed,
 ) -> tuple[list[Proposal], dict[str, int]]:
     """The proposals that may join, in their order, and how many were dropped for which reason.
 
-    known: the texts of all prompts the study has or had; what is nearly one of them is dropped, a retired one too.
+    fields: of the inputs, for which the places of prompts stand. known: the texts of all prompts the study has or had;
+    what is nearly one of them is dropped, a retired one too.
     Of proposals that are nearly the same the first is kept.
     """
     taken: set[str] = set()
@@ -45,9 +52,13 @@ def sound(
         meanings.add(text)
     kept, dropped = list[Proposal](), Counter[str]()
     for proposal in proposals:
+        unfilled = why_not_filled(proposal.text, fields)
+        proposal = msgspec.structs.replace(proposal, text=with_places(proposal.text, fields))
         exact = plain(proposal.text)
         if not any(sign.isalnum() for sign in PLACE.sub("", exact)):
             dropped["it has no words"] += 1
+        elif unfilled:
+            dropped["it has a place that no input fills"] += 1
         elif why := _broken(proposal.text, rules):
             dropped[why] += 1
         elif _stuck(proposal.text):

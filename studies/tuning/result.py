@@ -13,9 +13,11 @@ import torch
 from elicit.randomness import stream
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
+from studies.outlook import outlook
 from studies.status import Z90, recommended
 from studies.tuning.asking import directed, signalled
-from studies.tuning.board import SEED, win_rate
+from studies.tuning.bill import bill_of
+from studies.tuning.board import SEED, idle_proposers, shortfalls_of, win_rate
 from studies.tuning.safety import acceptable
 from studies.tuning.segments import segments, without
 
@@ -84,10 +86,13 @@ class Result(msgspec.Struct, frozen=True):
     safety: str
     votes: int
     calls: int
+    judge_calls: int
     cost: float
+    judge_cost: float
     seconds: float
     prompts: int
     failures: int
+    shortfalls: str
     stop: bool
     why: str
 
@@ -115,7 +120,7 @@ def result_of(study: Study) -> Result:
     live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
     signals = directed(tuning.signals)
-    stop = study.stop()
+    now, bill = outlook(study), bill_of(study)
     return Result(
         study=str(study.folder),
         task=tuning.task,
@@ -128,13 +133,16 @@ def result_of(study: Study) -> Result:
         diff=() if best is None else tuple(changed(state.items[SEED].text, state.items[best].text)),
         safety=_safety(study, best),
         votes=len(state.votes),
-        calls=state.calls,
-        cost=state.cost,
+        calls=bill.calls,
+        judge_calls=bill.judge_calls,
+        cost=bill.cost,
+        judge_cost=bill.judge_cost,
         seconds=sum(live.vote.seconds or 0.0 for live in state.votes),
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
-        stop=stop.stop,
-        why=study.exhausted("") or stop.why,
+        shortfalls=". ".join(part for part in (shortfalls_of(state.responses.values()), idle_proposers(state)) if part),
+        stop=now.stop,
+        why=now.why,
     )
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from adapters.calls import Prices
+from adapters.chat import Request
 from adapters.target import DownError, SpentError
 from elicit.safe_text import harmless, one_line
+from elicit.tuning import fill
 from elicit.types import BadInputError
 from studies import spec as specs
 from studies.run import run
 from studies.study import Study
 from studies.tuning.result import held_out, result_of
 from studies.tuning.tuner import Tuner
+
+Bar = AbstractContextManager[Callable[[int, float], None]]
+"""Shows how much is done of something, and the money."""
 
 
 def check(study: Path) -> None:
@@ -27,32 +34,75 @@ def check(study: Path) -> None:
         )
 
 
-def automatic(study: Path, votes: int | None, report: Callable[[int, float], None], say: Callable[[str], None]) -> int:
-    """Let the configured judges vote; returns the exit code. Raises as `studies.run.run` does."""
+def automatic(study: Path, votes: int | None, bar: Callable[[int], Bar], say: Callable[[str], None]) -> int:
+    """Let the configured judges vote; returns the exit code. bar: shows how many votes of so many there are, and the
+    money. Raises as `studies.run.run` does."""
     with Study.open(study) as opened:
-        why = run(opened, votes, lambda done, money: report(done, money + opened.state.cost))
+        left = max(1, opened.spec.votes - len(opened.state.votes))
+        with bar(left if votes is None else min(votes, left)) as step:
+            why = run(opened, votes, lambda done, money: step(done, money + opened.state.cost))
         say(f"{len(opened.state.votes)} votes; {why}")
         return 0 if votes is not None or opened.stop().stop or len(opened.state.votes) >= opened.spec.votes else 3
 
 
-def conclude(study: Path, *, measure: bool, report: Callable[[int], None]) -> dict[str, Any]:
-    """How the prompts stand, as plain values. measure: have the best prompt and the seed respond to the inputs held
-    out, as far as they have not yet; `unmeasured` says why that could not be."""
+class Measuring(msgspec.Struct, frozen=True):
+    """What measuring the result on the held-out inputs takes: of `total` responses `done` are there, and the others
+    cost about `about` in money, `most` at most."""
+
+    inputs: int
+    done: int
+    total: int
+    about: float
+    most: float
+
+    @property
+    def sentence(self) -> str:
+        """It in words, as a question."""
+        price = f" and about {self.about:.2g} in money, {self.most:.2g} at most" if self.most else ""
+        return (
+            f"Measure the best prompt and the first one on the {self.inputs} inputs held out? {self.done} of "
+            f"{self.total} responses are there; the others take {self.total - self.done} model calls{price}."
+        )
+
+
+def conclude(study: Path, *, agree: Callable[[Measuring], bool], report: Callable[[int, int], None]) -> dict[str, Any]:
+    """How the prompts stand, as plain values. agree: whether to have the best prompt and the seed respond to the inputs
+    held out, as far as they have not yet, given what it takes; `unmeasured` says why that was not done. report: called
+    with the responses made and how many are to be."""
+    with Study.open(study, writable=False) as opened:
+        plan = _plan(opened)
+    wanted = plan.done < plan.total
+    measure = wanted and agree(plan)
+    unmeasured = f"it was not asked for; measure with: elicit tune {study} --result" if wanted and not measure else ""
     with Study.open(study, writable=measure) as opened:
-        unmeasured = asyncio.run(_measure(opened, report)) if measure else ""
+        unmeasured = asyncio.run(_measure(opened, report)) if measure else unmeasured
         if len(opened.state.items) < 2:
             return {"study": str(study), "votes": 0, "prompts": len(opened.state.items), "unmeasured": unmeasured}
         found: dict[str, Any] = msgspec.to_builtins(result_of(opened))
         return found | {"unmeasured": unmeasured}
 
 
-async def _measure(study: Study, report: Callable[[int], None]) -> str:
-    if len(study.state.items) < 2 or not study.state.votes:
-        return ""
+def _plan(study: Study) -> Measuring:
+    state = study.state
+    if len(state.items) < 2 or not state.votes:
+        return Measuring(0, 0, 0, 0.0, 0.0)
+    cells = held_out(study)
+    missing = [cell for cell in cells if cell not in state.responses]
+    assert study.spec.tuning is not None
+    target = study.spec.tuning.target
+    prompts = (
+        Request("", fill(state.items[row].text, state.inputs[given]), target.max_tokens) for row, given in missing
+    )
+    prices = Prices(target.price_in, target.price_out)
+    most = sum(prices.cost(asked.tokens_in, asked.max_tokens) for asked in prompts)
+    paid = [response.cost for response in state.responses.values() if response.cost]
+    about = min(most, len(missing) * sum(paid) / len(paid)) if paid else most
+    return Measuring(len({given for _, given in cells}), len(cells) - len(missing), len(cells), about, most)
+
+
+async def _measure(study: Study, report: Callable[[int, int], None]) -> str:
     cells = [cell for cell in held_out(study) if cell not in study.state.responses]
-    if not cells:
-        return ""
-    tuner = Tuner(study, lambda _, done, total: report(done))
+    tuner = Tuner(study, lambda _, done, total: report(done, total))
     try:
         await tuner.respond(cells, reserve=False)
     except (DownError, SpentError) as error:
@@ -108,7 +158,10 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         marks = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
         words = "".join(marks[kind].format(harmless(text)) for kind, text in found["diff"])
         lines += ["", "What changed", *(f"    {line}" for line in words.splitlines())]
-    failed = f", {found['failures']} failed" if found["failures"] else ""
+    if found["shortfalls"]:
+        lines += ["", f"{one_line(found['shortfalls'])}."]
+    judges = f", {found['judge_calls']} calls of judges" if found["judge_calls"] else ""
     money = f", {found['cost']:.4g} in money" if found["cost"] else ""
-    lines += ["", f"It took {found['votes']} votes, {found['calls']} model calls{failed}{money}."]
+    money += f", {found['judge_cost']:.4g} of it for judges" if found["judge_cost"] else ""
+    lines += ["", f"It took {found['votes']} votes, {found['calls']} model calls{judges}{money}."]
     return lines

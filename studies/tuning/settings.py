@@ -10,8 +10,10 @@ from adapters.chat import Api
 from elicit.tuning import Rules
 from elicit.types import BadInputError
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-AtLeastZero = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+Some = Annotated[int, msgspec.Meta(ge=2, le=10_000)]
+FewOrNone = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+AtLeastZero = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 
 
@@ -33,9 +35,9 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     temperature: AtLeastZero = 0.0
     max_tokens: Count = 512
     concurrency: Count = 8
-    per_minute: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    timeout: Annotated[float, msgspec.Meta(gt=0)] = 60.0
-    retries: Annotated[int, msgspec.Meta(ge=0)] = 3
+    per_minute: Annotated[float, msgspec.Meta(ge=1e-3, le=1e9)] | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=1e9)] = 60.0
+    retries: FewOrNone = 3
     parameters: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
@@ -70,13 +72,13 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: Annotated[int, msgspec.Meta(ge=1, le=12)] = 1
     calls: Count = 2000
     money: AtLeastZero | None = None
-    start: Annotated[int, msgspec.Meta(ge=2)] = 24
-    grow: Annotated[int, msgspec.Meta(ge=0)] = 6
+    start: Some = 24
+    grow: FewOrNone = 6
     every: Count = 10
-    pool: Annotated[int, msgspec.Meta(ge=2)] = 60
+    pool: Some = 60
     proposers: tuple[str, ...] = ("slots", "rewrite", "crossover")
     proposer_options: dict[str, dict[str, Any]] = {}
-    screen: Annotated[int, msgspec.Meta(ge=0)] = 4
+    screen: FewOrNone = 4
     signals: tuple[str, ...] = ()
     rules: Rules = Rules()
     safety: Safety | None = None

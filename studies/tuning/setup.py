@@ -10,7 +10,8 @@ import msgspec
 
 from adapters.inputs import parted, read_inputs
 from adapters.toml_files import read_toml
-from elicit.tuning import PLACE, Input
+from elicit.placeholders import checked_prompt, with_places
+from elicit.tuning import Input
 from elicit.types import BadInputError, Item
 from studies.spec import QUESTION
 from studies.tuning.settings import Tuning
@@ -28,10 +29,10 @@ class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
     inputs: str = ""
     held_out: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.4
     title: str = ""
-    votes: Annotated[int, msgspec.Meta(ge=1)] = 60
+    votes: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 60
     question: str = QUESTION
     guidelines: str = ""
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)] = 0
     judges: tuple[dict[str, Any], ...] = ()
     routing: dict[str, Any] = {}
 
@@ -78,12 +79,12 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     if not file.inputs:
         raise BadInputError(f'{where}: there are no inputs; name a file of them, as in inputs = "inputs.jsonl"')
     inputs = parted(read_inputs(folder / file.inputs), file.held_out)
-    texts = file.prompts or (tuning.task,)
+    names = list(inputs[0].fields)
+    rules = msgspec.structs.replace(tuning.rules, keep=tuple(with_places(one, names) for one in tuning.rules.keep))
+    spec["tuning"] = tuning = msgspec.structs.replace(tuning, rules=rules)
+    given = file.prompts or (tuning.task,)
+    texts = [checked_prompt(text, names, f"{where}: prompt {number}") for number, text in enumerate(given, start=1)]
     for number, text in enumerate(texts, start=1):
-        unknown = {name for name in PLACE.findall(text) if name not in inputs[0].fields}
-        if unknown and not set(PLACE.findall(text)) - unknown:
-            known = ", ".join(f"{{{name}}}" for name in inputs[0].fields)
-            raise BadInputError(f"{where}: prompt {number} has the place {{{unknown.pop()}}}; the inputs have {known}")
         if why := tuning.rules.broken(text):
             raise BadInputError(f"{where}: prompt {number} breaks a rule, {why}; change one of them")
     if len(texts) < 2 and not (tuning.proposers and tuning.start > 1):

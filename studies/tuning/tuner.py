@@ -14,14 +14,15 @@ from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentErro
 from elicit import registry
 from elicit.events import Marked, Measured, Proposed, Responded
 from elicit.judging import Judge, ModelJudge
+from elicit.placeholders import checked_prompt
 from elicit.randomness import stream
-from elicit.tuning import PLACE, Proposal, Proposer, fill
+from elicit.tuning import Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
 from studies.desk import verdict_of
 from studies.tuning import growing
 from studies.tuning.allotment import allot
 from studies.tuning.asking import JUDGE, AlikeError, MissingError, signals_of
-from studies.tuning.board import SEED
+from studies.tuning.board import SEED, idle_proposers
 from studies.tuning.nursery import sound
 from studies.tuning.settings import ModelSpec
 
@@ -49,7 +50,8 @@ class Tuner:
         writer, own = self.tuning.writer, self.tuning.target.function
         self.writer: Target | None = None if writer == "none" or (writer is None and own) else self.target
         if isinstance(writer, ModelSpec):
-            self.writer = made(writer, study.folder, "target", self.tuning.money)  # one purse for both
+            # One purse for both.
+            self.writer = made(writer, study.folder, "target", self.tuning.money, role="the model that writes")
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
@@ -71,19 +73,19 @@ class Tuner:
                 self.study.record(Marked((row,), "retired", why=f"it breaks a rule: {why}"))
         for model in self._models():
             await model.check()
+        again = await self._retry_failed()
         before = -1
         while self._proposers and not state.votes and before < len(state.live()) < self.tuning.start:
             before = len(state.live())  # a round may bring fewer than were asked for; one that brings none ends it
             await self.grow(self.tuning.start - before)
         live = state.live()
         if len(live) < 2:
-            failed = [made.failure for made in state.proposed if made.failure]
-            why = f" ({failed[-1]})" if failed else ""
+            why = f" ({why})" if (why := idle_proposers(state)) else ""
             raise BadInputError(
                 f"there is {len(live)} prompt to compare, and a comparison needs two{why}; "
                 "add prompts, or name a proposer in tuning.proposers"
             )
-        if any(row not in state.signals.get(name, {}) for name in self.tuning.signals for row in live):
+        if again or any(row not in state.signals.get(name, {}) for name in self.tuning.signals for row in live):
             await self.screen(live)
 
     async def end(self) -> None:
@@ -158,21 +160,31 @@ class Tuner:
         for error in found:
             if isinstance(error, BaseException):
                 raise error
-        made = state.responses.values()
+        made = list(state.responses.values())
         if len(made) >= PROOF and all(response.failure for response in made):
-            raise BadInputError(
-                f"all {len(made)} responses so far have failed, the last: {list(made)[-1].failure}; mend the model or "
-                "tuning.target, and start a new study"
-            )
+            raise _all_failed(made, "so far")
 
     async def _make(self, row: int, given: int) -> None:
-        """Have one response made, and record it."""
+        """Have one response made, and record it unless it is the failure that is known."""
         state = self.study.state
         try:
             response = await self.target.respond(fill(state.items[row].text, state.inputs[given]))
-            self.study.record(Responded(row, given, response))
+            known = state.responses.get((row, given))
+            if known is None or response.failure != known.failure:
+                self.study.record(Responded(row, given, response))
         finally:
             del self._making[row, given]
+
+    async def _retry_failed(self) -> bool:
+        """Before the first vote the target may still be mended: have what failed made again; whether any came."""
+        state = self.study.state
+        failed = [] if state.votes else [cell for cell, response in state.responses.items() if response.failure]
+        failed = failed[: max(0, self.calls_left(reserve=False))]
+        self._making |= {cell: asyncio.create_task(self._make(*cell)) for cell in failed}
+        for error in await asyncio.gather(*self._making.values(), return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
+        return any(not state.responses[cell].failure for cell in failed)
 
     def calls_left(self, *, reserve: bool = True) -> int:
         """Model calls that the budget still allows; reserve: less those that the result is to be measured with."""
@@ -185,12 +197,18 @@ class Tuner:
         older, younger = alike.pair
         out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
         kept = older + younger - out
+        responses = [self.study.state.responses[row, given] for row in alike.pair for given in alike.inputs]
+        failed = all(response.failure for response in responses)
+        if len(self.study.state.live()) <= 2 and failed:
+            raise _all_failed(responses, f"to the two prompts left, {items[older].id} and {items[younger].id},")
         if len(self.study.state.live()) <= 2:
             raise BadInputError(
                 f"the two prompts left, {items[older].id} and {items[younger].id}, respond alike on all "
                 f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
             )
         why = f"responds as {items[kept].id} does on {len(alike.inputs)} inputs"
+        if failed:
+            why = f"all its responses on {len(alike.inputs)} inputs failed, the last: {responses[-1].failure}"
         self.study.record(Marked((out,), "retired", why=why))
 
     # -- growing ----------------------------------------------------------------------------------------------
@@ -222,6 +240,7 @@ class Tuner:
             kept: dict[str, list[Proposal]] = {}
             told: dict[str, Proposed] = {}
             texts = [item.text for item in state.items]
+            fields = list(state.inputs[0].fields) if state.inputs else []
             for name, share in shares.items():
                 if not share:
                     continue
@@ -234,7 +253,7 @@ class Tuner:
                     proposals = list(await proposer.propose(pool, many, rng))
                 except OSError as error:
                     failure = str(error)
-                fit, dropped = sound(proposals, texts, self.tuning.rules)
+                fit, dropped = sound(proposals, texts, self.tuning.rules, fields)
                 kept[name] = await asyncio.to_thread(growing.promising, study.spec, state, fit, share)
                 texts += [proposal.text for proposal in kept[name]]
                 told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
@@ -263,7 +282,7 @@ class Tuner:
         for name, judge in self._judges.items():
             cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
             calls, cost = calls + asked, cost + paid
-        if (signals := growing.measured(cells_of)) and signals != state.signals:
+        if (signals := growing.measured(cells_of)) and (signals != state.signals or calls):
             self.study.record(Measured(signals, calls, cost))
 
     def _depth(self) -> dict[int, int]:
@@ -287,6 +306,9 @@ class Tuner:
             if given in inputs and row != SEED and (SEED, given) in state.responses
         ]
         answers = await asyncio.gather(*(judge.judge(self.study.shown.put(query)) for query in pairs))
+        failures = [answer.why for answer in answers if isinstance(answer, JudgeFailure)]
+        if failures and len(failures) == len(answers):
+            raise DownError(f"the judge whose word is a signal gave none in {len(failures)} tries: {failures[-1]}")
         cells: growing.Cells = {(SEED, given): 0.5 for given in inputs}
         for query, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, JudgeFailure):
@@ -302,13 +324,10 @@ class Tuner:
         Raises BadInputError where it breaks a rule or is there already.
         """
         state = self.study.state
+        if state.inputs:
+            text = checked_prompt(text, list(state.inputs[0].fields), "the prompt cannot join")
         if why := self.tuning.rules.broken(text):
             raise BadInputError(f"the prompt cannot join: {why}; change that")
-        known = set(state.inputs[0].fields) if state.inputs else set()
-        if state.inputs and (unknown := sorted(set(PLACE.findall(text)) - known)):
-            raise BadInputError(
-                f"the prompt has the place {{{unknown[0]}}}; the inputs have {', '.join(sorted(known))}; change that"
-            )
         if not text.strip() or any(text.strip() == item.text.strip() for item in state.items):
             raise BadInputError("the prompt is empty, or there already; change it")
         parents = () if parent is None else (parent,)
@@ -317,16 +336,27 @@ class Tuner:
         return len(state.items) - 1
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:
-        if self.writer is None or self.calls_left() - len(self._written) <= 0:
-            raise OSError("the budget of model calls is spent")
+        assert self.writer is not None, "nobody writes without a model"
+        if self.calls_left() - len(self._written) <= 0:
+            raise OSError(
+                f"the budget of {self.tuning.calls} model calls is spent but for what the result is measured on; "
+                "raise tuning.calls to go on"
+            )
         try:
             response = await self.writer.respond(user, system, draft)
         except (DownError, SpentError) as error:
             raise OSError(str(error)) from None
         self._written.append(response.cost)
-        if response.failure:
-            raise OSError(response.failure)
+        if response.failure or response.cut:
+            raise OSError(f"the model that writes: {response.failure or 'it was cut at max_tokens; raise it'}")
         return response.text
+
+
+def _all_failed(made: Sequence[Response], which: str) -> BadInputError:
+    return BadInputError(
+        f"all {len(made)} responses {which} have failed, the last: {made[-1].failure}; mend the model or tuning.target "
+        "in study.toml, and begin again"
+    )
 
 
 def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
@@ -344,10 +374,13 @@ def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
     return found
 
 
-def made(spec: ModelSpec, folder: Path, name: str, money: float | None) -> Target:
-    """The model that a table of the specification describes. Raises BadInputError where it cannot be made."""
+def made(spec: ModelSpec, folder: Path, name: str, money: float | None, *, role: str = "the target model") -> Target:
+    """The model that a table of the specification describes; role: what messages call it.
+
+    Raises BadInputError where it cannot be made.
+    """
     if spec.function:
         return FunctionTarget(spec.function, spec.concurrency, spec.timeout)
     how: dict[str, Any] = msgspec.structs.asdict(spec)
     del how["function"]
-    return EndpointTarget(folder, name, money=money, **how)
+    return EndpointTarget(folder, name, money=money, role=role, **how)

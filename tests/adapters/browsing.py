@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import httpx
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from adapters.ledger import SqliteLedger
+from elicit.events import Enrolled
 from studies.study import Study
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -46,6 +48,10 @@ class Server:
         """A token for a new annotator."""
         return str(self.ask("POST", "annotators", {"judge": judge})["token"])
 
+    def invite(self, **given: Any) -> str:
+        """The path of a new invite link."""
+        return str(self.ask("POST", "invites", given)["path"])
+
     def votes(self, token: str) -> list[dict[str, Any]]:
         """An annotator's votes that count, oldest first."""
         found = self.ask("GET", "votes?limit=200", token=token)["votes"]
@@ -61,9 +67,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, **study: Any) -> Iterator[Server]:
-    """`elicit serve` on a new study."""
+def serving(folder: Path, enrolled: tuple[str, ...] = (), **study: Any) -> Iterator[Server]:
+    """`elicit serve` on a new study. enrolled: annotators that it has from before names were checked."""
     Study.create(folder, **study).close()
+    if enrolled:
+        with closing(SqliteLedger(folder, writable=True)) as ledger:
+            ledger.append([Enrolled(name) for name in enrolled])
     command = [sys.executable, "-m", "elicit.cli", "serve", str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout

@@ -38,7 +38,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     stop = {"regret": 1e-6, "confidence": 0.999}
     with serving(
-        folder / "hostile", items=items, votes=5000, guidelines=GUIDELINES, reasons=("clearer", "shorter"), stop=stop
+        folder / "hostile",
+        items=items,
+        votes=5000,
+        author="Ada Example",
+        guidelines=GUIDELINES,
+        reasons=("clearer", "shorter"),
+        stop=stop,
     ) as found:
         yield found
 

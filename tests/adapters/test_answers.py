@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.answers import ParseError, chances, log_odds, read_json, reasoning
+from adapters.answers import chances, log_odds, read_object, reasoning
 from adapters.chat import Reply, Token
+from adapters.verdicts import ParseError
 
 LABELS = ("A", "B")
 SCORES = ("1", "2", "3", "4", "5")
@@ -47,7 +48,7 @@ def test_without_log_probabilities_answers_are_counted() -> None:
     assert chances([said("Score: 4")], SCORES, "Score:") == pytest.approx((0.1, 0.1, 0.1, 0.6, 0.1))
 
 
-WAYS = ["A", " A", "**A**", "(A)", "[[A]]", "A.", "A: because", "Response A", "The better response is A.", "A\n\nwhy"]
+WAYS = ["A", " A", "**A**", "(A)", "[[A]]", "A.", "A: because it is clear", "Response A", "The better response is A."]
 
 
 @pytest.mark.parametrize("text", [*WAYS, "A is better", "<think>B is good</think>\nA"])
@@ -65,10 +66,8 @@ def test_the_answer_stands_after_the_last_mark() -> None:
     text = "Score: 1 would be unfair. It explains itself.\nScore: 4"
     assert chances([Reply(text)], SCORES, "Score:")[3] == pytest.approx(0.6)
     assert reasoning(Reply(text), "Score:") == "Score: 1 would be unfair. It explains itself."
-    with pytest.raises(ParseError, match="no 'Score:'"):
-        chances([Reply("4")], SCORES, "Score:")
     with pytest.raises(ParseError, match="names none of"):
-        chances([Reply("Score: 4.5")], SCORES, "Score:")
+        chances([Reply("Score: 4\nScore: 9")], SCORES, "Score:")
     with pytest.raises(ParseError, match="cut at max_tokens; raise it"):
         chances([Reply("It is", cut=True)], SCORES, "Score:")
 
@@ -111,7 +110,7 @@ def test_log_odds_are_antisymmetric_and_finite(first: float, second: float, tie:
 @given(st.text(max_size=80) | st.just("{" * 100_000))
 def test_any_text_is_an_object_or_a_named_failure(text: str) -> None:
     try:
-        found = str(type(read_json(Reply(text), dict)))
+        found = str(type(read_object(Reply(text), lambda value: value)))
     except ParseError as error:
         found = str(error)
     assert found.startswith(("<class 'dict'>", "the reply is"))
@@ -120,4 +119,4 @@ def test_any_text_is_an_object_or_a_named_failure(text: str) -> None:
 
 def test_an_object_is_found_however_it_is_wrapped() -> None:
     for text in ('{"a": 1}', '```json\n{"a": 1}\n```', 'Sure! {"a": 1} Bye.', '<think>{</think>{"a": 1}'):
-        assert read_json(Reply(text), dict[str, int]) == {"a": 1}
+        assert read_object(Reply(text), lambda value: value) == {"a": 1}

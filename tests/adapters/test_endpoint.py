@@ -54,7 +54,7 @@ def time() -> Time:
 
 
 def make(server: Server, folder: Path, time: Time, *, budget: float | None = None, **options: Any) -> Endpoint:
-    book = CallBook(folder, "judge", Prices(1e4, 1e4), budget)
+    book = CallBook(folder, "judge", Prices.of("openai", 1e4, 1e4), budget)
     given: dict[str, Any] = {"url": server.url, "api": "openai", "model": "m", "key": "", "book": book}
     return Endpoint(**given | {"sleep": time.sleep, "clock": time.clock} | options)
 
@@ -143,7 +143,8 @@ async def test_a_passing_fault_is_survived(server: Server, tmp_path: Path, time:
 
 async def test_a_lasting_fault_has_its_own_name(server: Server, tmp_path: Path, time: Time) -> None:
     cases: list[tuple[Say, type[EndpointError], float]] = [
-        (Say(b"<html>"), UnreadableError, 1.0),
+        (Say(b"{"), UnreadableError, 1.0),
+        (Say(b"<html>"), UnreadableError, 0.0),
         (Say(b'{"error": "no such model"}', 404), RefusedError, 0.0),
         (Say(b'{"error": {"code": "insufficient_quota"}}', 429), RefusedError, 0.0),
         (Say(b"", 301, {"Location": "http://127.0.0.1:1/"}), RefusedError, 0.0),
@@ -294,3 +295,130 @@ def test_an_address_that_is_none_or_holds_a_key_is_refused(tmp_path: Path, time:
     with pytest.raises(BadInputError) as error:
         make(Server(url, lambda got: Say()), tmp_path, time)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("say", "error", "why", "lasting"),
+    [
+        (Say(b'{"error": {"message": "Daily quota reached"}}', 429), BusyError, "429 Said: Daily quota reached$", None),
+        (Say(b'{"error": {"message": "Slow down", "code": 429}}'), BusyError, "answers 429: Slow down$", None),
+        (Say(b'{"error": {"message": "Bad key", "code": 401}}'), RefusedError, "answers 401: Bad key$", True),
+        (Say(b'{"type": "error", "error": {"message": "Overloaded"}}'), BusyError, "an error: Overloaded$", None),
+        (Say(b'{"error": {"message": "Your credit balance is too low"}}', 400), RefusedError, "credit balance", True),
+        (Say(b"<html><body><h1>Please sign in</h1>"), UnreadableError, "web page .*: Please sign in$", None),
+        (Say(b"<html><body><h1>Bad gateway</h1>", 502), BusyError, "502 Said: Bad gateway$", None),
+        (Say(b"data: {}\n\n"), UnreadableError, "answers as a stream", None),
+        (Say(b"", 302, {"Location": "https://sso.example/login?code=s3cret"}), RefusedError, "example/login; if", True),
+        (Say(b"", 301, {"Location": "/v2/chat/completions"}), RefusedError, r"points to http://\S+/v2; if", True),
+        (Say(b'{"choices": [{"message": {"refusal": "I will not."}}]}'), RefusedError, "refuses: I will not.$", False),
+        (Say(b" " * (17 << 20)), UnreadableError, "larger than 16 MiB", None),
+        (Say(b"[" * 200_000), UnreadableError, "nested too deep", None),
+    ],
+)
+async def test_the_provider_s_own_words_are_told(
+    server: Server, tmp_path: Path, time: Time, say: Say, error: type[EndpointError], why: str, lasting: bool | None
+) -> None:
+    server.always = lambda got: say
+    endpoint = make(server, tmp_path, time, retries=0)
+    with pytest.raises(error, match=why) as told:
+        await endpoint.ask(QUESTION)
+    assert getattr(told.value, "lasting", None) is lasting
+    assert "s3cret" not in str(told.value)
+    await endpoint.close()
+
+
+async def test_an_address_without_its_version_is_told_of_it(server: Server, tmp_path: Path, time: Time) -> None:
+    server.always = lambda got: completion("A") if got.path.startswith("/v1/") else Say(b"404 page not found", 404)
+    root = server.url.removesuffix("/v1")
+    endpoint = make(server, tmp_path, time, url=root)
+    with pytest.raises(RefusedError, match=f"404 page not found; most endpoints are under /v1: try {server.url}$"):
+        await endpoint.ask(QUESTION)
+    await endpoint.close()
+    # The address of the call itself means the same.
+    endpoint = make(server, tmp_path, time, url=server.url + "/chat/completions/")
+    assert (await endpoint.ask(QUESTION)).reply.text == "A"
+    assert server.got[-1].path == "/v1/chat/completions"
+    await endpoint.close()
+
+
+async def test_a_version_may_stand_in_the_address(
+    server: Server, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_API_KEY", KEY)
+    url = server.url + "/deployments/m?api-version=2024-10-21"
+    endpoint = make(server, tmp_path, time, url=url, key="TEST_API_KEY")
+    await endpoint.check()
+    await endpoint.ask(QUESTION)
+    assert [got.path for got in server.got] == [
+        "/v1/deployments/m/models?api-version=2024-10-21",
+        "/v1/deployments/m/chat/completions?api-version=2024-10-21",
+    ]
+    assert server.got[-1].headers["api-key"] == KEY
+    assert "api-key: $TEST_API_KEY" in endpoint.curl
+    await endpoint.close()
+    for other in ("?api-version=1&key=secret", "?key=secret", "?api-version=a%20secret", "#secret"):
+        with pytest.raises(BadInputError, match=r"only .api-version= may follow") as error:
+            make(server, tmp_path, time, url=server.url + other)
+        assert "secret" not in str(error.value)
+
+
+async def test_a_refusal_is_paid_and_asked_again_another_time(server: Server, tmp_path: Path, time: Time) -> None:
+    body = b'{"choices": [{"message": {"refusal": "no"}}], "usage": {"prompt_tokens": 100, "completion_tokens": 1}}'
+    server.script.append(Say(body))
+    endpoint = make(server, tmp_path, time)
+    with pytest.raises(RefusedError) as refused:
+        await endpoint.ask(QUESTION)
+    assert refused.value.cost == endpoint.book.spent == pytest.approx(1.01)
+    answer = await endpoint.ask(QUESTION)
+    assert (answer.reply.text, answer.cached) == ("A", False)
+    endpoint.discard(answer)  # who cannot use a reply gets another one
+    assert not (await endpoint.ask(QUESTION)).cached
+    assert endpoint.book.spent == pytest.approx(3.03)
+    await endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("api", "given", "cost"),
+    [
+        ("openai", {}, 100 * 2 - 80 * 1 + 3),
+        ("openai", {"cached": 0.2}, 20 * 2 + 80 * 0.2 + 3),
+        ("anthropic", {}, 10 * 2 + 60 * 0.2 + 30 * 2.5 + 3),
+        ("anthropic", {"cached": 1.0, "stored": 4.0}, 10 * 2 + 60 * 1 + 30 * 4 + 3),
+    ],
+)
+async def test_tokens_of_the_cache_have_their_own_price(
+    server: Server, tmp_path: Path, api: str, given: dict[str, float], cost: float
+) -> None:
+    details = '{"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 80}}'
+    said = '{"choices": [{"message": {"content": "A"}}], "usage": ' + details + "}"
+    if api == "anthropic":
+        cache = '"cache_read_input_tokens": 60, "cache_creation_input_tokens": 30'
+        details = '{"input_tokens": 10, "output_tokens": 1, ' + cache + "}"
+        said = '{"content": [{"type": "text", "text": "A"}], "usage": ' + details + "}"
+    server.always = lambda got: Say(said.encode())
+    prices = Prices.of(api, 2e6, 3e6, **{name: price * 1e6 for name, price in given.items()})  # type: ignore[arg-type]
+    endpoint = Endpoint(
+        url=server.url,
+        api=api,
+        model="m",
+        key="",
+        book=CallBook(tmp_path, "judge", prices),  # type: ignore[arg-type]
+    )
+    assert (await endpoint.ask(QUESTION)).cost == pytest.approx(cost)
+    await endpoint.close()
+
+
+async def test_a_proxy_that_lacks_its_package_is_said_at_the_start(
+    server: Server, tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
+    endpoint = make(server, tmp_path, time)  # on this machine, so no proxy
+    assert (await endpoint.ask(QUESTION)).reply.text == "A"
+    await endpoint.close()
+    endpoint = make(server, tmp_path, time, url="https://api.example/v1")
+    with pytest.raises(BadInputError, match="which needs a package"):
+        await endpoint.check()
+    with pytest.raises(RefusedError, match="which needs a package") as refused:
+        await endpoint.ask(Request("", "other", max_tokens=4))
+    assert refused.value.lasting
+    await endpoint.close()

@@ -156,10 +156,10 @@ JSONL = {
     "NaN": ('{"text": "x", "features": {"f": NaN}}', "line 1, column 33: NaN is not a number in JSON"),
     "-Infinity": ('{"text": "x", "features": {"f": -Infinity}}', "column 33: -Infinity is not a number in JSON"),
     "out of range": ('{"text": "x", "embedding": [1e400]}', "line 1: a number is out of range; write one"),
-    "half a character": ('{"text": "\\ud800 and more"}', "line 1, column 17: invalid JSON"),
+    "half a character": ('{"text": "\\ud800 and more"}', "line 1, column 11: \\ud800 is half a character"),
     "too deep": ('{"payload": ' + "[" * 9999 + "]" * 9999 + "}", "nested too deeply; flatten it"),
     "quite deep": ('{"payload": ' + "[" * 99 + "]" * 99 + "}", 'field "payload": lists and objects are nested'),
-    "not an object": ("[1]\n", "line 1: expected a JSON object, got a list; write one object on each line"),
+    "not an object": ("[1]\n", "row 1: expected a JSON object, got a number"),
     "null": ("null\n", "line 1: expected a JSON object, got null"),
     "no rows": (" \n\r\n", "pool.jsonl: there are no rows in this file; give it at least one"),
     "empty": ("", "pool.jsonl: the file is empty"),
@@ -173,7 +173,7 @@ JSONL = {
     "unknown field": (
         '{"tekst": "x"}',
         'line 1, field "tekst": this field is not known (did you mean "text"?); '
-        "use id, text, payload, image, context, display, features, embedding, meta",
+        "use id, text, messages, payload, image, context, display, features, embedding, meta",
     ),
     "duplicate id": (GOOD + "\n" + '{"id": "a", "text": "b"}', 'line 3, field "id": "a" is the id of line 1 already'),
     "same content": (GOOD + '{"id": "b", "text": "first"}', 'line 2: this is the same item as in line 1 (ids "a" and'),
@@ -317,9 +317,10 @@ def test_pairs(tmp_path: Path) -> None:
     assert second.same_text
     twice = f"{json.dumps(PAIR)}\n\n{json.dumps(PAIR)}\n"
     assert 'line 3, field "pair_id": "p" is the pair_id of line 1 already' in complaint(read_pairs, path, twice)
-    assert 'field "pair_id": it is missing; add it (did you mean "pairid"?)' in complaint(
-        read_pairs, path, '{"pairid": "p"}'
-    )
+    lacking = complaint(read_pairs, path, '{"pairid": "p"}')
+    assert 'line 1: "pair_id", "prompt", "response_a", "response_b" are missing; there are "pairid"' in lacking
+    one = '{"pairid": "p", "prompt": "q", "response_a": "x", "response_b": "y"}'
+    assert 'field "pair_id": it is missing; add it (did you mean "pairid"?)' in complaint(read_pairs, path, one)
 
 
 JUDGMENT = {"pair_id": "p", "judge_id": "maya", "judge_kind": "human", "preference": "tie"}

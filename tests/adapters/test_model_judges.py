@@ -287,3 +287,70 @@ async def test_the_key_is_in_no_file_failure_or_repr(
     assert all(KEY in got.headers["authorization"] for got in server.got)
     assert not any(KEY in text for text in told)
     assert not any(KEY.encode() in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reply_without_a_verdict_is_paid_told_and_asked_again(
+    kind: str, server: Server, tmp_path: Path
+) -> None:
+    server.script += [completion("I cannot compare these."), completion("I cannot compare these.")]
+    judge = make(kind, server, tmp_path, **PRICES)
+    failure = await judge.judge(Query(3, 1))
+    assert isinstance(failure, JudgeFailure)
+    assert (failure.cost, failure.lasting) == (pytest.approx(2 * 1.01), False)
+    await judge.end()
+    again = make(kind, server, tmp_path, **PRICES)
+    found = await verdict(again, 3, 1)
+    assert (found.calls, found.cached) == (2, 0)
+    await again.end()
+
+
+async def test_the_reply_that_was_good_is_not_paid_again(server: Server, tmp_path: Path) -> None:
+    server.script += [completion("A"), completion("I cannot compare these.")]
+    judge = make("pairwise", server, tmp_path, concurrency=1)
+    assert isinstance(await judge.judge(Query(3, 1)), JudgeFailure)
+    assert (await verdict(judge, 3, 1)).cached == 1
+    await judge.end()
+
+
+async def test_aspects_are_read_however_they_are_spelled(server: Server, tmp_path: Path) -> None:
+    for text in (
+        '{"A": {"tone": 4, "truth": 5}, "B": {"tone": 2, "truth": 3}}',
+        'Sure: {"A": {"tone": 4, "truth": 5}, "B": {"tone": 2, "truth": 3},}\n\nI hope {this} helps.',
+        '{"reasoning": "line\nline", "response_a": {"Tone": "4", "Truth": 5.0}, "Response B": {"tone": 2, "TRUTH": 3}}',
+        '```json\n{"a": {"tone": 4, "truth": 5},\n"b": {"tone": 2, "truth": 3}}\n```',
+    ):
+        server.always = lambda got, text=text: completion(text)  # type: ignore[misc]
+        judge = make("aspects", server, tmp_path, criteria={"tone": "friendly", "truth": "true"}, model=text)
+        assert (await verdict(judge, 4, 1)).logits == {"ab": 2.0, "ba": -2.0}
+        await judge.end()
+    for text in (
+        '{"A": {"tone": true, "truth": 5}, "B": {"tone": 2, "truth": 3}}',
+        '{"A": {"tone": 1, "truth": 1}, "B": {"tone": 2, "truth": 3}} or {"A": {"tone": 5, "truth": 5}, "B": '
+        '{"tone": 2, "truth": 3}}',
+    ):
+        server.always = lambda got, text=text: completion(text)  # type: ignore[misc]
+        judge = make("aspects", server, tmp_path, criteria={"tone": "friendly", "truth": "true"}, model=text)
+        assert isinstance(await judge.judge(Query(4, 1)), JudgeFailure)
+        await judge.end()
+
+
+async def test_aspects_of_a_model_that_thinks(server: Server, tmp_path: Path) -> None:
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    rated = '{"A": {"tone": 4}, "B": {"tone": 2}}'
+
+    def claude(got: Got) -> Say:
+        if got.json["tool_choice"]["type"] == "tool":
+            return Say(b'{"error": {"message": "Thinking may not be enabled when tool_choice forces tool use."}}', 400)
+        if "temperature" in got.json:
+            return Say(b'{"error": {"message": "`temperature` may only be set to 1 with thinking"}}', 400)
+        blocks = [{"type": "thinking", "thinking": "{}"}, {"type": "text", "text": "Here: " + rated}]
+        return Say(json.dumps({"content": blocks, "stop_reason": "end_turn"}).encode())
+
+    server.always = claude
+    judge = make("aspects", server, tmp_path, api="anthropic", criteria={"tone": "friendly"}, parameters=thinking)
+    assert (await verdict(judge, 4, 1)).logits == {"ab": 2.0, "ba": -2.0}
+    cut = json.dumps({"content": [{"type": "tool_use", "name": "answer", "input": {}}], "stop_reason": "max_tokens"})
+    server.always = lambda got: Say(cut.encode())
+    assert "cut at max_tokens; raise it" in (await judge.judge(Query(0, 1))).why
+    await judge.end()

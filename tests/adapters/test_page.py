@@ -15,7 +15,7 @@ if shutil.which("chromium") is None:
 
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, violations, vote, watched
+from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, serving, violations, vote, watched
 from tui.difference import difference
 
 LIMIT = 60_000
@@ -230,6 +230,35 @@ def test_pictures_are_shown_blind(browser: Browser, gallery: Server) -> None:
         expect(page.get_by_alt_text("picture on the left")).to_have_js_property("naturalWidth", 8)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_pictures_are_enlarged_by_key_and_by_touch(browser: Browser, gallery: Server, size: str) -> None:
+    token = gallery.enrol(f"looks closer on a {size}")
+    with watched(browser, gallery.base, **SIZES[size]) as seen:
+        page = seen.vote_page(token)
+        small = page.get_by_alt_text("picture on the left", exact=True)
+        expect(small).to_have_js_property("naturalWidth", 8)
+        sheet, large = page.locator("#picture"), page.locator("#picture img")
+        button = page.get_by_role("button", name="Enlarge the picture on the left")
+        button.tap() if size == "phone" else page.keyboard.press("o")
+        expect(sheet).to_be_visible()
+        expect(large).to_have_attribute("alt", "picture on the left, enlarged")
+        expect(large).to_have_js_property("complete", True)
+        width = large.bounding_box()["width"]  # type: ignore[index]
+        assert width > 200 > small.bounding_box()["width"]  # type: ignore[index]
+        assert violations(page) == []
+        first = large.get_attribute("src")
+        for key, name in (("+", "Larger"), ("+", "Larger"), ("-", "Smaller")):
+            page.get_by_role("button", name=name).tap() if size == "phone" else page.keyboard.press(key)
+        assert large.bounding_box()["width"] == pytest.approx(1.5 * width, abs=2)  # type: ignore[index]
+        page.get_by_role("button", name="The other one").tap() if size == "phone" else page.keyboard.press(" ")
+        expect(large).to_have_attribute("alt", "picture on the right, enlarged")
+        assert large.get_attribute("src") != first
+        page.get_by_role("button", name="Close").tap() if size == "phone" else page.keyboard.press("Escape")
+        expect(sheet).to_be_hidden()
+        vote(page, "l")
+        assert [one["choice"] for one in gallery.votes(token)] == ["right"]
+
+
 # -- differences
 
 
@@ -280,9 +309,42 @@ def test_an_invite_made_on_the_admin_page_lets_somebody_vote(seen: Watched, serv
     vote(page, "4")
     expect(admin.locator("#annotators")).to_contain_text("an invited person")
     used = seen.open(link.removeprefix(server.base))
-    used.get_by_label("Your name in this study").fill("one too many")
-    used.get_by_role("button", name="Go on").click()
-    expect(used.locator("#wrong")).to_contain_text("used up")
+    expect(used.locator("#notice")).to_contain_text("used up")
+
+
+def test_an_invite_says_what_is_asked_and_outlives_a_reload(seen: Watched, server: Server) -> None:
+    page = seen.open(server.invite(quota=30))
+    notice = page.locator("#notice")
+    expect(page.get_by_label("Your name in this study")).to_be_focused()
+    page.reload()
+    expect(page.get_by_label("Your name in this study")).to_be_focused()
+    assert "invite=" not in page.url
+    for said in ("hostile", "Ada Example invites you", "Which one is better?", "seconds", "30 votes", "minute"):
+        expect(notice).to_contain_text(said)
+    for wrong, why in (("<b>", "cannot have '<'"), ("..", "needs a letter or a digit"), ("Ｂoss-0", "")):
+        page.get_by_label("Your name in this study").fill(wrong)
+        page.get_by_role("button", name="Go on").click()
+        if why:
+            expect(page.locator("#wrong")).to_contain_text(why)
+            assert "regex" not in page.locator("#wrong").inner_text()
+    expect(page.locator("#ballot")).to_be_visible()
+    page.reload()
+    expect(page.locator("#ballot")).to_be_visible()
+    other = seen.open(server.invite())
+    other.get_by_label("Your name in this study").fill("BOSS-O")
+    other.get_by_role("button", name="Go on").click()
+    expect(other.locator("#wrong")).to_contain_text("looks like one that is")
+    expect(other.locator("#notice")).to_contain_text("as many votes as you like")
+
+
+def test_an_invite_waits_for_a_server_that_is_away(seen: Watched, server: Server) -> None:
+    page = seen.context.new_page()
+    page.route("**/v1/invites/*", lambda route: route.abort())
+    page.goto(server.base + server.invite())
+    expect(page.locator("#notice")).to_contain_text("tries again by itself")
+    page.unroute("**/v1/invites/*")
+    page.reload()
+    expect(page.get_by_label("Your name in this study")).to_be_focused()
 
 
 def test_quarantine_and_restore_ask_first(seen: Watched, server: Server) -> None:
@@ -304,6 +366,85 @@ def test_quarantine_and_restore_ask_first(seen: Watched, server: Server) -> None
     admin.locator("#sure-yes").click()
     expect(admin.get_by_role("button", name="Quarantine: careless")).to_be_visible()
     assert weight() == 1
+
+
+NAMES = ("..", ".", "a/b", "x?y#z&judge=.", "%2e%2e", "O'Brien", "\\\\", "; drop", "ｆｕｌｌ ｗｉｄｔｈ")
+
+
+def test_an_annotator_of_any_name_can_be_quarantined(browser: Browser, tmp_path: Path) -> None:
+    texts = ["one text", "another text", "a third"]
+    with (
+        serving(tmp_path / "study", NAMES, items=texts, embedder="none") as server,
+        watched(browser, server.base) as seen,
+    ):
+        admin = seen.open(f"/admin#token={server.admin}")
+        for name in NAMES:
+            admin.get_by_role("button", name=f"Quarantine: {name}", exact=True).click()
+            admin.locator("#sure-yes").click()
+            expect(admin.get_by_role("button", name=f"Restore: {name}", exact=True)).to_be_visible()
+        assert {row["judge"]: row["weight"] for row in server.ask("GET", "annotators")} == dict.fromkeys(NAMES, 0.0)
+        admin.get_by_role("button", name="New link: ..", exact=True).click()
+        admin.locator("#sure-yes").click()
+        expect(admin.locator("#secret-title")).to_have_text("A link for ..")
+        link = admin.locator("#secret-link").input_value()
+        assert server.ask("GET", "/v1/studies", token=link.partition("token=")[2])[0]["judge"] == ".."
+
+
+def test_what_an_admin_is_refused_stays_in_sight(seen: Watched, server: Server, token: str) -> None:
+    server.enrol("O'Brien")
+    admin = seen.open(f"/admin#token={server.admin}")
+    admin.get_by_label("Name").fill("O’BRIEN")
+    admin.get_by_role("button", name="Enrol", exact=True).click()
+    refused = admin.locator("#net")
+    expect(refused).to_contain_text("looks like one that is; choose another.")
+    before = admin.locator("#facts dd").first.inner_text()
+    vote(seen.vote_page(token), "1")  # the page looks again, and the message stays
+    expect(admin.locator("#facts dd").first).not_to_have_text(before, use_inner_text=True)
+    admin.wait_for_timeout(2500)
+    expect(refused).to_contain_text("choose another")
+    expect(refused).to_be_in_viewport()
+    admin.get_by_role("button", name="Make a link").click()
+    expect(refused).to_be_empty()
+
+
+def test_the_forms_come_before_the_people(seen: Watched, server: Server, token: str) -> None:
+    admin = seen.open(f"/admin#token={server.admin}")
+    expect(admin.get_by_role("button", name="Quarantine:").first).to_be_visible()
+    admin.get_by_role("link", name="People").click()
+    reached = []
+    for _ in range(12):
+        admin.keyboard.press("Tab")
+        reached.append(admin.evaluate("document.activeElement.id || document.activeElement.textContent"))
+    assert "uses" in reached
+    assert "judge" in reached
+    assert "Quarantine" not in reached[: reached.index("judge")]
+
+
+def test_a_pause_is_no_end(seen: Watched, server: Server, token: str) -> None:
+    page = seen.vote_page(token)
+    server.ask("PATCH", "", {"paused": True})
+    for _ in range(3):
+        vote_if_there(page)
+    expect(page.locator("#notice")).to_contain_text("The study is paused")
+    assert not page.locator("dialog[open]").count()
+    assert "stop" not in page.locator("#notice").inner_text()
+    server.ask("PATCH", "", {"paused": False})
+    expect(page.locator("#ballot")).to_be_visible(timeout=30_000)
+    judge = server.ask("GET", "/v1/studies", token=token)[0]["judge"]
+    mine = len(server.votes(token))
+    server.ask("PATCH", f"annotators/{judge}", {"quota": mine})
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#enough")).to_be_visible()
+    server.ask("PATCH", f"annotators/{judge}", {"quota": mine + 50})
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#enough")).to_be_hidden()
+
+
+def vote_if_there(page: Page) -> None:
+    """Vote where a pair is on the screen, and wait for what comes next."""
+    page.wait_for_timeout(GUARD)
+    page.keyboard.press("4")
+    page.wait_for_timeout(GUARD)
 
 
 def test_a_paused_study_tells_voters_and_goes_on_by_itself(seen: Watched, server: Server, token: str) -> None:
@@ -338,7 +479,7 @@ def test_the_voting_page_is_accessible(browser: Browser, server: Server, token: 
         page = seen.open("/")
         expect(page.get_by_label("Your token")).to_be_focused()
         assert violations(page) == []
-        page.goto(f"{server.base}/#invite=code")
+        page.goto(server.base + server.invite())
         expect(page.get_by_label("Your name in this study")).to_be_focused()
         assert violations(page) == []
         page = seen.vote_page(token)
@@ -399,3 +540,17 @@ def test_each_page_is_small(seen: Watched, server: Server, token: str, path: str
     page = seen.open(path.format(vote=token, admin=server.admin))
     expect(page.locator("#ballot, #page")).to_be_visible()
     assert 20_000 < sum(sizes) < LIMIT
+
+
+def test_the_page_is_small_with_all_that_it_may_load(browser: Browser, gallery: Server) -> None:
+    with watched(browser, gallery.base) as seen:
+        sizes: dict[str, int] = {}
+        seen.context.on(
+            "response", lambda got: sizes.update({got.url: len(got.body())} if "/v1/" not in got.url else {})
+        )
+        page = seen.vote_page(gallery.enrol("weighs it"))
+        page.keyboard.press("o")
+        expect(page.locator("#picture")).to_be_visible()
+        loaded = {url.rpartition("/")[2] for url in sizes} - {"admin.js", "admin.css"}
+        assert {"pictures.js", "difference.js", "outbox.js"} <= loaded
+        assert sum(size for url, size in sizes.items() if "favicon" not in url) < LIMIT

@@ -40,8 +40,8 @@ CSV = {
     "CRLF": ("text,context\r\n\r\na,\r\nb\r\n", "line 4: 1 cell under"),
     "open quote": ('text\nx\n"y\nz\n', "line 3: a quoted cell in the row that starts here never ends"),
     "wrong quote": ('text\nx\n"y"z\n', "line 3: the quotes are wrong"),
-    "semicolons": ("id;text\na;x\n", "line 1: the columns are separated by semicolons; save the file with commas"),
-    "tabs": ("id\ttext\na\tx\n", "line 1: the columns are separated by tabs"),
+    "semicolons": ("id;text\na;x;y\n", "line 2: 3 cells under a header of 2; quote cells that hold semicolons"),
+    "tabs": ("id\ttext\na\n", "line 2: 1 cell under a header of 2; fill up with tabs"),
     "unnamed": ("text,,x\na,b,c\n", "line 1: column 2 has no name"),
     "named twice": ("text,text\na,b\n", 'line 1: two columns are called "text"; rename one of them'),
     "no text column": ("id,tex\na,b\n", 'pool.csv: there is no column "text"; add it (did you mean "tex"?)'),
@@ -83,7 +83,7 @@ def test_places_that_are_no_files(tmp_path: Path) -> None:
     assert ": this is a folder; name a file in it" in complaint(read_items, tmp_path)
     assert "there is no such file" in complaint(read_items, "a\0b.csv")
     assert "cannot be read (File name too long)" in complaint(read_items, "x" * 300 + ".csv")
-    ending = 'pool.xlsx: the ending ".xlsx" is not known; use .jsonl, .csv or .parquet'
+    ending = 'pool.xlsx: the ending ".xlsx" is not known; use .jsonl, .json, .csv, .tsv or .parquet'
     assert complaint(read_items, tmp_path / "pool.xlsx", "x") == ending
     assert "pool: the name has no ending; use .jsonl" in complaint(read_items, tmp_path / "pool", "x")
     assert "⟨U+202E⟩" in complaint(read_items, "a\u202eb.csv")

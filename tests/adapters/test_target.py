@@ -1,5 +1,7 @@
 """The model whose prompts are tuned: what it answers is kept, what it cannot answer is told apart from being down."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,60 @@ async def test_a_refusal_is_a_failure_and_being_away_is_not(tmp_path: Path) -> N
     await target.end()
 
 
+def openai(text: str | None, *, cut: bool, tokens: int) -> Say:
+    choice = {"message": {"content": text}, "finish_reason": "length" if cut else "stop"}
+    return Say(json.dumps({"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": tokens}}).encode())
+
+
+def anthropic(text: str | None, *, cut: bool, tokens: int) -> Say:
+    content = [{"type": "thinking", "thinking": "Hm"}, *([] if text is None else [{"type": "text", "text": text}])]
+    usage = {"input_tokens": 5, "output_tokens": tokens}
+    return Say(
+        json.dumps({"content": content, "stop_reason": "max_tokens" if cut else "end_turn", "usage": usage}).encode()
+    )
+
+
+@pytest.mark.parametrize("api", [openai, anthropic])
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("yes", "yes"),
+        (" yes\n", " yes\n"),
+        ("<think>Hm.</think>\n\nyes", "yes"),
+        ("Hm.</think> yes", "yes"),
+        ("<think>Hm", ""),
+        ("<think>Hm.</think>", ""),
+        ("", ""),
+        (None, ""),
+        (" \n\u200b", ""),
+    ],
+)
+async def test_what_was_thought_is_taken_off_and_what_is_not_whole_is_said(
+    tmp_path: Path, api: Callable[..., Say], text: str | None, left: str, *, cut: bool
+) -> None:
+    async with serving(lambda got: api(text, cut=cut, tokens=20)) as server:
+        target = made(server.url, tmp_path, api=api.__name__, max_tokens=20, price_in=1e6, price_out=1e6)
+        response = await target.respond("Is it so?")
+        await target.end()
+    assert response.text == left
+    assert response.cost == 25.0, "it is paid, whatever it says"
+    assert response.cut == (cut and bool(left))
+    if left:
+        assert not response.failure
+    elif cut:
+        assert response.failure == "all reasoning, no answer: it was cut at max_tokens; raise it from 20"
+    else:
+        assert response.failure == "all reasoning, no answer"
+
+
+async def test_an_empty_response_without_a_thought_is_a_failure_too(tmp_path: Path) -> None:
+    async with serving(lambda got: openai("", cut=False, tokens=1)) as server:
+        target = made(server.url, tmp_path)
+        assert (await target.respond("Say nothing.")).failure == "the response is empty"
+        await target.end()
+
+
 async def test_a_wrong_key_is_no_property_of_the_prompt(tmp_path: Path) -> None:
     async with serving(lambda got: Say(b'{"error": "bad key"}', 401)) as server:
         target = made(server.url, tmp_path)
@@ -68,6 +124,9 @@ async def test_money_is_not_overspent(tmp_path: Path) -> None:
         ("async def answer(prompt):\n    return prompt + '!'", "hi!", ""),
         ("def answer(prompt):\n    raise KeyError('x')", "", "raised KeyError: 'x'"),
         ("def answer(prompt):\n    return 3", "", "gave int and no text"),
+        ("def answer(prompt):\n    return ' \\n'", "", "gave an empty text"),
+        ("def answer(prompt):\n    return '<think>Hm</think>yes'", "yes", ""),
+        ("def answer(prompt):\n    return '<think>Hm'", "", "all reasoning, no answer"),
         ("def answer(prompt):\n    raise SystemExit(1)", "", "raised SystemExit"),
         ("import asyncio\nasync def answer(prompt):\n    await asyncio.sleep(9)", "", "did not answer in 0.5 s"),
         ("import time\ndef answer(prompt):\n    time.sleep(2)", "", "did not answer in 0.5 s"),

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elicit import stopping
 from elicit.engine import Engine
-from elicit.types import BadInputError
+from elicit.types import BadInputError, ChoiceOutcome, Goal, Vote
 
 
 def engine(n: int = 9, features: bool = True, selector: str = "default") -> Engine:
@@ -34,6 +35,32 @@ def test_retired_items_are_not_asked_nor_recommended(selector: str, features: bo
     assert all(p[row] == 0 for row in out)
     assert made.should_stop().expected >= 0
     assert made.utilities()[0].shape == (9,)
+
+
+@pytest.mark.parametrize("features", [True, False])
+@pytest.mark.parametrize("goal", ["best", "top", "rank"])
+@settings(max_examples=10, deadline=None)
+@given(st.sets(st.integers(0, 8), max_size=7))
+def test_what_is_concluded_is_of_the_items_that_are_left(goal: Goal, features: bool, out: set[int]) -> None:
+    """An engine with items retired concludes what it would of a belief about the others alone."""
+    made = Engine(np.random.default_rng(0).normal(size=(9, 3)) if features else None, n_items=9, goal=goal, top=3)
+    made.learn([Vote(a, b, ChoiceOutcome("b")) for a in range(9) for b in range(a + 1, 9) if (a + b) % 2])
+    made.retire(out)
+    left = [row for row in range(9) if row not in out]
+    mean = made.posterior.mean().numpy()
+    assert made.ranking() == sorted(left, key=lambda row: (row != made.best(), -mean[row]))
+    assert made.top() == made.ranking()[:3]
+    p = made.p_top()
+    assert p.sum() == pytest.approx(min(3, len(left)))
+    assert all(p[row] == 0 for row in out)
+    told = {
+        "best": stopping.best_item(made.live, len(made.votes), 0.05, 0.95),
+        "top": stopping.top_items(made.live, min(3, len(left)), len(made.votes), 0.05),
+        "rank": stopping.pair_order(made.live, None, len(made.votes), 0.05),
+    }
+    assert made.should_stop() == told[goal]
+    if goal == "top" and len(left) <= 3:
+        assert made.should_stop().stop
 
 
 def test_what_retires_comes_back_as_it_was() -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from elicit.certificate import plan
 from elicit.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, Voted
 from elicit.state import State
-from elicit.types import ChoiceOutcome, Item, Query
-from studies.certifying import acceptance, first_wins, lines_of, routing_of
+from elicit.types import BadInputError, ChoiceOutcome, Item, Query
+from studies.certifying import _out_of_reach, acceptance, first_wins, lines_of, routing_of
 from studies.spec import JudgeSpec, Routing, Spec
 from studies.study import Study
 from tests.studies.routed import better, go, judge, make, vote
@@ -121,6 +126,53 @@ def test_too_short_an_epoch_says_how_long_it_must_be(tmp_path: Path) -> None:
     answer(study, honestly)
     assert "5 audits cannot show a risk of 0.2 or less in epoch 1; plan at least" in acceptance(study).why
     study.close()
+
+
+@pytest.mark.parametrize(
+    ("n", "audits", "words"),
+    [
+        (
+            40,
+            0.1,
+            "250 more are needed, and about 4 can come of the queries left (routing.audits = 0.1). A risk of 15% ",
+        ),
+        (
+            40,
+            0.1,
+            "takes at least 22 audits: set routing.epoch to 22 or more and routing.audits to at least 0.55 ",
+        ),
+        (12, 1.0, "A risk of 15% takes at least 22 audits, so a study of more queries."),
+    ],
+)
+def test_a_study_too_small_for_a_certificate_says_what_it_takes(
+    tmp_path: Path, n: int, audits: float, words: str
+) -> None:
+    study = make(tmp_path, [judge(tmp_path)], n, {"router": "all_llm", "audits": audits, "budget": 1000.0})
+    assert words in acceptance(study).why
+    assert any("That cannot be reached" in line for line in lines_of(routing_of(study)))
+    study.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.05, 0.4), st.floats(0.01, 0.2), st.floats(0, 1), st.integers(1, 60))
+def test_the_advice_for_a_certificate_can_be_followed(alpha: float, delta: float, audits: float, n: int) -> None:
+    """With what is advised set, nothing is out of reach, and so many audits can show the risk."""
+    rules = Routing(router="all_llm", audits=audits, alpha=alpha, delta=delta)
+    spec = Spec("s", goal="label", routing=rules)
+    state = State().fold(Event(1, "", Created(1, "", {})))
+    state.fold(Event(2, "", ItemsAdded(tuple(Item(f"i{k}", str(k)) for k in range(2 * n)))))
+    state.fold(Event(3, "", PairsAdded(tuple((f"p{k}", 2 * k, 2 * k + 1) for k in range(n)))))
+    said = _out_of_reach(spec, state, 0, rules.epoch)
+    advice = re.search(r"epoch to (\d+) .* at least ([\d.]+) before", said)
+    assert ("cannot be reached" in said) == (audits * n < rules.epoch)
+    if advice:
+        fewest, share = int(advice[1]), float(advice[2])
+        assert share <= 1
+        followed = msgspec.structs.replace(rules, epoch=fewest, audits=share)
+        assert not _out_of_reach(msgspec.structs.replace(spec, routing=followed), state, 0, fewest)
+        plan(np.linspace(0.5, 1, 50), fewest, alpha=alpha, delta=delta)
+        with pytest.raises(BadInputError):
+            plan(np.linspace(0.5, 1, 50), fewest - 1, alpha=alpha, delta=delta)
 
 
 def test_an_undone_audit_counts_no_more(tmp_path: Path) -> None:

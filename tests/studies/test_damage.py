@@ -196,7 +196,7 @@ def test_a_log_from_before_digests_is_read_and_covered_from_its_next_event_on(or
 def test_a_damaged_book_of_calls_holds_up_no_votes_and_says_what_it_is(original: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     shutil.copytree(original, study)
-    book = CallBook(study, "gpt", Prices(1, 1))
+    book = CallBook(study, "gpt", Prices(1, 1, 1, 1))
     for number in range(300):
         book.settle(0.0, f"key {number}", Reply(f"reply {number}" * 9))
     book.close()
@@ -207,7 +207,7 @@ def test_a_damaged_book_of_calls_holds_up_no_votes_and_says_what_it_is(original:
         file.write_bytes(DAMAGES[number % len(DAMAGES)](bytearray(good), luck.randrange(len(good))))
         for beside in ("-wal", "-shm"):
             file.with_name(file.name + beside).unlink(missing_ok=True)
-        book = CallBook(study, "gpt", Prices(1, 1))
+        book = CallBook(study, "gpt", Prices(1, 1, 1, 1))
         try:
             for key in range(0, 300, 7):
                 found = book.find(f"key {key}")
@@ -239,7 +239,7 @@ def test_a_damaged_study_of_prompts_is_told_by_tune(tmp_path: Path, capsys: Out)
 def test_doctor_reads_every_byte_of_a_study(original: Path, tmp_path: Path, capsys: Out) -> None:
     study = tmp_path / "study"
     shutil.copytree(original, study)
-    book = CallBook(study, "gpt", Prices(1, 1))
+    book = CallBook(study, "gpt", Prices(1, 1, 1, 1))
     book.settle(0.0, "key", Reply("reply"))
     book.close()
     assert _code(["doctor", str(study), "--json"]) == 0

@@ -58,7 +58,7 @@ def make(folder: Path) -> Path:
     with closing(Access(path)) as access:
         access.admit(NAME, "admin")
         access.admit("other", "annotator")
-    book = CallBook(path, NAME, Prices(1, 1))
+    book = CallBook(path, NAME, Prices(1, 1, 1, 1))
     book.settle(0.0, "key", Reply("a reply"))
     book.close()
     (path / "judgments.csv").write_text(f"pair_id,judge_id,preference\np1,{NAME},a\np2,other,b\n")

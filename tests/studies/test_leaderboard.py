@@ -293,7 +293,7 @@ def test_items_of_which_nothing_is_known_are_refused(tmp_path: Path, capsys: Out
 
 
 BAD = {
-    "word": (["{}"], "a,b,winner\nx,y,a\nx,y,x\n", "battles.csv, line 3, field"),
+    "word": (["{}"], "a,b,winner\nx,y,a\nx,y,z\n", "battles.csv, line 3, field"),
     "column": (["{}", "--cluster", "judge"], "a,b,winner\nx,y,a\n", 'there is no column "judge"'),
     "skips": (["{}"], "a,b,choice\nx,y,skip\n", "there is no vote that tells anything"),
     "one judge": (["{}", "--cluster", "judge"], "a,b,winner,judge\nx,y,a,me\n", "all votes are of one cluster"),

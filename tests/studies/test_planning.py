@@ -11,9 +11,10 @@ from elicit import registry
 from elicit.cli import _code
 from elicit.engine import Engine
 from elicit.posterior import Knowledge
-from elicit.types import BadInputError, ChoiceOutcome, Vote
+from elicit.types import BadInputError, ChoiceOutcome, Goal, Vote
 from studies.planning import Batch, plan
-from tests.studies import making
+from studies.study import Study
+from tests.studies import making, routed
 
 X = np.random.default_rng(0).standard_normal((12, 5))
 
@@ -71,12 +72,68 @@ def test_what_cannot_be_planned_is_said() -> None:
         plan(Engine(n_items=4001, device="cpu"), 1, 1)
 
 
-def test_the_command_tells_in_words_and_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with making.make(tmp_path, 12) as study:
+PAIRS = [(k, k + 1) for k in range(0, 12, 2)]
+
+
+def engine_for(goal: Goal) -> Engine:
+    return Engine(X, seed=1, device="cpu", goal=goal, top=3, pairs=PAIRS if goal == "label" else None)
+
+
+@pytest.mark.parametrize("goal", ["best", "top", "rank", "label"])
+def test_a_plan_measures_what_the_goal_asks_for(goal: Goal) -> None:
+    """Before any vote what is expected is chance, which differs by goal; it falls, and as far as pairs are left."""
+    engine = engine_for(goal)
+    curve = plan(engine, 30, 300).regret.mean(0)
+    chance = {"best": 1.0, "top": 1 - 3 / 12, "rank": 0.5, "label": 0.5}[goal]
+    assert curve[0] == pytest.approx(chance, abs=0.12)
+    assert curve[6] < 0.95 * curve[0]
+    if goal == "label":
+        assert (curve[6:] == curve[6]).all()  # each of the six pairs is asked once
+    else:
+        assert curve[30] < curve[6]
+    for a, b in PAIRS:
+        engine.tell(a, b, "a" if X[a, 0] > X[b, 0] else "b")
+    assert plan(engine, 1, 300).regret[:, 0].mean() < curve[0]
+
+
+@pytest.mark.parametrize("goal", ["best", "top", "rank"])
+def test_retired_items_are_not_planned_for(goal: Goal) -> None:
+    engine = engine_for(goal)
+    engine.retire(range(3, 12))
+    regret = plan(engine, 10, 200).regret
+    if goal == "top":
+        assert not regret.any()  # three are left, and they are the top three
+    else:
+        assert regret[:, 10].mean() < regret[:, 0].mean()
+
+
+@pytest.mark.parametrize("goal", ["best", "top", "rank", "label"])
+def test_the_command_tells_what_status_tells(goal: Goal, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if goal == "label":
+        study = routed.make(tmp_path, [], 12, {"router": "none"}, votes=40)
+    else:
+        study = making.make(tmp_path, 12, goal=goal, top=3, votes=40)
+    with study:
         folder = str(study.folder)
-    assert _code(["plan", folder, "--votes", "12", "--studies", "50"]) == 0
-    assert "half need" in capsys.readouterr().out
-    assert _code(["plan", folder, "--votes", "12", "--studies", "50", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [row["votes"] for row in told["rows"]] == [0, 10, 12]
-    assert told["votes_to_stop"] == sorted(told["votes_to_stop"])
+    for cast in (0, 6):
+        with Study.open(folder) as study:
+            for _ in range(cast):
+                query = study.ask("me")
+                assert query is not None
+                study.tell(query, "a" if query.a > query.b else "b", "me")
+        assert _code(["plan", folder, "--votes", "12", "--studies", "50"]) == 0
+        words = capsys.readouterr().out
+        assert _code(["plan", folder, "--votes", "12", "--studies", "50", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert _code(["status", folder]) == 0
+        assert words.splitlines()[-1].removeprefix("status: ") == capsys.readouterr().out.splitlines()[-1]
+        assert _code(["status", folder, "--json"]) == 0
+        status = json.loads(capsys.readouterr().out)
+        assert [row["votes"] for row in told["rows"]] == [0, 10, 12]
+        assert told["votes_to_settle"] == sorted(told["votes_to_settle"])
+        assert {name: told[name] for name in SHARED} == {name: status[name] for name in SHARED}
+        assert told["votes_to_stop"] == status["votes_left"]
+        assert ("simple_regret" in told["rows"][0]) == (goal == "best")
+
+
+SHARED = ("goal", "measured", "stop", "why", "votes_left")

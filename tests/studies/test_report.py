@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import os
 import random
@@ -17,13 +18,15 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
-from elicit.service import LeaderRow, PastVote
+from elicit.service import LabelShares, LeaderRow, PairLabel, PastVote
+from studies import charts
 from studies.report import (
     CalibrationBin,
     Decisive,
-    LabelSummary,
     Recommendation,
     ReportData,
     count,
@@ -240,6 +243,10 @@ def test_answer_comes_first_and_whole() -> None:
             "You can stop voting. Expected regret 3 % is under 5 %.",
         ),
         ({"votes_left": None}, "Go on voting. How many more votes are needed is not known yet."),
+        (
+            {"stop": True, "ended": "the budget is spent", "why": "the budget is spent", "votes_left": (0, 0, 0)},
+            "Nothing more can be asked, and the stop rule is not met. The budget is spent.",
+        ),
         ({"votes_left": (1, 1, 4)}, "Go on: about 1 more vote. 80\xa0% interval 1 to 4."),
         ({"left_votes": 0, "decided_votes": 0}, "No decided votes yet."),
         ({"left_votes": 11, "decided_votes": 20}, "Too few to tell"),
@@ -266,11 +273,20 @@ def test_words(changes: dict[str, Any], words: str) -> None:
 
 
 def test_label_study() -> None:
-    labels = LabelSummary(by_people=60, by_model=900, open=1, histogram=(300, 80, 50, 70, 400))
-    data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels)
+    labels = LabelShares(by_votes=60, by_machines=0, by_model=900, a=500, tie=1, b=459)
+    chances = [0.95] * 300 + [0.05] * 300 + [0.5] * 300
+    pairs = tuple(PairLabel(f"p{k}", f"one {k}", "other", "a", p, 0, "model") for k, p in enumerate(chances))
+    pairs += (PairLabel("last", HOSTILE, HOSTILE, "tie", 0.5, 2, "votes"),)
+    data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels, pairs=pairs[::-1])
     page = check(render(data))
-    assert "Of 961 pairs, 60 got a label by votes and 900 by the model's belief; 1 has none yet." in page.text
+    text = re.sub(r"[ \n]+", " ", page.text)
+    assert "Of 960 pairs, 60 got a label by votes and 900 by the model's belief." in text
+    assert "The first response is better in 500 pairs, the second in 459, and 1 is a tie." in text
+    assert "The model is 80\xa0% sure or more of 600 of its 900 labels." in text
+    assert "The first 200 of 901 pairs" in text
     assert ("svg", "aria-labelledby", "labels-wide-title labels-wide-text") in page.attributes
+    assert "Recommended" not in text
+    assert "Leaderboard" not in text
 
 
 def everywhere(text: str) -> ReportData:
@@ -425,3 +441,35 @@ def test_every_chart_has_two_widths_a_title_and_a_description() -> None:
     keys = ["balance", "calibration", "expected", "pbest", "times", "utilities"]
     named = sorted(value for tag, name, value in page.attributes if tag == "svg" and name == "aria-labelledby")
     assert named == sorted(f"{k}-{w}-title {k}-{w}-text" for k in keys for w in ("narrow", "wide"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 100_000), st.integers(1, 40)), min_size=1, max_size=12),
+    st.integers(1, 3_000_000),
+)
+def test_no_two_labels_of_an_axis_touch(sittings: list[tuple[int, int]], scale: int) -> None:
+    """Measured in the browser's place by matplotlib's own, wider, letters; whatever times and numbers are drawn."""
+    start, runs = datetime(2026, 1, 1, tzinfo=UTC), []
+    for pause, votes in sittings:
+        start += timedelta(seconds=pause + 700)
+        runs.append([start + timedelta(seconds=20 * n) for n in range(votes)])
+        start = runs[-1][-1]
+    figures: list[Figure] = []
+
+    class Kept(Figure):
+        def savefig(self, *arguments: Any, **named: Any) -> None:
+            figures.append(self)
+            super().savefig(*arguments, **named)
+
+    with charts.drawing(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "Figure", Kept)
+        charts.votes_over_time(runs, "Votes over time", "A summary.")
+        charts.utilities([charts.Whisker("a", -scale, 0.0, scale, "50 %")], "Utilities", "A summary.")
+    for figure in figures:
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        for ax in figure.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                labels = [label for label in axis.get_ticklabels() if label.get_visible() and label.get_text()]
+                boxes = [label.get_window_extent(renderer) for label in labels]
+                assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))

@@ -128,9 +128,17 @@ async def test_a_key_is_its_judges_own(tmp_path: Path) -> None:
         assert (study.state.given["maya"], study.state.given["ben"]) == (1, 1)
 
 
-async def test_a_lease_that_runs_out_goes_to_the_next_and_a_late_vote_is_refused(tmp_path: Path) -> None:
-    pairs = [PairRow("only", "Which?", "one", "two")]
-    spec: dict[str, Any] = {"items": None, "pairs": pairs, "serving": Serving(lease=3.0, repeat_share=0)}
+ONE = [PairRow("only", "Which?", "one", "two")]
+
+
+async def over(study: Served, lease: Lease) -> None:
+    """Wait until a lease has run out."""
+    while not study.state.leases[lease.lease].over:
+        await asyncio.sleep(0.1)
+
+
+async def test_a_lease_that_runs_out_goes_to_the_next(tmp_path: Path) -> None:
+    spec: dict[str, Any] = {"items": None, "pairs": ONE, "serving": Serving(lease=3.0, repeat_share=0)}
     async with served(tmp_path / "study", **spec) as study:
         late = (await lent(study, "maya"))[0]
         assert not (await study.lease(person("ben"), Wanted())).leases
@@ -138,21 +146,66 @@ async def test_a_lease_that_runs_out_goes_to_the_next_and_a_late_vote_is_refused
         taken = (await lent(study, "ben"))[0]
         assert {taken.left, taken.right} == {"one", "two"}
         assert taken.token != late.token
-        with pytest.raises(RefusedError, match="expired") as refused:
-            await vote(study, "maya", late)
-        assert refused.value.status == 409
         with pytest.raises(RefusedError, match="is over") as refused:
             await study.heartbeat(person("maya"), late.lease)
         assert refused.value.status == 410
 
 
-async def test_late_votes_count_where_the_study_lets_them(tmp_path: Path) -> None:
-    async with served(tmp_path / "study", serving=Serving(lease=1.0, late=True)) as study:
+@pytest.mark.parametrize(
+    ("overlap", "before", "why"),
+    [
+        (1, "nobody", ""),
+        (1, "ben holds it", ""),
+        (1, "ben", "others have answered"),
+        (2, "ben", ""),
+        (2, "ben, eva", "others have answered"),
+        (1, "maya holds it", ""),
+        (1, "maya", "you have answered its pair since"),
+    ],
+)
+async def test_a_late_vote_counts_while_its_query_lacks_one(
+    tmp_path: Path, overlap: int, before: str, why: str
+) -> None:
+    serving = Serving(lease=1.0, overlap=overlap, repeat_share=0)
+    async with served(tmp_path / "study", ("maya", "ben", "eva"), items=None, pairs=ONE, serving=serving) as study:
+        late = (await lent(study, "maya"))[0]
+        await over(study, late)
+        names = [] if before == "nobody" else before.removesuffix(" holds it").split(", ")
+        leases = {name: (await lent(study, name))[0] for name in names}
+        if not before.endswith(" holds it"):
+            for name, lease in leases.items():
+                await vote(study, name, lease)
+        given = len(study.state.votes)
+        if why:
+            with pytest.raises(RefusedError, match=f"expired, and {why}") as refused:
+                await vote(study, "maya", late)
+            assert refused.value.status == 409
+            assert len(study.state.votes) == given
+            return
+        await vote(study, "maya", late)
+        assert [live.lease for live in study.state.votes].count(late.lease) == 1
+        if before == "ben holds it":  # nor is lost what somebody else gives in time
+            await vote(study, "ben", leases["ben"])
+            assert len(study.state.votes) == 2
+        if before == "maya holds it":
+            with pytest.raises(RefusedError, match="is over"):
+                await vote(study, "maya", leases["maya"])
+        assert len({live.vote.judge for live in study.state.votes}) == len(study.state.votes)
+        await ready(study)
+    assert checked(tmp_path / "study")[0] == "same"
+
+
+async def test_what_was_given_back_or_is_late_where_nothing_late_counts_is_over(tmp_path: Path) -> None:
+    async with served(tmp_path / "study", serving=Serving(lease=1.0, late=False)) as study:
         lease = (await lent(study, "maya"))[0]
-        while not study.state.leases[lease.lease].over:
-            await asyncio.sleep(0.1)
-        await vote(study, "maya", lease)
-        assert study.state.given["maya"] == 1
+        await over(study, lease)
+        with pytest.raises(RefusedError, match="expired"):
+            await vote(study, "maya", lease)
+        lease = (await lent(study, "ben"))[0]
+        await study.release(person("ben"), lease.lease)
+        with pytest.raises(RefusedError, match="released"):
+            await vote(study, "ben", lease)
+        assert not study.state.votes
 
 
 async def test_each_query_gets_its_overlap_from_different_people(tmp_path: Path) -> None:
@@ -272,7 +325,7 @@ async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path:
     [
         ('{"a": "nobody", "b": "x", "answer": "a"}', "line 1, field \"a\": there is no item 'nobody'"),
         ('{"a": "x", "b": "x", "answer": "up"}', 'field "answer"'),
-        ("[]", "line 1"),
+        ("3", "line 1"),
     ],
 )
 def test_a_gold_that_cannot_be_used_is_named_by_its_line(tmp_path: Path, line: str, what: str) -> None:

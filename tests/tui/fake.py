@@ -231,7 +231,9 @@ BOARD = Board(
     most_calls=2000,
     cost=0.41,
     money=5.0,
-    failures=2,
+    judge_cost=0.0,
+    shortfalls="2 responses failed",
+    idle="",
     doing="making responses, 3 of 6",
     next_prompts=7,
 )

@@ -294,9 +294,12 @@ def test_the_words_for_where_a_study_stands() -> None:
     assert "the seed" in standing_of(board(best=0, win_rate=None))
     assert "not known yet" in standing_of(board(win_rate=None))
     assert "No vote yet" in standing_of(board(progress=Progress(0, 0, 60, None, False, "")))
-    assert coming(board(doing="", failures=1, next_prompts=1)) == "New prompts join in 1 vote. 1 response failed."
-    assert coming(board(doing="", failures=0, next_prompts=None)) == "No new prompts join by themselves any more."
-    assert coming(board(doing="", failures=0, next_prompts=0)) == "New prompts join now."
+    assert (
+        coming(board(doing="", shortfalls="1 response failed", next_prompts=1))
+        == "New prompts join in 1 vote. 1 response failed."
+    )
+    assert coming(board(doing="", shortfalls="", next_prompts=None)) == "No new prompts join by themselves any more."
+    assert coming(board(doing="", shortfalls="", next_prompts=0)) == "New prompts join now."
     alone = board(rows=(prompt(0, "x", 0.0, 1.0, 0),))
     assert marks(alone.rows[0], alone) == "seed", "where all are of one age, none is new"
     assert "no limit" in budget_line(board(money=None), 120).plain

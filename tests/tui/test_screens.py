@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from elicit.service import LeaderRow, Overview
+from elicit.service import LabelShares, LeaderRow, Overview, PairLabel, Progress
 from elicit.types import EXPECTED, BadInputError, Goal
 from tests.tui.driving import SMALL, Voter, voting
 from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, FakeService
@@ -41,7 +41,7 @@ async def test_overview_shows_ranking_balance_and_plots() -> None:
         assert "5 of 60 votes" in voter.text("#state")
         regret = voter.app.screen.query_one("#regret")
         assert regret.display
-        assert "14–30 votes" in str(regret.border_subtitle)
+        assert "enough at about 21 votes (14–30)" in str(regret.border_subtitle)
 
 
 async def test_overview_flips_between_ranking_and_plots_on_a_small_screen() -> None:
@@ -164,15 +164,56 @@ def test_keys_are_bound_once() -> None:
 NUMBERS = st.floats(-50, 50)
 
 
+NOTHING = Overview(Progress(0, 0, 9, None, False, ""), (), (), "", (), 0.5, None, {})
+
+
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.text()), min_size=1, max_size=20), st.integers(75, 200))
 def test_ranking_lines_are_aligned(values: list[tuple[float, float, float, str]], width: int) -> None:
     rows = []
     for rank, (a, b, c, text) in enumerate(values, 1):
         low, middle, high = sorted((a, b, c))
         rows.append(LeaderRow(rank, f"i{rank}", text, middle, low, high, 0.2, 3))
-    widths = {cell_len(plain_text([line])) for line in ranking(rows, width)}
+    seen = msgspec.structs.replace(NOTHING, leaders=tuple(rows))
+    widths = {cell_len(plain_text([line])) for line in ranking(seen, width)}
     assert len(widths) == 1
     assert widths.pop() <= width
+
+
+@pytest.mark.parametrize(("goal", "head"), [("best", "best?"), ("top", "top 3?"), ("rank", "> next")])
+def test_the_ranking_tells_how_sure_a_place_is_by_the_goal(goal: Goal, head: str) -> None:
+    rows = tuple(LeaderRow(k, f"i{k}", "x", 0, 0, 0, 0.11, 1, 0.22, 0.33 if k == 1 else None) for k in (1, 2))
+    lines = [
+        plain_text([line]) for line in ranking(msgspec.structs.replace(NOTHING, leaders=rows, goal=goal, top=3), 90)
+    ]
+    assert head in lines[0]
+    assert {"best": "11 %", "top": "22 %", "rank": "33 %"}[goal] in lines[1]
+    assert {"best": "11 %", "top": "22 %", "rank": "–"}[goal] in lines[2]
+
+
+async def test_the_overview_of_labels_shows_pairs_and_opens_them() -> None:
+    service = FakeService(goal="label")
+    pairs = (PairLabel("", "", "", "", 0, 0, ""), PairLabel("p1", "one text", "another", "b", 0.2, 2, "votes"))
+    labels = LabelShares(1, 0, 1, a=1, tie=0, b=1)
+    told = msgspec.structs.replace(
+        await service.overview(), leaders=(), p_best=(), goal="label", labels=labels, pairs=pairs
+    )
+
+    async def overview() -> Overview:
+        return told
+
+    service.overview = overview  # type: ignore[method-assign]
+    async with voting(service, SMALL) as voter:
+        await voter.press("f2")
+        await voter.until(lambda: "P(first)" in voter.pane("#leaders"))
+        lines = voter.pane("#leaders").splitlines()
+        assert "1 of 2 pairs labelled by votes" in lines[0]
+        assert "on your screen" in lines[2]
+        assert "second" in lines[3]
+        assert "20 %" in lines[3]
+        await voter.press("enter")
+        assert not voter.app.screen.query("#reading")
+        await voter.press("j", "enter")
+        await voter.until(lambda: "another" in voter.pane("#reading"))
 
 
 @given(NUMBERS, NUMBERS, NUMBERS, st.integers(3, 40))
@@ -189,7 +230,7 @@ def test_the_lines_around_fit(width: int) -> None:
     pace = Pace(lambda: 0.0, known=[8.0] * 5)
     line = top_line("A study with a rather long title that goes on and on and on", service._progress(), pace, width)
     assert cell_len(line.plain) <= width
-    assert "100–250 votes, 13–33 min to go" in line.plain
+    assert "about 160 more votes (100–250), 13–33 min" in line.plain
     assert cell_len(scale_line(width).plain) <= width
     assert "far ▶" in scale_line(width).plain.replace("   right", "")
     assert cell_len(keys_line((("a", "first"), ("b", "second " * 40)), (("q", "quit"),), width).plain) == width

@@ -307,12 +307,12 @@ async def test_the_header_tells_progress_and_time_but_no_belief() -> None:
     service = FakeService(left=(9, 16, 25))
     async with voting(service) as voter:
         assert "0 of 60 votes" in voter.text("#top")
-        assert "9–25 votes to go" in voter.text("#top")
+        assert "about 16 more votes (9–25)" in voter.text("#top")
         await voter.press("l", "h", "l", after=20)
         top = voter.text("#top")
         assert "3 of 60 votes" in top
         assert "3.0 a minute" in top
-        assert "9–25 votes, 3–8 min to go" in top
+        assert "about 16 more votes (9–25), 3–8 min" in top
         service.left = None
         await voter.press("l", after=20)
         assert "learning how long this takes" in voter.text("#top")

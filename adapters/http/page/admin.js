@@ -1,7 +1,7 @@
 // The admin page: who runs the study, what is fetched when, and what its forms and buttons do. What it shows is in
 // panels.js.
 
-import { $, call, kept, make, opened, sentence } from "./client.js";
+import { $, call, kept, make, opened, sentence, settled } from "./client.js";
 import * as panels from "./panels.js";
 import { follow, wait } from "./stream.js";
 
@@ -27,6 +27,7 @@ const api = (method, rest, body) => call(method, rest ? path(rest) : path(), { t
 async function enter(given) {
   const [card] = await call("GET", "/v1/studies", { token: given });
   if (card.scope !== "admin") throw new Error("This token votes, and does not run the study. Open your own link to vote.");
+  settled();
   token = given;
   study = card.study;
   kept.set(ADMIN, token);
@@ -51,6 +52,7 @@ function leave(why = "") {
   $("login").hidden = false;
   $("page").hidden = $("tools").hidden = true;
   $("live").textContent = "";
+  away("");
   tell(why);
   $("token").focus();
 }
@@ -66,8 +68,14 @@ async function refused(error, first) {
   enter(first).catch((again) => refused(again, first));
 }
 
+/** What became of what was asked for; it stands until something else is asked for. */
 function tell(words) {
   $("net").textContent = words;
+}
+
+/** What keeps this page from showing the newest; it goes by itself. */
+function away(words) {
+  if ($("away").textContent !== words) $("away").textContent = words;
 }
 
 /** Do what a button or form asks; what the server refuses is said at the top. */
@@ -125,10 +133,10 @@ async function watch(signal) {
         due[name] = true;
         if (signal.aborted) return;
         if (error.status === 401) leave("This token is no longer valid.");
-        else tell(sentence(error.message));
+        else away(sentence(error.message));
       }
     }));
-    if (now.length && !Object.values(due).some(Boolean) && $("live").className) tell("");
+    if (now.length && !Object.values(due).some(Boolean) && $("live").className) away("");
     await wait(1);
   }
 }
@@ -160,17 +168,19 @@ function sure(title, text, yes, act) {
   sheet.showModal();
 }
 
+/** Any name is a name behind the question mark; in a path, .. is a way to elsewhere. */
+const whose = (row) => `?judge=${encodeURIComponent(row.judge)}`;
+
 function weigh(row) {
-  const judge = encodeURIComponent(row.judge);
   const [title, text, yes, weight] = row.weight > 0
     ? [`Quarantine ${row.judge}?`, "The votes stay in the log and teach nobody; new ones are kept the same way. You can restore them.", "Quarantine", 0]
     : [`Restore ${row.judge}?`, "The votes count in full again.", "Restore", 1];
-  sure(title, text, yes, (why) => api("PATCH", `annotators/${judge}`, { weight, why }));
+  sure(title, text, yes, (why) => api("PATCH", `annotators${whose(row)}`, { weight, why }));
 }
 
 function renew(row) {
   sure(`A new link for ${row.judge}?`, "The link or token given before ends at once.", "Make a new link", async () => {
-    const admitted = await api("POST", `annotators/${encodeURIComponent(row.judge)}/token`);
+    const admitted = await api("POST", `tokens${whose(row)}`);
     secret(`A link for ${admitted.judge}`, `/#${new URLSearchParams({ study: admitted.study || study, token: admitted.token })}`, "It is shown this once. Whoever has it votes under this name.");
   });
 }

@@ -22,7 +22,7 @@ export class Ballot {
   #zoom = "both";
   #undoing = false;
   #saidEnough = false;
-  #pictures = new Map();
+  #pictures = null;
   #listening = new AbortController();
   problem = null;
 
@@ -40,14 +40,14 @@ export class Ballot {
     document.querySelector("[data-do=guidelines]").hidden = !card.guidelines_html;
     document.querySelector("[data-do=reasons]").hidden = !card.reasons.length;
     $("question").textContent = card.question || "Which is better?";
-    this.say(matchMedia("(hover: none)").matches ? "Read both texts, then say which is better." : "Read both texts, then press ← or →. ? shows all keys.");
+    this.say(matchMedia("(hover: none)").matches ? "Look at both, then say which is better." : "Look at both, then press ← or →. ? shows all keys.");
   }
 
   close() {
     this.#listening.abort();
     this.outbox.close();
     this.leases.close();
-    for (const url of this.#pictures.values()) url.then(URL.revokeObjectURL, () => {});
+    this.#pictures?.then((gallery) => gallery.close());
     for (const sheet of document.querySelectorAll("dialog[open]")) sheet.close();
   }
 
@@ -89,36 +89,28 @@ export class Ballot {
     }
   }
 
-  async #drawPicture(lease, side) {
-    const target = prose(side);
-    const picture = make("img", { alt: `picture on the ${side}`, load: () => this.#fit() });
-    target.prepend(picture);
-    try {
-      picture.src = await this.#picture(lease, side);
-    } catch (error) {
-      picture.replaceWith(make("p", { class: "hint" }, `The picture on the ${side} did not come: ${sentence(error.message)}`));
-    }
+  /** What knows of pictures; pages without them need not load it. */
+  get #gallery() {
+    this.#pictures ??= import("./pictures.js").then(({ Pictures }) => new Pictures(this.session.token));
+    return this.#pictures;
   }
 
-  #picture(lease, side) {
-    const path = `/v1/leases/${lease.lease}/images/${side}`;
-    if (!this.#pictures.has(path)) {
-      const coming = call("GET", path, { token: this.session.token, read: (answer) => answer.blob() }).then(URL.createObjectURL);
-      coming.catch(() => this.#pictures.delete(path));
-      this.#pictures.set(path, coming);
-      for (const old of [...this.#pictures.keys()].slice(0, -24)) {
-        this.#pictures.get(old).then(URL.revokeObjectURL, () => {});
-        this.#pictures.delete(old);
-      }
-    }
-    return this.#pictures.get(path);
+  async #drawPicture(lease, side) {
+    const gallery = await this.#gallery;
+    if (lease === this.#shown) gallery.show(lease, side, prose(side), () => this.#fit());
   }
 
   /** Fetch the pictures that come next, while this pair is read. */
   #ahead() {
     for (const lease of this.leases.open.slice(1)) {
-      for (const side of lease.images ?? []) this.#picture(lease, side).catch(() => {});
+      for (const side of lease.images ?? []) this.#gallery.then((gallery) => gallery.of(lease, side)).catch(() => {});
     }
+  }
+
+  async enlarge() {
+    const { images } = this.#shown;
+    if (!images) this.say("This pair has no pictures.");
+    else (await this.#gallery).enlarge(this.#shown, images.includes(this.#side) ? this.#side : images[0]);
   }
 
   /** On a narrow screen: one text under the other where both fit, else beside each other to be swiped. */
@@ -150,7 +142,10 @@ export class Ballot {
     $("bar").max = Math.max(target, votes, 1);
     $("bar").value = votes;
     $("left").textContent = this.pace.toGo(progress);
-    if (progress.stop && this.leases.first && !this.#saidEnough) {
+    if (!progress.stop) {
+      this.#saidEnough = false;
+      $("enough").close();
+    } else if (this.leases.first && !this.#saidEnough) {
       this.#saidEnough = true;
       $("enough-why").textContent = sentence(progress.why);
       $("enough").showModal();
@@ -173,12 +168,6 @@ export class Ballot {
     if (!lease || $("ballot").hidden || this.#undoing) return;
     if (this.pace.tooSoon) {
       this.say("Too quick: this pair had only just appeared. Press again if you meant it.", true);
-      return;
-    }
-    // Without a connection nobody can say whether a late vote still counts: the server will.
-    if (this.leases.expired(lease) && !this.problem) {
-      this.say("This pair was handed back while you were away. Asking for another …", true);
-      this.more();
       return;
     }
     const cast = { lease: lease.lease, token: lease.token, choice, strength, seconds: this.pace.seconds, reasons: this.#reasons, note: this.#note };

@@ -38,13 +38,17 @@ export async function call(method, path, { token, body, key, headers = {}, signa
   }
 }
 
-/** What the link that opened this page carries, taken out of the address bar, the history and the next screenshot. */
+/** What the link that opened this page carries, taken out of the address bar and the next screenshot. A reload finds it
+ *  again until it has been `settled`. */
 export function opened() {
   const found = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  if (!found.token && !found.invite) return {};
-  history.replaceState(null, "", location.pathname);
+  if (!found.token && !found.invite) return history.state ?? {};
+  history.replaceState(found, "", location.pathname);
   return found;
 }
+
+/** The link has done what it was for, or never will. */
+export const settled = () => history.replaceState(null, "");
 
 // A second link opened in this tab changes the fragment alone.
 addEventListener("hashchange", () => {

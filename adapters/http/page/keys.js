@@ -9,7 +9,7 @@ export const VOTES = {
   5: ["right", 1], 6: ["right", 2], 7: ["right", 3], 0: ["both_bad"], s: ["skip"],
 };
 /** Key -> what of the ballot it calls. */
-export const ACTS = { u: "undo", r: "reasons", n: "note", g: "guidelines", "?": "help", d: "diff", z: "zoom", p: "prompt" };
+export const ACTS = { u: "undo", r: "reasons", n: "note", g: "guidelines", "?": "help", d: "diff", z: "zoom", p: "prompt", o: "enlarge" };
 
 const CHOICES = { left: "LEFT", right: "RIGHT", tie: "tie", both_bad: "both bad", skip: "skipped" };
 const STRENGTHS = { 1: "slightly better", 2: "clearly better", 3: "far better" };
@@ -30,6 +30,7 @@ const HELP = [
   ["s", "skip this pair"], ["u", "undo the last vote, as often as you like"],
   ["r", "reasons for the vote you are about to give"], ["n", "a note on this pair"], ["g", "the guidelines of this study"],
   ["p", "the prompt, open or folded"], ["d", "mark the differing words, or not"], ["z", "zoom: both, left alone, right alone"],
+  ["o", "enlarge a picture; then + - its size, Space the other one"],
   ["j k", "scroll both texts down, up"], ["J K", "scroll the right text alone"],
   ["Space", "the other text, when one shows"], ["?", "this help"],
 ];

@@ -2,9 +2,11 @@
 
 const LONGEST_GAP = 60;
 const GUARD = 0.25;
+// Votes from which on a time is told.
+const FEWEST = 3;
 
 const now = () => performance.now() / 1000;
-const range = (low, high) => (low === high ? `${low}` : `${low}–${high}`);
+const range = (low, high) => (low === high ? `${low}` : low ? `${low}–${high}` : `up to ${high}`);
 
 export class Pace {
   #last = now();
@@ -47,21 +49,22 @@ export class Pace {
     this.#votes.pop();
   }
 
-  get #median() {
-    const times = [...this.#votes].sort((a, b) => a - b);
-    const middle = times.length >> 1;
-    if (times.length < 3) return null;
-    return times.length % 2 ? times[middle] : (times[middle - 1] + times[middle]) / 2;
+  /** Mean active seconds for a vote, since what is left takes so many times as long. */
+  get #each() {
+    const times = this.#votes;
+    return times.length < FEWEST ? null : times.reduce((sum, seconds) => sum + seconds, 0) / times.length;
   }
 
-  /** How much more there is, in words: "9–25 votes, 3–9 min to go". */
+  /** How much more there is, in words: "about 16 more votes (9–25), 3–8 min". */
   toGo(progress) {
+    if (progress.ended) return "nothing more to vote on";
     if (progress.stop) return "enough votes";
     if (!progress.left) return "learning how long this takes";
-    const [low, , high] = progress.left;
-    const votes = `${range(low, high)} ${high === 1 ? "vote" : "votes"}`;
-    const each = this.#median;
-    return each === null ? `${votes} to go` : `${votes}, ${duration(low * each, high * each)} to go`;
+    const [low, middle, high] = progress.left;
+    const more = `${middle} more ${middle === 1 ? "vote" : "votes"}`;
+    const votes = low === high ? more : `about ${more} (${range(low, high)})`;
+    const each = this.#each;
+    return each === null ? votes : `${votes}, ${duration(low * each, high * each)}`;
   }
 }
 

@@ -40,30 +40,52 @@ function table(caption, columns, rows) {
 let last = null;
 let all = false;
 
+/** How sure an item's place is, by what the study is to find. */
+const SURE = {
+  top: (view) => [`P(top ${view.top})`, (row) => row.p_top],
+  rank: () => ["P(above the next)", (row) => row.p_above ?? null],
+};
+
 export function overview(view) {
   last = view;
-  const { progress, leaders } = view;
+  const { progress, leaders, pairs } = view;
   const left = progress.left ? `${progress.left[0]} to ${progress.left[2]}` : "not known yet";
   redraw($("facts"), facts(
     ["Votes", number(progress.votes), progress.target ? `of ${number(progress.target)} at most` : "without a limit"],
-    ["Votes left", progress.stop ? "none needed" : progress.left ? `about ${progress.left[1]}` : "–", progress.stop ? "" : `80 % interval ${left}`],
+    ["Votes left", progress.stop ? "none" : progress.left ? `about ${progress.left[1]}` : "–", progress.stop ? "" : `80 % interval ${left}`],
+    view.expected !== null && [view.regret_name, percent(view.expected)],
+    view.labels && ["Pairs labelled by votes", number(view.labels.by_votes), `of ${number(view.labels.a + view.labels.tie + view.labels.b)}`],
+    view.labels && ["First better, tie, second", [view.labels.a, view.labels.tie, view.labels.b].map(number).join(" · "), "pairs"],
     ["Seconds a vote", view.seconds_median === null ? "–" : view.seconds_median.toFixed(1), "median"],
     ["Went left", progress.votes ? percent(view.left_share) : "–", "of the decided votes"],
     ["Tie, both bad, skip", ["tie", "both_bad", "skip"].map((name) => number(view.counts[name] ?? 0)).join(" · "), "votes"],
+    view.retired > 0 && ["Retired", number(view.retired), "items"],
   ));
-  redraw($("verdict"), make("strong", {}, progress.stop ? "You can stop voting. " : "Go on. "), sentence(progress.why));
+  const verdict = progress.ended ? "Nothing more can be asked, and the stop rule is not met. " : progress.stop ? "You can stop voting. " : "Go on. ";
+  redraw($("verdict"), make("strong", {}, verdict), sentence(progress.why));
   const least = Math.min(...leaders.map((row) => row.low));
   const most = Math.max(...leaders.map((row) => row.high));
+  const clip = (text, full = text) => make("span", { class: "clip", dir: "auto", title: full.slice(0, 500) }, text);
+  const [title, sure] = SURE[view.goal]?.(view) ?? ["P(best)", (row) => row.p_best];
   const columns = [
-    ["Item", (row) => make("span", { class: "clip", dir: "auto", title: row.text.slice(0, 500) }, `${row.rank}. `, row.text.slice(0, 300) || row.item)],
+    ["Item", (row) => clip(`${row.rank}. ${row.text.slice(0, 300) || row.item}`, row.text)],
     ["90 % interval", (row) => interval(row.low, row.utility, row.high, least, most)],
     ["Utility", (row) => [logits(row.utility), make("small", {}, `${logits(row.low)} to ${logits(row.high)}`)], true],
-    ["P(best)", (row) => [bar(row.p_best), percent(row.p_best)], true],
+    [title, (row) => (sure(row) === null ? "–" : [bar(sure(row)), percent(sure(row))]), true],
     ["Votes", (row) => number(row.votes), true],
   ];
-  const shown = all ? leaders : leaders.slice(0, FIRST);
-  const more = leaders.length > FIRST && make("button", { type: "button", "data-keep": "all", click: showAll }, all ? `The first ${FIRST}` : `All ${leaders.length}`);
-  redraw($("leaders"), leaders.length ? table("Leaderboard; utilities in logits", columns, shown) : "", more || "");
+  const labels = [
+    ["Pair", (row) => row.pair],
+    ["First", (row) => clip(row.a.slice(0, 300), row.a)],
+    ["Second", (row) => clip(row.b.slice(0, 300), row.b)],
+    ["Better", (row) => ({ a: "first", b: "second" })[row.label] ?? row.label],
+    ["P(first)", (row) => percent(row.probability), true],
+    ["By", (row) => (row.votes ? plural(row.votes, "vote") : row.source)],
+  ];
+  const [rows, caption, shows] = leaders.length ? [leaders, "Leaderboard; utilities in logits", columns] : [pairs, "Pairs and their labels", labels];
+  const shown = all ? rows : rows.slice(0, FIRST);
+  const more = rows.length > FIRST && make("button", { type: "button", "data-keep": "all", click: showAll }, all ? `The first ${FIRST}` : `All ${rows.length}`);
+  redraw($("leaders"), rows.length ? table(caption, shows, shown) : "", more || "");
   resized();
 }
 
@@ -91,7 +113,7 @@ export function annotators(rows, { weigh, renew }) {
     ["Change", (row) => make("div", { class: "act" }, act(row, row.weight > 0 ? "Quarantine" : "Restore", weigh), act(row, "New link", renew))],
   ];
   const act = (row, words, does) => make("button", { type: "button", "data-keep": `${words} ${row.judge}`, "aria-label": `${words}: ${row.judge}`, click: () => does(row) }, words);
-  redraw($("annotators"), rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link below."));
+  redraw($("annotators"), rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link above."));
 }
 
 function findings(row) {
@@ -107,7 +129,7 @@ export function agreement(view) {
   const ends = (found) => (found ? `95 % interval ${found[1].toFixed(2)} to ${found[2].toFixed(2)}` : "not defined yet");
   const one = (value) => (value === null ? "–" : value.toFixed(2));
   redraw($("agreement"), make("h3", {}, "Agreement"),
-    make("p", { class: "hint" }, `${plural(view.people, "person", "people")}; ${plural(view.pairs, "pair")} that two or more voted on.`),
+    make("p", { class: "hint" }, `${plural(view.people, "person", "people")}; ${plural(view.pairs, "pair")} that two or more voted on${view.pairs < view.fewest ? `, too few to tell how far people agree: at least ${view.fewest} are needed` : ""}.`),
     facts(["Krippendorff’s alpha", range(view.alpha_nominal), ends(view.alpha_nominal)], ["Ordinal alpha", range(view.alpha_ordinal), ends(view.alpha_ordinal)],
       ["Fleiss’ kappa", one(view.fleiss)], ["Cohen’s kappa", one(view.cohen), "mean over pairs of people"],
       ["One says what another said", range(view.ceiling), ends(view.ceiling)], ["The same, ties aside", range(view.ceiling_decided), ends(view.ceiling_decided)]));

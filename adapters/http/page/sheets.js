@@ -53,7 +53,7 @@ export function inSheet(sheet, event) {
     ticked.focus();
   } else if (key === "Enter" && (at >= 0 || (event.target.id === "note-text" && !event.shiftKey))) sheet.close("keep");
   else if (key === "r" && inputs.length) sheet.close("keep");
-  else if ({ guidelines: "g", help: "?", enough: "c" }[sheet.id] === key) sheet.close("");
+  else if ({ guidelines: "g", help: "?", enough: "c", picture: "o" }[sheet.id] === key) sheet.close("");
   else return;
   event.preventDefault();
 }

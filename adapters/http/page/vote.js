@@ -1,7 +1,7 @@
 // The voting page: who votes, and what is there when there is no pair. The pair is ballot.js.
 
 import { Ballot } from "./ballot.js";
-import { $, call, kept, make, opened, plural, sentence } from "./client.js";
+import { $, call, kept, make, opened, plural, sentence, settled } from "./client.js";
 import { Leases } from "./leases.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
@@ -56,14 +56,27 @@ function askForToken(why) {
   askFor("Your token", "It is part of your link.", true, (pasted) => enter(/[#&]token=([^&]+)/.exec(pasted)?.[1] ?? pasted));
 }
 
-function askForName(invite) {
-  notice("Welcome", "You are invited to compare pairs: two texts at a time, and you say which is better.");
-  askFor("Your name in this study", "Letters, digits, . @ + - _ and single spaces. Whoever runs the study sees it.", false, async (judge) => {
-    const { token } = await call("POST", `/v1/invites/${encodeURIComponent(invite)}/accept`, { body: { judge } });
+async function askForName(invite) {
+  const path = `/v1/invites/${encodeURIComponent(invite)}`;
+  const study = await call("GET", path);
+  notice(study.title || study.study, invitation(study));
+  askFor("Your name in this study", "Whoever runs the study sees it, and nobody else who votes.", false, async (judge) => {
+    const { token } = await call("POST", `${path}/accept`, { body: { judge } });
     // Kept at once: an invite may be good for one acceptance only.
     kept.set(SESSION, { token });
     await enter(token);
   });
+}
+
+/** What is asked of whom is invited, by whom, and how long it takes. */
+function invitation({ author, question, votes, seconds, deadline }) {
+  const minutes = votes && Math.max(1, Math.round((votes * seconds) / 60));
+  return [
+    `${author ? `${author} invites you` : "You are invited"} to compare pairs: you see two at a time and say which is better.`,
+    question && `The question: ${question}`,
+    `A pair takes about ${Math.max(1, Math.round(seconds))} seconds. ${votes ? `${plural(votes, "vote is", "votes are")} asked of you, about ${plural(minutes, "minute")} in all.` : "Give as many votes as you like."} You may stop at any time and go on later.`,
+    deadline && `Open until ${new Date(deadline).toLocaleString([], { dateStyle: "long", timeStyle: "short" })}.`,
+  ].filter(Boolean).join("\n");
 }
 
 function leave() {
@@ -85,21 +98,30 @@ async function enter(token) {
     ]);
     return;
   }
+  settled();
   close();
   session = { token, study: card.study, judge: card.judge };
   kept.set(SESSION, session);
   open(card);
 }
 
-function failed(error, token) {
-  if (error.status === 401) {
-    askForToken("Your link or token is no longer valid. Ask whoever runs the study for a new one, and paste it here.");
-  } else if (error.passing) {
+/** Come in by `act`; again by itself while the server is away. */
+async function comeIn(act) {
+  try {
+    await act();
+  } catch (error) {
+    if (!error.passing) {
+      refused(error);
+      return;
+    }
     notice("The server does not answer", "This page tries again by itself. Votes you gave are kept in this browser.");
-    timer = setTimeout(() => enter(token).catch((again) => failed(again, token)), 1000 * (error.after ?? 5));
-  } else {
-    askForToken(sentence(error.message));
+    timer = setTimeout(() => comeIn(act), 1000 * (error.after ?? 5));
   }
+}
+
+function refused(error) {
+  settled();
+  askForToken(error.status === 401 ? "Your link or token is no longer valid. Ask whoever runs the study for a new one, and paste it here." : sentence(error.message));
 }
 
 function open(card) {
@@ -145,7 +167,7 @@ async function more() {
   drawNet();
   if (problem?.status === 401) {
     close();
-    failed(problem, "");
+    refused(problem);
     return;
   }
   const { leases } = asking;
@@ -188,7 +210,7 @@ tabs.onmessage = ({ data }) => {
   const { token } = session;
   close();
   notice("Voting goes on in another tab", "This tab rests, so that no pair is voted on twice.", [
-    ["Vote in this tab instead", () => enter(token).catch((error) => failed(error, token))],
+    ["Vote in this tab instead", () => comeIn(() => enter(token))],
   ]);
 };
 
@@ -205,8 +227,8 @@ document.addEventListener("visibilitychange", () => {
 
 const link = opened();
 const known = kept.get(SESSION);
-if (link.invite) askForName(link.invite);
+if (link.invite) comeIn(() => askForName(link.invite));
 else if (link.token || known) {
   const { token } = link.token ? link : known;
-  enter(token).catch((error) => failed(error, token));
+  comeIn(() => enter(token));
 } else askForToken("To vote, open the link you were given, or paste the token that is part of it.");

@@ -50,7 +50,8 @@ def inputs(n: int = 30, held_out: int = 10) -> list[Input]:
 
 def tuned(folder: Path, items: list[str] | None = None, given: list[Input] | None = None, **tuning: Any) -> Study:
     """A study of the prompts on the numbers, without proposers unless some are named."""
-    spec: dict[str, Any] = {name: tuning.pop(name) for name in ("votes", "seed", "judges", "routing") if name in tuning}
+    of_study = ("votes", "seed", "judges", "routing", "serving", "stop")
+    spec: dict[str, Any] = {name: tuning.pop(name) for name in of_study if name in tuning}
     table = {
         "task": "Say whether a number is odd or even.",
         "target": {"function": f"{__file__}:answer"},

@@ -1,8 +1,10 @@
 """The engine process of a tuning study, as a screen talks to it: a real process, a real study, a Python function."""
 
 import asyncio
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from elicit.service import Answer, Turn
@@ -11,7 +13,9 @@ from studies.client import LocalService
 from studies.replay import verify
 from studies.study import Study
 from studies.tuning.hosting import TuningHost
-from tests.adapters.serving import completion, serving
+from studies.tuning.result import result_of
+from studies.tuning.session import lines_of
+from tests.adapters.serving import Got, Say, completion, serving
 from tests.studies.tuning import parity
 
 
@@ -79,6 +83,31 @@ async def test_a_session_with_a_board(tmp_path: Path) -> None:
     await service.close()
     with Study.open(tmp_path / "s") as study:
         assert [live.unacceptable for live in study.state.votes if live.unacceptable]
+        assert verify(study).status == "same"
+
+
+async def test_a_response_that_is_not_whole_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
+    def cut(got: Got) -> Say:
+        choice = {"message": {"content": f"```\nIt is {parity.answer(got.user)}, for"}, "finish_reason": "length"}
+        return Say(json.dumps({"choices": [choice]}).encode())
+
+    mark = "*(not whole: it was cut at max_tokens)*\n\n```\nIt is "
+    async with serving(lambda got: cut(got) if got.body else Say()) as server:
+        target = {"endpoint": server.url, "model": "m"}
+        parity.tuned(tmp_path / "s", parity.prompts()[:6], target=target, batch=1, signals=[], judges=[]).close()
+        service = await LocalService.start(tmp_path / "s", "me")
+        turn = await next_turn(service)
+        assert turn.ballot is not None
+        assert turn.ballot.left.startswith(mark)
+        assert turn.ballot.right.startswith(mark)
+        await service.vote(Answer(turn.ballot.query, "left"))
+        board = await service.board()
+        assert board.shortfalls.endswith("cut at max_tokens; raise it")
+        await service.close()
+    with Study.open(tmp_path / "s") as study:
+        assert "cut at max_tokens; raise it." in "\n".join(
+            lines_of(msgspec.to_builtins(result_of(study)) | {"unmeasured": ""})
+        )
         assert verify(study).status == "same"
 
 

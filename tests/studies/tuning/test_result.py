@@ -15,7 +15,7 @@ from elicit.types import BadInputError
 from studies.run import run
 from studies.study import Study
 from studies.tuning.result import changed, held_out, paired_interval, parts, result_of
-from studies.tuning.session import conclude, lines_of
+from studies.tuning.session import Measuring, conclude, lines_of
 from tests.studies.tuning import parity
 
 
@@ -28,7 +28,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_result_is_measured_on_inputs_nobody_voted_on(folder: Path) -> None:
-    found = conclude(folder, measure=True, report=lambda _: None)
+    told = list[tuple[int, int]]()
+    plans = list[Measuring]()
+
+    def agree(plan: Measuring) -> bool:
+        plans.append(plan)
+        return True
+
+    found = conclude(folder, agree=agree, report=lambda done, total: told.append((done, total)))
+    (plan,) = plans
+    assert (plan.inputs, plan.total) == (10, 20)
+    assert told == [(done, plan.total - plan.done) for done in range(1, plan.total - plan.done + 1)]
     (margin,) = found["margins"]
     assert margin["inputs"] == 10
     assert margin["low"] <= margin["margin"] <= margin["high"]
@@ -40,13 +50,16 @@ def test_the_result_is_measured_on_inputs_nobody_voted_on(folder: Path) -> None:
     for said in ("The best of 16 prompts after 40 votes", "On 10 held-out inputs: exact_match", "What changed"):
         assert said in text
     calls = found["calls"]
-    assert conclude(folder, measure=True, report=lambda _: None)["calls"] == calls
+    assert (
+        conclude(folder, agree=lambda _: pytest.fail("nothing is left to ask about"), report=lambda *_: None)["calls"]
+        == calls
+    )
 
 
 def test_telling_the_result_without_measuring_writes_nothing(folder: Path) -> None:
     with Study.open(folder, writable=False) as study:
         before = study.state.seq
-    conclude(folder, measure=False, report=lambda _: None)
+    conclude(folder, agree=lambda _: False, report=lambda *_: None)
     with Study.open(folder, writable=False) as study:
         assert study.state.seq == before
 

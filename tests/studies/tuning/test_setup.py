@@ -1,6 +1,7 @@
 """From a task file or a person's answers to a study; what is wrong is said with the field."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def made(task: Path, folder: Path) -> None:
         ('function = "own.py:answer"', "", "needs an endpoint or a function"),
         ('inputs = "inputs.jsonl"', "", "there are no inputs"),
         ('inputs = "inputs.jsonl"', 'inputs = "gone.jsonl"', r"gone.jsonl"),
-        ("Is {input} odd?", "Is {text} odd?", r"prompt 1 has the place {text}; the inputs have {input}"),
+        ("Is {input} odd?", "Is {text} odd?", r"prompt 1: it has the place {text}, and the inputs have {input}"),
         ("votes = 30", 'rules = {forbid = ["odd"]}', r"prompt 1 breaks a rule, it has 'odd'"),
         ("votes = 30", 'proposers = ["nobody"]', "no proposer called 'nobody'; known are: crossover"),
         ("votes = 30", "votes = ", "mend that line"),
@@ -76,6 +77,25 @@ def test_what_is_wrong_with_a_task_file_is_said(tmp_path: Path, old: str, new: s
     file = written(tmp_path, TASK.replace(old, new))
     with pytest.raises(BadInputError, match=why):
         made(file, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+NUMBERS = ("votes", "calls", "batch", "start", "grow", "every", "pool", "screen", "seed", "money", "held_out")
+OF_MODELS = ("price_in", "price_out", "temperature", "timeout", "per_minute", "max_tokens", "concurrency", "retries")
+
+
+@pytest.mark.parametrize("value", ["99999999999999999999", "nan", "inf", "-inf", "1e308", '"3"', "2026-01-01"])
+@pytest.mark.parametrize("name", [*NUMBERS, *OF_MODELS, "longest", "limit"])
+def test_a_number_that_is_none_of_its_kind_is_said(tmp_path: Path, name: str, value: str) -> None:
+    task = re.sub(rf"(?m)^{name} = .*\n", "", TASK)
+    if name in NUMBERS:
+        task = f"{name} = {value}\n{task}"
+    elif name in OF_MODELS:
+        task += f"\n[writer]\nendpoint = 'http://127.0.0.1:9/v1'\n{name} = {value}\n"
+    else:
+        task += f"\n[{'rules' if name == 'longest' else 'safety'}]\n{name} = {value}\n"
+    with pytest.raises(BadInputError, match=rf"task.toml: (.*expected .* at `|.*field '?).*{name}.*; mend it"):
+        made(written(tmp_path, task), tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from adapters.target import DownError, SpentError
-from elicit.events import Marked, Responded
-from elicit.tuning import Input, Response
+from elicit.tuning import Input
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.run import run
@@ -57,16 +56,62 @@ def test_a_study_goes_on_where_it_was_left_and_pays_nothing_twice(tmp_path: Path
 
 
 def test_prompts_that_respond_alike_are_merged_and_the_last_two_are_named(tmp_path: Path) -> None:
-    texts = [parity.prompts()[7], "Say {input} and fail.", "Say {input} and fail again.", "Fail {input}, fail."]
-    with parity.tuned(tmp_path / "s", texts) as study:
-        study.record(Marked((0,), "retired", "me"))
-        study.record(*(Responded(0, given, Response("odd")) for given in range(8)))
+    texts = ["Say {input}.", "Say {input}!", "Say {input}?"]
+    with parity.tuned(tmp_path / "s", texts, target={"function": _own(tmp_path, "return 'odd'")}) as study:
         with pytest.raises(BadInputError, match=r"the two prompts left, .* respond alike on all 12 inputs"):
             voted(study, 12)
-        state = study.state
-        (merged,) = set(state.retired()) - {0}
-        assert "on 12 inputs" in state.whys[merged]
-        assert not state.votes
+        (merged,) = study.state.retired()
+        assert "does on 12 inputs" in study.state.whys[merged]
+        assert not study.state.votes
+
+
+@pytest.mark.parametrize("prompts", [2, 3, 9])
+@pytest.mark.parametrize("inputs", [4, 30])
+@pytest.mark.parametrize("said", ['""', '" \\n\\u200b"', '"<think>It is odd, for"'])
+def test_where_no_prompt_gets_a_response_the_cause_is_named(
+    tmp_path: Path, prompts: int, inputs: int, said: str
+) -> None:
+    texts = parity.prompts()[:prompts]
+    given = parity.inputs(inputs, 1)
+    with parity.tuned(tmp_path / "s", texts, given, target={"function": _own(tmp_path, f"return {said}")}) as study:
+        why = "all reasoning, no answer" if "think" in said else "gave an empty text"
+        with pytest.raises(BadInputError, match=rf"all \d+ responses .*have failed, the last: .*{why}; mend the model"):
+            voted(study, 12)
+        assert not study.state.votes
+
+
+def test_a_prompt_without_a_response_retires_with_the_cause(tmp_path: Path) -> None:
+    texts = [*parity.prompts()[:4], "Say {input} and fail.", "Fail, {input}, fail."]
+    with parity.tuned(tmp_path / "s", texts, votes=30) as study:
+        voted(study, 30)
+        assert not any(told(study.state, *cell) == ("",) for cell in study.state.responses if cell[0] < 4)
+        for asked in study.state.asked.values():
+            sides = [study.state.responses[row, given] for row in asked.query.pair for given in asked.query.inputs]
+            assert not all(response.failure for response in sides)
+        assert all("failed, the last: " in study.state.whys[row] for row in study.state.retired() if row > 3)
+
+
+def test_what_failed_before_the_first_vote_is_tried_again_once_the_target_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    with parity.tuned(tmp_path / "s", target={"function": _own(tmp_path, 'return ""')}) as study:
+        with pytest.raises(BadInputError, match="gave an empty text"):
+            voted(study, 3)
+        calls = study.state.calls
+        with pytest.raises(BadInputError, match="gave an empty text"):
+            voted(study, 3)
+        assert study.state.calls == calls
+    file.write_text("from tests.studies.tuning.parity import answer\n\ndef reply(prompt):\n    return answer(prompt)\n")
+    with Study.open(tmp_path / "s") as study:
+        voted(study, 3)
+        assert len(study.state.votes) == 3
+        assert not any(response.failure for response in study.state.responses.values())
+        assert verify(study).status == "same"
+
+
+def _own(folder: Path, body: str) -> str:
+    """A function of a user's own with this body, as a target names it."""
+    (folder / "own.py").write_text(f"def reply(prompt):\n    {body}\n")
+    return f"{folder / 'own.py'}:reply"
 
 
 def test_an_input_that_a_prompt_quotes_is_not_used_for_it(tmp_path: Path) -> None:
@@ -109,6 +154,35 @@ def test_a_persons_prompt_joins_unless_it_breaks_a_rule(tmp_path: Path) -> None:
             with pytest.raises(BadInputError, match=why):
                 tuner.add(text, "me")
         assert len(study.state.items) == row + 1
+
+
+def test_places_of_other_tools_are_filled_from_wherever_a_prompt_comes(tmp_path: Path) -> None:
+    own = tmp_path / "proposer.py"
+    own.write_text(
+        "from elicit.tuning import Proposal\n\n\nclass Own:\n    asks = False\n\n"
+        "    def begin(self, write):\n        pass\n\n"
+        "    async def propose(self, pool, k, rng):\n"
+        '        return [Proposal("Tell of ${input} slowly."), Proposal("Is {{number}} odd, really?")]\n'
+    )
+    texts = ["Is {{input}} odd?", "Exactly: {{ input }}, odd or even?"]
+    with parity.tuned(tmp_path / "s", texts, proposers=[f"{own}:Own"], start=4) as study:
+        voted(study, 3)
+        tuner = Tuner(study)
+        tuner.add("Carefully: is { input } odd?", "me")
+        with pytest.raises(BadInputError, match=r"cannot join: it has the place {{number}}, and the inputs"):
+            tuner.add("Is {{number}} odd?", "me")
+        told_ = {item.text for item in study.state.items}
+        assert told_ == {
+            "Is {input} odd?",
+            "Exactly: {input}, odd or even?",
+            "Tell of {input} slowly.",
+            "Carefully: is {input} odd?",
+        }
+        dropped = {why for made in study.state.proposed for why in made.dropped}
+        assert "it has a place that no input fills" in dropped
+    with pytest.raises(BadInputError, match=r"prompt 2: it has the place {{number}}"):
+        parity.tuned(tmp_path / "t", ["Is {input} odd?", "Is {{number}} odd?"])
+    assert not (tmp_path / "t").exists()
 
 
 def test_a_pinned_prompt_is_never_retired_by_the_study(tmp_path: Path) -> None:

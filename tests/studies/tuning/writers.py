@@ -15,7 +15,7 @@ class Typist:
     """Writes with the model of an endpoint."""
 
     def __init__(self, url: str, folder: Path, *, longest: int = 400) -> None:
-        book = CallBook(folder, "writer", Prices(1.0, 1.0))
+        book = CallBook(folder, "writer", Prices.of("openai", 1.0, 1.0))
         self.endpoint = Endpoint(url=url, api="openai", model="m", key="", book=book, retries=0)
         self._longest = longest
 

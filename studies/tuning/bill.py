@@ -1,0 +1,32 @@
+"""What a study that tunes prompts has taken so far, of everybody it asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from adapters.calls import spent_in
+from studies.desk import spent_on_machines
+
+if TYPE_CHECKING:
+    from studies.study import Study
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """Calls of the target, the writer and the judges that give signals; calls of the judges that vote; money of all
+    together, in the unit of the prices, and the part of the judges that vote."""
+
+    calls: int
+    judge_calls: int
+    cost: float
+    judge_cost: float
+
+
+def bill_of(study: Study) -> Bill:
+    """The bill of an open study. The book of calls also knows those that brought nothing, and what an interrupt kept
+    from being used; the log knows what was paid before the book was lost."""
+    verdicts = [asked.verdict for several in study.state.consulted.values() for asked in several if asked.verdict]
+    judged = spent_on_machines(study)
+    cost = max(study.state.cost + judged, spent_in(study.folder))
+    return Bill(study.state.calls, sum(one.calls - one.cached for one in verdicts), cost, judged)
