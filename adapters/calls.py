@@ -14,6 +14,7 @@ import msgspec
 from sqlite_utils import Database
 
 from adapters.chat import Api, Reply
+from adapters.sqlite_files import is_damage, open_for_reading, open_for_writing, scrub
 from elicit.types import BadInputError
 
 FILE = "calls.db"
@@ -68,9 +69,13 @@ class CallBook:
         self._reserved = 0.0
 
     def find(self, key: str) -> Reply | None:
-        """The reply that was paid for under this key, by any judge of the study."""
+        """The reply that was paid for under this key, by any judge of the study; one that cannot be read is paid for
+        again."""
         row = self._run("SELECT reply FROM calls WHERE key = ? AND reply IS NOT NULL LIMIT 1", key)
-        return None if row is None else msgspec.json.decode(str(row[0]), type=Reply)
+        try:
+            return None if row is None else msgspec.json.decode(str(row[0]), type=Reply)
+        except msgspec.DecodeError:
+            return None
 
     @property
     def spent(self) -> float:
@@ -122,29 +127,51 @@ class CallBook:
     def _run(self, statement: str, *values: str | int | float | None) -> tuple[str | float, ...] | None:
         try:
             if self._connection is None:
-                self._connection = self._open()
+                self._connection = _open(self._path)
             row: tuple[str | float, ...] | None = self._connection.execute(statement, values).fetchone()
         except sqlite3.Error as error:
+            what, do = ("is damaged", "put back the copy that 'elicit backup' made, or move it away")
+            if not is_damage(error):
+                what, do = ("cannot be used", "make room, or check its permissions")
             raise BadInputError(
-                f"{self._path} cannot be used ({error}); make room, or move it away: it holds replies already paid for"
-            ) from None
+                f"{self._path} {what} ({error}); {do}: it holds replies already paid for, and no votes"
+            ) from error
         return row
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
-        try:
-            db = Database(connection, use_counts_table=False)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            table = db.table("calls")
-            columns = {"key": str, "judge": str, "tokens_in": int, "tokens_out": int, "cost": float, "reply": str}
-            table.create(columns, if_not_exists=True)
-            table.create_index(["key"], if_not_exists=True)
-            table.create_index(["judge"], if_not_exists=True)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = open_for_writing(path)
+    try:
+        db = Database(connection, use_counts_table=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        table = db.table("calls")
+        columns = {"key": str, "judge": str, "tokens_in": int, "tokens_out": int, "cost": float, "reply": str}
+        table.create(columns, if_not_exists=True)
+        table.create_index(["key"], if_not_exists=True)
+        table.create_index(["judge"], if_not_exists=True)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def forget(folder: Path, judge: str, pseudonym: str) -> None:
+    """Put a pseudonym in place of a judge's name in the book of calls of the study in `folder`, and on disk; done again
+    it changes nothing.
+
+    Raises BadInputError where the file cannot be written.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return
+    try:
+        with closing(_open(path)) as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("UPDATE calls SET judge = ? WHERE judge = ?", (pseudonym, judge))
+            scrub(connection)
+    except sqlite3.Error as error:
+        raise BadInputError(f"{path} cannot be written ({error}); make room and try again") from error
 
 
 def spent_in(folder: Path) -> float:
@@ -153,7 +180,7 @@ def spent_in(folder: Path) -> float:
     if not path.exists():
         return 0.0
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        with closing(open_for_reading(path)) as connection:
             return float(connection.execute("SELECT COALESCE(SUM(cost), 0) FROM calls").fetchone()[0])
     except sqlite3.Error:
         return 0.0

@@ -26,6 +26,8 @@ from elicit.types import BadInputError, UnknownNameError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TEMPORARY = ".elicit-"
+"""How the names of files begin that are still being written."""
 _SCALARS = (str, bool, int, float, type(None))
 
 
@@ -186,6 +188,8 @@ def _write_standard_output(kind: Written, rows: Sequence[Mapping[str, Any]]) -> 
         sys.stdout.flush()
         _WRITERS[kind](sys.stdout.buffer, rows)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # whoever reads has enough: no fault, and nothing to tell
     except OSError as error:
         raise _unwritable("standard output", error) from error
 
@@ -218,7 +222,7 @@ def _opened(path: Path) -> tuple[Path, int | None, Path, int]:
     try:
         target = path.resolve()  # a link stays a link, and what it leads to is replaced
         mode = _mode_of(target, name)
-        temporary = target.with_name(f".elicit-{secrets.token_hex(8)}.tmp")
+        temporary = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}.tmp")
         # Opened by hand: the umask then applies to a new file, which tempfile would make unreadable to others.
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     except FileNotFoundError as error:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import platformdirs
 from filelock import FileLock, Timeout
 
 from adapters.connection import Address
@@ -35,10 +35,7 @@ class Parcel(msgspec.Struct, frozen=True):
 
 def state_folder() -> Path:
     """Where programs keep what is a user's own and no document."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "elicit"
-    return Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "elicit"
+    return platformdirs.user_state_path("elicit", appauthor=False)
 
 
 class Outbox:

@@ -38,9 +38,11 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 Skipped = list[BadInputError]
 """Rows that were left out, each with what is wrong with it."""
 
-# What makes a spreadsheet run a cell as a formula, after the apostrophes that keep it from doing so.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n]")
+# What makes a spreadsheet run a cell as a formula: a sign, its full-width or small form, or a control character, also
+# after blanks and marks without width, which some programs strip; after the apostrophes that keep it from doing so.
+_BEGINNING = r"[\s\u200b-\u200f\u2060\ufeff\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212]|[\t\r\n]"
+_FORMULA = re.compile(rf"'*(?:{_BEGINNING})")
+_GUARDED = re.compile(rf"'+(?:{_BEGINNING})")
 _BYTE = re.compile(r" \(byte (\d+)\)")
 _HALF = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"

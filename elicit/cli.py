@@ -78,7 +78,20 @@ def root(verbose: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    _open_closed_streams()
     sys.exit(_code(arguments))
+
+
+def _open_closed_streams() -> None:
+    """Let standard streams that were closed before this process began lead nowhere: whatever file is opened next would
+    take their place, and what is printed would end in it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w"))
 
 
 class SignalledError(KeyboardInterrupt):
@@ -98,6 +111,7 @@ def _code(arguments: list[str] | None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
                 signal.signal(number, _stop)
+    output = sys.stdout
     try:
         result: Any = root.main(arguments, prog_name="elicit", standalone_mode=False)
         sys.stdout.flush()
@@ -122,7 +136,9 @@ def _code(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort) as stop:
         _say(f"\nelicit: stopped; {str(stop) or 'everything so far is saved'}")
         return 3
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and sys.stdout is output:
+            raise  # for a broken pipe click puts another stream in its place, and exits
         # Whoever reads our output has gone. What Python still holds of it would fail again when it is flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
@@ -131,6 +147,9 @@ def _code(arguments: list[str] | None) -> int:
         _say(f"elicit: {error.filename or 'the output'} cannot be used ({error.strerror or error}); check it")
         return 2
     except Exception as error:
+        if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # an OSError from 3.13 on
+            _say(f"elicit: {str(error)[0].lower()}{str(error)[1:]}; give a path that leads somewhere")
+            return 2
         logger.exception("a fault of elicit")
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}, line {frame.lineno}"

@@ -37,7 +37,7 @@ class Columns:
         with _WRITING:  # looking ahead runs beside the votes, in a thread of its own
             chunks, names = self._chunks[: k + 1], self._names[: k + 1]
             if k == len(chunks):
-                fresh = column.new_empty(len(column), CHUNK, column.shape[1])
+                fresh = column.new_zeros(len(column), CHUNK, column.shape[1])  # it may be kept on disk
                 chunks, names = (*chunks, fresh), (*names, [])
             elif i < len(names[k]) and names[k][i] == name:
                 return self

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from elicit import checks, registry, stopping
+from elicit import checks, registry, snapshots, stopping
 from elicit.arithmetic import limited_threads
 from elicit.interactions import InteractionPosterior
 from elicit.posterior import Knowledge, Posterior, UtilityModel
 from elicit.randomness import stream
 from elicit.selection import Candidates
+from elicit.snapshots import Snapshot
 from elicit.types import (
     CHOICES,
     BadInputError,
@@ -38,17 +41,16 @@ IDS_ONLY_SELECTOR = "champion"
 """For goal best."""
 
 Pairs = Iterable[tuple[int, int]]
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _with_limited_threads(method: Callable[Concatenate[Engine, P], T]) -> Callable[Concatenate[Engine, P], T]:
+def _with_limited_threads(method: F) -> F:
     @wraps(method)
-    def limited(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def limited(self: Engine, *args: Any, **kwargs: Any) -> Any:
         with self.limited_threads():
             return method(self, *args, **kwargs)
 
-    return limited
+    return cast(F, limited)
 
 
 class Engine:
@@ -256,11 +258,11 @@ class Engine:
                 )
             if self._inputs is not None and vote.inputs:
                 self._checked_inputs(vote.inputs)
-        for vote in votes:
-            rng = stream(self.seed, "update", len(self.votes))
-            learnt = self._model.update(self.posterior, [vote], rng)
-            self._past = (*self._past, self.posterior)[-REMEMBERED:]
-            self.posterior, self.votes = learnt, (*self.votes, vote)
+        posterior, past = self.posterior, deque(self._past, REMEMBERED)
+        for number, vote in enumerate(votes, len(self.votes)):
+            past.append(posterior)
+            posterior = self._model.update(posterior, [vote], stream(self.seed, "update", number))
+        self.posterior, self.votes, self._past = posterior, (*self.votes, *votes), tuple(past)
 
     def retract(self, index: int = -1) -> Vote:
         """Take back one vote, by its position among the votes; the belief is as if it had never come.
@@ -293,6 +295,26 @@ class Engine:
     def fork(self) -> Engine:
         """A second engine in the same state; what one learns the other does not. Cheap: beliefs are immutable."""
         return copy.copy(self)
+
+    def snapshot(self) -> tuple[int, Snapshot]:
+        """The oldest belief that is remembered and how many of the votes it has learnt: from there, the newest votes
+        are learnt again and can be taken back. Raises NoSnapshotError where there can be none."""
+        oldest = self._past[0] if self._past else self.posterior
+        return len(self.votes) - len(self._past), snapshots.take(oldest, self._prior)
+
+    def resume(self, votes: Sequence[Vote], snapshot: Snapshot) -> None:
+        """Hold these votes, from the `snapshot` of an engine made alike that had learnt them, as if they were learnt
+        here. Raises NoSnapshotError where it does not fit; then nothing is changed."""
+        self.posterior = snapshots.restore(snapshot, self._prior)
+        self.votes, self._past = tuple(votes), ()
+
+    def digest(self) -> str:
+        """Of all that the belief is a function of besides the model and the votes (32 hex digits)."""
+        digest = hashlib.blake2b(repr((self.n, self.seed, self.device, self._groups)).encode(), digest_size=16)
+        for array in (self._features, self._scores, self._inputs):
+            digest.update(b"none" if array is None else f"{array.dtype}{array.shape}".encode())
+            digest.update(b"" if array is None else np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def _believed(self, rows: int) -> Posterior:
         """The belief about this many items before any vote."""

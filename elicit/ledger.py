@@ -35,10 +35,15 @@ class Ledger(Protocol):
         """Copy the log into a folder, also while it is written to."""
         ...
 
-    def forget(self, judge: str) -> str:
-        """Replace a judge's name everywhere by the pseudonym that is returned, and remove its notes from every byte.
+    def check(self) -> None:
+        """Read all that is stored. Raises BadInputError where it is not what was written."""
+        ...
 
-        Raises BadInputError where nobody of that name is in the log.
+    def forget(self, judge: str, pseudonym: str) -> int:
+        """Replace a judge's name everywhere by the pseudonym, and remove its notes from every byte; returns in how many
+        events the name was. After an interruption it can be done again.
+
+        Raises BadInputError where it could not be done to the end.
         """
         ...
 

@@ -162,7 +162,8 @@ class State:
         Raises BadInputError where the log has a gap or refers to what is not in it.
         """
         if event.seq != self.seq + 1:
-            raise BadInputError(f"the log jumps from event {self.seq} to {event.seq}; restore study.db from a backup")
+            jump = f"the log jumps from event {self.seq} to {event.seq}"
+            raise BadInputError(f"{jump}; restore a copy of the study that 'elicit backup' made")
         self.seq = event.seq
         match event.body:
             case Created(schema=schema, engine=engine, spec=spec, code_path=code_path):

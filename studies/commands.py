@@ -329,22 +329,32 @@ def backup(study: Path, target: Path, as_json: bool) -> None:
 def forget(study: Path, judge: str, as_json: bool) -> None:
     """Remove a judge's name and notes from STUDY for good; the votes stay, under a pseudonym."""
     from elicit.events import JOINED
+    from studies import forgetting
     from studies.study import Study
 
-    with Study.open(study) as opened:
-        pseudonym = opened.forget(judge)
+    begun = forgetting.interrupted(study)
+    with Study.open(study) as opened:  # which finishes what was begun
+        pseudonym = begun.pseudonym if begun and begun.judge == judge else opened.forget(judge)
         votes = sum(pseudonym in live.vote.judge.split(JOINED) for live in opened.state.votes)
-    values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes}
-    _done(as_json, values, f"{judge} is now {pseudonym}; reports, exports and backups made before still hold the name")
+    left = [str(path.relative_to(study)) for path in forgetting.files_with(study, judge)]
+    values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes, "left": left}
+    still = f" the name still stands in what {', '.join(left)} says of other things;" if left else ""
+    _done(
+        as_json,
+        values,
+        f"{judge} is now {pseudonym};{still} reports, exports and backups made elsewhere before still hold it",
+    )
 
 
-@click.command(epilog=example("elicit doctor"))
+@click.command(epilog=example("elicit doctor jokes"))
+@click.argument("study", required=False, type=click.Path(path_type=Path))
 @JSON
-def doctor(as_json: bool) -> int:
-    """Check versions, device and installation, and say what to do about each problem."""
-    from studies.doctor import examine
+def doctor(study: Path | None, as_json: bool) -> int:
+    """Check versions, device and installation, and every byte of STUDY where one is given; say what to do about each
+    problem."""
+    from studies.doctor import examine, examine_study
 
-    checks = examine()
+    checks = examine() + (examine_study(study) if study else [])
     if as_json:
         click.echo(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}))
     else:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import platform
 import sqlite3
 import sys
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
 from typing import Any
+
+from adapters import calls
+from adapters.sqlite_files import find_fault, open_for_reading
+from elicit.safe_text import one_line
+from elicit.types import BadInputError
+from studies.study import Study
 
 OWN = ("elicit", "bandits", "tui", "adapters", "studies")
 NEEDED = ("torch", "numpy", "textual", "sqlite-utils", "msgspec", "pyarrow", "tokenizers", "safetensors")
@@ -31,6 +39,28 @@ def examine() -> list[dict[str, Any]]:
     checks.append(_names())
     checks.append(_device())
     checks.append(_embedder())
+    return checks
+
+
+def examine_study(folder: Path) -> list[dict[str, Any]]:
+    """The checks of a study's files: its log, wholly, and the replies that were paid for."""
+    checks = []
+    try:
+        with Study.open(folder, writable=False) as study:
+            study.check()
+            checks.append(_check("log", f"{study.state.seq} events, every digest fits", True, ""))
+    except BadInputError as error:
+        checks.append(_check("log", "it cannot be read", False, str(error)))
+    if (book := folder / calls.FILE).exists():
+        try:
+            with closing(open_for_reading(book)) as connection:
+                fault = find_fault(connection)
+        except sqlite3.Error as error:
+            fault = str(error)
+        do = (
+            f"restore {book} from a copy that 'elicit backup' made, or move it away: its replies will be paid for again"
+        )
+        checks.append(_check("replies", one_line(fault) if fault else "sound", not fault, do if fault else ""))
     return checks
 
 

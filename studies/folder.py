@@ -10,6 +10,9 @@ from pathlib import Path
 
 from elicit.types import BadInputError
 
+PART = ".part"
+"""How the names of folders end that are still being filled; they begin with a dot."""
+
 
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:
@@ -17,7 +20,7 @@ def appearing(folder: Path) -> Iterator[Path]:
 
     Raises BadInputError where it cannot be written.
     """
-    part = folder.with_name(f".{folder.name}.part")
+    part = folder.with_name(f".{folder.name}{PART}")
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)

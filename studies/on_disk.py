@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from adapters import images
+from adapters.export import TEMPORARY
 from adapters.formats import PairRow
 from adapters.http import running
 from adapters.http.access import FILE as ACCESS
-from adapters.ledger import LIVE, SqliteLedger
+from adapters.ledger import LIVE, LOCK, RESTORE, SqliteLedger
 from elicit import __version__, diagnostics
 from elicit.arithmetic import requested_code_path
 from elicit.events import (
@@ -24,6 +25,7 @@ from elicit.events import (
     AnyBody,
     Created,
     EngineChanged,
+    Event,
     InputsAdded,
     ItemsAdded,
     PairsAdded,
@@ -33,6 +35,7 @@ from elicit.ledger import Ledger
 from elicit.state import State
 from elicit.tuning import Input
 from elicit.types import BadInputError, Item
+from studies import forgetting
 from studies import spec as specs
 from studies.candidates import candidates, prompts
 from studies.features import knowledge_of
@@ -83,11 +86,13 @@ def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spe
         raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
     ledger = SqliteLedger(folder, writable=writable, beside=beside)
     try:
+        if writable and not beside:
+            forgetting.finish(folder, ledger)
         state = State()
         for event in ledger.read():
-            state.fold(event)
+            _fold(state, event, folder)
         if not state.items and not state.spec.get("tuning"):
-            raise BadInputError(f"{folder}: the log has no items; restore study.db from a backup")
+            raise BadInputError(f"{folder / LIVE[0]} is damaged: the log has no items; {RESTORE}")
         before = specs.convert(state.spec)
         if not writable:
             return ledger, state, specs.for_reading(before, folder / specs.FILE)
@@ -113,16 +118,28 @@ def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spe
     return ledger, state, spec
 
 
+def _fold(state: State, event: Event, folder: Path) -> None:
+    """Take in the next event. Raises BadInputError where it does not follow from those before it."""
+    try:
+        state.fold(event)
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, BadInputError):
+            raise
+        place = f"{folder / LIVE[0]} is damaged at event {event.seq} ({type(error).__name__}: {error})"
+        raise BadInputError(f"{place}; {RESTORE}") from error
+
+
 def copy(folder: Path, ledger: Ledger, target: Path) -> None:
     """Copy a study that may be in use, but for who has access to it; as `studies.study.Study.backup`."""
     if target.exists():
         raise BadInputError(f"{target} already exists; choose another name for the backup")
+    if folder.resolve() in target.resolve().parents:
+        raise BadInputError(f"{target} is inside the study itself; choose a place elsewhere for the backup")
     with appearing(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
-            if file.is_file() and not file.name.startswith(
-                (*LIVE, ACCESS, "study.lock", diagnostics.FILE, *running.FILES)
-            ):
-                shutil.copy2(file, part / file.name)
+            passed = (*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE, *running.FILES)
+            if file.is_file() and not file.name.startswith(passed):
+                shutil.copyfile(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():
             shutil.copytree(pictures, part / images.FOLDER)

@@ -64,6 +64,7 @@ def replay(
 def _again(study: Study, as_json: bool) -> int:
     from studies.replay import verify
 
+    study.check()
     with progress(study.state.seq, "events") as step:
         found = verify(study, step)
     values = {"status": found.status, "checked": found.checked, "event": found.event, "why": found.why}

@@ -8,15 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
 from adapters.formats import PairRow
-from adapters.http.access import FILE as ACCESS
-from adapters.http.access import Access
 from adapters.tables import Written
 from elicit.arithmetic import code_path_in_force
 from elicit.events import (
@@ -44,8 +41,8 @@ from elicit.ledger import Ledger
 from elicit.state import LiveVote, State
 from elicit.tuning import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
-from studies import on_disk
-from studies.decisions import LANE, bring, choose, engine_for, pairs_left, stop_of, taught
+from studies import forgetting, kept_belief, on_disk
+from studies.decisions import LANE, bring, choose, engine_for, lessons, pairs_left, stop_of, taught
 from studies.failures import resumable
 from studies.lookahead import Branch, Lookahead
 from studies.outlook import budget_spent, over
@@ -59,12 +56,16 @@ if TYPE_CHECKING:
     from elicit.stopping import Stop
 
 logger = logging.getLogger(__name__)
+CLOSING, GOING_ON = 200, 5000
+"""Votes learnt after which the belief is kept, when a study is closed and while it is open."""
 
 
 class Study:
     """An open study. Methods may be called from several threads; one process writes at a time."""
 
-    def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec, writable: bool) -> None:
+        self._writable = writable
+        self._kept = 0
         self.folder, self.spec, self.state = folder, spec, state
         self.shown = Shown(state)
         self._ledger = ledger
@@ -104,11 +105,13 @@ class Study:
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
-        return cls(Path(path), *on_disk.load(Path(path), writable, beside))
+        return cls(Path(path), *on_disk.load(Path(path), writable, beside), writable)
 
     def close(self) -> None:
         """Stop looking ahead and let go of the log."""
         self._ahead.close()
+        with self._turn:
+            self._keep(CLOSING)
         self._ledger.close()
 
     def __enter__(self) -> Self:
@@ -135,9 +138,12 @@ class Study:
                 self._engine, self._revised, self._grown = engine_for(self.spec, self.state), 0, self.state.grown
                 path = code_path_in_force() or "without MKL"
                 logger.info("an engine for %d items on %s, code path %s", self._engine.n, self._engine.device, path)
+                kept_belief.resume(self.folder, self._engine, self.spec, lessons(self.state))
+                self._kept = len(self._engine.votes)
             done, votes = len(self._engine.votes), len(self.state.votes)
             if self._revised != self.state.revised or done < votes:
                 self._revised = bring(self._engine, self.state, self._revised, most=most)
+                self._keep(GOING_ON)
             return self._engine
 
     # -- the loop ---------------------------------------------------------------------------------------------
@@ -395,21 +401,29 @@ class Study:
     def forget(self, judge: str) -> str:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
         with self._turn:
-            pseudonym = self._ledger.forget(judge)
-            if (self.folder / ACCESS).exists():
-                with closing(Access(self.folder)) as access:
-                    access.forget(judge)
+            pseudonym = forgetting.forget(self.folder, self._ledger, judge)
             self.state = State()
             for event in self._ledger.read():
                 self.state.fold(event)
             self.shown = Shown(self.state)
+            self._engine, self._stop = None, None  # they know the judge by its name
             return pseudonym
+
+    def check(self) -> None:
+        """Read all of the log that is stored. Raises BadInputError where it is damaged."""
+        self._ledger.check()
 
     def events(self, since: int = 0) -> Iterable[Event]:
         """The log after event `since`, in order."""
         return self._ledger.read(since)
 
     # -- inside -----------------------------------------------------------------------------------------------
+
+    def _keep(self, votes: int) -> None:
+        """Keep the belief where it has learnt so many votes since it was kept last."""
+        if self._writable and self._engine is not None and len(self._engine.votes) >= self._kept + votes:
+            kept_belief.keep(self.folder, self._engine, self.spec)
+            self._kept = len(self._engine.votes)
 
     def _append(self, *bodies: AnyBody) -> list[Event]:
         appended = events = self._ledger.append(bodies)

@@ -84,7 +84,8 @@ def test_json_says_what_was_written_where_and_nothing_else(study: str, tmp_path:
     assert told("export", study, "--table", "items", "-o", table) == exported
     assert len(Path(table).read_text().splitlines()) == 13
     gone = told("forget", study, "--judge", "simulated")
-    assert gone == {"study": study, "judge": "simulated", "pseudonym": gone["pseudonym"], "votes": 9}
+    left = ["study.db", "study.toml"]  # the kind of judge is called like it
+    assert gone == {"study": study, "judge": "simulated", "pseudonym": gone["pseudonym"], "votes": 9, "left": left}
     assert _code(["status", study, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["judges"] == {gone["pseudonym"]: 9}
 

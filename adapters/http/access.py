@@ -18,8 +18,10 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
+from adapters.sqlite_files import is_damage, scrub
 from elicit.names import alike
 from elicit.serving import Admission, Invitation, Invited, RefusedError, Scope, Who
+from elicit.types import BadInputError
 
 FILE = "access.db"
 BYTES = 32
@@ -33,13 +35,26 @@ class Invite(msgspec.Struct, frozen=True):
 
 
 class Access:
-    """The tokens and invites of the study in `folder`. Several processes may add to them."""
+    """The tokens and invites of the study in `folder`. Several processes may add to them.
+
+    Raises BadInputError where the file is damaged or cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.study = folder.resolve().name
         path = folder / FILE
         path.touch(mode=0o600)
         self._db = Database(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10))
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._db.conn.close()
+            what, do = "cannot be used", "make room or check its permissions"
+            if is_damage(error):
+                what, do = "is damaged", "move it away, and make new links with 'elicit admin' and 'elicit invite'"
+            raise BadInputError(f"{path} {what} ({error}); {do}") from error
+
+    def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA secure_delete = ON")
         with self._db.conn:
@@ -112,11 +127,17 @@ class Access:
                 self._db.execute("UPDATE invites SET left = left + 1 WHERE hash = ?", [_hash(code)])
             raise
 
-    def forget(self, judge: str) -> None:
-        """Remove a judge's tokens and every trace of the name."""
-        self._db.execute("DELETE FROM tokens WHERE judge = ?", [judge])
-        self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def forget(self, judge: str) -> int:
+        """Remove a judge's tokens and every trace of the name; how many there were. Done again it changes nothing.
+
+        Raises BadInputError where the file cannot be written.
+        """
+        try:
+            removed = self._db.execute("DELETE FROM tokens WHERE judge = ?", [judge]).rowcount
+            scrub(self._db.conn)
+            return int(removed)
+        except sqlite3.Error as error:
+            raise BadInputError(f"{FILE} cannot be written ({error}); make room and try again") from error
 
     def close(self) -> None:
         """Close the file."""

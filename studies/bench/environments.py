@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import platformdirs
 from filelock import FileLock
 
 from elicit.types import BadInputError
@@ -24,7 +25,7 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
 
     Raises BadInputError where the cache cannot be written or a package cannot be installed.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "elicit" / "peers" / name
+    folder = platformdirs.user_cache_path("elicit", appauthor=False) / "peers" / name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     mark, wanted = folder / "ready", "\n".join(requirements)
 

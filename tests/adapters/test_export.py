@@ -61,7 +61,13 @@ def test_parquet_keeps_types_and_falls_back_to_json(tmp_path: Path) -> None:
     assert table.column("mixed").to_pylist() == ["a", "1"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1"])
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
+BLANKS = [" ", "   ", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2060", "\t ", " \x0b"]
+HIDDEN = [*SIGNS, *(blank + sign + "1" for blank in BLANKS for sign in "=\uff1d@")]
+"""Formulas behind blanks, and signs that programs read as the plain ones."""
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", *HIDDEN])
 def test_no_text_becomes_a_formula(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     write_rows(path, [{text: text, "number": -1.5, "whole": -3, "list": [-1]}])
