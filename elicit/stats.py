@@ -1,5 +1,5 @@
-"""Statistics that the core shares: exact tails of counts, their intervals, quantiles, quadrature, and what may be called
-found when much was tested.
+"""Statistics that the core shares: exact tails of counts, their intervals, quantiles, quadrature, and what may be
+called found when much was tested.
 
 scipy is loaded when it is first needed, so that what is light to import stays so.
 """

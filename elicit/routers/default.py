@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from elicit.fusion import View
+from elicit.dispersion import View
 from elicit.routers._labelling import Fused
 from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 from elicit.stats import gauss_hermite, sigmoid
@@ -65,8 +65,9 @@ class Default(Fused):
         return Decision(None, 1 - chance, numbers, reason)
 
     def tell(self, case: Case) -> None:
-        bare = case.unanswered
-        self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
+        if not case.earlier:
+            bare = case.unanswered
+            self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
         super().tell(case)
 
     def _human_bits(self, case: Case, view: View) -> float:

@@ -1,0 +1,162 @@
+"""How far people differ on one query from what was predicted of it, and what one answer tells of the next person's.
+
+Predicted are P(tie), and of those who name a side P(a). People's shares scatter around both from query to query: the
+share of ties is Beta(c P(tie), c (1 - P(tie))), that of a among the sides Beta(d P(a), d P(b)): a tree of two
+Beta-binomials (Dennis 1991). After answers the next person's are predicted by counts added to c or d predicted ones, so
+that a concentration is the number of answers that a prediction is worth. Where people agree, both are small and the
+label follows whoever was asked; where people are as uncertain as the prediction says, they are large.
+
+A study learns its two concentrations by evidence over a bank of values, from queries that several people answered; the
+first answer to a query is as probable under all values and tells nothing of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from elicit.routing import Probabilities
+from elicit.stats import sigmoid
+from elicit.types import Choice, Outcome
+
+Vector = NDArray[np.float64]
+
+DECIDED: tuple[Choice, ...] = ("a", "tie", "b")
+FARTHEST = 30.0
+"""Log-odds beyond which no prediction is surer."""
+BANK = 2.0 ** np.arange(-5, 8)
+SIDES, TIES = (2.0, 3.0), (2.8, 3.0)
+"""Prior of the concentrations: the median, and the factor of one standard deviation. The medians are MT-Bench's
+people, two of whom agree on .83 of decided pairs and who call a tie what another called one half of the time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concentration:
+    """A belief about a concentration: log_weights (M,), up to a constant, on values (M,)."""
+
+    values: Vector
+    log_weights: Vector
+
+    @classmethod
+    def around(cls, median: float, factor: float) -> Concentration:
+        """A log-normal prior on BANK."""
+        return cls(BANK, -0.5 * (np.log(BANK / median) / np.log(factor)) ** 2)
+
+    @classmethod
+    def known(cls, value: float) -> Concentration:
+        """One value, that no answer changes."""
+        return cls(np.array([value]), np.zeros(1))
+
+    @cached_property
+    def weights(self) -> Vector:
+        """(M,) that sum to 1."""
+        w = np.exp(self.log_weights - self.log_weights.max())
+        return np.asarray(w / w.sum())
+
+    def predicted(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Vector:
+        """P(the next answer is one of a kind), any shape: share was predicted of it, and `same` answers were of that
+        kind, `others` not."""
+        return np.asarray(self._predicted(share, same, others) @ self.weights)
+
+    def after(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Concentration:
+        """The belief after one more answer to a query, or to each of several; arguments as of `predicted`, of the kind
+        that was answered and before it was."""
+        told = np.log(self._predicted(share, same, others))
+        return replace(self, log_weights=self.log_weights + told.reshape(-1, len(self.values)).sum(0))
+
+    def bits(self, share: float, same: int, others: int) -> float:
+        """Mutual information, in bits, of one more answer and the share of the people who would give it."""
+        from scipy.special import entr, psi
+
+        p, rest = self._predicted(share, same, others), self._predicted(1 - share, others, same)
+        total = self.values + same + others
+        noise = sum(q * (psi(total + 1) - psi(q * total + 1)) for q in (p, rest))
+        mean = float(p @ self.weights)
+        return max(float(entr(mean) + entr(1 - mean) - noise @ self.weights), 0.0) / float(np.log(2))
+
+    def _predicted(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Vector:
+        p, k, n = (np.asarray(value, float)[..., None] for value in (share, same, others))
+        return np.asarray((self.values * p + k) / (self.values + k + n))
+
+
+@dataclass(frozen=True, eq=False)
+class Dispersion:
+    """What is believed of a study's people: the concentrations of sides and of ties."""
+
+    sides: Concentration = field(default_factory=lambda: Concentration.around(*SIDES))
+    ties: Concentration = field(default_factory=lambda: Concentration.around(*TIES))
+
+    @classmethod
+    def known(cls, value: float) -> Dispersion:
+        """One concentration of both, that no answer changes."""
+        return cls(Concentration.known(value), Concentration.known(value))
+
+    def after(self, view: View, choice: Choice) -> Dispersion:
+        """The belief after one more person answered a query of which this was the view."""
+        tie, rest = view.said.tie, view.said.a + view.said.b
+        if choice == "tie":
+            return replace(self, ties=self.ties.after(view.tie, tie, rest))
+        share, same, other = view.side if choice == "a" else view.mirrored.side
+        return Dispersion(self.sides.after(share, same, other), self.ties.after(1 - view.tie, rest, tie))
+
+
+class Said(NamedTuple):
+    """How many people answered what."""
+
+    a: int = 0
+    tie: int = 0
+    b: int = 0
+
+
+class View(NamedTuple):
+    """What people say of one query. x: the predicted log-odds of a against b, ties aside; tie: the predicted P(tie),
+    neither 0 nor 1; said: the answers so far."""
+
+    x: float
+    tie: float
+    dispersion: Dispersion
+    said: Said = Said()
+
+    def after(self, outcomes: Iterable[Outcome]) -> View:
+        """After people's answers, in any order; what is neither a, b nor tie says nothing."""
+        choices = [outcome.choice for outcome in outcomes]
+        more = (choices.count(choice) for choice in DECIDED)
+        return self._replace(said=Said(*(n + m for n, m in zip(self.said, more, strict=True))))
+
+    @property
+    def mirrored(self) -> View:
+        """With a and b exchanged."""
+        return self._replace(x=-self.x, said=Said(*reversed(self.said)))
+
+    @property
+    def side(self) -> tuple[float, int, int]:
+        """The predicted share of a among those who name a side, and how many said a and b."""
+        return float(sigmoid(np.clip(self.x, -FARTHEST, FARTHEST))), self.said.a, self.said.b
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """Of the next person's answer."""
+        a, b = (float(self.dispersion.sides.predicted(*view.side)) for view in (self, self.mirrored))
+        tie = float(self.dispersion.ties.predicted(self.tie, self.said.tie, self.said.a + self.said.b))
+        return Probabilities((1 - tie) * a / (a + b), tie, (1 - tie) * b / (a + b))
+
+    @property
+    def logit(self) -> float:
+        """Log-odds of a against b, ties aside."""
+        if not self.said.a + self.said.b:
+            return self.x
+        a, b = (float(np.log(self.dispersion.sides.predicted(*view.side))) for view in (self, self.mirrored))
+        return a - b
+
+    @property
+    def bits(self) -> float:
+        """Mutual information of one person's answer and what all people would say, in bits."""
+        p, a, b = self.side
+        tie = self.dispersion.ties.bits(self.tie, self.said.tie, a + b)
+        decided = 1 - self.probabilities.tie
+        return tie + decided * self.dispersion.sides.bits(p, a, b)
