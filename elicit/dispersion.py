@@ -27,6 +27,7 @@ from elicit.types import Choice, Outcome
 Vector = NDArray[np.float64]
 
 DECIDED: tuple[Choice, ...] = ("a", "tie", "b")
+A, TIE, B = range(3)
 FARTHEST = 30.0
 """Log-odds beyond which no prediction is surer."""
 BANK = 2.0 ** np.arange(-5, 8)
@@ -96,13 +97,25 @@ class Dispersion:
         """One concentration of both, that no answer changes."""
         return cls(Concentration.known(value), Concentration.known(value))
 
-    def after(self, view: View, choice: Choice) -> Dispersion:
-        """The belief after one more person answered a query of which this was the view."""
-        tie, rest = view.said.tie, view.said.a + view.said.b
-        if choice == "tie":
-            return replace(self, ties=self.ties.after(view.tie, tie, rest))
-        share, same, other = view.side if choice == "a" else view.mirrored.side
-        return Dispersion(self.sides.after(share, same, other), self.ties.after(1 - view.tie, rest, tie))
+    def after(self, x: ArrayLike, tie: ArrayLike, said: ArrayLike, answer: ArrayLike) -> Dispersion:
+        """The belief after V more answers. x, tie (V,): what was predicted of their queries; said (V, 3): the answers
+        to the same before them; answer (V,): places in DECIDED. Any of them without the axis where V is 1."""
+        logits, tied, counts = np.atleast_1d(x), np.atleast_1d(tie), np.atleast_2d(said)
+        kind, side, ties = np.atleast_1d(answer), counts[:, 0] + counts[:, 2], counts[:, 1]
+        even, first, names = kind == TIE, kind == A, kind != TIE
+        for_a, a, b = _share(np.where(first, logits, -logits)), counts[:, A], counts[:, B]
+        return Dispersion(
+            self.sides.after(for_a[names], np.where(first, a, b)[names], np.where(first, b, a)[names]),
+            self.ties.after(np.where(even, tied, 1 - tied), np.where(even, ties, side), np.where(even, side, ties)),
+        )
+
+    def probabilities(self, x: ArrayLike, tie: ArrayLike, said: ArrayLike) -> Vector:
+        """(..., 3) P(a), P(tie), P(b) of the next answer; x, tie (...), said (..., 3) as of `after`."""
+        logits, counts = np.asarray(x, float), np.asarray(said, float)
+        a = self.sides.predicted(_share(logits), counts[..., A], counts[..., B])
+        b = self.sides.predicted(_share(-logits), counts[..., B], counts[..., A])
+        even = self.ties.predicted(tie, counts[..., TIE], counts[..., A] + counts[..., B])
+        return np.stack([(1 - even) * (a / (a + b)), even, (1 - even) * (b / (a + b))], -1)
 
 
 class Said(NamedTuple):
@@ -134,29 +147,26 @@ class View(NamedTuple):
         return self._replace(x=-self.x, said=Said(*reversed(self.said)))
 
     @property
-    def side(self) -> tuple[float, int, int]:
-        """The predicted share of a among those who name a side, and how many said a and b."""
-        return float(sigmoid(np.clip(self.x, -FARTHEST, FARTHEST))), self.said.a, self.said.b
-
-    @property
     def probabilities(self) -> Probabilities:
         """Of the next person's answer."""
-        a, b = (float(self.dispersion.sides.predicted(*view.side)) for view in (self, self.mirrored))
-        tie = float(self.dispersion.ties.predicted(self.tie, self.said.tie, self.said.a + self.said.b))
-        return Probabilities((1 - tie) * a / (a + b), tie, (1 - tie) * b / (a + b))
+        return Probabilities(*self.dispersion.probabilities(self.x, self.tie, self.said).tolist())
 
     @property
     def logit(self) -> float:
         """Log-odds of a against b, ties aside."""
         if not self.said.a + self.said.b:
             return self.x
-        a, b = (float(np.log(self.dispersion.sides.predicted(*view.side))) for view in (self, self.mirrored))
-        return a - b
+        sides, (a, _, b) = self.dispersion.sides, self.said
+        for_a, for_b = sides.predicted(_share(self.x), a, b), sides.predicted(_share(-self.x), b, a)
+        return float(np.log(for_a)) - float(np.log(for_b))
 
     @property
     def bits(self) -> float:
         """Mutual information of one person's answer and what all people would say, in bits."""
-        p, a, b = self.side
-        tie = self.dispersion.ties.bits(self.tie, self.said.tie, a + b)
-        decided = 1 - self.probabilities.tie
-        return tie + decided * self.dispersion.sides.bits(p, a, b)
+        a, tie, b = self.said
+        on_side = self.dispersion.sides.bits(float(_share(self.x)), a, b)
+        return self.dispersion.ties.bits(self.tie, tie, a + b) + (1 - self.probabilities.tie) * on_side
+
+
+def _share(x: ArrayLike) -> Vector:
+    return np.asarray(sigmoid(np.clip(x, -FARTHEST, FARTHEST)))

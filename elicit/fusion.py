@@ -207,7 +207,8 @@ class Fusion:
         view = self.view(case.unanswered).after(case.earlier.values())
         for outcome in case.outcomes.values():
             if outcome.choice in DECIDED:
-                said, dispersion = said._after(case, outcome.choice), dispersion.after(view, outcome.choice)
+                said, answer = said._after(case, outcome.choice), DECIDED.index(outcome.choice)
+                dispersion = dispersion.after(view.x, view.tie, view.said, answer)
                 view = view.after([outcome])
         return said if said is self else replace(said, dispersion=dispersion)
 

@@ -17,6 +17,7 @@ from adapters.export import replacing
 from elicit.state import LiveVote
 from elicit.types import BadInputError, Item
 from studies import status
+from studies.labels import pair_labels
 from studies.report import OPEN_ROWS, CalibrationBin, Decisive, LabelSummary, Recommendation, ReportData, render
 from studies.spec import dumps
 from studies.trace import Trace, sentence, trace_of
@@ -131,8 +132,8 @@ def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:
 
 
 def _labels(study: Study) -> LabelSummary:
-    rows = status.pair_labels(study)
-    model = [row["probability"] for row in rows if row["source"] == "model"]
+    rows = pair_labels(study)
+    model = [row["p_a"] for row in rows if row["source"] == "model"]
     histogram, _ = np.histogram(model, bins=BINS, range=(0, 1))
     return LabelSummary(
         by_people=len(rows) - len(model), by_model=len(model), histogram=tuple(int(n) for n in histogram)

@@ -80,7 +80,7 @@ class Default(Fused):
         """
         weight, variance = self.fusion.weight(judge.name, len(case.verdicts))
         step = max(LOUDNESS * float(np.sqrt(weight**2 + variance)), 1e-6)
-        p, up, down = sigmoid(view.logit + np.array([0.0, step, -step])).tolist()
+        p, up, down = (float(sigmoid(view.logit + s)) for s in (0.0, step, -step))
         q = (p - down) / (up - down)
         told = _entropy(p) - q * _entropy(up) - (1 - q) * _entropy(down)
         return max(told, 0.0) + CURIOSITY * _entropy(p)

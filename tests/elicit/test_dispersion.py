@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit.dispersion import BANK, DECIDED, Concentration, Dispersion, Said, View
@@ -32,17 +32,22 @@ def answers(*said: Choice) -> list[ChoiceOutcome]:
     return [ChoiceOutcome(choice) for choice in said]
 
 
+def learn(dispersion: Dispersion, view: View, choice: Choice) -> Dispersion:
+    return dispersion.after(view.x, view.tie, view.said, DECIDED.index(choice))
+
+
 def people(agreement: float, n: int, dispersion: Dispersion | None = None) -> Dispersion:
     """What is learnt from n queries on which two people named a side, a share `agreement` of them the same one."""
     found = dispersion or Dispersion()
     for k in range(n):
         alone = View(0.0, 0.2, found)
-        found = found.after(alone, "a")
+        found = learn(found, alone, "a")
         same = (k * 0.618) % 1 < agreement
-        found = found.after(alone.after(answers("a")), "a" if same else "b")
+        found = learn(found, alone.after(answers("a")), "a" if same else "b")
     return found
 
 
+@settings(deadline=None)
 @given(views, choices)
 def test_an_answer_never_lowers_what_it_says(view: View, choice: Choice) -> None:
     before, after = view.probabilities, view.after(answers(choice)).probabilities
@@ -50,6 +55,7 @@ def test_an_answer_never_lowers_what_it_says(view: View, choice: Choice) -> None
     assert after[place] >= before[place] - TOLERANCE
 
 
+@settings(deadline=None)
 @given(views)
 def test_the_three_sum_to_one_and_agree_with_the_log_odds(view: View) -> None:
     p = view.probabilities
@@ -59,6 +65,7 @@ def test_the_three_sum_to_one_and_agree_with_the_log_odds(view: View) -> None:
         assert np.log(p.a / p.b) == pytest.approx(view.logit, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(views)
 def test_exchanging_a_and_b_exchanges_their_shares(view: View) -> None:
     a, tie, b = view.probabilities
@@ -67,6 +74,7 @@ def test_exchanging_a_and_b_exchanges_their_shares(view: View) -> None:
     assert view.mirrored.bits == pytest.approx(view.bits, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(views, st.lists(choices, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_answers_does_not_matter(view: View, said: list[Choice], random: Any) -> None:
     turned = list(said)
@@ -74,11 +82,13 @@ def test_the_order_of_answers_does_not_matter(view: View, said: list[Choice], ra
     assert view.after(answers(*turned)) == view.after(answers(*said))
 
 
+@settings(deadline=None)
 @given(views, st.sampled_from(["both_bad", "skip"]))
 def test_what_names_neither_a_side_nor_a_tie_says_nothing(view: View, choice: Any) -> None:
     assert view.after([ChoiceOutcome(choice)]) == view
 
 
+@settings(deadline=None)
 @given(xs, ties, dispersions)
 def test_without_answers_it_is_the_prediction(x: float, tie: float, dispersion: Dispersion) -> None:
     view = View(x, tie, dispersion)
@@ -86,22 +96,23 @@ def test_without_answers_it_is_the_prediction(x: float, tie: float, dispersion: 
     assert view.logit == x
 
 
-@given(xs, ties, dispersions, st.lists(st.tuples(choices, st.integers(0, 3)), max_size=5))
-def test_an_answer_heard_alone_tells_nothing_of_how_people_agree(
-    x: float, tie: float, dispersion: Dispersion, said: list[tuple[Choice, int]]
-) -> None:
+@settings(deadline=None)
+@given(xs, ties, dispersions)
+def test_an_answer_heard_alone_tells_nothing_of_how_people_agree(x: float, tie: float, dispersion: Dispersion) -> None:
     view = View(x, tie, dispersion)
     for choice in DECIDED:
-        learnt = dispersion.after(view, choice)
+        learnt = learn(dispersion, view, choice)
         assert learnt.sides.weights == pytest.approx(dispersion.sides.weights)
         assert learnt.ties.weights == pytest.approx(dispersion.ties.weights)
 
 
+@settings(deadline=None)
 @given(views)
 def test_an_answer_is_worth_no_less_than_nothing_and_no_more_than_there_is_to_know(view: View) -> None:
     assert 0 <= view.bits <= np.log2(3) + 1e-9
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 0.95))
 def test_an_answer_is_worth_most_where_nothing_is_known(tie: float) -> None:
     bits = [View(x, tie, Dispersion()).bits for x in (0.0, 1.0, 2.0, 4.0, 8.0)]
@@ -145,11 +156,26 @@ def test_where_people_agree_the_label_is_what_the_person_says_whatever_the_judge
     assert unsure.label(asked).choice == "b"
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(xs, ties, counts, choices), max_size=6), dispersions)
+def test_many_answers_teach_what_they_teach_one_by_one(
+    votes: list[tuple[float, float, Said, Choice]], start: Dispersion
+) -> None:
+    one = start
+    for x, tie, said, choice in votes:
+        one = one.after(x, tie, said, DECIDED.index(choice))
+    x, tie = np.array([v[0] for v in votes]), np.array([v[1] for v in votes])
+    said = np.array([v[2] for v in votes]).reshape(-1, 3)
+    together = start.after(x, tie, said, np.array([DECIDED.index(v[3]) for v in votes], int))
+    assert together.sides.log_weights == pytest.approx(one.sides.log_weights)
+    assert together.ties.log_weights == pytest.approx(one.ties.log_weights)
+
+
 def test_ties_that_people_share_are_learnt() -> None:
     learnt = Dispersion()
     for k in range(100):
         view, said = View(0.0, 0.2, learnt), answers("tie" if k % 5 == 0 else "a")
-        learnt = learnt.after(view, said[0].choice).after(view.after(said), said[0].choice)
+        learnt = learn(learn(learnt, view, said[0].choice), view.after(said), said[0].choice)
     tied = View(0.0, 0.2, learnt).after(answers("tie")).probabilities
     assert tied.tie > 0.85
     assert View(0.0, 0.2, Dispersion()).after(answers("tie")).probabilities.tie < 0.6

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -51,6 +51,7 @@ def test_quantiles_are_those_of_the_tables(p: float, freedom: float, value: floa
     assert student_quantile(p, freedom) == pytest.approx(value, rel=1e-7, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(0, MANY), st.integers(1, MANY), st.sampled_from([0.5, 0.9, 0.99]))
 def test_the_interval_of_jeffreys_leaves_equal_tails(hits: int, trials: int, level: float) -> None:
     hits = min(hits, trials)
@@ -66,6 +67,7 @@ def test_the_interval_of_jeffreys_is_the_tables(hits: int, trials: int, low: flo
     assert jeffreys(hits, trials) == pytest.approx((low, high), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(1, 30), st.floats(0, 1))
 def test_binomial_tails_are_the_sums_of_their_terms(hits: int, trials: int, p: float) -> None:
     terms = [math.comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in range(trials + 1)]
@@ -99,6 +101,7 @@ def test_the_upper_bound_of_clopper_and_pearson(hits: int, trials: int, delta: f
     assert clopper_pearson(hits, trials, delta) == pytest.approx(value, rel=1e-4)
 
 
+@settings(deadline=None)
 @given(st.floats(-800, 800))
 def test_the_sigmoid_is_symmetric_and_keeps_its_digits(x: float) -> None:
     assert sigmoid(x) + sigmoid(-x) == pytest.approx(1)
@@ -111,6 +114,7 @@ def test_quadrature_gives_the_moments_of_the_normal(points: int) -> None:
     assert [weights @ nodes**k for k in range(7)] == pytest.approx([1, 0, 1, 0, 3, 0, 15], abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=8), st.integers(0, 9))
 def test_the_tail_of_unequal_events_is_the_sum_over_all_outcomes(p: list[float], hits: int) -> None:
     total = sum(
@@ -121,6 +125,7 @@ def test_the_tail_of_unequal_events_is_the_sum_over_all_outcomes(p: list[float],
     assert at_least(hits, p) == pytest.approx(total, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 600), st.integers(0, 600))
 def test_far_tails_keep_their_digits(trials: int, hits: int) -> None:
     tail = stats.binom.sf(hits - 1, trials, 0.01)
@@ -129,6 +134,7 @@ def test_far_tails_keep_their_digits(trials: int, hits: int) -> None:
     assert two_sided(min(hits, trials), trials) == two_sided(trials - min(hits, trials), trials)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), max_size=8), st.integers(0, 80))
 def test_the_sum_a_coin_picks_is_counted_over_all_throws(terms: list[int], reached: int) -> None:
     throws = list(itertools.product([0, 1], repeat=len(terms)))
@@ -136,6 +142,7 @@ def test_the_sum_a_coin_picks_is_counted_over_all_throws(terms: list[int], reach
     assert coins_at_least(reached, terms) == pytest.approx(count / len(throws))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 8), st.lists(st.integers(1, 5), min_size=2, max_size=3), st.booleans())
 def test_the_law_of_the_longest_run_is_the_sum_over_all_sequences(
     trials: int, length: int, parts: list[int], some: bool
@@ -150,6 +157,7 @@ def test_the_law_of_the_longest_run_is_the_sum_over_all_sequences(
     assert run_at_least(length, trials, shares, kinds) == pytest.approx(total, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2), max_size=20))
 def test_runs_are_as_long_as_grouping_says(values: list[int]) -> None:
     sizes = [len(list(run)) for _, run in itertools.groupby(values)]
@@ -158,6 +166,7 @@ def test_runs_are_as_long_as_grouping_says(values: list[int]) -> None:
     assert longest_run(values) == max(expected, default=0)
 
 
+@settings(deadline=None)
 @given(p_values, st.floats(1e-6, 0.5))
 def test_holm_rejects_what_bonferroni_does_and_only_the_smallest(p: list[float], alpha: float) -> None:
     fell = holm(p, alpha)

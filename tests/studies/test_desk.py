@@ -156,7 +156,7 @@ def test_two_judges_and_no_votes_give_labels_at_once(tmp_path: Path) -> None:
 
 
 def labels(study: Study) -> list[dict[str, Any]]:
-    from studies.status import pair_labels
+    from studies.labels import pair_labels
 
     return pair_labels(study)
 
