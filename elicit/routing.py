@@ -17,7 +17,8 @@ ROUNDING = 1e-9
 """Of money: many small prices do not add up to the cent."""
 REMEMBERED = 400
 """Scores a pace looks back on: what was worth asking long ago was judged by a fusion that knew less."""
-
+ALIKE = 0.02
+"""Scores that differ by a smaller share are alike: a drift of all would else starve or flood what comes late."""
 
 Moments = tuple[float, float]
 """Mean and variance of u_a - u_b, in logits."""
@@ -215,7 +216,7 @@ class Pace:
     """Spends evenly on what scores highest: a dual price of money, found as a quantile of the scores seen so far.
 
     Of a stream of which a share can be afforded, those are taken whose score is among the highest share of the last
-    REMEMBERED; equal scores are drawn for. This is the threshold policy of online knapsacks with the price re-estimated
+    REMEMBERED; scores that are alike are drawn for. This is the threshold policy of online knapsacks with the price re-estimated
     at every step (Agrawal, Wang and Ye 2014). explore: this part is drawn by lot instead, so that every query has a
     chance and what is learnt from the chosen ones holds for all.
     """
@@ -239,7 +240,8 @@ class Pace:
         past = np.array(self.scores[-REMEMBERED:])
         if share in (0.0, 1.0) or len(past) < self.START:
             return share
-        above, equal = float((past > score).mean()), float((past == score).mean())
+        alike = np.abs(past - score) <= ALIKE * abs(score)
+        above, equal = float((past[~alike] > score).sum()) / len(past), float(alike.mean())
         taken = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
         return (1 - self.explore) * taken + self.explore * share
 
