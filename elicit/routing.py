@@ -216,9 +216,9 @@ class Pace:
     """Spends evenly on what scores highest: a dual price of money, found as a quantile of the scores seen so far.
 
     Of a stream of which a share can be afforded, those are taken whose score is among the highest share of the last
-    REMEMBERED; scores that are alike are drawn for. This is the threshold policy of online knapsacks with the price re-estimated
-    at every step (Agrawal, Wang and Ye 2014). explore: this part is drawn by lot instead, so that every query has a
-    chance and what is learnt from the chosen ones holds for all.
+    REMEMBERED; scores that are alike are drawn for. This is the threshold policy of online knapsacks with the price
+    re-estimated at every step (Agrawal, Wang and Ye 2014). explore: this part is drawn by lot instead, so that every
+    query has a chance and what is learnt from the chosen ones holds for all.
     """
 
     START = 10
