@@ -15,9 +15,10 @@ import torch
 from elicit.gaussian import NODE_WEIGHTS, NODES
 from elicit.posterior import Posterior
 from elicit.selection import Candidates, Pick, highest, improvement, one_by_one, spread
+from elicit.stats import gauss_hermite
 from elicit.types import Vote
 
-_Z, _W = np.polynomial.hermite_e.hermegauss(7)
+_Z, _W = gauss_hermite(7)
 
 
 class KnowledgeGradient:
@@ -54,7 +55,7 @@ class KnowledgeGradient:
             # cov(f_i, f_a - f_b) but for a part that all items share, which moves no maximum on average.
             step = (apart[b] - apart[a]) / 2 * (resolved / s2).sqrt()[:, None]
             mean = posterior.mean()[rows]
-            value = sum(w * (mean + z * step).max(1).values for z, w in zip(_Z, _W / _W.sum(), strict=True))
+            value = sum(w * (mean + z * step).max(1).values for z, w in zip(_Z, _W, strict=True))
             return highest(pairs, torch.as_tensor(value))
 
         return one_by_one(choose, posterior, candidates, k)

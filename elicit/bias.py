@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from elicit.stats import sigmoid
 from elicit.types import Choice, Shown, Verdict
 
 POSITION = "position"
@@ -170,16 +171,12 @@ def _slopes(z: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.
     every query on them."""
     beta = np.zeros(z.shape[1])
     for _ in range(50):
-        p = _sigmoid(z @ beta)
+        p = sigmoid(z @ beta)
         hessian = (z * (p * (1 - p))[:, None]).T @ z + RIDGE * np.eye(z.shape[1])
         step = np.linalg.solve(hessian, z.T @ (y - p) - RIDGE * beta)
         beta = beta + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
         if np.abs(step).max() < 1e-10:
             break
-    p = _sigmoid(z @ beta)
+    p = sigmoid(z @ beta)
     hessian = (z * (p * (1 - p))[:, None]).T @ z + RIDGE * np.eye(z.shape[1])
     return beta, np.asarray(np.linalg.solve(hessian, (z * (y - p)[:, None]).T).T, dtype=np.float64)
-
-
-def _sigmoid(x: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(x))))

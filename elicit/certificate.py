@@ -11,12 +11,14 @@ have to begin with the first cut whose risk is over the target, so P(risk of the
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from elicit.stats import binomial_at_most, clopper_pearson
 from elicit.types import BadInputError
 
 Floats = NDArray[np.floating[Any]]
@@ -28,6 +30,8 @@ FIRST_COVERAGE = 0.3
 FIRST_WRONG = 2
 """The first cut keeps this share of cases, or more where that is needed for it to pass with so many wrong: a smaller
 one ends too many good judges by bad luck, a larger one ends those that are good on part of the cases only."""
+
+MOST_AUDITS = 1 << 50
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,7 @@ def plan(
     found = _confidences(confidence)
     if not len(found):
         raise BadInputError("there is no confidence to place cuts on; give those of cases that are not audited")
-    for name, value in (("alpha", alpha), ("delta", delta)):
-        if not 0 < value < 1:
-            raise BadInputError(f"{name} is {value}; give a probability above 0 and below 1")
+    _checked(alpha, delta)
     if agreement is not None and 1 - alpha > (most := ceiling(agreement, votes)):
         label = "one vote" if votes == 1 else f"the majority of {votes} votes"
         raise BadInputError(
@@ -116,12 +118,12 @@ def plan(
             "audit against the majority of more votes"
         )
     part = spending(delta, epoch)
-    fewest = fewest_audits(0, alpha, part)
+    fewest = audits_needed(alpha, delta, epoch=epoch)
     if audits < fewest:
         raise BadInputError(
             f"{audits} audits cannot show a risk of {alpha} or less in epoch {epoch}; plan at least {fewest}"
         )
-    first = min(1.0, max(FIRST_COVERAGE, fewest_audits(FIRST_WRONG, alpha, part) / audits))
+    first = min(1.0, max(FIRST_COVERAGE, audits_needed(alpha, delta, epoch=epoch, wrong=FIRST_WRONG) / audits))
     wanted = np.append(np.arange(first, 1 - STEP / 2, STEP), 1.0)
     falling = np.sort(found)[::-1]
     places = np.maximum(np.ceil(wanted * len(found) - 1e-9).astype(int) - 1, 0)
@@ -151,7 +153,7 @@ def certify(plan: Plan, confidence: ArrayLike, wrong: ArrayLike) -> Certificate:
     for cut, coverage in zip(plan.cuts, plan.coverages, strict=True):
         above = found >= cut
         kept, errors = int(above.sum()), int(missed[above].astype(bool).sum())
-        bound = upper_bound(errors, kept, plan.delta)
+        bound = clopper_pearson(errors, kept, plan.delta)
         if bound > plan.alpha:
             return passed or Certificate(plan, None, 0.0, len(found), kept, errors, bound)
         passed = Certificate(plan, cut, coverage, len(found), kept, errors, bound)
@@ -170,15 +172,17 @@ def spending(delta: float, epoch: int) -> float:
     return 6 * delta / (math.pi * epoch) ** 2
 
 
-def upper_bound(wrong: int, audits: int, delta: float) -> float:
-    """The risk above which so few wrong would be seen with probability delta or less (Clopper and Pearson 1934)."""
-    if wrong >= audits:
-        return 1.0
-    low, high = wrong / audits, 1.0
-    while high - low > 1e-12:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(wrong, audits, middle) > delta else (low, middle)
-    return high
+def audits_needed(alpha: float, delta: float, *, epoch: int = 1, wrong: int = 0) -> int:
+    """The fewest audits that can certify the risk alpha in an epoch, with so many wrong among them.
+
+    delta: the probability of a false certificate in all epochs together. With fewer, not even audits that are all right
+    would bring the upper bound down to alpha: it is their number that the bound and delta ask for, so an epoch that
+    is shorter can certify nothing, and one as short as this certifies only all labels together. Raises BadInputError.
+    """
+    _checked(alpha, delta)
+    part = spending(delta, epoch)
+    numbers = range(wrong + 1, MOST_AUDITS)
+    return wrong + 1 + bisect_left(numbers, True, key=lambda n: binomial_at_most(wrong, n, alpha) <= part)
 
 
 def ceiling(agreement: float, votes: int = 1) -> float:
@@ -194,26 +198,13 @@ def ceiling(agreement: float, votes: int = 1) -> float:
         raise BadInputError(f"the agreement of two votes is {agreement}; give a share from 0.5, chance, to 1")
     if votes < 1 or votes % 2 == 0:
         raise BadInputError(f"a label of {votes} votes has no sure majority; give an odd number of votes")
-    return 1 - _at_most(votes // 2, votes, 0.5 + 0.5 * math.sqrt(2 * agreement - 1))
+    return 1 - binomial_at_most(votes // 2, votes, 0.5 + 0.5 * math.sqrt(2 * agreement - 1))
 
 
-def _at_most(k: int, n: int, p: float) -> float:
-    """P(at most k of n), each with probability p."""
-    if p >= 1:
-        return float(k >= n)
-    if p <= 0:
-        return 1.0
-    row = np.arange(k + 1)
-    ways = math.lgamma(n + 1) - np.array([math.lgamma(i + 1) + math.lgamma(n - i + 1) for i in row])
-    return float(min(1.0, np.exp(ways + row * math.log(p) + (n - row) * math.log1p(-p)).sum()))
-
-
-def fewest_audits(wrong: int, alpha: float, delta: float) -> int:
-    """The fewest audits that certify alpha with so many wrong."""
-    n = wrong + 1
-    while _at_most(wrong, n, alpha) > delta:
-        n += 1
-    return n
+def _checked(alpha: float, delta: float) -> None:
+    for name, value in (("alpha", alpha), ("delta", delta)):
+        if not 0 < value < 1:
+            raise BadInputError(f"{name} is {value}; give a probability above 0 and below 1")
 
 
 def _confidences(values: ArrayLike) -> Floats:

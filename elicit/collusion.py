@@ -14,7 +14,7 @@ from elicit.agreement import meetings
 from elicit.certificate import spending
 from elicit.records import B, Floats, Ints, Records
 from elicit.serving import Finding
-from elicit.tails import at_least, coins_at_least, holm, jeffreys
+from elicit.stats import at_least, binomial_at_least, coins_at_least, holm, jeffreys
 
 QUARANTINED = 0.0
 
@@ -211,7 +211,7 @@ def _cluster(judges: Ints, tails: Floats) -> tuple[float, Ints]:
     order = np.argsort(tails, kind="stable")
     best, size = 1.0, 0
     for m in range(2, int((tails <= SUSPECT).sum()) + 1):
-        p = at_least(m, np.full(len(tails), tails[order[m - 1]])) * (len(tails) - 1)
+        p = binomial_at_least(m, len(tails), float(tails[order[m - 1]])) * (len(tails) - 1)
         if p < best:
             best, size = p, m
     return best, judges[order[:size]]

@@ -20,7 +20,7 @@ import numpy as np
 from elicit.collusion import against, coordinated, duplicates
 from elicit.records import BOTH_BAD, SKIP, TIE, UNKNOWN, Floats, Ints, Records
 from elicit.serving import Finding
-from elicit.tails import at_least, holm, jeffreys, longest_run, run_at_least, run_lengths, two_sided
+from elicit.stats import binomial_at_least, holm, jeffreys, longest_run, run_at_least, run_lengths, two_sided
 from elicit.types import BadInputError
 
 FAMILY_WISE = 0.01
@@ -109,7 +109,7 @@ def repeats(records: Records, names: Sequence[str]) -> list[Finding]:
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
         bar = 0.5 + max(0.0, usual[int(records.who[own[0]])] - 0.5) / 2
-        p = at_least(int((~same[own]).sum()), np.full(len(own), 1 - bar))
+        p = binomial_at_least(int((~same[own]).sum()), len(own), 1 - bar)
         return same[own], p, f"{same[own].sum()} of {len(own)} hidden repeats name the side named before"
 
     return _tested("repeats", records, names, told, measure)
@@ -138,7 +138,7 @@ def speed(records: Records, names: Sequence[str]) -> list[Finding]:
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
         median = usual[int(records.who[own[0]])]
-        p = at_least(int(fast[own].sum()), np.full(len(own), median + FASTER * (1 - median)))
+        p = binomial_at_least(int(fast[own].sum()), len(own), median + FASTER * (1 - median))
         return fast[own], p, f"{fast[own].sum()} of {len(own)} votes came sooner than the texts can be read"
 
     return _tested("speed", records, names, rows, measure)

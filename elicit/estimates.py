@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from elicit import davidson
 from elicit.davidson import Floats, Ints
-from elicit.leaderboards import PRIOR_SD, Leaderboard, relative_to, strong_components, student_quantile
+from elicit.leaderboards import PRIOR_SD, Leaderboard, relative_to, strong_components
+from elicit.stats import checked_level, student_quantile
 from elicit.types import BadInputError
 
 PASSES = 3
@@ -47,9 +48,7 @@ class Estimate:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Low and high end, true with probability `level`, within 0 and 1. Raises BadInputError."""
-        if not 0 < level < 1:
-            raise BadInputError(f"the level is {level}; give a probability such as 0.95")
-        half = student_quantile(0.5 + level / 2, self.freedom) * self.standard_error
+        half = student_quantile(0.5 + checked_level(level) / 2, self.freedom) * self.standard_error
         return max(0.0, self.value - half), min(1.0, self.value + half)
 
 

@@ -8,8 +8,8 @@ along the one direction the vote speaks of (assumed density filtering, Minka 200
 fitted again, and every label has a standard deviation.
 
 The prior is the label without human votes: the model's log-odds at its word, the judges' shrunk as correlated judges
-must be. What one human says of this very query moves the query and not the stack: humans differ from what all of them
-together would say by a normal deviate of sd RESIDUAL, which is what makes two of them agree on .83 of decided pairs.
+must be. What one human says of this very query moves its label by more than the stack, as far as humans are found to
+agree on a query beyond what was predicted of it (`elicit.dispersion`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elicit.bias import Place
+from elicit.dispersion import DECIDED, Dispersion, View
 from elicit.routing import Case, Probabilities
-from elicit.types import Choice, Outcome
+from elicit.stats import gauss_hermite
+from elicit.types import Choice
 
 Vector = NDArray[np.float64]
 
@@ -50,15 +52,7 @@ CORRELATION = 0.6
 SEEN = 30.0
 LOUDEST = 4.0
 """Log-odds a single verdict may state: models that judge are surer than right."""
-RESIDUAL = 2.0
 SLIP = 0.02
-TINY = 1e-12
-FARTHEST = 30.0
-"""Log-odds beyond which nobody is surer."""
-DECIDED: tuple[Choice, ...] = ("a", "tie", "b")
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 class Label(NamedTuple):
@@ -153,6 +147,7 @@ class Fusion:
     evenness: Weights = field(default_factory=lambda: Weights(TIE_PRIOR))
     places: Mapping[str, Place] = field(default_factory=dict)
     errors: Mapping[tuple[str, str], Errors] = field(default_factory=dict)
+    dispersion: Dispersion = field(default_factory=Dispersion)
     votes: int = 0
 
     # -- features ---------------------------------------------------------------------------------------------
@@ -160,10 +155,10 @@ class Fusion:
     def features(self, case: Case) -> dict[str, float]:
         """What changes sign with a and b, by the name of its weight.
 
-        "model": the utility model's log-odds, moderated by its variance (MacKay 1992). "alone": the same where no judge
-        was heard. "judges": the sum of the judges'
-        log-odds, debiased, each divided by 1 + (n - 1) CORRELATION, n being how many were heard. "judge NAME": what one
-        of them adds over what all have in common. "topic NAME": the judges' sum on that topic alone. "gap NAME".
+        "model": the utility model's log-odds, moderated by its variance. "alone": the same where no judge was heard.
+        "judges": the sum of the judges' log-odds, debiased, each divided by 1 + (n - 1) CORRELATION, n being how many
+        were heard. "judge NAME": what one of them adds over what all have in common. "topic NAME": the judges' sum on
+        that topic alone. "gap NAME".
         """
         logits = {
             judge: float(np.clip(self._place(judge).corrected(verdict), -LOUDEST, LOUDEST))
@@ -171,7 +166,7 @@ class Fusion:
             if verdict.logits
         }
         share = 1 + (len(logits) - 1) * CORRELATION
-        found = {"model": case.mean / float(np.sqrt(1 + np.pi * case.variance / 8))}
+        found = {"model": case.moderated}
         if not logits:
             found["alone"] = found["model"]
         else:
@@ -206,12 +201,16 @@ class Fusion:
         return replace(self, places={**self.places, **moved}) if moved else self
 
     def learnt(self, case: Case) -> Fusion:
-        """The stack after the humans' answers to a case; what is neither a, b nor tie says nothing."""
-        said = self
+        """The stack after the humans' answers to a case; what is neither a, b nor tie says nothing, and what was told
+        earlier is only compared with."""
+        said, dispersion = self, self.dispersion
+        view = self.view(case.unanswered).after(case.earlier.values())
         for outcome in case.outcomes.values():
             if outcome.choice in DECIDED:
-                said = said._after(case, outcome.choice)
-        return said
+                said, answer = said._after(case, outcome.choice), DECIDED.index(outcome.choice)
+                dispersion = dispersion.after(view.x, view.tie, view.said, answer)
+                view = view.after([outcome])
+        return said if said is self else replace(said, dispersion=dispersion)
 
     def _after(self, case: Case, choice: Choice) -> Fusion:
         found, even = self.features(case), self.symmetric(case)
@@ -248,19 +247,19 @@ class Fusion:
         row = weights.row(found)
         x, variance = float(row @ weights.mean), float(row @ weights.covariance @ row)
         terms = dict(zip(weights.names, (row * weights.mean).tolist(), strict=True))
-        t = self._log_nu(case)
-        view = before = View.of(x, t)
-        for outcome in case.outcomes.values():
-            view = view.after(outcome)
-        terms["human"] = view.logit - before.logit
-        logit = x + terms["human"]
-        return Label(view.probabilities, logit, float(np.sqrt(variance)), {k: v for k, v in terms.items() if v})
+        view = self._view(x, case)
+        terms["human"] = view.logit - x
+        return Label(view.probabilities, view.logit, float(np.sqrt(variance)), {k: v for k, v in terms.items() if v})
 
     def view(self, case: Case) -> View:
-        """What is believed about what humans would say of a case, for the value of asking one."""
+        """What is believed about what humans would say of a case."""
         found = self.features(case)
         weights = self.weights.knowing(list(found))
-        return View.of(float(weights.row(found) @ weights.mean), self._log_nu(case))
+        return self._view(float(weights.row(found) @ weights.mean), case)
+
+    def _view(self, x: float, case: Case) -> View:
+        tie = float(outcomes(np.array(x), self._log_nu(case))[1])
+        return View(x, tie, self.dispersion).after([*case.earlier.values(), *case.outcomes.values()])
 
     def _log_nu(self, case: Case) -> float:
         even = self.symmetric(case)
@@ -283,69 +282,6 @@ class Fusion:
         return n / (1 + (n - 1) * max(float(np.mean(pairs)), 0.0))
 
 
-class View(NamedTuple):
-    """What humans would say of one query: weights (K,) on log-odds theta (K,), and P(outcome | theta) (3, K), in the
-    order a, tie, b."""
-
-    nodes: Vector
-    mass: Vector
-    chances: Vector
-
-    @classmethod
-    def of(cls, x: float, log_nu: float) -> Self:
-        """x: the stack's log-odds, which are those of a mean over humans; theta scatters around what they come from."""
-        x = min(max(x, -FARTHEST), FARTHEST)
-        mean, widening = x, float(np.sqrt(1 + np.pi * RESIDUAL**2 / 8))
-        for _ in range(4):
-            mean += widening * (x - cls(mean + RESIDUAL * _NODES, _WEIGHTS, _WEIGHTS).logit)
-        nodes = mean + RESIDUAL * _NODES
-        # A spread theta is seldom even, so a tie takes a larger nu to be as frequent as the stack says.
-        wanted, t = float(outcomes(np.array(x), log_nu, 0.0)[1]), log_nu
-        for _ in range(4):
-            tie = float(outcomes(nodes, t, 0.0)[1] @ _WEIGHTS)
-            t += float(np.log(wanted) - np.log1p(-wanted) - np.log(tie) + np.log1p(-tie))
-        return cls(nodes, _WEIGHTS, outcomes(nodes, t, TINY))
-
-    def after(self, outcome: Outcome) -> View:
-        """After a human's answer; what is neither a, b nor tie says nothing."""
-        if outcome.choice not in DECIDED:
-            return self
-        said = (1 - SLIP) * self.chances[DECIDED.index(outcome.choice)] + SLIP / 3
-        mass = self.mass * said
-        return self._replace(mass=mass / mass.sum())
-
-    @property
-    def probabilities(self) -> Probabilities:
-        """Of the next human's answer."""
-        a, tie, b = (self.chances @ self.mass).tolist()
-        return Probabilities(a, tie, b)
-
-    @property
-    def logit(self) -> float:
-        """Log-odds of a against b, ties aside."""
-        p, q = (float(self.mass @ np.exp(-np.logaddexp(0, sign * self.nodes))) for sign in (-1, 1))
-        return float(np.log(p) - np.log(q))
-
-    @property
-    def error(self) -> float:
-        """Probability that the label names the wrong side, of a next human who takes one."""
-        a, tie, b = self.probabilities
-        return min(a, b) / (1 - tie)
-
-    @property
-    def saved(self) -> float:
-        """How much of the share of wrong sides one human's answer is expected to take off."""
-        joint = (self.chances * self.mass) @ self.chances[[0, 2]].T  # P(answer, what the others say)
-        a, _, b = self.probabilities
-        return max(float(joint.max(1).sum()) - max(a, b), 0.0)
-
-    @property
-    def bits(self) -> float:
-        """Mutual information of one human's answer and theta, in bits."""
-        p = np.array(self.probabilities)
-        return max(float(self.mass @ (self.chances * np.log2(self.chances)).sum(0) - (p * np.log2(p)).sum()), 0.0)
-
-
 def outcomes(x: Vector, log_nu: Vector | float, slip: float = SLIP) -> Vector:
     """P(a), P(tie), P(b) at log-odds x, of x's or log_nu's shape behind a first axis of 3; a share of slips is even
     among the three."""
@@ -359,8 +295,9 @@ def _match(mean: float, variance: float, likelihood: Callable[[Vector], Vector])
     """Mean and variance of x ~ N(mean, variance) after a vote of this likelihood."""
     if variance <= 0:
         return mean, variance
-    x = mean + variance**0.5 * _NODES
-    mass = _WEIGHTS * likelihood(x)
+    nodes, weights = gauss_hermite(31)
+    x = mean + variance**0.5 * nodes
+    mass = weights * likelihood(x)
     mass = mass / mass.sum()
     after = float(mass @ x)
     return after, float(mass @ (x - after) ** 2)

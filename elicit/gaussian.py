@@ -26,6 +26,7 @@ from elicit.noise import Noise
 from elicit.outcomes import chance, likelihood
 from elicit.posterior import Difference, Mixture, Transitive
 from elicit.randomness import stream
+from elicit.stats import gauss_hermite
 from elicit.types import ChoiceOutcome, Vote
 
 DENSE = 1 << 25
@@ -39,9 +40,7 @@ P_BEST_ROWS = 256
 DECIDED = (ChoiceOutcome("a"), ChoiceOutcome("b"), ChoiceOutcome("tie"))
 """The outcomes that speak of the difference; they share all probability."""
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-NODES = torch.tensor(_NODES, dtype=torch.float64)
-NODE_WEIGHTS = torch.tensor(_WEIGHTS / _WEIGHTS.sum(), dtype=torch.float64)
+NODES, NODE_WEIGHTS = (torch.tensor(part, dtype=torch.float64) for part in gauss_hermite(21))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from elicit import davidson
 from elicit.davidson import Floats, Ints
 from elicit.randomness import stream
+from elicit.stats import checked_level, gauss_hermite, sigmoid, student_quantile
 from elicit.types import CHOICES, BadInputError
 
 PRIOR_SD = 5.0
@@ -32,8 +32,6 @@ DRAWS = (1_000, 10_000)
 """Fewest and most simulated draws of the largest difference; between them as many as `WORK` allows."""
 WORK = 500_000_000
 """Differences of two items simulated at one step."""
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +87,8 @@ class Leaderboard:
         i, j = np.asarray(i), np.asarray(j)
         mean = self.utilities[i] - self.utilities[j]
         variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
-        x = mean[..., None] + np.sqrt(np.maximum(variance, 0.0))[..., None] * _NODES
-        return np.asarray((0.5 + 0.5 * np.tanh(0.5 * x)) @ (_WEIGHTS / _WEIGHTS.sum()))
+        nodes, weights = gauss_hermite(41)
+        return np.asarray(sigmoid(mean[..., None] + np.sqrt(np.maximum(variance, 0.0))[..., None] * nodes) @ weights)
 
     @property
     def _freedom(self) -> float:
@@ -251,25 +249,6 @@ def strong_components(edge: NDArray[np.bool_]) -> Ints:
     number = np.empty(len(names), np.int64)
     number[np.lexsort((first, -size))] = np.arange(len(names))
     return number[place]
-
-
-def checked_level(level: float) -> float:
-    if not 0 < level < 1:
-        raise BadInputError(f"the level is {level}; give a probability such as 0.95")
-    return level
-
-
-def student_quantile(p: float, freedom: float) -> float:
-    """The p-quantile of Student's t (Abramowitz and Stegun 26.7.5); of the normal where freedom is infinite."""
-    z = NormalDist().inv_cdf(p)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return sum(term / freedom**power for power, term in enumerate(terms))
 
 
 def _column(name: str, values: Any) -> NDArray[Any]:

@@ -21,13 +21,14 @@ from elicit import checks, davidson
 from elicit.davidson import Floats, Ints
 from elicit.gaussian import NODE_WEIGHTS, NODES
 from elicit.laplace import FEWER, TURNS, slopes
-from elicit.leaderboards import MOST_ITEMS, PRIOR_SD, checked_level, checked_votes
+from elicit.leaderboards import MOST_ITEMS, PRIOR_SD, checked_votes
 from elicit.low_rank import LowRankPosterior
 from elicit.models.neural import OWNS, believed, seen
 from elicit.networks import BATCH, STEPS, Generation, History, principal
 from elicit.noise import SLIPS, Noise, Settled
 from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
+from elicit.stats import checked_level
 from elicit.types import CHOICES, BadInputError, Choice, ChoiceOutcome, Vote
 
 EFFORT, LARGE_BATCH = 0.8, 256

@@ -17,7 +17,8 @@ ROUNDING = 1e-9
 """Of money: many small prices do not add up to the cent."""
 REMEMBERED = 400
 """Scores a pace looks back on: what was worth asking long ago was judged by a fusion that knew less."""
-
+ALIKE = 0.02
+"""Scores that differ by a smaller share are alike: a drift of all would else starve or flood what comes late."""
 
 Moments = tuple[float, float]
 """Mean and variance of u_a - u_b, in logits."""
@@ -44,8 +45,8 @@ class Case:
 
     mean, variance: of u_a - u_b under the utility model, in logits, before any answer to this query. gaps: how much
     more of something a has than b ("length": difference of the logs of the characters). topic: what the query is about.
-    verdicts: by machine judge. outcomes: by human. asked: everybody asked so far, in order; who is in neither could not
-    answer.
+    verdicts: by machine judge. outcomes: by human. earlier: by human as well, but the router was told of them before.
+    asked: everybody asked so far, in order; who is in none of these could not answer.
     """
 
     mean: float = 0.0
@@ -54,6 +55,7 @@ class Case:
     topic: str = ""
     verdicts: Mapping[str, Verdict] = field(default_factory=lambda: MappingProxyType({}))
     outcomes: Mapping[str, Outcome] = field(default_factory=lambda: MappingProxyType({}))
+    earlier: Mapping[str, Outcome] = field(default_factory=lambda: MappingProxyType({}))
     asked: tuple[str, ...] = ()
 
     def heard(self, judge: str, verdict: Verdict) -> Case:
@@ -72,7 +74,8 @@ class Case:
     @property
     def unanswered(self) -> Case:
         """The case before any human answered."""
-        return replace(self, outcomes={}, asked=tuple(name for name in self.asked if name not in self.outcomes))
+        people = self.outcomes.keys() | self.earlier.keys()
+        return replace(self, outcomes={}, earlier={}, asked=tuple(name for name in self.asked if name not in people))
 
     def foretold(self, mean: float, variance: float) -> Case:
         """With what the utility model has come to say of the pair."""
@@ -86,12 +89,18 @@ class Case:
             gaps={name: -gap for name, gap in self.gaps.items()},
             verdicts={name: mirrored(verdict) for name, verdict in self.verdicts.items()},
             outcomes={name: mirror(outcome) for name, outcome in self.outcomes.items()},
+            earlier={name: mirror(outcome) for name, outcome in self.earlier.items()},
         )
 
     @property
     def logit(self) -> float:
         """The mean over the judges heard of their log-odds that a is preferred; 0 where none was heard."""
         return float(np.mean([v.logit for v in self.verdicts.values()])) if self.verdicts else 0.0
+
+    @property
+    def moderated(self) -> float:
+        """The utility model's log-odds that a is preferred, its variance taken into account (MacKay 1992)."""
+        return self.mean / float(np.sqrt(1 + np.pi * self.variance / 8))
 
 
 def mirrored(verdict: Verdict) -> Verdict:
@@ -165,7 +174,8 @@ class Router(Protocol):
         ...
 
     def tell(self, case: Case) -> None:
-        """Learn from a case that is done: nobody is asked about it any more."""
+        """Learn from a case that is done: nobody is asked about it any more. Where one more human answers it after all,
+        it is told again, with that answer alone in `outcomes` and those told before in `earlier`."""
         ...
 
     def label(self, case: Case) -> Labelled:
@@ -206,9 +216,9 @@ class Pace:
     """Spends evenly on what scores highest: a dual price of money, found as a quantile of the scores seen so far.
 
     Of a stream of which a share can be afforded, those are taken whose score is among the highest share of the last
-    REMEMBERED; equal scores are drawn for. This is the threshold policy of online knapsacks with the price re-estimated
-    at every step (Agrawal, Wang and Ye 2014). explore: this part is drawn by lot instead, so that every query has a
-    chance and what is learnt from the chosen ones holds for all.
+    REMEMBERED; scores that are alike are drawn for. This is the threshold policy of online knapsacks with the price
+    re-estimated at every step (Agrawal, Wang and Ye 2014). explore: this part is drawn by lot instead, so that every
+    query has a chance and what is learnt from the chosen ones holds for all.
     """
 
     START = 10
@@ -230,7 +240,8 @@ class Pace:
         past = np.array(self.scores[-REMEMBERED:])
         if share in (0.0, 1.0) or len(past) < self.START:
             return share
-        above, equal = float((past > score).mean()), float((past == score).mean())
+        alike = np.abs(past - score) <= ALIKE * abs(score)
+        above, equal = float((past[~alike] > score).sum()) / len(past), float(alike.mean())
         taken = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
         return (1 - self.explore) * taken + self.explore * share
 

@@ -138,7 +138,8 @@ class LeaderRow(msgspec.Struct, frozen=True):
 
 class PairLabel(msgspec.Struct, frozen=True):
     """What one pair of a labelling study is labelled with now. a, b: the two texts as listed; label: the one that is
-    preferred, or tie; probability: as `studies.status.pair_labels` has it; source: votes, machines or model. Of a pair
+    preferred, or tie; probability: of this label; first: of the first being preferred, with half of that of a tie;
+    source: votes, machines or model. Of a pair
     that is judged blind at the moment only the place is told: the texts are empty, and the numbers are 0."""
 
     pair: str
@@ -146,6 +147,7 @@ class PairLabel(msgspec.Struct, frozen=True):
     b: str
     label: str
     probability: float
+    first: float
     votes: int
     source: str
 

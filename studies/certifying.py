@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from elicit.bias import Bias, Judged, biases
-from elicit.certificate import Certificate, certify, fewest_audits, plan, spending
+from elicit.certificate import Certificate, audits_needed, certify, plan
 from elicit.drift import Drift, watch
 from elicit.estimates import Estimate, win_rate
 from elicit.types import BadInputError, Choice, Vote, mirror
@@ -142,7 +142,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
     to_come = drawn + rules.audits * left
     if to_come >= missing or (not state.routed and rules.router == "none"):
         return ""
-    fewest = fewest_audits(0, rules.alpha, spending(rules.delta, 1))
+    fewest = audits_needed(rules.alpha, rules.delta)
     why = f" That cannot be reached: {missing} more are needed, and about {to_come:.0f} can come of the queries left"
     why += f" (routing.audits = {rules.audits:g})."
     if read or fewest > left:

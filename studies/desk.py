@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from elicit import registry
-from elicit.events import JOINED, Consulted, Event, Resumed, Routed, Undone, Voted
+from elicit.events import JOINED, Consulted, Event, Resumed, Routed, Undone, Voted, Weighed
 from elicit.judging import Judge, ModelJudge
 from elicit.randomness import stream
 from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
@@ -255,6 +255,7 @@ class Desk:
         name = "default" if self.spec.router == "none" else self.spec.router  # switched off since
         self._router = registry.router(name, dict(self.spec.options) if name == self.spec.router else {})
         self._cases: dict[int, Case] = {}
+        self._answers: dict[int, dict[str, Outcome]] = {}
         self._taken: set[tuple[int, int]] = set()
         self._gone = {live.seq for live in self.study.state.undone}
         self._machines = {judge.name for judge in self.study.spec.judges if not judge.person}
@@ -267,7 +268,7 @@ class Desk:
             return
         # What another process has just written is not in the state yet.
         events = [event for event in self.study.events(self._seen) if event.seq <= self.study.state.seq]
-        if self._seen and any(isinstance(event.body, Undone) for event in events):
+        if self._seen and any(isinstance(event.body, Undone | Weighed) for event in events):
             self._begin()
             return
         for event in events:
@@ -294,15 +295,20 @@ class Desk:
                 self._taken.add(self.study.query(voted.query).pair)
                 if voted.raw is None and voted.judge not in self._machines:
                     self.spent += self._prices.get(voted.judge, self.spec.person_price)
-                if voted.raw is None and voted.query in self._cases and voted.outcome.choice != "skip":
-                    self._router.tell(self._cases[voted.query].answered(voted.outcome, voted.judge))
+                teaches = voted.outcome.choice != "skip" and self.study.state.weight(voted.judge) > 0
+                if voted.raw is None and voted.query in self._cases and teaches:
+                    before = self._answers.setdefault(voted.query, {})
+                    told = self._cases[voted.query].answered(voted.outcome, voted.judge)
+                    self._router.tell(replace(told, earlier=dict(before)))
+                    before[voted.judge] = voted.outcome
 
     def labels(self) -> dict[int, Labelled]:
         """The labels of the routed queries by all that is known now, people's answers among it."""
         cases = dict(self._cases)
-        for live in by_people(self.study.spec, self.study.state):
+        for live in counted(self.study):
             if live.query in cases:
-                cases[live.query] = cases[live.query].answered(live.vote.outcome, live.vote.judge)
+                outcome = ChoiceOutcome("tie") if live.vote.outcome.choice == "both_bad" else live.vote.outcome
+                cases[live.query] = cases[live.query].answered(outcome, live.vote.judge)
         return {number: self._router.label(case) for number, case in cases.items()}
 
 
@@ -335,6 +341,18 @@ def by_people(spec: Spec, state: State) -> list[LiveVote]:
     machines = {judge.name for judge in spec.judges if not judge.person}
     machines |= {name for name, enrolled in state.enrolled.items() if enrolled.scope == "judge"}
     return [live for live in state.votes if live.raw is None and live.vote.judge not in machines]
+
+
+def counted(study: Study) -> list[LiveVote]:
+    """The votes that people's labels are made of: of a study that was never routed those of machines too, never golds,
+    hidden repeats, skips, or votes of who is quarantined."""
+    spec, state = study.spec, study.state
+    said = by_people(spec, state) if state.routed else state.votes
+    return [
+        live
+        for live in said
+        if not live.check and live.vote.outcome.choice != "skip" and state.weight(live.vote.judge) > 0
+    ]
 
 
 def joint(case: Case) -> ChoiceOutcome:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from adapters.export import write_rows, write_text
 from adapters.tables import Written
 from elicit.types import BadInputError, mirror
+from studies.labels import pair_labels
 from studies.sides import sides
-from studies.status import leaders, pair_labels
+from studies.status import leaders
 from studies.tuning.exports import preferences, prompt_text, promptfoo
 
 if TYPE_CHECKING:

@@ -395,7 +395,7 @@ def _calibration(data: ReportData) -> Section | None:
 
 
 def _labels(data: ReportData) -> Section | None:
-    chances = [pair.probability for pair in data.pairs if pair.source == "model"]
+    chances = [pair.first for pair in data.pairs if pair.source == "model"]
     if not chances:
         return None
     from studies import charts

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elicit.randomness import stream
+from elicit.stats import sigmoid
 
 Luck = Callable[[int], float]
 """Vote number -> the uniform that decides it, so that every method sees the same luck."""
@@ -70,7 +71,7 @@ def simulate(
 
     a wins iff luck < sigmoid(u_a - u_b).
     """
-    return duel(method, lambda a, b: sigmoid(utilities[a] - utilities[b]), votes, luck, report)
+    return duel(method, lambda a, b: float(sigmoid(utilities[a] - utilities[b])), votes, luck, report)
 
 
 def duel(method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None) -> Run:
@@ -96,11 +97,6 @@ def clock(method: Method) -> Callable[[], float]:
     """Seconds of CPU: of this process, or by the method's own `process_time` where it computes in another."""
     found: Callable[[], float] = getattr(method, "process_time", time.process_time)
     return found
-
-
-def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), without overflow."""
-    return float(0.5 * (1 + np.tanh(0.5 * x)))
 
 
 def luck_of(seed: int) -> Luck:

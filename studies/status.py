@@ -15,13 +15,13 @@ from elicit.service import LabelShares, LeaderRow, Overview, PairLabel, PastVote
 from elicit.types import EXPECTED, Goal
 from studies.annotators import annotators
 from studies.failures import failures_of
+from studies.labels import pair_labels
 from studies.outlook import Outlook, outlook
 from studies.sides import sides
 from studies.tuning.safety import acceptable
 
 if TYPE_CHECKING:
     from elicit.state import State
-    from studies.certifying import Acceptance, MachineLabel
     from studies.study import Study
 
 Z90 = 1.6449
@@ -101,7 +101,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             expected=self.expected,
             labels=self.labels,
             pairs=tuple(
-                PairLabel("", "", "", "", 0.0, 0, "") if pair.pair in hidden else pair for pair in self.pairs[:DRAWN]
+                PairLabel("", "", "", "", 0.0, 0.0, 0, "") if pair.pair in hidden else pair
+                for pair in self.pairs[:DRAWN]
             ),
         )
 
@@ -145,6 +146,7 @@ def summarize(study: Study) -> Summary:
                 state.items[b].shown_text or state.items[b].id,
                 row["label"],
                 row["probability"],
+                row["p_a"] + row["p_tie"] / 2,
                 row["votes"],
                 row["source"],
             )
@@ -322,78 +324,3 @@ def status_of(study: Study) -> dict[str, Any]:
             for r in found.leaders[:10]
         ]
     return result
-
-
-def pair_labels(study: Study) -> list[dict[str, Any]]:
-    """Every listed pair with its label and where it is from: people's majority, the machines' fused label, or the
-    model's belief where nobody was asked.
-
-    `probability` is P(response a preferred) by the utility model; of routed pairs `p_a`, `p_tie` and `p_b` are the
-    calibrated chances of one more person's vote, `terms` what made them, in logits, and `accepted` says whether a label
-    without people is covered by the certificate.
-    """
-    from studies.certifying import acceptance, machine_labels
-    from studies.desk import Desk, told
-
-    state = study.state
-    votes: dict[tuple[int, int], list[str]] = {}
-    for live in state.votes:
-        counts = not live.check and state.weight(live.vote.judge) > 0 and not (live.raw and "label" in live.raw)
-        if counts and live.vote.outcome.choice != "skip":
-            said = live.vote.outcome_of_pair
-            votes.setdefault(live.vote.pair, []).append(said.choice)
-    known = Desk(study, {}).labels() if state.routed else {}
-    fused = {state.asked[number].query.pair: told(label) for number, label in known.items()}
-    unseen = {state.asked[n].query.pair: label for n, label in machine_labels(study).items()}
-    accepted = acceptance(study) if state.routed else None
-    p = study.engine.p_prefer([(a, b) for _, a, b in state.pairs])
-    rows = []
-    for (pair_id, a, b), probability in zip(state.pairs, p, strict=True):
-        pair = (min(a, b), max(a, b))
-        cast = votes.get(pair, [])
-        first, second = ("a", "b") if a < b else ("b", "a")
-        score = cast.count(first) - cast.count(second)
-        label = "tie" if cast and score == 0 else "a" if (score or probability - 0.5) > 0 else "b"
-        row: dict[str, Any] = {
-            "pair_id": pair_id,
-            "a": state.items[a].id,
-            "b": state.items[b].id,
-            "label": label,
-            "probability": float(probability),
-            "votes": len(cast),
-            "source": "votes" if cast else "model",
-        }
-        if state.routed:
-            row |= _provenance(row, fused.get(pair), unseen.get(pair), accepted, turned=a > b)
-        rows.append(row)
-    return rows
-
-
-def _provenance(
-    row: dict[str, Any],
-    fused: dict[str, Any] | None,
-    unseen: MachineLabel | None,
-    accepted: Acceptance | None,
-    turned: bool,
-) -> dict[str, Any]:
-    """What routing adds to a pair's row; queries speak of the smaller row as a."""
-    voted = row["source"] == "votes"
-    if fused is None:
-        return {"p_a": None, "p_tie": None, "p_b": None, "terms": {}, "accepted": voted}
-    p = {"a": fused["b"] if turned else fused["a"], "tie": fused["tie"], "b": fused["a"] if turned else fused["b"]}
-    sign = -1.0 if turned else 1.0
-    found: dict[str, Any] = {
-        "p_a": p["a"],
-        "p_tie": p["tie"],
-        "p_b": p["b"],
-        "terms": {name: sign * value for name, value in fused["terms"].items()},
-        "accepted": voted,
-    }
-    if not voted:
-        found["label"] = max(p, key=p.__getitem__)
-    if not voted and unseen is not None:
-        # The certificate speaks of the label that was audited, which what was learnt since may have turned.
-        stands = fused[unseen.choice] == max(p.values())
-        covered = accepted is not None and accepted.accepts(unseen.confidence)
-        found |= {"source": "machines", "accepted": stands and covered}
-    return found

@@ -239,14 +239,14 @@ def ranking(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
 
 
 def labelled(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
-    """The pairs as lines: id, label, the chance that the first is preferred, votes, and both texts."""
+    """The pairs as lines: id, label, the chance of it, votes, and both texts."""
     if overview.labels is None or not overview.pairs:
         return [[Segment("There is nothing to rank yet.", _QUIET)]]
     ids = min(12, max(2, *(cell_len(one_line(pair.pair)) for pair in overview.pairs)))
     text = max(8, (width - 2 - ids - 2 - 8 - 8 - 7 - 2 - 3) // 2)
     rows = [
         [Segment(fitted(shares(overview.labels), width), _STRONG)],
-        [Segment(f"  {'id':<{ids}}  {'better':<8}{'P(first)':>8}{'votes':>7}  {'first':<{text}} │ second", _QUIET)],
+        [Segment(f"  {'id':<{ids}}  {'better':<8}{'sure':>8}{'votes':>7}  {'first':<{text}} │ second", _QUIET)],
     ]
     for place, pair in enumerate(overview.pairs):
         mark = Segment("▸ " if place == at else "  ", _STRONG)

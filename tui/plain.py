@@ -255,7 +255,7 @@ class PlainVoting:
         for place, pair in enumerate(seen.pairs[:10], start=1):
             if pair.pair:
                 told = f"{label_of(pair)} by {counted(pair.votes, 'vote') if pair.votes else pair.source}"
-                self._write(f"Pair {one_line(pair.pair)}: {told}, P(first) {100 * pair.probability:.0f} %.")
+                self._write(f"Pair {one_line(pair.pair)}: {told}, {100 * pair.probability:.0f} % sure.")
             else:
                 self._write(f"Pair {place} is before you now, so nothing more of it is told.")
         for row in seen.leaders[:10]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from elicit.dispersion import View
 from elicit.fusion import Label
-from elicit.routers._labelling import Answer, AsAnswered, Fused
+from elicit.routers._labelling import AsAnswered, Fused
 from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 
 
@@ -45,9 +46,10 @@ class HearsAll:
 
     def tell(self, case: Case) -> None:
         """Learn from a case that is done."""
-        self.pace.saw(self.score(case.unanswered))
+        if not case.earlier:
+            self.pace.saw(self.score(case.unanswered))
         self.labels.tell(case)
 
-    def label(self, case: Case) -> Answer | Label:
+    def label(self, case: Case) -> View | Label:
         """The label of a case."""
         return self.labels.label(case)

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from elicit.dispersion import Dispersion, View
 from elicit.fusion import Fusion, Label
-from elicit.routing import Case, Probabilities
+from elicit.routing import Case
 
-HUMANS_RIGHT = 0.83
-"""Share of decided pairs on which two people agree (MT-Bench; Zheng et al. 2023)."""
+AT_THEIR_WORD = Dispersion.known(0.5)
+"""All else is worth half a human's answer: the label is that of whoever answered, and where nothing else is known two
+humans agree on .83, as MT-Bench's do on decided pairs (Zheng et al. 2023)."""
 TIE = 0.2
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer taken at its word."""
-
-    logit: float
-    tie: float = TIE
-
-    @property
-    def probabilities(self) -> Probabilities:
-        """Of the three outcomes."""
-        a = 0.5 * (1 + float(np.tanh(self.logit / 2)))
-        return Probabilities((1 - self.tie) * a, self.tie, (1 - self.tie) * (1 - a))
-
-
 class AsAnswered:
-    """Labels are the human's answer where there is one, else the mean of the judges' log-odds. Nothing is learnt."""
+    """Labels are the human's answer where there is one, else the mean of the judges' log-odds, else the utility
+    model's. Nothing is learnt."""
 
     def tell(self, case: Case) -> None:
         """Learn from a case that is done."""
 
-    def label(self, case: Case) -> Answer:
+    def label(self, case: Case) -> View:
         """The answer, and how sure those who gave it are."""
-        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "tie", "b")]
-        if not said:
-            ties = [verdict.tie or 0.0 for verdict in case.verdicts.values()]
-            return Answer(case.logit, min(max(float(np.mean(ties or [TIE])), 0.01), 0.99))
-        sure = float(np.log(HUMANS_RIGHT / (1 - HUMANS_RIGHT)))
-        ties = [float(choice == "tie") for choice in said]
-        mean = float(np.mean([{"a": sure, "tie": 0.0, "b": -sure}[choice] for choice in said]))
-        return Answer(mean, min(max(float(np.mean(ties)), 0.1), 0.9))
+        ties = [verdict.tie or 0.0 for verdict in case.verdicts.values()]
+        tie = min(max(float(np.mean(ties or [TIE])), 0.01), 0.99)
+        known = View(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
+        return known.after(case.outcomes.values())
 
 
 class Fused:
@@ -54,7 +37,7 @@ class Fused:
 
     def tell(self, case: Case) -> None:
         """Learn from a case that is done."""
-        self.fusion = self.fusion.heard(case).learnt(case)
+        self.fusion = (self.fusion if case.earlier else self.fusion.heard(case)).learnt(case)
 
     def label(self, case: Case) -> Label:
         """The fused label."""

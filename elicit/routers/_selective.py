@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.routers._labelling import Answer, AsAnswered
+from elicit.dispersion import View
+from elicit.routers._labelling import AsAnswered
 from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
 from elicit.types import BadInputError, Verdict
 
@@ -70,7 +71,9 @@ class Selective(AsAnswered):
 
     def tell(self, case: Case) -> None:
         """Learn from a case that is done: from one drawn for calibration which verdicts hold, from another one whether
-        a human was wanted."""
+        a human was wanted. More humans' answers to it teach nothing."""
+        if case.earlier:
+            return
         if not case.asked or case.asked[0] not in case.outcomes:
             numbers = self._checked(case)
             accepted = bool(numbers) and numbers["confidence"] >= numbers["threshold"]
@@ -81,7 +84,7 @@ class Selective(AsAnswered):
             wrong = (verdict.logit > 0) != (said[0] == "a")
             self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
 
-    def label(self, case: Case) -> Answer:
+    def label(self, case: Case) -> View:
         """The human's answer, else the verdict of the last judge asked."""
         last = dict(list(case.verdicts.items())[-1:])
         return super().label(Case(verdicts=last, outcomes=case.outcomes))

@@ -10,11 +10,11 @@ prompted again; a recorded verdict's own probability stands in for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
 
 import numpy as np
 
 from elicit.routers._selective import NONE, Selective
+from elicit.stats import binomial_at_most
 
 
 class Cse(Selective):
@@ -31,12 +31,7 @@ class Cse(Selective):
             # No number of correct verdicts below this could reject; the sequence starts where one can.
             if (1 - self.risk) ** len(wrong) > self.level:
                 continue
-            if _tail(int(np.sum(wrong)), len(wrong), self.risk) > self.level:
+            if binomial_at_most(int(np.sum(wrong)), len(wrong), self.risk) > self.level:
                 break
             accepted = least
         return accepted
-
-
-def _tail(k: int, n: int, p: float) -> float:
-    """P(X <= k) of X ~ binomial(n, p)."""
-    return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))

@@ -13,18 +13,16 @@ from typing import Literal
 
 import numpy as np
 
-from elicit.fusion import View
+from elicit.dispersion import View
 from elicit.routers._labelling import Fused
 from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
+from elicit.stats import gauss_hermite, sigmoid
 from elicit.types import BadInputError
 
 LOUDNESS = 2.0
 """Log-odds of a verdict that is still to come."""
 CURIOSITY = 0.05
 """What hearing a judge teaches about later queries, as a share of what is not known of this one."""
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 class Default(Fused):
@@ -67,8 +65,9 @@ class Default(Fused):
         return Decision(None, 1 - chance, numbers, reason)
 
     def tell(self, case: Case) -> None:
-        bare = case.unanswered
-        self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
+        if not case.earlier:
+            bare = case.unanswered
+            self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
         super().tell(case)
 
     def _human_bits(self, case: Case, view: View) -> float:
@@ -81,7 +80,7 @@ class Default(Fused):
         """
         weight, variance = self.fusion.weight(judge.name, len(case.verdicts))
         step = max(LOUDNESS * float(np.sqrt(weight**2 + variance)), 1e-6)
-        p, up, down = (_sigmoid(view.logit + s) for s in (0.0, step, -step))
+        p, up, down = (float(sigmoid(view.logit + s)) for s in (0.0, step, -step))
         q = (p - down) / (up - down)
         told = _entropy(p) - q * _entropy(up) - (1 - q) * _entropy(down)
         return max(told, 0.0) + CURIOSITY * _entropy(p)
@@ -90,13 +89,9 @@ class Default(Fused):
 def utility_bits(case: Case) -> float:
     """Bits that an answer without tie tells of u_a - u_b: of the answer's entropy, what is not noise (Houlsby et al.
     2011)."""
-    x = case.mean + float(np.sqrt(case.variance)) * _NODES
-    p = [_sigmoid(value) for value in x.tolist()]
-    return max(_entropy(float(_WEIGHTS @ p)) - float(_WEIGHTS @ [_entropy(q) for q in p]), 0.0)
-
-
-def _sigmoid(x: float) -> float:
-    return 0.5 * (1 + float(np.tanh(0.5 * x)))
+    nodes, weights = gauss_hermite(21)
+    p = sigmoid(case.mean + float(np.sqrt(case.variance)) * nodes)
+    return max(_entropy(float(weights @ p)) - float(weights @ [_entropy(q) for q in p.tolist()]), 0.0)
 
 
 def _entropy(p: float) -> float:
@@ -105,7 +100,7 @@ def _entropy(p: float) -> float:
 
 def _known(view: View, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
-    judges = [f"{name} says {_sigmoid(verdict.logit):.0%}" for name, verdict in case.verdicts.items()]
+    judges = [f"{name} says {float(sigmoid(verdict.logit)):.0%}" for name, verdict in case.verdicts.items()]
     swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]
     against = ["past votes say the contrary"] if case.verdicts and case.mean * case.logit < 0 else []
     return ", ".join([f"first better with {view.probabilities.a:.0%}", *judges, *swaps, *against])

@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.formats import JudgmentRow, check_judgments, read_judgments, read_pairs
 from elicit.bias import Judged, biases
-from elicit.certificate import upper_bound
+from elicit.stats import clopper_pearson
 from elicit.types import BadInputError, Choice
 from studies.bench.streams import verdict_of
 from studies.features import gaps
@@ -61,8 +61,8 @@ def _row(judge: str, told: Sequence[tuple[Judged, float]]) -> dict[str, Any]:
         "method": judge,
         "pairs": n,
         "error": wrong / n,
-        "error_low": 1 - upper_bound(n - most, n, 0.025),
-        "error_high": upper_bound(most, n, 0.025),
+        "error_low": 1 - clopper_pearson(n - most, n, 0.025),
+        "error_high": clopper_pearson(most, n, 0.025),
         "flips": sum(both) / len(both) if both else None,
         "biases": [msgspec.to_builtins(bias._asdict()) for bias in biases([judged for judged, _ in told])],
     }

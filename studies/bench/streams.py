@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from adapters.formats import JudgmentRow, PairRow, check_judgments, read_judgments, read_pairs
 from elicit.posterior import Knowledge
 from elicit.randomness import stream
+from elicit.stats import sigmoid
 from elicit.types import BadInputError, Item, Shown, Verdict
 from studies.bench.measuring import fingerprint
 from studies.features import gaps, knowledge_of
@@ -210,7 +211,7 @@ def synthetic(
     u = x @ rng.standard_normal(dim) / np.sqrt(dim) + rng.standard_normal(items) * 0.33
     ends = np.array([rng.choice(items, 2, replace=False) for _ in range(pairs)])
     theta = SPREAD * _standard(u[ends[:, 0]] - u[ends[:, 1]])
-    votes = np.where(rng.random((pairs, VOTES)) < _sigmoid(theta)[:, None], "a", "b")
+    votes = np.where(rng.random((pairs, VOTES)) < sigmoid(theta)[:, None], "a", "b")
     liked = x @ rng.standard_normal(dim)
     common = liking**0.5 * _standard(liked[ends[:, 0]] - liked[ends[:, 1]])
     common += (1 - liking) ** 0.5 * rng.standard_normal(pairs)
@@ -241,10 +242,6 @@ def _orders(logit: float, lean: float, rng: np.random.Generator) -> Verdict:
 
 def _standard(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(x / x.std())
-
-
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
 
 def _question(row: PairRow) -> str:

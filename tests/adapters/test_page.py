@@ -300,7 +300,7 @@ def test_the_admin_page_is_live(seen: Watched, server: Server, token: str) -> No
 @pytest.mark.parametrize(
     ("study", "head", "verdict"),
     [
-        ({"pairs": [PairRow(f"p{k}", "Task", f"one {k}", f"other {k}") for k in range(3)]}, "P(first)", "Nothing more"),
+        ({"pairs": [PairRow(f"p{k}", "Task", f"one {k}", f"other {k}") for k in range(3)]}, "Sure", "Nothing more"),
         ({"items": [f"text {k}" for k in range(4)], "goal": "top", "top": 2, "votes": 3}, "P(top 2)", "Nothing more"),
         ({"items": [f"text {k}" for k in range(4)], "goal": "rank", "votes": 9}, "P(above the next)", "Go on."),
     ],

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.certificate import ceiling, certify, plan, spending, upper_bound
+from elicit.certificate import audits_needed, ceiling, certify, plan, spending
 from elicit.randomness import stream
+from elicit.stats import clopper_pearson
 from elicit.types import BadInputError
 
 ALPHA, DELTA = 0.15, 0.1
@@ -23,7 +24,7 @@ counts = st.integers(1, 80).flatmap(lambda n: st.tuples(st.integers(0, n), st.ju
 @given(counts, st.floats(0.01, 0.3))
 def test_the_bound_is_where_so_few_wrong_have_probability_delta(seen: tuple[int, int], delta: float) -> None:
     k, n = seen
-    bound = upper_bound(k, n, delta)
+    bound = clopper_pearson(k, n, delta)
     if k == n:
         assert bound == 1
     else:
@@ -35,10 +36,10 @@ def test_the_bound_is_where_so_few_wrong_have_probability_delta(seen: tuple[int,
 @given(counts, st.floats(0.02, 0.3))
 def test_fewer_wrong_more_audits_and_a_larger_delta_lower_the_bound(seen: tuple[int, int], delta: float) -> None:
     k, n = seen
-    bound = upper_bound(k, n, delta)
+    bound = clopper_pearson(k, n, delta)
     assert bound >= k / n
-    assert upper_bound(k, n + 1, delta) <= bound <= upper_bound(k, n, delta / 2)
-    assert k == n or bound <= upper_bound(k + 1, n, delta)
+    assert clopper_pearson(k, n + 1, delta) <= bound <= clopper_pearson(k, n, delta / 2)
+    assert k == n or bound <= clopper_pearson(k + 1, n, delta)
 
 
 @given(st.floats(1e-3, 0.5), st.integers(1, 40))
@@ -46,6 +47,31 @@ def test_all_epochs_together_spend_no_more_than_delta(delta: float, epochs: int)
     shares = [spending(delta, epoch) for epoch in range(1, epochs + 1)]
     assert sum(shares) < delta
     assert all(one > two for one, two in pairwise(shares))
+
+
+@given(st.floats(0.01, 0.6), st.floats(0.01, 0.5), st.integers(1, 5), st.integers(0, 3))
+def test_the_audits_needed_are_the_fewest_that_certify(alpha: float, delta: float, epoch: int, wrong: int) -> None:
+    needed = audits_needed(alpha, delta, epoch=epoch, wrong=wrong)
+    part = spending(delta, epoch)
+    assert clopper_pearson(wrong, needed, part) <= alpha + 1e-9
+    assert needed == wrong + 1 or clopper_pearson(wrong, needed - 1, part) > alpha - 1e-9
+    confidence = np.linspace(0.5, 1, needed)
+    if wrong == 0:
+        fixed = plan(confidence, needed, alpha=alpha, delta=delta, epoch=epoch)
+        assert certify(fixed, confidence, np.zeros(needed, bool)).coverage == 1
+    if needed > 1 and wrong == 0:
+        with pytest.raises(BadInputError, match=f"at least {needed}"):
+            plan(confidence, needed - 1, alpha=alpha, delta=delta, epoch=epoch)
+
+
+@pytest.mark.parametrize(("alpha", "delta"), [(0, 0.1), (1, 0.1), (0.1, 0), (0.1, 1)])
+def test_audits_for_a_risk_that_is_none_are_refused(alpha: float, delta: float) -> None:
+    with pytest.raises(BadInputError):
+        audits_needed(alpha, delta)
+
+
+def test_a_small_risk_asks_for_many_audits_and_is_told_at_once() -> None:
+    assert audits_needed(1e-9, 0.05) == pytest.approx(3.49e9, rel=0.01)
 
 
 # -- the certificate ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.fusion import PRIOR, Errors, Fusion, View
+from elicit.fusion import PRIOR, Errors, Fusion
 from elicit.routing import Case
 from elicit.types import Choice, ChoiceOutcome, Verdict
 
@@ -181,27 +181,3 @@ def test_ties_become_as_frequent_as_they_are() -> None:
 def test_judges_that_err_together_are_worth_fewer(errors: Errors, low: float, high: float) -> None:
     assert low < Fusion(errors={("one", "two"): errors}).effective_votes(["two", "one"]) < high
     assert Fusion().effective_votes(["one"]) == 1
-
-
-@given(st.floats(-20, 20), st.floats(-3, 3))
-def test_an_answer_is_worth_no_less_than_nothing_and_no_more_than_there_is_to_know(x: float, log_nu: float) -> None:
-    view = View.of(x, log_nu)
-    assert 0 <= view.bits <= np.log2(3)
-    assert 0 <= view.saved <= 0.5
-    assert view.probabilities.tie == pytest.approx(View.of(-x, log_nu).probabilities.tie)
-
-
-@given(st.floats(-4, 4), st.floats(-3, 3))
-def test_what_is_believed_of_humans_is_what_the_stack_says(x: float, log_nu: float) -> None:
-    assert View.of(x, log_nu).logit == pytest.approx(x, abs=0.03)
-
-
-@given(st.floats(-2, 0))
-def test_an_answer_is_worth_most_where_nothing_is_known(log_nu: float) -> None:
-    bits = [View.of(x, log_nu).bits for x in (0.0, 1.0, 2.0, 4.0, 8.0)]
-    assert bits == sorted(bits, reverse=True)
-
-
-@given(st.floats(-1, 1))
-def test_an_answer_is_worth_less_where_humans_tie(x: float) -> None:
-    assert View.of(x, 3.0).bits < View.of(x, -2.0).bits

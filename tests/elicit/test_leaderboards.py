@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import elicit
 from elicit import davidson, registry
-from elicit.leaderboards import PRIOR_SD, Leaderboard, leaderboard, student_quantile
+from elicit.leaderboards import PRIOR_SD, Leaderboard, leaderboard
 from elicit.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Vote
@@ -231,18 +231,6 @@ def test_few_clusters_widen_everything() -> None:
     assert np.allclose(np.diff(board.intervals(0.95))[:, 0] / 2 / sd, 1.960, atol=0.001)
     spread = [int(np.diff(b.ranks(0.95)).sum()) for b in (board, few)]
     assert spread[0] < spread[1]
-
-
-@pytest.mark.parametrize("freedom", [4, 9, 64, math.inf])
-@pytest.mark.parametrize("p", [0.75, 0.975, 0.995])
-def test_quantiles_are_students(freedom: float, p: float) -> None:
-    q = student_quantile(p, freedom)
-    x = np.linspace(0, q, 20_001)
-    density = np.exp(-(x**2) / 2) if freedom == math.inf else (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
-    far = np.linspace(0, 500, 500_001)
-    tail = np.exp(-(far**2) / 2) if freedom == math.inf else (1 + far**2 / freedom) ** (-(freedom + 1) / 2)
-    found = 0.5 + 0.5 * np.trapezoid(density, x) / np.trapezoid(tail, far)
-    assert abs(found - p) < 1e-3 * (1 if freedom > 4 else 2)
 
 
 # -- the corners ------------------------------------------------------------------------------------------------

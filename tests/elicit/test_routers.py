@@ -243,3 +243,20 @@ def test_taking_off_what_a_vote_said_gives_back_what_was_before(m: float, v: flo
     after = (m + moved, kept * v)
     mean, variance = cavity((m, v), after, after)
     assert (mean, variance) == pytest.approx((m, v), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("verdicts", [1, 2_000, 50_000])
+def test_cse_finds_its_threshold_among_any_number_of_verdicts(verdicts: int) -> None:
+    from elicit.routers.cse import Cse
+
+    found = Cse(risk=0.2, level=0.1).threshold([(0.9, k % 10 == 0) for k in range(verdicts)])
+    assert found == (0.9 if verdicts > 1 else 2.0)
+
+
+@pytest.mark.parametrize("drift", [-2e-4, 0.0, 2e-4])
+def test_a_drift_of_all_scores_neither_starves_nor_floods_what_comes_late(drift: float) -> None:
+    pace = Pace()
+    for n in range(100):
+        if n >= Pace.START:
+            assert pace.chance(0.4 * (1 + drift) ** n, 0.3) == pytest.approx(0.3)
+        pace.saw(0.4 * (1 + drift) ** n)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from elicit import Engine, registry
 from elicit.cli import _code
 from elicit.posterior import Knowledge
+from elicit.stats import sigmoid
 from elicit.types import BadInputError, ChoiceOutcome, Vote
 from studies.bench import apohf, dueling, methods, selection, tuning
 from studies.bench.measuring import Job, Plan, Row, measure
 from studies.bench.peers import Pair
-from studies.simulation import luck_of, regrets, sigmoid
+from studies.simulation import luck_of, regrets
 
 Out = pytest.CaptureFixture[str]
 TIMES = ("cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")

@@ -199,7 +199,7 @@ def test_exported_labels_are_probabilities_told_as_the_pair_is_listed(tmp_path: 
         assert turned["terms"] == {name: -value for name, value in row["terms"].items()}
         assert row["terms"]["judges"] > 0
         assert row["source"] == "machines"
-        assert row["probability"] + turned["probability"] == pytest.approx(1.0)
+        assert row["probability"] == turned["probability"] == row["p_a"]
     study.close()
 
 

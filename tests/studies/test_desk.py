@@ -156,7 +156,7 @@ def test_two_judges_and_no_votes_give_labels_at_once(tmp_path: Path) -> None:
 
 
 def labels(study: Study) -> list[dict[str, Any]]:
-    from studies.status import pair_labels
+    from studies.labels import pair_labels
 
     return pair_labels(study)
 
@@ -302,9 +302,9 @@ def test_a_stand_in_for_people_answers_at_once(tmp_path: Path) -> None:
 def test_people_alone_answer_as_far_as_the_money_goes(tmp_path: Path) -> None:
     study = make(tmp_path, [judge(tmp_path, "crowd", price=0.5, person=True)], 30, {"budget": 5.0})
     why = go(study)
-    assert why == "the budget of 5 is spent" or "pay for nobody's answer" in why
+    assert why in ("the budget of 5 is spent", "every pair is answered or with another judge")
     assert set(ends(study)) <= {"people", "passed over", "open"}
-    assert spent(study) <= 5.0
+    assert 4.0 <= spent(study) <= 5.0
     assert ends(study)["people"] > 5
     study.close()
 

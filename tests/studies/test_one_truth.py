@@ -485,7 +485,7 @@ def by_commands(
         ("top", "ids", "retired items", "top 2?"),
         ("rank", "pictures", "stop rule met", "You can stop here"),
         ("label", "texts", "nothing left", "Nothing more to vote on"),
-        ("label", "texts", "golds", "P(first)"),
+        ("label", "texts", "golds", "sure"),
     ],
 )
 async def test_the_overview_screen_draws_it(goal: str, kind: str, feature: str, words: str, tmp_path: Path) -> None:

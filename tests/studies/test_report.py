@@ -275,8 +275,10 @@ def test_words(changes: dict[str, Any], words: str) -> None:
 def test_label_study() -> None:
     labels = LabelShares(by_votes=60, by_machines=0, by_model=900, a=500, tie=1, b=459)
     chances = [0.95] * 300 + [0.05] * 300 + [0.5] * 300
-    pairs = tuple(PairLabel(f"p{k}", f"one {k}", "other", "a", p, 0, "model") for k, p in enumerate(chances))
-    pairs += (PairLabel("last", HOSTILE, HOSTILE, "tie", 0.5, 2, "votes"),)
+    pairs = tuple(
+        PairLabel(f"p{k}", f"one {k}", "other", "a", max(p, 1 - p), p, 0, "model") for k, p in enumerate(chances)
+    )
+    pairs += (PairLabel("last", HOSTILE, HOSTILE, "tie", 0.5, 0.5, 2, "votes"),)
     data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels, pairs=pairs[::-1])
     page = check(render(data))
     text = re.sub(r"[ \n]+", " ", page.text)

@@ -192,7 +192,7 @@ def test_the_ranking_tells_how_sure_a_place_is_by_the_goal(goal: Goal, head: str
 
 async def test_the_overview_of_labels_shows_pairs_and_opens_them() -> None:
     service = FakeService(goal="label")
-    pairs = (PairLabel("", "", "", "", 0, 0, ""), PairLabel("p1", "one text", "another", "b", 0.2, 2, "votes"))
+    pairs = (PairLabel("", "", "", "", 0, 0, 0, ""), PairLabel("p1", "one text", "another", "b", 0.8, 0.2, 2, "votes"))
     labels = LabelShares(1, 0, 1, a=1, tie=0, b=1)
     told = msgspec.structs.replace(
         await service.overview(), leaders=(), p_best=(), goal="label", labels=labels, pairs=pairs
@@ -204,7 +204,7 @@ async def test_the_overview_of_labels_shows_pairs_and_opens_them() -> None:
     service.overview = overview  # type: ignore[method-assign]
     async with voting(service, SMALL) as voter:
         await voter.press("f2")
-        await voter.until(lambda: "P(first)" in voter.pane("#leaders"))
+        await voter.until(lambda: "sure" in voter.pane("#leaders"))
         lines = voter.pane("#leaders").splitlines()
         assert "1 of 2 pairs labelled by votes" in lines[0]
         assert "on your screen" in lines[2]

@@ -79,7 +79,7 @@ export function overview(view) {
     ["First", (row) => clip(row.a.slice(0, 300), row.a)],
     ["Second", (row) => clip(row.b.slice(0, 300), row.b)],
     ["Better", (row) => ({ a: "first", b: "second" })[row.label] ?? row.label],
-    ["P(first)", (row) => percent(row.probability), true],
+    ["Sure", (row) => percent(row.probability), true],
     ["By", (row) => (row.votes ? plural(row.votes, "vote") : row.source)],
   ];
   const [rows, caption, shows] = leaders.length ? [leaders, "Leaderboard; utilities in logits", columns] : [pairs, "Pairs and their labels", labels];

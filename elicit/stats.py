@@ -1,30 +1,90 @@
-"""Exact probabilities of what was counted, and what may be called found when much was tested."""
+"""Statistics that the core shares: exact tails of counts, their intervals, quantiles, quadrature, and what may be
+called found when much was tested.
+
+scipy is loaded when it is first needed, so that what is light to import stays so.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from elicit.types import BadInputError
+
 Floats = NDArray[np.floating[Any]]
 
-CELLS = 20_000
+
+def sigmoid(x: ArrayLike) -> Floats:
+    """1 / (1 + exp(-x)), of x's shape, without overflow."""
+    from scipy.special import expit
+
+    return np.asarray(expit(np.asarray(x, float)))
+
+
+@functools.cache
+def gauss_hermite(points: int) -> tuple[Floats, Floats]:
+    """Nodes and weights (points,) by which the mean of f(z) over a standard normal z is weights @ f(nodes)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(points)
+    weights = weights / weights.sum()
+    nodes.setflags(write=False)
+    weights.setflags(write=False)
+    return nodes, weights
+
+
+def student_quantile(p: float, freedom: float) -> float:
+    """The p-quantile of Student's t; of the normal where freedom is infinite."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(p) if math.isinf(freedom) else stdtrit(freedom, p))
+
+
+def checked_level(level: float) -> float:
+    """The level of an interval, if it is one. Raises BadInputError."""
+    if not 0 < level < 1:
+        raise BadInputError(f"the level is {level}; give a probability such as 0.95")
+    return level
 
 
 def jeffreys(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """The interval of a share with equal tails under the prior of Jeffreys, Beta(1/2, 1/2).
 
-    It ends at 0 where there is no hit and at 1 where nothing else is (Brown, Cai and DasGupta 2001). With the share
-    sin^2 t that prior is flat in t, so that the posterior is smooth up to both ends.
+    It ends at 0 where there is no hit and at 1 where nothing else is (Brown, Cai and DasGupta 2001).
     """
-    t = (np.arange(CELLS) + 0.5) * (math.pi / 2 / CELLS)
-    logs = 2 * hits * np.log(np.sin(t)) + 2 * (trials - hits) * np.log(np.cos(t))
-    below = np.cumsum(np.exp(logs - logs.max()))
-    edges = np.interp([0.5 - level / 2, 0.5 + level / 2], below / below[-1], t + math.pi / 4 / CELLS)
-    low, high = np.sin(edges) ** 2
-    return float(low) if hits else 0.0, float(high) if hits < trials else 1.0
+    from scipy.special import betainccinv, betaincinv
+
+    tail, a, b = 0.5 - level / 2, hits + 0.5, trials - hits + 0.5
+    low = float(betaincinv(a, b, tail)) if hits else 0.0
+    return low, float(betainccinv(a, b, tail)) if hits < trials else 1.0
+
+
+def clopper_pearson(hits: int, trials: int, delta: float) -> float:
+    """The share above which so few hits or fewer would be seen with probability delta or less (Clopper and Pearson
+    1934)."""
+    from scipy.special import betainccinv
+
+    return 1.0 if hits >= trials else float(betainccinv(hits + 1, trials - hits, delta))
+
+
+def binomial_at_most(hits: int, trials: int, p: float) -> float:
+    """P(this many or fewer) of independent events of probability p; far tails keep their digits."""
+    from scipy.special import betaincc
+
+    if hits >= trials:
+        return 1.0
+    return float(betaincc(hits + 1, trials - hits, p)) if hits >= 0 else 0.0
+
+
+def binomial_at_least(hits: int, trials: int, p: float) -> float:
+    """P(this many or more) of independent events of probability p; far tails keep their digits."""
+    from scipy.special import betainc
+
+    if hits <= 0:
+        return 1.0
+    return float(betainc(hits, trials - hits + 1, p)) if hits <= trials else 0.0
 
 
 def at_least(hits: int, probabilities: ArrayLike) -> float:
@@ -51,7 +111,7 @@ def coins_at_least(reached: int, terms: ArrayLike) -> float:
 
 def two_sided(hits: int, trials: int) -> float:
     """The p-value of so many heads of a fair coin, either way."""
-    return min(1.0, 2 * at_least(max(hits, trials - hits), np.full(trials, 0.5)))
+    return min(1.0, 2 * binomial_at_least(max(hits, trials - hits), trials, 0.5))
 
 
 def run_at_least(length: int, trials: int, shares: ArrayLike, kinds: int | None = None) -> float:
