@@ -12,10 +12,10 @@ import msgspec
 from elicit.tuning import Input, Response
 from elicit.types import Item, Outcome, Query, Shown, Side, Verdict
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the log's format; a newer one is refused."""
 
-ENGINE = "5"
+ENGINE = "6"
 """Version of the algorithm: decisions made under another one cannot be verified bit by bit."""
 
 

@@ -15,10 +15,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from markupsafe import Markup
 
+from adapters.http import markup
 from elicit.safe_text import harmless, one_line
 from elicit.service import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
+from studies.report_people import People, agreed
 
 if TYPE_CHECKING:
     from studies.charts import Chart
@@ -114,6 +117,8 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     """Of goal label: every pair."""
     pictures: dict[str, str] = {}
     """Small pictures by item id, as addresses that hold them (`data:`)."""
+    people: People | None = None
+    """Those who voted in person; None: nobody did."""
     notes: tuple[str, ...] = ()
     """More sentences for the answer, such as a comparison with random pairs."""
     replay_command: str
@@ -154,10 +159,15 @@ def render(data: ReportData) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.finalize = lambda value: harmless(value) if type(value) is str else value
     environment.filters |= {"count": count, "percent": percent, "logits": logits, "moment": moment, "line": one_line}
-    environment.filters |= {"said": said, "sentence": sentence, "fold": _text}
+    environment.filters |= {"said": said, "sentence": sentence, "fold": _text, "markdown": _markdown}
     with charts.drawing():
         page = _page(data)
     return environment.from_string(files("studies").joinpath("report.html.jinja").read_text("utf-8")).render(page)
+
+
+def _markdown(text: str) -> Markup:
+    """The text's Markdown as HTML of harmless tags alone."""
+    return Markup(markup.render(text))
 
 
 def _page(data: ReportData) -> dict[str, Any]:
@@ -182,6 +192,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "open_rows": rows[:OPEN_ROWS],
         "more_rows": rows[OPEN_ROWS:],
         "cut": any(text.left_out for _, text in rows),
+        "agreed": agreed(data.people) if data.people else "",
         "live": data.items - data.retired,
         "labelled": [(pair, _text(pair.a, cap, ROW_PEEK), _text(pair.b, cap, ROW_PEEK)) for pair in listed],
     }

@@ -20,6 +20,7 @@ from studies import status
 from studies.decisions import decides
 from studies.failures import failures_of, lines_of
 from studies.report import OPEN_ROWS, CalibrationBin, Decisive, Recommendation, ReportData, render
+from studies.report_people import people_of
 from studies.spec import dumps
 from studies.trace import Trace, sentence, trace_of
 
@@ -87,6 +88,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         labels=found.labels,
         pairs=found.pairs,
         pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(seen)]),
+        people=people_of(study),
         notes=(*notes, *(f"{line}." for line in lines_of(failures_of(state)))),
         replay_command=f"elicit replay {study.folder} --verify",
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
