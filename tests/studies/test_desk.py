@@ -302,7 +302,7 @@ def test_a_stand_in_for_people_answers_at_once(tmp_path: Path) -> None:
 def test_people_alone_answer_as_far_as_the_money_goes(tmp_path: Path) -> None:
     study = make(tmp_path, [judge(tmp_path, "crowd", price=0.5, person=True)], 30, {"budget": 5.0})
     why = go(study)
-    assert why in ("the budget of 5 is spent", "every pair is answered or with another judge")
+    assert why == "the budget of 5 is spent" or why.startswith("every pair is answered")
     assert set(ends(study)) <= {"people", "passed over", "open"}
     assert 4.0 <= spent(study) <= 5.0
     assert ends(study)["people"] > 5
