@@ -170,7 +170,6 @@ class Engine:
     def ask(self, k: None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> Query: ...
     @overload
     def ask(self, k: int, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None) -> list[Query]: ...
-    @_with_limited_threads
     def ask(
         self, k: int | None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None
     ) -> Query | list[Query]:
@@ -181,6 +180,10 @@ class Engine:
 
         Raises BadInputError when no pair is left to ask.
         """
+        with self.limited_threads():
+            return self._ask(k, pending, avoid, within)
+
+    def _ask(self, k: int | None, pending: Pairs, avoid: Pairs, within: Pairs | None) -> Query | list[Query]:
         pending = [checks.ordered(p) for p in pending]
         decision = len(self.votes) + len(pending)
         posterior = self.posterior

@@ -39,7 +39,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _marked(run: str) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(VARIABLE) == run:
+            if process.pid == os.getpid() or process.environ().get(VARIABLE) != run:
+                continue
+            # Python's own, which ends with whoever it works for.
+            if "multiprocessing.resource_tracker" not in " ".join(process.cmdline()):
                 yield process
         except psutil.Error:  # it has ended, or is somebody else's
             continue
