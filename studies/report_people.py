@@ -88,6 +88,6 @@ def agreed(people: People) -> str:
     (same, low, high), (alpha, least, most) = view.ceiling, view.alpha_nominal
     return (
         f"{voted}. On the {view.pairs} pairs that several voted on, one says what another said in {same:.0%} "
-        f"({low:.0%} to {high:.0%}); Krippendorff\u2019s alpha is {alpha:.2f} ({least:.2f} to {most:.2f}). No judge can "
-        "agree with one of them more often than they agree with each other."
+        f"({low:.0%} to {high:.0%}); Krippendorff\u2019s alpha is {alpha:.2f} ({least:.2f} to {most:.2f}). No judge "
+        "can agree with one of them more often than they agree with each other."
     )
