@@ -24,15 +24,18 @@ def chances(replies: Sequence[Reply], labels: Sequence[str], after: str = "") ->
     From the log-probabilities at the answer's token of the first reply that has them, the variants of a label (" A",
     "A", "**A") added up; a label that is not among the alternatives gets the least of their probabilities, which
     bounds its own. Without log-probabilities, from the answers counted over the replies under a Dirichlet prior of
-    total weight 1 (Perks 1947), so that one answer of two gives 3 : 1.
+    total weight 1 (Perks 1947), so that one answer of two gives 3 : 1. Where one token alone was asked for, the chances
+    that the labels have there count, whichever token was drawn.
     after: what stands before the answer, the last time it occurs (see `adapters.verdicts`). Raises ParseError where no
     reply holds an answer.
     """
     counts = [1 / len(labels)] * len(labels)
     errors = []
     for reply in replies:
+        if reply.cut and len(reply.tokens) == 1 and (only := _token_at(reply.tokens, labels, 0)) is not None:
+            return _from_top(only.top, labels)
         try:
-            text, start = _answer(reply, labels)
+            text, start = _answer(reply)
             stated = read_verdict(text, labels, after)
         except ParseError as error:
             errors.append(error)
@@ -80,18 +83,15 @@ def read_object(reply: Reply, read: Callable[[dict[str, Any]], T]) -> T:
     return found[0]
 
 
-def _answer(reply: Reply, labels: Sequence[str] = ()) -> tuple[str, int]:
+def _answer(reply: Reply) -> tuple[str, int]:
     """What a reply says after what the model thought, and where in it that begins (-1: in several places).
 
-    Raises ParseError where it is empty or cut: what was cut could have gone on to say the contrary. Only a label that
-    is all of the reply, with log-probabilities, is whole: whoever asks for one token gets no more.
+    Raises ParseError where it is empty or cut: what was cut could have gone on to say the contrary.
     """
     text = without_reasoning(reply.text)
     start = reply.text.rfind(text)
     if reply.cut:
-        alone = any(is_label(text, label) for label in labels) and _token_at(reply.tokens, labels, start) is not None
-        if len(reply.tokens) != 1 or not alone:
-            raise ParseError(_CUT)
+        raise ParseError(_CUT)
     if is_empty(text):
         raise ParseError("the reply is empty")
     return text, start

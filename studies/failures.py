@@ -37,6 +37,8 @@ class Failures:
         self.paused: dict[str, str] = {}
         self._by_judge: dict[str, Failed] = {}
         self._in_a_row: Counter[str] = Counter()
+        self.query_only = True
+        """Whether no judge has failed but on queries that it never can answer, which another run does not change."""
 
     @property
     def count(self) -> int:
@@ -50,6 +52,7 @@ class Failures:
             return
         failed = self._by_judge.setdefault(judge, Failed())
         failed.count, failed.last = failed.count + 1, answer.why
+        self.query_only = self.query_only and answer.query_only
         self._in_a_row[judge] += not answer.query_only
         if answer.lasting:
             self.paused[judge] = answer.why

@@ -52,7 +52,8 @@ SPENT: tuple[Reason, ...] = ("votes_spent", "money_spent")
 class RunResult:
     """How a run ended. why: the same as a sentence, which names what judges that failed have said. answered: queries
     that were settled; failed: how often a judge could not answer; left: queries that are to be asked again for that
-    reason; stopped: whether the stop rule was met in the end."""
+    reason; stopped: whether the stop rule was met in the end; query_only: whether all that failed can never be
+    answered by the judges there are, which another run does not change."""
 
     reason: Reason
     why: str
@@ -60,6 +61,7 @@ class RunResult:
     failed: int
     left: int
     stopped: bool
+    query_only: bool = False
 
     def summary(self, votes: int) -> str:
         """The sentence, after how many votes there are and how often judges have failed."""
@@ -69,7 +71,7 @@ class RunResult:
     def exit_code(self) -> int:
         """0: done; 3: it stopped before the end, with everything saved."""
         if self.reason == "nothing_left":
-            return 3 if self.left else 0
+            return 3 if self.left and not self.query_only else 0
         return 0 if self.reason in DONE or (self.reason in SPENT and self.stopped) else 3
 
 
@@ -269,7 +271,9 @@ class _Run:
         if left:
             parts.append(f"{left} {'query is' if left == 1 else 'queries are'} asked again by the next run")
         stopped = reason == "stop_rule" or (reason in SPENT and len(study.state.items) > 1 and study.stop().stop)
-        return RunResult(reason, "; ".join(parts), self.answered, self.failures.count, left, stopped)
+        return RunResult(
+            reason, "; ".join(parts), self.answered, self.failures.count, left, stopped, self.failures.query_only
+        )
 
     async def _routed(self) -> tuple[Reason, str]:
         """Several lanes at once, each with a query of its own, until one of them finds the end for all."""

@@ -120,7 +120,7 @@ def test_recorded_judgments_label_pairs(tmp_path: Path, capsys: Out) -> None:
     votes = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     texts = {row["pair_id"]: (row["response_a"], row["response_b"]) for row in rows}
     assert all((vote["a_text"], vote["b_text"]) == texts[vote["pair_id"]] for vote in votes)
-    assert {vote["choice"] for vote in votes} == {"a", "skip"}
+    assert {vote["choice"] for vote in votes} == {"a"}
     capsys.readouterr()
 
 

@@ -132,7 +132,8 @@ def on_screen(arguments: list[str]) -> None:
                     break
                 seen += data
             if b"quit" in seen and time.monotonic() > typed + 1.5:
-                os.write(terminal, keys.pop(0) if keys else b"q")
+                # Whoever leaves tuning is asked whether to measure.
+                os.write(terminal, keys.pop(0) if keys else b"n\r" if b"[Y/n]" in seen else b"q")
                 typed = time.monotonic()
     os.close(terminal)
     pid, status = os.waitpid(child, os.WNOHANG)

@@ -33,7 +33,7 @@ def url() -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", OPTIONS)
 async def test_a_real_model_s_verdict_uses_all_that_it_gives_away(kind: str, url: str, tmp_path: Path) -> None:
-    priced = {"endpoint": url, "model": "smollm2", "price_in": 1.0, "price_out": 1.0}
+    priced = {"endpoint": url, "model": "smollm2", "price_in": 1.0, "price_out": 1.0, "price_cached": 1.0}
     judge = registry.plugin("judge", kind, priced | OPTIONS[kind])
     judge.begin("judge", ITEMS, [], tmp_path)
     await judge.check()

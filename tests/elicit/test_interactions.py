@@ -291,7 +291,8 @@ def test_an_input_that_leaves_no_doubt_of_the_answer_teaches_less() -> None:
 
 def test_a_pair_that_met_on_an_input_meets_on_others() -> None:
     engine = compared(*[(1, winner) for winner in "abab"], inputs=np.eye(3))
-    assert engine.choose_inputs(0, 1, 3) == [0, 2, 1]
+    *others, met = engine.choose_inputs(0, 1, 3)
+    assert (sorted(others), met) == ([0, 2], 1)  # the others are equal but for rounding
     assert engine.choose_inputs(2, 3) == [0]  # the first of equal ones
 
 

@@ -122,8 +122,9 @@ def test_every_command_says_the_sentence(original: Path, tmp_path: Path, capsys:
         if command in ("serve", "vote") and not is_damaged(study):
             continue  # they would wait for people
         arguments = [command, str(study), *(one.format(out=tmp_path) for one in COMMANDS[command])]
-        if _code(arguments) == 2:
-            check_sentence(capsys.readouterr().err)
+        code, said = _code(arguments), capsys.readouterr().err
+        if code == 2 and "configures no judge" not in said:  # else what it needed could be read
+            check_sentence(said)
             told += 1
         (study / "study.db").write_bytes(good)
     assert told

@@ -209,7 +209,7 @@ async def test_the_overview_of_labels_shows_pairs_and_opens_them() -> None:
         assert "1 of 2 pairs labelled by votes" in lines[0]
         assert "on your screen" in lines[2]
         assert "second" in lines[3]
-        assert "20 %" in lines[3]
+        assert "80 %" in lines[3]
         await voter.press("enter")
         assert not voter.app.screen.query("#reading")
         await voter.press("j", "enter")

@@ -98,6 +98,6 @@ def test_a_judge_whose_word_is_a_signal_and_that_gives_none_is_said(tmp_path: Pa
             {"name": "j", "kind": "pairwise", "options": options},
         ]
         with parity.tuned(tmp_path / "s", signals=["judge:j"], judges=judges) as study:
-            why = run(study, 3, lambda *_: None)
-        assert "the judge whose word is a signal gave none in" in why
+            result = run(study, 3, lambda *_: None)
+        assert "the judge whose word is a signal gave none in" in result.why
         assert not study.state.votes
