@@ -48,39 +48,42 @@ async def test_a_session_with_a_board(tmp_path: Path) -> None:
         tmp_path / "s", proposers=["slots"], start=18, grow=2, every=4, safety={"limit": 0.3}, judges=[]
     ).close()
     service = await LocalService.start(tmp_path / "s", "me")
-    card = await service.card()
-    assert (card.tuned, card.guarded) == (True, True)
-    turn = await voted(service, 5)
-    assert turn.ballot is not None
-    assert {turn.ballot.left, turn.ballot.right} == {"odd", "even"}
-    await voted(service, 1, unacceptable=("left",), note="too short")
-    for _ in range(100):
-        board = await service.board()
-        if len(board.rows) > 18:
-            break
-        await asyncio.sleep(0.1)
-    assert len(board.rows) > 18
-    assert board.rows[0].row == board.best or board.best is None
-    assert board.calls > 0
-    assert board.seed == 0
-    assert all(row.signals for row in board.rows if row.row < 16)
-    board = await service.add("Tell me if {input} is odd, exactly.", board.rows[0].row)
-    (mine,) = [row for row in board.rows if row.maker == "me"]
-    assert mine.parents == (board.rows[0].row,) or mine.row == board.rows[0].row
-    board = await service.mark(mine.row, "pinned")
-    assert next(row for row in board.rows if row.row == mine.row).mark == "pinned"
-    board = await service.mark(mine.row, "retired")
-    assert board.rows[-1].mark == "retired"
-    with pytest.raises(BadInputError, match="there already"):
-        await service.add("Tell me if {input} is odd, exactly.")
-    with pytest.raises(BadInputError, match="there is no prompt in row 99"):
-        await service.mark(99, "pinned")
-    await service.grow()
-    await voted(service, 3)
-    past = await service.history()
-    assert len(past) == 9
-    assert {past[0].left, past[0].right} == {"odd", "even"}
-    await service.close()
+    try:
+        card = await service.card()
+        assert (card.tuned, card.guarded) == (True, True)
+        turn = await voted(service, 5)
+        assert turn.ballot is not None
+        assert {turn.ballot.left, turn.ballot.right} == {"odd", "even"}
+        await voted(service, 1, unacceptable=("left",), note="too short")
+        for _ in range(100):
+            board = await service.board()
+            if len(board.rows) > 18:
+                break
+            await asyncio.sleep(0.1)
+        assert len(board.rows) > 18
+        assert board.rows[0].row == board.best or board.best is None
+        assert board.calls > 0
+        assert board.seed == 0
+        assert all(row.signals for row in board.rows if row.row < 16)
+        parent = board.rows[0].row  # others may stand before it by the time the answer comes
+        board = await service.add("Tell me if {input} is odd, exactly.", parent)
+        (mine,) = [row for row in board.rows if row.maker == "me"]
+        assert mine.parents == (parent,)
+        board = await service.mark(mine.row, "pinned")
+        assert next(row for row in board.rows if row.row == mine.row).mark == "pinned"
+        board = await service.mark(mine.row, "retired")
+        assert next(row for row in board.rows if row.row == mine.row).mark == "retired"
+        with pytest.raises(BadInputError, match="there already"):
+            await service.add("Tell me if {input} is odd, exactly.")
+        with pytest.raises(BadInputError, match="there is no prompt in row 99"):
+            await service.mark(99, "pinned")
+        await service.grow()
+        await voted(service, 3)
+        past = await service.history()
+        assert len(past) == 9
+        assert {past[0].left, past[0].right} == {"odd", "even"}
+    finally:
+        await service.close()
     with Study.open(tmp_path / "s") as study:
         assert [live.unacceptable for live in study.state.votes if live.unacceptable]
         assert verify(study).status == "same"
