@@ -4,6 +4,7 @@ that tell nothing but their content."""
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import stat
 import warnings
@@ -18,6 +19,8 @@ from elicit.types import BadInputError, Item
 
 if TYPE_CHECKING:
     from PIL import Image
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "images"
 """Where a study keeps them, beside its log."""
@@ -129,6 +132,7 @@ def cleaned(data: bytes) -> bytes:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadInputError(f"the picture has more than {MOST_PIXELS // 10**6} megapixels; make it smaller") from None
     except Exception as error:  # a decoder fails with whatever it trips over
+        logger.info("a picture cannot be decoded", exc_info=True)
         told = isinstance(error, OSError | ValueError | SyntaxError) and not isinstance(error, UnidentifiedImageError)
         why = str(error) if told else "it cannot be decoded"
         raise BadInputError(f"the picture is damaged ({why}); save it again with a program that shows it") from None
@@ -195,6 +199,7 @@ def small(file: Path) -> bytes:
             seen.thumbnail((SMALL, SMALL))
             seen.save(held, "WEBP", quality=80, icc_profile=picture.info.get("icc_profile"))
     except Exception as error:  # a decoder fails with whatever it trips over
+        logger.info("a picture cannot be decoded", exc_info=True)
         raise BadInputError(f"{file} is damaged ({error}); restore {FOLDER}/ from a backup") from None
     return held.getvalue()
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -107,10 +108,26 @@ def _code(arguments: list[str] | None) -> int:
     for channel in (sys.stdout, sys.stderr):
         if isinstance(channel, io.TextIOWrapper):  # a terminal that lacks a character shows its code instead
             channel.reconfigure(errors="backslashreplace")
+    with _stopped_by_signals():
+        return _run(arguments)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Signals that ask the process to end raise inside; whoever called has their own handlers back afterwards."""
+    before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
-                signal.signal(number, _stop)
+                before[number] = signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _run(arguments: list[str] | None) -> int:
     output = sys.stdout
     try:
         result: Any = root.main(arguments, prog_name="elicit", standalone_mode=False)

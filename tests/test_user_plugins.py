@@ -255,3 +255,9 @@ def test_a_fault_of_ours_is_told_and_logged(tmp_path: Path) -> None:
     assert "RuntimeError: unforeseen" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Traceback" in (study / "elicit.log").read_text()
+
+
+def test_a_command_called_in_a_program_leaves_its_signals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    command("doctor", "--json", capsys=capsys)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before

@@ -25,6 +25,15 @@ async def voted(voter: Voter) -> None:
     await voter.press("l", "2", "=", "0", "s", after=6)
 
 
+def tell(service: FakeService, told: Overview) -> None:
+    """Let the service give this overview."""
+
+    async def overview() -> Overview:
+        return told
+
+    service.overview = overview  # type: ignore[method-assign]
+
+
 async def test_overview_shows_ranking_balance_and_plots() -> None:
     async with voting(FakeService(left=(9, 16, 25))) as voter:
         await voted(voter)
@@ -60,11 +69,7 @@ async def test_overview_opens_an_item_and_tells_only_the_place_of_what_is_on_the
     seen = await service.overview()
     first, *others = seen.leaders
     told = msgspec.structs.replace(seen, leaders=(LeaderRow(1, "", "", 0.0, 0.0, 0.0, 0.0, 0), *others))
-
-    async def overview() -> Overview:
-        return told
-
-    service.overview = overview  # type: ignore[method-assign]
+    tell(service, told)
     async with voting(service, SMALL) as voter:
         await voter.press("f2")
         await voter.until(lambda: "90 %" in voter.pane("#leaders"))
@@ -197,11 +202,7 @@ async def test_the_overview_of_labels_shows_pairs_and_opens_them() -> None:
     told = msgspec.structs.replace(
         await service.overview(), leaders=(), p_best=(), goal="label", labels=labels, pairs=pairs
     )
-
-    async def overview() -> Overview:
-        return told
-
-    service.overview = overview  # type: ignore[method-assign]
+    tell(service, told)
     async with voting(service, SMALL) as voter:
         await voter.press("f2")
         await voter.until(lambda: "sure" in voter.pane("#leaders"))
