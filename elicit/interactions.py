@@ -158,7 +158,8 @@ class InteractionPosterior(GridPosterior):
         name = self.lineage + f"|{low},{high},{sign},{seen}".encode()
         c = self.columns.find(t, name)
         parent = replace(self, questions=questions, representer=pad(self.representer, (0, 1)))
-        if c is None:
+        # Beside another thread one of the two stores may have this name and the other none yet, or another question's.
+        if c is None or self.triangle.find(t, name) is None:
             c = base - self.columns.combine(self.beta2 * g.to(base))
             row = pad(-self.triangle.combine(beta2 * g), (0, 1), value=1.0)
             parent = replace(parent, columns=self.columns.put(t, name, c), triangle=self.triangle.put(t, name, row))

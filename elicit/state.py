@@ -386,11 +386,12 @@ class State:
         later = self.notes.get((live.query, live.vote.judge))
         return live.vote.note if later is None else later
 
-    def pending(self, judge: str) -> list[tuple[int, int]]:
+    def pending(self, judge: str, but: int | None = None) -> list[tuple[int, int]]:
         """Pairs that are with other judges than this one, and the newest of those under way to whoever comes: their
-        answers are anticipated one by one, which takes its time."""
+        answers are anticipated one by one, which takes its time. but: a query that does not count."""
         others = [query for holder, query in self.open.items() if holder != judge]
-        return [self.asked[query].query.pair for query in [*others, *self.under_way()[-ANTICIPATED:]]]
+        queries = [*others, *[query for query in self.under_way() if query != but][-ANTICIPATED:]]
+        return [self.asked[query].query.pair for query in queries]
 
     def under_way(self) -> list[int]:
         """The queries whose answers are to come from whoever comes: waiting for a person, lent, or in the stock."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from elicit.events import STOCK
 from elicit.state import LiveVote, State
@@ -20,39 +20,51 @@ LANE = "router "
 """How the names begin under which the router holds queries in the log while it decides."""
 
 
-def choose(engine: Engine, state: State, judge: str, *more: Vote) -> Query | None:
-    """The next query for a judge, as a function of the log alone: live asks, looking ahead and replays share it.
+class Constraints(NamedTuple):
+    """What a judge's next query may not be, as the log says. pending: the pairs that are with others, anticipated one
+    by one; answered: the pairs that it is not to be asked again, the newest first; strict: whether none of these may
+    be asked even where no other is left."""
+
+    pending: tuple[tuple[int, int], ...]
+    answered: tuple[tuple[int, int], ...]
+    strict: bool
+
+
+def constraints_on(state: State, judge: str, voted: int | None = None) -> Constraints:
+    """What the log keeps a judge from being asked; voted: a query, as if the judge had answered that one last.
 
     A judge is not asked a pair again while there are others, then not the ones it saw last; a listed pair is not asked
-    after anybody's label. more: votes counted besides those of the log. None: no pair is left.
+    after anybody's label, and prompts not on an input that they were compared on.
     """
-    pending = state.pending(judge)
+    pending = tuple(state.pending(judge, voted))
     if state.inputs:
-        compared = worn(state)
-        try:
-            query = engine.ask(pending=pending, avoid=compared)
-        except NothingLeftError:
-            return None
-        return None if query.pair in compared else query
-    seen = list(dict.fromkeys(reversed(answered(state, judge, *more))))  # the newest first
-    pairs = len(state.pairs) or engine.n * (engine.n - 1) // 2
+        return Constraints(pending, tuple(worn(state)), True)
+    own = () if voted is None else (state.asked[voted].query.pair,)
+    seen = tuple(dict.fromkeys(reversed(answered(state, judge, *own))))
+    pairs = len(state.pairs) or len(state.items) * (len(state.items) - 1) // 2
     if not state.pairs and len({*seen, *pending}) >= pairs:
         seen = seen[: pairs // 2]
+    return Constraints(pending, seen, False)
+
+
+def choose(engine: Engine, constraints: Constraints) -> Query | None:
+    """The next query under these constraints: live asks, looking ahead and replays share it. None: no pair is left."""
     try:
-        return engine.ask(pending=pending, avoid=seen)
+        query = engine.ask(pending=constraints.pending, avoid=constraints.answered)
     except NothingLeftError:
         return None
+    return None if constraints.strict and query.pair in constraints.answered else query
 
 
-def answered(state: State, judge: str, *more: Vote) -> list[tuple[int, int]]:
-    """The pairs that are not for this judge: its own votes, listed pairs with anybody's label, and what it failed on;
-    newest last.
+def answered(state: State, judge: str, *more: tuple[int, int]) -> list[tuple[int, int]]:
+    """The pairs that are not for this judge: its own votes, `more`, listed pairs with anybody's label, and what it
+    failed on; newest last.
 
     A machine says the same again, so what the router has had is not for it.
     """
     listed, lane = bool(state.pairs), judge.startswith(LANE)
     own = [live.vote for live in state.votes if live.vote.judge == judge or (listed and labels(state, live))]
-    pairs = [vote.pair for vote in (*own, *more)]
+    pairs = [*(vote.pair for vote in own), *more]
     pairs += [state.asked[n].query.pair for n in state.routed] if lane else []
     failed = [n for n, holder in state.deferred.items() if holder == judge or (lane and holder.startswith(LANE))]
     return pairs + [state.asked[n].query.pair for n in failed]

@@ -41,12 +41,10 @@ class Branch:
 class Lookahead:
     """Computes branches for one open query at a time.
 
-    branch: makes the branch of (a fork of the engine, judge, query number, outcome). Everything is keyed by what the
-    study looked like; a result under another key is never used.
+    Everything is keyed by what the study looked like; a result under another key is never used.
     """
 
-    def __init__(self, branch: Callable[[Engine, str, int, Outcome], Branch]) -> None:
-        self._branch = branch
+    def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lookahead")
         self._guard = threading.Lock()
         self._key: Hashable = None
@@ -54,16 +52,14 @@ class Lookahead:
         self._running: dict[Outcome, Future[Branch]] = {}
         self._arrived: tuple[Hashable, Branch] | None = None
 
-    def start(self, key: Hashable, number: int, engine: Engine, judge: str) -> None:
-        """Begin with the answers to query `number`; engine: a fork that is this thread's own."""
+    def start(self, key: Hashable, number: int, branch: Callable[[Outcome], Branch]) -> None:
+        """Begin with the answers to query `number`; branch: makes that of an answer, of nothing that may change."""
         with self._guard:
             if self._key == key and self._number == number:
                 return
             self._cancel()
             self._key, self._number = key, number
-            self._running = {
-                answer: self._pool.submit(self._branch, engine.fork(), judge, number, answer) for answer in ANSWERS
-            }
+            self._running = {answer: self._pool.submit(branch, answer) for answer in ANSWERS}
 
     def take(self, key: Hashable, number: int, outcome: Outcome) -> Branch | None:
         """The branch of this answer, waiting for it where it is being computed; None where it was never begun.

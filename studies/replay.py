@@ -23,7 +23,7 @@ from elicit.events import (
 from elicit.state import State
 from elicit.types import Query
 from studies import spec as specs
-from studies.decisions import bring, choose, engine_for, restock
+from studies.decisions import bring, choose, constraints_on, engine_for, restock
 from studies.study import Study
 from studies.tuning.asking import AlikeError, MissingError, tried_on
 
@@ -113,7 +113,7 @@ def _other_path(state: State) -> str:
 
 
 def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query | None:
-    query = choose(engine, state, judge)
+    query = choose(engine, constraints_on(state, judge))
     if query is None or spec.tuning is None or not state.inputs:
         return query
     try:

@@ -42,7 +42,7 @@ from elicit.state import LiveVote, State
 from elicit.tuning import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
 from studies import forgetting, kept_belief, on_disk
-from studies.decisions import LANE, bring, choose, engine_for, lessons, pairs_left, stop_of, taught
+from studies.decisions import LANE, bring, choose, constraints_on, engine_for, lessons, pairs_left, stop_of, taught
 from studies.failures import resumable
 from studies.lookahead import Branch, Lookahead
 from studies.outlook import budget_spent, over
@@ -70,7 +70,7 @@ class Study:
         self.shown = Shown(state)
         self._ledger = ledger
         self._turn = threading.RLock()
-        self._ahead = Lookahead(self._branch)
+        self._ahead = Lookahead()
         self._engine: Engine | None = None
         self._revised = self._grown = 0
         self._stop: tuple[tuple[int, int, int], Stop] | None = None
@@ -165,7 +165,7 @@ class Study:
             if self.exhausted(judge, waiting=waiting):
                 return None
             branch = self._ahead.current(self._key(judge))
-            query = branch.query if branch else choose(self.engine, self.state, judge)
+            query = branch.query if branch else choose(self.engine, constraints_on(self.state, judge))
             if query is None:
                 return None
             if self.state.inputs:
@@ -322,7 +322,15 @@ class Study:
         with self._turn:
             if judge in self.state.open:
                 number = self.state.open[judge]
-                self._ahead.start(self._key(judge), number, self.engine.fork(), judge)
+                query, weight = self.state.asked[number].query, self.state.weight(judge)
+                engine, following = self.engine.fork(), constraints_on(self.state, judge, number)
+
+                def branch(outcome: Outcome) -> Branch:  # in another thread, while the state goes on
+                    after = engine.fork()
+                    after.learn([taught(Vote(query.a, query.b, outcome, judge, inputs=query.inputs), weight)])
+                    return Branch(after, choose(after, following), stop_of(after, self.spec))
+
+                self._ahead.start(self._key(judge), number, branch)
 
     def upcoming(self, judge: str, timeout: float = 5.0) -> list[Query]:
         """The distinct queries that may follow the open one, as far as they are known within `timeout` seconds."""
@@ -443,16 +451,9 @@ class Study:
 
     def _key(self, judge: str) -> tuple[object, ...]:
         """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""
-        others = tuple(sorted((j, q) for j, q in self.state.open.items() if j != judge))
-        return (judge, self.state.folded, self.state.revised, self.state.grown, others)
-
-    def _branch(self, engine: Engine, judge: str, number: int, outcome: Outcome) -> Branch:
-        """What the study would be after this answer. Runs in the thread that looks ahead."""
-        query = self.state.asked[number].query
-        vote = Vote(query.a, query.b, outcome, judge, inputs=query.inputs)
-        engine.learn([taught(vote, self.state.weight(judge))])
-        following = choose(engine, self.state, judge, vote)
-        return Branch(engine, following, stop_of(engine, self.spec))
+        state = self.state
+        elsewhere = (tuple(state.pending(judge)), tuple(state.deferred.items()), tuple(state.routed))
+        return (judge, state.folded, state.revised, state.grown, *elsewhere)
 
 
 def _outcome(outcome: str | Outcome, strength: int | None) -> Outcome:

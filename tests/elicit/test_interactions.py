@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elicit import BadInputError, Engine
-from elicit.columns import CHUNK
+from elicit.columns import CHUNK, Triangle
 from elicit.gaussian import DECIDED, NODE_WEIGHTS, NODES, GridPosterior, moments_after
 from elicit.interactions import MODELS, InteractionPosterior, similarities
 from elicit.models.bradley_terry import BradleyTerry
@@ -182,6 +182,28 @@ def test_beliefs_that_branch_do_not_disturb_each_other(given_votes: list[Vote]) 
     grown = [parent.anticipate(4, 5)] + [parent.update([first]) for first in firsts]
     for first, child in zip(firsts, grown[1:], strict=True):
         alone = on_inputs().update([*given_votes, first, second])
+        branch = child.update([second])
+        assert torch.equal(alone.mean(), branch.mean())
+        assert torch.equal(alone.preferred_on(0, 1, EVERY), branch.preferred_on(0, 1, EVERY))
+
+
+@pytest.mark.parametrize("other", [Vote(0, 1, ChoiceOutcome("b"), inputs=(1,)), Vote(3, 2, ChoiceOutcome("a"))])
+def test_a_vote_learnt_in_a_thread_while_another_learns_is_learnt_as_alone(
+    other: Vote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Vote(0, 1, ChoiceOutcome("a"), inputs=(1,)), Vote(2, 4, ChoiceOutcome("a"), inputs=(0,))
+    parent = on_inputs().update([Vote(1, 2, ChoiceOutcome("b"), inputs=(0, 3))])
+    put, beside = Triangle.put, list[InteractionPosterior]()
+
+    def put_after_another(triangle: Triangle, t: int, name: bytes, row: Tensor) -> Triangle:
+        monkeypatch.setattr(Triangle, "put", put)
+        beside.append(parent.update([other]))  # where the processor turned to the other thread
+        return put(triangle, t, name, row)
+
+    monkeypatch.setattr(Triangle, "put", put_after_another)
+    children = [(parent.update([first]), first), (beside[0], other), (parent.update([first]), first)]
+    for child, vote in [*children, (parent.update([other]), other)]:
+        alone = on_inputs().update([Vote(1, 2, ChoiceOutcome("b"), inputs=(0, 3)), vote, second])
         branch = child.update([second])
         assert torch.equal(alone.mean(), branch.mean())
         assert torch.equal(alone.preferred_on(0, 1, EVERY), branch.preferred_on(0, 1, EVERY))
