@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import ipaddress
+import math
 import os
+import time
 import zlib
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -117,3 +121,13 @@ def _certificates() -> Any:
             f"the environment variable {name} names {os.environ[name]}, which holds no certificates ({error}); name a "
             "PEM file with the certificates of the authorities to trust, or unset it"
         ) from None
+
+
+def retry_after(answer: httpx.Response) -> float | None:
+    """The seconds Retry-After asks for, given as a number or a date."""
+    said = answer.headers.get("retry-after", "")
+    with contextlib.suppress(ValueError):
+        return max(float(said), 0.0) if math.isfinite(float(said)) else None
+    with contextlib.suppress(ValueError):
+        return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+    return None

@@ -22,7 +22,7 @@ import msgspec
 from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
-from adapters.calls import FILE as BOOK
+from adapters.llm.calls import FILE as BOOK
 from adapters.sqlite_files import find_fault, is_damage, open_for_reading, open_for_writing, scrub
 from elicit.events import SCHEMA, AnyBody, Event, Forgotten
 from elicit.ledger import InUseError

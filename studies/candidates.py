@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.formats import PairRow, items_of
+from adapters.files.formats import PairRow, items_of
 from elicit.placeholders import checked_prompt
 from elicit.tuning import Input
 from elicit.types import BadInputError, Item
@@ -23,7 +23,7 @@ def candidates(
     if (items is None) == (pairs is None):
         raise BadInputError("a study is made of items or of pairs; give one of them")
     if isinstance(items, str):
-        raise BadInputError("items is a text; give a list of items (adapters.formats.read_items reads a file)")
+        raise BadInputError("items is a text; give a list of items (adapters.files.formats.read_items reads a file)")
     if pairs is None:
         rows = items_of(items or ())
         contexts = {item.context for item in rows}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 import msgspec
 
-from adapters.tables import Written
+from adapters.files.tables import Written
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
 from studies.option_types import SEED, Real, Whole
 
 if TYPE_CHECKING:
-    from adapters.formats import JudgmentRow
-    from adapters.tables import Skipped
+    from adapters.files.formats import JudgmentRow
+    from adapters.files.tables import Skipped
     from elicit.judging import Estimate
     from studies.study import Study
 
@@ -115,8 +115,8 @@ def init(
             raise BadInputError(f"--tune takes no --{other[0]}; say it in the task file")
         _init_tuning(study, task, as_json)
         return
-    from adapters.export import write_rows
-    from adapters.formats import check_judgments, read_items, read_judgments, read_pairs
+    from adapters.files.export import write_rows
+    from adapters.files.formats import check_judgments, read_items, read_judgments, read_pairs
     from adapters.judges.simulated import Simulated
     from studies.prior import PRIOR, expected_by
     from studies.study import Study

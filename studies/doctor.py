@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
-from adapters import calls
+from adapters.llm import calls
 from adapters.sqlite_files import find_fault, open_for_reading
 from elicit.safe_text import one_line
 from elicit.types import BadInputError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.export import write_rows, write_text
-from adapters.tables import Written
+from adapters.files.export import write_rows, write_text
+from adapters.files.tables import Written
 from elicit.types import BadInputError, mirror
 from studies.labels import pair_labels
 from studies.sides import sides

@@ -13,7 +13,7 @@ from elicit.posterior import Knowledge
 from elicit.types import BadInputError, Item
 
 if TYPE_CHECKING:
-    from adapters.pools import Pool
+    from adapters.files.pools import Pool
 
 EMBEDDED = 100_000
 """Characters of a text that are embedded; what comes later moves a mean of token vectors little."""

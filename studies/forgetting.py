@@ -21,12 +21,13 @@ from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Null, Whitespace
 
-from adapters import calls, images
-from adapters.export import TEMPORARY, replacing, write_rows
-from adapters.http.access import FILE as ACCESS
-from adapters.http.access import Access
+from adapters.access import FILE as ACCESS
+from adapters.access import Access
+from adapters.files import images
+from adapters.files.export import TEMPORARY, replacing, write_rows
+from adapters.files.tables import KINDS, read_table
 from adapters.ledger import LIVE, LOCK, SqliteLedger
-from adapters.tables import KINDS, read_table
+from adapters.llm import calls
 from elicit import diagnostics
 from elicit.ledger import Ledger
 from elicit.pseudonyms import rename_in_prose, rename_in_spec

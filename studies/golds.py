@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.fields import needed_name, one_of
-from adapters.tables import Row, read_table
+from adapters.files.fields import needed_name, one_of
+from adapters.files.tables import Row, read_table
 from elicit.state import State
 from elicit.types import BadInputError
 

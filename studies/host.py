@@ -11,7 +11,7 @@ import logging
 import sys
 from pathlib import Path
 
-from adapters import images
+from adapters.files import images
 from elicit.service import (
     Answer,
     Ballot,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapters.export import replacing
+from adapters.files.export import replacing
 from elicit.events import ENGINE
 from elicit.types import BadInputError, Vote
 from studies.spec import Spec

@@ -14,7 +14,7 @@ from studies.commands import JSON, example, say
 from studies.option_types import Real
 
 if TYPE_CHECKING:
-    from adapters.comparisons import Comparisons
+    from adapters.files.comparisons import Comparisons
     from elicit.leaderboards import Leaderboard
 
 NAMED = 5
@@ -78,8 +78,8 @@ def leaderboard(
     what networks make of features has no such guarantee. What -o writes are candidates again, with the utility as a
     feature: elicit init STUDY --items OUT --score utility.
     """
-    from adapters.comparisons import read_comparisons
-    from adapters.export import check_place, write_rows
+    from adapters.files.comparisons import read_comparisons
+    from adapters.files.export import check_place, write_rows
     from elicit.leaderboards import leaderboard as fitted
 
     if output == "-" and as_json:

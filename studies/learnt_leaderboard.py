@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.comparisons import Comparisons, read_comparisons
-from adapters.export import write_rows, write_table
-from adapters.formats import item_of, read_items
-from adapters.pools import FEATURE, META, Pool, read_pool
-from adapters.tables import Row, kind_of, quoted
+from adapters.files.comparisons import Comparisons, read_comparisons
+from adapters.files.export import write_rows, write_table
+from adapters.files.formats import item_of, read_items
+from adapters.files.pools import FEATURE, META, Pool, read_pool
+from adapters.files.tables import Row, kind_of, quoted
 from elicit.types import BadInputError, Item
 from studies.commands import progress
 from studies.features import knowledge_of, known_of_pool

@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adapters import images
+from adapters.files import images
 from elicit.assignment import assign, check_for, shown_to
 from elicit.events import CHECK, Asked, Event, Leased, Returned, Voted
 from elicit.service import Progress

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from adapters import images
-from adapters.export import TEMPORARY
-from adapters.formats import PairRow
+from adapters.access import FILE as ACCESS
+from adapters.files import images
+from adapters.files.export import TEMPORARY
+from adapters.files.formats import PairRow
 from adapters.http import running
-from adapters.http.access import FILE as ACCESS
 from adapters.ledger import LIVE, LOCK, RESTORE, SqliteLedger
 from elicit import __version__, diagnostics
 from elicit.arithmetic import requested_code_path

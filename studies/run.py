@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from adapters.target import DownError, SpentError
+from adapters.llm.target import DownError, SpentError
 from elicit import registry
 from elicit.events import Consulted
 from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adapters.http.access import Access
+from adapters.access import Access
 from elicit.diagnostics import log_to_folder
 from elicit.serving import Invitation
 from elicit.types import BadInputError
@@ -42,7 +42,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 
     from adapters.http.addresses import is_loopback, url_of
     from adapters.http.app import app_for
-    from adapters.http.bounded import BACKLOG, Bounded, most_connections
+    from adapters.http.protocol_limits import BACKLOG, Bounded, most_connections
     from adapters.http.running import announced
     from studies.served import Served
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tomlkit
 
+from adapters.files.toml_files import read_toml
 from adapters.http.addresses import networks
-from adapters.toml_files import read_toml
 from elicit import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
 from studies.tuning.settings import Tuning

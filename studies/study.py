@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from adapters.formats import PairRow
-from adapters.tables import Written
+from adapters.files.formats import PairRow
+from adapters.files.tables import Written
 from elicit.arithmetic import code_path_in_force
 from elicit.events import (
     STOCK,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapters import images
-from adapters.export import replacing
+from adapters.files import images
+from adapters.files.export import replacing
 from elicit.state import LiveVote
 from elicit.types import BadInputError, Item
 from studies import status

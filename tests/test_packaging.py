@@ -34,7 +34,7 @@ def test_each_package_is_there_with_its_types(wheel: set[str], package: str) -> 
         "studies/demo/pool.jsonl",
         "studies/demo/inputs.jsonl",
         "studies/demo/grid.toml",
-        "adapters/prompts/pairwise.toml",
+        "adapters/llm/prompts/pairwise.toml",
     ],
 )
 def test_files_read_at_run_time_are_there(wheel: set[str], file: str) -> None:

@@ -19,8 +19,8 @@ from studies.commands import JSON, STUDY, Step, example, progress, say
 from studies.option_types import SEED, Whole
 
 if TYPE_CHECKING:
-    from adapters.connection import Address
-    from adapters.joining import Link
+    from adapters.client.connection import Address
+    from adapters.client.joining import Link
     from elicit.serving import Welcome
     from studies.tuning.session import Measuring
 
@@ -37,8 +37,8 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
     server has them, and the token you were given says who you are. The link you were given does as well; an invite lets
     you in once, and from then on this machine knows you: elicit vote 'https://host/#study=STUDY&invite=CODE'
     """
-    from adapters.connection import address_of
-    from adapters.joining import link_of
+    from adapters.client.connection import address_of
+    from adapters.client.joining import link_of
 
     remote = study.lower().startswith(("http://", "https://"))
     link = link_of(study) if remote else None
@@ -189,10 +189,10 @@ def _vote(study: Path, judge: str, plain: bool) -> int:
 
 
 def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
-    from adapters.connection import Token
-    from adapters.joining import kept_token
-    from adapters.outbox import state_folder
-    from adapters.remote import RemoteService
+    from adapters.client.connection import Token
+    from adapters.client.joining import kept_token
+    from adapters.client.outbox import state_folder
+    from adapters.client.remote import RemoteService
 
     server, url = address.server, "/".join(address)
     known = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
@@ -212,8 +212,8 @@ def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
 
 def _joined(link: Link, judge: str | None) -> str:
     """The token that an invite gives, or gave before on this machine."""
-    from adapters.joining import join, kept_token
-    from adapters.outbox import state_folder
+    from adapters.client.joining import join, kept_token
+    from adapters.client.outbox import state_folder
     from elicit.safe_text import one_line
 
     def name(welcome: Welcome) -> str:

@@ -16,11 +16,11 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
-from adapters.http.access import Access, Invite
+from adapters.access import Access, Invite
 from adapters.http.addresses import network_of
+from adapters.http.encoding import add_openapi, add_problems, hears, problem, says, spoken
 from adapters.http.markup import render
-from adapters.http.telling import Figures, Telling
-from adapters.http.wire import add_openapi, add_problems, hears, problem, says, spoken
+from adapters.http.observability import Figures, Telling
 from elicit.names import checked_name
 from elicit.served import ServedStudy
 from elicit.service import Overview, Progress, Routing

@@ -14,11 +14,11 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 import jinja2
 import msgspec
 
-from adapters import prompting
-from adapters.calls import BudgetError, CallBook, Prices
-from adapters.chat import Api, Reply, Request
-from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
-from adapters.verdicts import ParseError
+from adapters.llm import prompting
+from adapters.llm.calls import BudgetError, CallBook, Prices
+from adapters.llm.chat import Api, Reply, Request
+from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.llm.verdicts import ParseError
 from elicit.judging import Estimate
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
@@ -49,13 +49,13 @@ class AskingJudge(ABC):
     "anthropic". key: the environment variable that holds the API key. prompt: a TOML file of the user's own instead
     of the built-in one, relative to the study. price_in, price_out: money for a million tokens; price_cached,
     price_stored: for those of price_in that come from the provider's cache or are written to it, else its usual share
-    of price_in (see `adapters.calls.Prices`). budget: money it may spend in this study. samples: how often to ask
+    of price_in (see `adapters.llm.calls.Prices`). budget: money it may spend in this study. samples: how often to ask
     where the endpoint gives no log-probabilities; more than one are drawn at temperature 1 unless `temperature` is
-    given. concurrency, per_minute, timeout, retries, backoff, parameters: as `adapters.endpoint.Endpoint` has them.
+    given. concurrency, per_minute, timeout, retries, backoff, parameters: as `adapters.llm.endpoint.Endpoint` has them.
     """
 
     MODE: ClassVar[str]
-    """The name of its prompt in `adapters/prompts/`."""
+    """The name of its prompt in `adapters/llm/prompts/`."""
     LABELS: ClassVar[range]
     """How many labels its prompt may have."""
 

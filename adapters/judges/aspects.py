@@ -12,10 +12,10 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from adapters.answers import read_object
-from adapters.chat import Reply
 from adapters.judges._model_judge import Asked, AskingJudge
-from adapters.verdicts import ParseError, label_of
+from adapters.llm.answers import read_object
+from adapters.llm.chat import Reply
+from adapters.llm.verdicts import ParseError, label_of
 from elicit.types import BadInputError, Query, Verdict
 
 Rating = Annotated[float, msgspec.Meta(ge=1, le=5)]

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from adapters.answers import chances, log_odds, reasoning
-from adapters.chat import Reply
 from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.llm.answers import chances, log_odds, reasoning
+from adapters.llm.chat import Reply
 from elicit.types import ChoiceOutcome, Query, Verdict, Vote, hash_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.formats import read_judgments
+from adapters.files.formats import read_judgments
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Vote
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.answers import chances, log_odds, reasoning
-from adapters.chat import Reply
 from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.llm.answers import chances, log_odds, reasoning
+from adapters.llm.chat import Reply
 from elicit.types import BadInputError, Item, Query, Verdict
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.judges.reference import Reference
-from adapters.target import DownError, Target
+from adapters.llm.target import DownError, Target
 from elicit import registry
 from elicit.randomness import stream
 from elicit.signals import SIGNALS, kinds_of

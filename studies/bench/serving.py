@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from adapters.http.access import Access
+from adapters.access import Access
 from elicit.events import Voted
 from elicit.types import BadInputError
 from studies.spec import Serving

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.formats import JudgmentRow, PairRow, check_judgments, read_judgments, read_pairs
+from adapters.files.formats import JudgmentRow, PairRow, check_judgments, read_judgments, read_pairs
 from elicit.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.stats import sigmoid
@@ -125,7 +125,7 @@ def stream_of(recorded: Recorded, seed: int) -> Stream:
 def read(
     pairs: Path, judgments: Path, questions: Part = "all", judges: Sequence[str] | None = None, price: float = 0.02
 ) -> Recorded:
-    """The pairs humans voted on, out of two files (`adapters.formats`).
+    """The pairs humans voted on, out of two files (`adapters.files.formats`).
 
     questions: only every second one, in the order of their names. judges: the machine judges who have a seat; without,
     those who judged at least half of the pairs. price: of a verdict, a human's vote being 1. Columns used where they

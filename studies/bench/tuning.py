@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters import fields
+from adapters.files import fields
+from adapters.files.tables import read_table
 from adapters.judges.simulated import scaled
-from adapters.tables import read_table
 from elicit.types import UnknownNameError
 from studies.bench import methods as known
 from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from adapters.target import function_at
+from adapters.llm.target import function_at
 from elicit.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
 from elicit.state import State
 from elicit.tuning import quotes

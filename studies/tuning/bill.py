@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapters.calls import spent_in
+from adapters.llm.calls import spent_in
 from studies.desk import spent_on_machines
 
 if TYPE_CHECKING:

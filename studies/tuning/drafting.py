@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from adapters.prompting import Prompt, read_prompt
-from adapters.reasoning import without_reasoning
+from adapters.llm.prompting import Prompt, read_prompt
+from adapters.llm.reasoning import without_reasoning
 from elicit.tuning import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
 from studies.tuning.segments import segments

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from adapters.toml_files import read_toml
+from adapters.files.toml_files import read_toml
 from elicit.placeholders import strange_places
 from elicit.tuning import PLACE, Input, Pool
 from elicit.types import BadInputError

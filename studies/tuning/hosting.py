@@ -7,7 +7,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from adapters.target import DownError, SpentError
+from adapters.llm.target import DownError, SpentError
 from elicit.events import Mark, Marked
 from elicit.service import Board, Progress, Turn
 from elicit.types import BadInputError, Query

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.calls import Prices
-from adapters.chat import Request
-from adapters.target import DownError, SpentError
+from adapters.llm.calls import Prices
+from adapters.llm.chat import Request
+from adapters.llm.target import DownError, SpentError
 from elicit.safe_text import harmless, one_line
 from elicit.tuning import fill
 from elicit.types import BadInputError

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from adapters.chat import Api
+from adapters.llm.chat import Api
 from elicit.tuning import Rules
 from elicit.types import BadInputError
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from adapters.inputs import parted, read_inputs
-from adapters.toml_files import read_toml
+from adapters.files.inputs import parted, read_inputs
+from adapters.files.toml_files import read_toml
 from elicit.placeholders import checked_prompt, with_places
 from elicit.tuning import Input
 from elicit.types import BadInputError, Item

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target
+from adapters.llm.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target
 from elicit import registry
 from elicit.events import Marked, Measured, Proposed, Responded
 from elicit.judging import Judge, ModelJudge

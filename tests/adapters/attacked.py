@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from msgspec.json import decode
 
-from adapters.http.access import Access
+from adapters.access import Access
 from elicit.events import Voted
 from elicit.types import Item
 from studies.replay import verify

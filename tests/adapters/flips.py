@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from adapters import prompting
+from adapters.llm import prompting
 from elicit import registry
 from elicit.types import Item, Query, Vote
 from studies.demo.small_model import small_model

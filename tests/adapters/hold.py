@@ -20,7 +20,7 @@ from pathlib import Path
 
 import httpx
 
-from adapters.http.access import Access
+from adapters.access import Access
 from studies.study import Study
 from tests.adapters.study_server import TEXTS
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from adapters.http.access import Access
+from adapters.access import Access
 from studies.study import Study
 
 TEXTS = [f"Answer {n}: {word}, **then** the rest." for n in range(3) for word in ("read", "write", "test", "plan")]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.answers import chances, log_odds, read_object, reasoning
-from adapters.chat import Reply, Token
-from adapters.verdicts import ParseError
+from adapters.llm.answers import chances, log_odds, read_object, reasoning
+from adapters.llm.chat import Reply, Token
+from adapters.llm.verdicts import ParseError
 
 LABELS = ("A", "B")
 SCORES = ("1", "2", "3", "4", "5")

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from adapters.http import bounded
-from adapters.http.bounded import Bounded
+from adapters.http import protocol_limits
+from adapters.http.protocol_limits import Bounded
 from elicit.serving import Who
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -33,7 +33,7 @@ async def _large(_: Request) -> Response:
 
 
 @asynccontextmanager
-async def _serving(most: int = bounded.MOST) -> AsyncIterator[int]:
+async def _serving(most: int = protocol_limits.MOST) -> AsyncIterator[int]:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         app = Starlette(routes=[Route("/", _length, methods=["GET", "POST"]), Route("/large", _large)])
         server = uvicorn.Server(
@@ -67,9 +67,9 @@ async def _say(port: int, *parts: bytes) -> bytes:
 async def test_a_head_that_never_ends_is_refused() -> None:
     async with _serving() as port:
         assert b"200 OK" in await _say(port, GET + b"Connection: close\r\nX: " + b"x" * 30_000 + b"\r\n\r\n")
-        assert b" 431 " in await _say(port, GET + b"X: " + b"x" * bounded.LARGEST_HEAD)
+        assert b" 431 " in await _say(port, GET + b"X: " + b"x" * protocol_limits.LARGEST_HEAD)
         assert b" 431 " in await _say(port, GET, *[b"X: y\r\n" * 1000] * 12)
-        assert b" 431 " in await _say(port, b"GET /" + b"x" * 2 * bounded.LARGEST_HEAD)
+        assert b" 431 " in await _say(port, b"GET /" + b"x" * 2 * protocol_limits.LARGEST_HEAD)
 
 
 async def test_a_trailer_that_never_ends_is_cut_off() -> None:
@@ -80,7 +80,7 @@ async def test_a_trailer_that_never_ends_is_cut_off() -> None:
 
 @pytest.mark.parametrize("part", [b"", b"G", GET, GET + b"Connection: keep-alive\r\n\r\nGET"])
 async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, part: bytes) -> None:
-    monkeypatch.setattr(bounded, "PATIENCE", 0.2)
+    monkeypatch.setattr(protocol_limits, "PATIENCE", 0.2)
     async with _serving() as port:
         said = await _say(port, part)
         assert said.count(b"200 OK") == part.count(b"\r\n\r\n")
@@ -137,7 +137,7 @@ async def _held(port: int, *parts: bytes, pause: float = 0.0) -> float:
 async def test_whatever_comes_after_an_answer_holds_no_connection(
     monkeypatch: pytest.MonkeyPatch, parts: tuple[bytes, ...]
 ) -> None:
-    monkeypatch.setattr(bounded, "PATIENCE", 0.5)
+    monkeypatch.setattr(protocol_limits, "PATIENCE", 0.5)
     async with _serving() as port:
         for pause in (0.0, 0.1):
             async with asyncio.timeout(15):
@@ -145,9 +145,9 @@ async def test_whatever_comes_after_an_answer_holds_no_connection(
 
 
 async def test_an_answer_that_nobody_reads_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "READING", 0.5)
-    monkeypatch.setattr(bounded, "PATIENCE", 0.5)
-    monkeypatch.setattr(bounded, "CLOSING", 0.5)
+    monkeypatch.setattr(protocol_limits, "READING", 0.5)
+    monkeypatch.setattr(protocol_limits, "PATIENCE", 0.5)
+    monkeypatch.setattr(protocol_limits, "CLOSING", 0.5)
     async with _serving() as port:
         for path, times in ((b"/large", 1), (b"/", 20_000)):
             with socket.create_connection(("127.0.0.1", port)) as deaf:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import chat
-from adapters.chat import GarbledError, Request
+from adapters.llm import chat
+from adapters.llm.chat import GarbledError, Request
 
 QUESTION = Request("be brief", "which?", max_tokens=4, labels=("A", "B"))
 SCHEMA = {"type": "object", "properties": {"A": {"type": "integer"}}}

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.comparisons import WORDS, Comparisons, _by_column, _by_row, read_comparisons
-from adapters.export import write_rows
-from adapters.tables import read_table
+from adapters.files.comparisons import WORDS, Comparisons, _by_column, _by_row, read_comparisons
+from adapters.files.export import write_rows
+from adapters.files.tables import read_table
 from elicit.safe_text import one_line
 from elicit.types import CHOICES, BadInputError
 

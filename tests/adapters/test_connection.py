@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.traceback import Traceback
 
-from adapters.connection import AwayError, Server, address_of, checked_token
-from adapters.remote import RemoteService
+from adapters.client.connection import AwayError, Server, address_of, checked_token
+from adapters.client.remote import RemoteService
 from elicit.serving import Receipt, RefusedError
 from elicit.types import BadInputError
 from tests.adapters.serving import Say, serving

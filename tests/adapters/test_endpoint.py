@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from adapters.calls import BudgetError, CallBook, Prices
-from adapters.chat import Request
-from adapters.endpoint import (
+from adapters.llm.calls import BudgetError, CallBook, Prices
+from adapters.llm.chat import Request
+from adapters.llm.endpoint import (
     LONGEST_WAIT,
     BusyError,
     Endpoint,

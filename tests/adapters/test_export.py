@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from adapters.export import write_rows
+from adapters.files.export import write_rows
 from elicit.types import BadInputError, Item
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +156,6 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_standard_output() -> None:
-    program = "from adapters.export import write_rows; print('first'); write_rows('-', [{'a': 'é'}])"
+    program = "from adapters.files.export import write_rows; print('first'); write_rows('-', [{'a': 'é'}])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, check=True)
     assert done.stdout == 'first\n{"a":"é"}\n'.encode()

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.export import write_rows
-from adapters.formats import PairRow, check_judgments, read_items, read_judgments, read_pairs
+from adapters.files.export import write_rows
+from adapters.files.formats import PairRow, check_judgments, read_items, read_judgments, read_pairs
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, Item
 

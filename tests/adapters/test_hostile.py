@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.http.access import Access
+from adapters.access import Access
 from tests.adapters.attacked import Attacked, attacked, lines, make, sound, until
 from tests.adapters.payloads import ATTACKS, KEY, NOTE, cast
 

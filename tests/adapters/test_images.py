@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import images
-from adapters.formats import read_items
+from adapters.files import images
+from adapters.files.formats import read_items
 from adapters.judges.pointwise import Pointwise
 from elicit.types import BadInputError, Item
 from studies.host import Host

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.inputs import parted, read_inputs
+from adapters.files.inputs import parted, read_inputs
 from elicit.tuning import Input, fill, quotes
 from elicit.types import BadInputError
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from adapters import images
-from adapters.formats import read_items
+from adapters.files import images
+from adapters.files.formats import read_items
 from elicit.types import BadInputError
 from tests.adapters.test_images import table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from adapters.connection import address_of
-from adapters.outbox import Outbox, Parcel
+from adapters.client.connection import address_of
+from adapters.client.outbox import Outbox, Parcel
 
 
 def test_an_outbox_keeps_what_it_was_given(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if shutil.which("chromium") is None:
 
 from playwright.sync_api import Browser, Page, Route, expect
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, serving, violations, vote, watched
 from tui.difference import difference
 

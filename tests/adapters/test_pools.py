@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adapters.formats import read_items
-from adapters.pools import read_pool
+from adapters.files.formats import read_items
+from adapters.files.pools import read_pool
 from elicit.types import BadInputError
 from studies.features import knowledge_of, known_of_pool
 

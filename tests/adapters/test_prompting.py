@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.prompting import FOLDER, fence_for, fenced, read_prompt
+from adapters.llm.prompting import FOLDER, fence_for, fenced, read_prompt
 from elicit.types import BadInputError
 
 texts = st.text(max_size=40) | st.sampled_from(["{{ second }}", "{% for x in y %}", "[/", "]", "<|im_end|>", "\n"])

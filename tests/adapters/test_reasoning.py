@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.reasoning import is_empty, without_reasoning
+from adapters.llm.reasoning import is_empty, without_reasoning
 
 plain = st.text("ab .\n<>/[]ü", max_size=12)
 marks = st.sampled_from(["<think>{}</think>", "<THINK>{}</THINK>", "<thinking>\n{}\n</thinking>", "[THINK]{}[/THINK]"])

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.calls import CallBook, Prices
-from adapters.chat import Api, Request
-from adapters.endpoint import Endpoint, RefusedError
+from adapters.llm.calls import CallBook, Prices
+from adapters.llm.chat import Api, Request
+from adapters.llm.endpoint import Endpoint, RefusedError
 from tests.adapters.serving import Got, Say, completion, message, serving
 
 FIELDS: dict[Api, list[str]] = {

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters import remote
-from adapters.remote import RemoteService
+from adapters.client import remote
+from adapters.client.remote import RemoteService
 from elicit.service import Answer, Ballot, Turn
 from elicit.types import BadInputError
 from tests.adapters.pictures import save
@@ -206,7 +206,7 @@ async def test_a_vote_whose_receipt_is_lost_counts_once(server: StudyServer) -> 
         await until(lambda: bool(lost) and said(server) == ["left"])
         await vote(service, "right")
         await until(lambda: said(server) == ["left", "right"])
-        assert not service._outbox.waiting()
+        await until(lambda: not service._outbox.waiting())
 
 
 async def test_an_undo_whose_answer_is_lost_takes_back_one_vote(server: StudyServer) -> None:
@@ -356,7 +356,7 @@ async def test_pictures_come_along_under_names_that_tell_nothing(tmp_path: Path)
 CLIENT = """
 import asyncio, sys
 from pathlib import Path
-from adapters.remote import RemoteService
+from adapters.client.remote import RemoteService
 from elicit.service import Answer
 
 async def main():

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adapters.formats import read_items
+from adapters.files.formats import read_items
 from elicit.safe_text import one_line
 from elicit.types import BadInputError
 
@@ -96,7 +96,7 @@ def test_endings_in_capitals_and_a_mark_at_the_start(tmp_path: Path) -> None:
 
 
 def test_standard_input() -> None:
-    program = "from adapters.formats import read_items; print(len(read_items('-')))"
+    program = "from adapters.files.formats import read_items; print(len(read_items('-')))"
 
     def run(data: bytes) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, cwd=ROOT, check=False)
@@ -107,6 +107,6 @@ def test_standard_input() -> None:
 
 
 def test_importing_the_formats_is_light() -> None:
-    program = "import sys, adapters.formats; print({'pyarrow', 'numpy', 'torch'} & sys.modules.keys())"
+    program = "import sys, adapters.files.formats; print({'pyarrow', 'numpy', 'torch'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, check=True, text=True)
     assert done.stdout == "set()\n"

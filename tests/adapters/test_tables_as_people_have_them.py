@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.comparisons import read_comparisons
-from adapters.export import write_rows
-from adapters.formats import read_items, read_pairs
-from adapters.tables import Skipped, read_table
+from adapters.files.comparisons import read_comparisons
+from adapters.files.export import write_rows
+from adapters.files.formats import read_items, read_pairs
+from adapters.files.tables import Skipped, read_table
 from elicit import cli
 from elicit.types import BadInputError
 from studies.study import Study

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target, function_at
+from adapters.llm.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target, function_at
 from elicit.types import BadInputError
 from tests.adapters.serving import Got, Say, completion, serving
 

@@ -14,7 +14,7 @@ if shutil.which("chromium") is None:
 
 from playwright.sync_api import Browser, Page, expect
 
-from adapters.tables import read_table
+from adapters.files.tables import read_table
 from tests.adapters.browsing import GUARD, press, serving, watched
 from tests.studies import routed
 

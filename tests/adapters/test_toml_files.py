@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.toml_files import read_toml
+from adapters.files.toml_files import read_toml
 from elicit.types import BadInputError
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.answers import chances
-from adapters.chat import Reply, Token
-from adapters.verdicts import ParseError, label_of, read_verdict
+from adapters.llm.answers import chances
+from adapters.llm.chat import Reply, Token
+from adapters.llm.verdicts import ParseError, label_of, read_verdict
 
 SIDES = [("A", "B"), ("B", "A"), ("1", "2"), ("2", "1"), ("Left", "Right"), ("model_x", "model_y")]
 SCORES = ("1", "2", "3", "4", "5")

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from studies.run import RunResult, run
 from studies.study import Study
 

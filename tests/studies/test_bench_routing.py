@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.formats import JudgmentRow
+from adapters.files.formats import JudgmentRow
 from elicit.cli import _code
 from elicit.randomness import stream
 from elicit.types import BadInputError

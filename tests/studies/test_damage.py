@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.calls import CallBook, Prices
-from adapters.chat import Reply
+from adapters.llm.calls import CallBook, Prices
+from adapters.llm.chat import Reply
 from elicit.cli import _code
 from elicit.events import Paused
 from elicit.types import BadInputError

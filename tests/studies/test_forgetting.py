@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from adapters.calls import CallBook, Prices
-from adapters.chat import Reply
-from adapters.http.access import Access
+from adapters.access import Access
+from adapters.llm.calls import CallBook, Prices
+from adapters.llm.chat import Reply
 from elicit.cli import _code
 from elicit.events import Enrolled, Marked, Paused, Proposed, Undone, Weighed
 from elicit.types import BadInputError

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from elicit import registry
 from elicit.events import Weighed
 from elicit.types import Choice

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from adapters.export import write_rows
-from adapters.formats import read_items
-from adapters.tables import read_table
+from adapters.files.export import write_rows
+from adapters.files.formats import read_items
+from adapters.files.tables import read_table
 from elicit.cli import _code
 from elicit.davidson import probabilities
 from elicit.noise import Settled

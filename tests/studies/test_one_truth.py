@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from adapters.ledger import SqliteLedger
 from elicit.cli import _code
 from elicit.events import CHECK, GOLD, REPEAT, AnyBody, Asked, Enrolled, Leased, Marked, Voted, Weighed

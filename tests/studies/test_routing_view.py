@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from elicit.events import Consulted, Event, Routed, Voted
 from elicit.routing import mirrored
 from elicit.service import Routing

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from elicit.events import STOCK, Asked, Leased
 from elicit.serving import Amendment, Cast, Enrolment, Lease, Leases, RefusedError, Void, Wanted, Who
 from elicit.state import State

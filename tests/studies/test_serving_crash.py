@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.access import Access
+from adapters.access import Access
 from studies.bench.serving import under_load
 from tests.adapters.attacked import Attacked, attacked, make, sound, until
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.formats import PairRow
+from adapters.files.formats import PairRow
 from elicit.events import SCHEMA
 from elicit.selection import LONG
 from elicit.state import State

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.remote import RemoteService
+from adapters.client.remote import RemoteService
 from elicit.service import Progress, StudyService, Turn
 from tests.adapters.study_server import StudyServer
 from tests.tui.driving import WIDE, Clock, Voter, says, voting

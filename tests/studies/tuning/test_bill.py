@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.calls import FILE
+from adapters.llm.calls import FILE
 from studies.run import run
 from studies.study import Study
 from studies.tuning.bill import bill_of

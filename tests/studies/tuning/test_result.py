@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tables import read_table
+from adapters.files.tables import read_table
 from elicit.events import Marked, Responded
 from elicit.tuning import Response
 from elicit.types import BadInputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.inputs import read_inputs
+from adapters.files.inputs import read_inputs
 from elicit.types import BadInputError
 from studies.spec import read
 from studies.study import Study

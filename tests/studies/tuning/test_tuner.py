@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapters.target import DownError, SpentError
+from adapters.llm.target import DownError, SpentError
 from elicit.tuning import Input
 from elicit.types import BadInputError
 from studies.replay import verify

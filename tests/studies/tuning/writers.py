@@ -5,9 +5,9 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from adapters.calls import CallBook, Prices
-from adapters.chat import Request
-from adapters.endpoint import Endpoint, EndpointError
+from adapters.llm.calls import CallBook, Prices
+from adapters.llm.chat import Request
+from adapters.llm.endpoint import Endpoint, EndpointError
 from tests.adapters.serving import Answerer, Got, Say, Server, completion, serving
 
 

@@ -1,7 +1,7 @@
 """Rows into files: `.csv`, `.jsonl` and `.parquet` by ending, `-` for standard output.
 
 A file appears whole or not at all: rows go into a temporary file beside it, which takes its name once everything
-is on the disk. What is written here reads back the same through `adapters.tables`.
+is on the disk. What is written here reads back the same through `adapters.files.tables`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
-from adapters.tables import Written, guarded, kind_of
+from adapters.files.tables import Written, guarded, kind_of
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, UnknownNameError
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from adapters import chat
-from adapters.chat import Api, Request
+from adapters.llm import chat
+from adapters.llm.chat import Api, Request
 
 _STATUSES = (0, 400, 403, 404, 422, 501)
 """What an error that complains of a field comes with; 0 is one in a body that does not say."""

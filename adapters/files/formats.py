@@ -16,8 +16,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from adapters import fields, images
-from adapters.tables import Row, Skipped, keep_good, quoted, read_table
+from adapters.files import fields, images
+from adapters.files.tables import Row, Skipped, keep_good, quoted, read_table
 from elicit.types import BadInputError, Item
 
 JudgeKind = Literal["human", "llm"]
@@ -67,8 +67,8 @@ def read_items(
     """The items of a file, two or more, in the file's order.
 
     An item without an id gets the first `ID_DIGITS` digits of its content hash. All items have the same features and
-    embeddings of one length, ids differ, and so do contents. An image is a file, named relative to this one,
-    and comes as an absolute path. columns, skipped: as `adapters.tables.read_table` has them. Raises `BadInputError`.
+    embeddings of one length, ids differ, and so do contents. An image is a file, named relative to this one, and comes
+    as an absolute path. columns, skipped: as `adapters.files.tables.read_table` has them. Raises `BadInputError`.
     """
     rows = read_table(path, columns, skipped).rows
     return _items(rows, Path() if str(path) == "-" else Path(path).parent, skipped)
@@ -129,8 +129,8 @@ def read_pairs(
     """The pairs of a file, in the file's order; `pair_id` is unique.
 
     A response may be empty, and two may read the same if something else tells the sides apart, such as `model_a` and
-    `model_b` or `prev_response_a` and `prev_response_b`. columns, skipped: as `adapters.tables.read_table` has them.
-    Raises `BadInputError`.
+    `model_b` or `prev_response_a` and `prev_response_b`. columns, skipped: as `adapters.files.tables.read_table` has
+    them. Raises `BadInputError`.
     """
     seen: dict[str, Row] = {}
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from adapters import images
-from adapters.connection import Server
+from adapters.client.connection import Server
+from adapters.files import images
 from elicit.service import Ballot, Progress
 from elicit.serving import MOST_LEASES, Beat, Lease, Leases, RefusedError, Wanted
 

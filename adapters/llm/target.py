@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
-from adapters.calls import BudgetError, CallBook, Prices
-from adapters.chat import Api, Reply, Request
-from adapters.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
-from adapters.reasoning import is_empty, without_reasoning
+from adapters.llm.calls import BudgetError, CallBook, Prices
+from adapters.llm.chat import Api, Reply, Request
+from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.llm.reasoning import is_empty, without_reasoning
 from elicit.tuning import Response
 from elicit.types import BadInputError
 from elicit.user_plugins import load_module

@@ -25,7 +25,7 @@ import jinja2
 import msgspec
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from adapters.toml_files import read_toml
+from adapters.files.toml_files import read_toml
 from elicit.types import BadInputError, hash_of
 
 FOLDER = Path(__file__).parent / "prompts"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from adapters.verdict_words import NOUN, polarity
+from adapters.llm.verdict_words import NOUN, polarity
 
 Weights = tuple[float, ...]
 """A weight for each label, with the sum 1: all on one, but for a score that lies between two."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from adapters.metadata import without_metadata
+from adapters.files.metadata import without_metadata
 from elicit.types import BadInputError, Item
 
 if TYPE_CHECKING:

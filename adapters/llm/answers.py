@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from adapters.chat import Reply, Token, is_label
-from adapters.lenient_json import objects_in
-from adapters.reasoning import is_empty, without_reasoning
-from adapters.verdicts import ParseError, read_verdict, shortened
+from adapters.llm.chat import Reply, Token, is_label
+from adapters.llm.lenient_json import objects_in
+from adapters.llm.reasoning import is_empty, without_reasoning
+from adapters.llm.verdicts import ParseError, read_verdict, shortened
 
 T = TypeVar("T")
 
@@ -22,12 +22,11 @@ def chances(replies: Sequence[Reply], labels: Sequence[str], after: str = "") ->
     """Probabilities of the labels, in their order; they sum to 1.
 
     From the log-probabilities at the answer's token of the first reply that has them, the variants of a label (" A",
-    "A", "**A") added up; a label that is not among the alternatives gets the least of their probabilities, which
-    bounds its own. Without log-probabilities, from the answers counted over the replies under a Dirichlet prior of
-    total weight 1 (Perks 1947), so that one answer of two gives 3 : 1. Where one token alone was asked for, the chances
-    that the labels have there count, whichever token was drawn.
-    after: what stands before the answer, the last time it occurs (see `adapters.verdicts`). Raises ParseError where no
-    reply holds an answer.
+    "A", "**A") added up; a label that is not among the alternatives gets the least of their probabilities, which bounds
+    its own. Without log-probabilities, from the answers counted over the replies under a Dirichlet prior of total
+    weight 1 (Perks 1947), so that one answer of two gives 3 : 1. Where one token alone was asked for, the chances that
+    the labels have there count, whichever token was drawn. after: what stands before the answer, the last time it
+    occurs (see `adapters.llm.verdicts`). Raises ParseError where no reply holds an answer.
     """
     counts = [1 / len(labels)] * len(labels)
     errors = []

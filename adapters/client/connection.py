@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
-import math
 import re
-import time
 from typing import NamedTuple, SupportsIndex, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
-from adapters.http_client import open_client
+from adapters.http_client import open_client, retry_after
 from elicit.safe_text import one_line
 from elicit.serving import RefusedError
 from elicit.types import BadInputError
@@ -174,16 +170,6 @@ class Server:
     def _safe(self, text: str) -> str:
         """Words from elsewhere on one line, without the token should they repeat it."""
         return one_line(text.replace(self._token, "***") if self._token else text, empty="")[:300]
-
-
-def retry_after(answer: httpx.Response) -> float | None:
-    """The seconds Retry-After asks for, given as a number or a date."""
-    said = answer.headers.get("retry-after", "")
-    with contextlib.suppress(ValueError):
-        return max(float(said), 0.0) if math.isfinite(float(said)) else None
-    with contextlib.suppress(ValueError):
-        return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
-    return None
 
 
 class _Problem(msgspec.Struct):

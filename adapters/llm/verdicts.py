@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from adapters.lenient_json import objects_in
-from adapters.verdict_clauses import Clause, Labels, Weights, Word
-from adapters.verdict_words import CONTRAST, DENIAL, LEAD, NOUN, SUPPOSED
+from adapters.llm.lenient_json import objects_in
+from adapters.llm.verdict_clauses import Clause, Labels, Weights, Word
+from adapters.llm.verdict_words import CONTRAST, DENIAL, LEAD, NOUN, SUPPOSED
 
 _LONGEST_TEXT = 200_000  # characters that are read
 _LONGEST = 40  # words of a clause, and clauses of a sentence, that may state a verdict

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.tables import Row, article, decode_json, quoted
+from adapters.files.tables import Row, article, decode_json, quoted
 from elicit.conversation import render_messages
 from elicit.types import BadInputError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from sqlite_utils import Database
 
-from adapters.chat import Api, Reply
+from adapters.llm.chat import Api, Reply
 from adapters.sqlite_files import is_damage, open_for_reading, open_for_writing, scrub
 from elicit.types import BadInputError
 

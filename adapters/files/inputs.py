@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from adapters import fields
-from adapters.tables import Row, quoted, read_table
+from adapters.files import fields
+from adapters.files.tables import Row, quoted, read_table
 from elicit.tuning import INPUT, Input
 from elicit.types import hash_of
 

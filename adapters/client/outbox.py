@@ -15,7 +15,7 @@ import msgspec
 import platformdirs
 from filelock import FileLock, Timeout
 
-from adapters.connection import Address
+from adapters.client.connection import Address
 from elicit.serving import Cast
 from elicit.types import BadInputError, hash_of
 

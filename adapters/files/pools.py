@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.tables import kind_of, quoted
+from adapters.files.tables import kind_of, quoted
 from elicit.types import BadInputError
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import Any, Self, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from adapters.connection import Address, AwayError, Server, address_of, checked_token
-from adapters.holding import ASK_AGAIN, Held, Holding, now
-from adapters.outbox import Outbox, Parcel
+from adapters.client.connection import Address, AwayError, Server, address_of, checked_token
+from adapters.client.leases import ASK_AGAIN, Held, Holding, now
+from adapters.client.outbox import Outbox, Parcel
 from elicit.service import Answer, Ballot, Overview, PastVote, Routing, StudyCard, Turn
 from elicit.serving import Cast, Noting, Receipt, RefusedError, ServedCard, ServedVote, Void, Voided, VotesPage
 from elicit.types import BadInputError, hash_of

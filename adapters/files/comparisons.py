@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters import fields
-from adapters.tables import Row, kind_of, quoted, read_table, unguarded
+from adapters.files import fields
+from adapters.files.tables import Row, kind_of, quoted, read_table, unguarded
 from elicit.types import CHOICES, BadInputError
 
 Codes = NDArray[np.int64]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, urldefrag
 
 import msgspec
 
-from adapters.connection import Address, AwayError, Server, Token, address_of
+from adapters.client.connection import Address, AwayError, Server, Token, address_of
 from elicit.names import checked_name
 from elicit.safe_text import one_line
 from elicit.serving import Accepting, Admission, RefusedError, Welcome

@@ -14,11 +14,12 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx
 import msgspec
 
-from adapters import chat, http_client
-from adapters.calls import CallBook
-from adapters.chat import Api, Reply, Request
-from adapters.connection import retry_after
-from adapters.refused_fields import body_without, refused_field
+from adapters import http_client
+from adapters.http_client import retry_after
+from adapters.llm import chat
+from adapters.llm.calls import CallBook
+from adapters.llm.chat import Api, Reply, Request
+from adapters.llm.refused_fields import body_without, refused_field
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, hash_of
 

@@ -1,0 +1,1 @@
+"""A study server, as a terminal or a script talks to it."""

@@ -1,0 +1,1 @@
+"""Tables, items and pictures in and out of files."""

@@ -1,0 +1,1 @@
+"""Language models: how they are asked, and how their replies are read."""
