@@ -19,8 +19,8 @@ import msgspec
 from sqlite_utils import Database
 
 from adapters.sqlite_files import is_damage, scrub
-from elicit.names import alike
-from elicit.serving import Admission, Invitation, Invited, RefusedError, Scope, Who
+from elicit.service.http_schema import Admission, Invitation, Invited, RefusedError, Scope, Who
+from elicit.service.names import alike
 from elicit.types import BadInputError
 
 FILE = "access.db"

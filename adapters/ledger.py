@@ -24,9 +24,9 @@ from sqlite_utils import Database
 
 from adapters.llm.calls import FILE as BOOK
 from adapters.sqlite_files import find_fault, is_damage, open_for_reading, open_for_writing, scrub
-from elicit.events import SCHEMA, AnyBody, Event, Forgotten
-from elicit.ledger import InUseError
-from elicit.pseudonyms import rename_in_event
+from elicit.log.events import SCHEMA, AnyBody, Event, Forgotten
+from elicit.log.ledger import InUseError
+from elicit.log.pseudonyms import rename_in_event
 from elicit.safe_text import one_line
 from elicit.types import BadInputError
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bandits.copeland import CopelandThompson
 from bandits.eubo import Eubo
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 

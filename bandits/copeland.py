@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.posterior import Posterior
-from elicit.residuals import copeland_scores
+from elicit.inference.posterior import Posterior
+from elicit.inference.residuals import copeland_scores
 from elicit.selection import Candidates, Pick, one_by_one
 from elicit.types import Vote
 

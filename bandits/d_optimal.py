@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick, among_least_known, highest, one_by_one
 from elicit.types import Vote
 

@@ -24,7 +24,7 @@ from bandits._counts import (
     summed,
     topmost,
 )
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 

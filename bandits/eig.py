@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.gaussian import NODE_WEIGHTS, NODES
-from elicit.posterior import Posterior
+from elicit.inference.gaussian import NODE_WEIGHTS, NODES
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick, among_least_known, highest, one_by_one
 from elicit.types import Vote
 

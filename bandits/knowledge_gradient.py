@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from elicit.gaussian import NODE_WEIGHTS, NODES
-from elicit.posterior import Posterior
+from elicit.inference.gaussian import NODE_WEIGHTS, NODES
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick, highest, improvement, one_by_one, spread
 from elicit.stats import gauss_hermite
 from elicit.types import Vote

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandits._counts import Partners, challenger, counts, drawn, one_after_another, sampled_wins, summed, topmost
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bandits._counts import Mask, Numbers, Partners, Tally, drawn, one_after_another, summed, topmost
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandits._counts import Mask, Partners, Tally, challenger, drawn, one_after_another
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 

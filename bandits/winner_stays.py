@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandits._counts import Partners, counts, drawn, one_after_another, summed, topmost
-from elicit.posterior import Posterior
+from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 

@@ -12,13 +12,13 @@ from elicit.arithmetic import fix_code_path
 if TYPE_CHECKING:
     from adapters.judges._model_judge import AskingJudge
     from elicit.engine import Engine
-    from elicit.judging import Judge, ModelJudge
-    from elicit.leaderboards import Leaderboard, leaderboard
-    from elicit.posterior import Difference, Knowledge, Mixture, Posterior, Transitive, UtilityModel
-    from elicit.recorded import Utilities, utilities
-    from elicit.routing import Budget, Case, Decision, Labelled, Offer, Probabilities, Router, Seat, offer
+    from elicit.inference.posterior import Difference, Knowledge, Mixture, Posterior, Transitive, UtilityModel
+    from elicit.ranking.leaderboard import Leaderboard, leaderboard
+    from elicit.ranking.utilities import Utilities, utilities
+    from elicit.routing.case import Budget, Case, Decision, Labelled, Offer, Probabilities, Router, Seat, offer
+    from elicit.routing.judging import Judge, ModelJudge
     from elicit.selection import Candidates, Pick, Selector, highest, one_by_one
-    from elicit.tuning import Pool, Proposal, Proposer
+    from elicit.tuning.protocol import Pool, Proposal, Proposer
     from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote
     from studies.study import Study
 
@@ -73,13 +73,13 @@ _HOMES = {
     for home, names in {
         "adapters.judges._model_judge": "AskingJudge",
         "elicit.engine": "Engine",
-        "elicit.judging": "Judge ModelJudge",
-        "elicit.leaderboards": "Leaderboard leaderboard",
-        "elicit.posterior": "Difference Knowledge Mixture Posterior Transitive UtilityModel",
-        "elicit.recorded": "Utilities utilities",
-        "elicit.routing": "Budget Case Decision Labelled Offer Probabilities Router Seat offer",
+        "elicit.routing.judging": "Judge ModelJudge",
+        "elicit.ranking.leaderboard": "Leaderboard leaderboard",
+        "elicit.inference.posterior": "Difference Knowledge Mixture Posterior Transitive UtilityModel",
+        "elicit.ranking.utilities": "Utilities utilities",
+        "elicit.routing.case": "Budget Case Decision Labelled Offer Probabilities Router Seat offer",
         "elicit.selection": "Candidates Pick Selector highest one_by_one",
-        "elicit.tuning": "Pool Proposal Proposer",
+        "elicit.tuning.protocol": "Pool Proposal Proposer",
         "elicit.types": "BadInputError ChoiceOutcome Item JudgeFailure Query Verdict Vote",
         "studies.study": "Study",
     }.items()
@@ -94,6 +94,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'elicit' has no attribute {name!r}")
-    from elicit.registry import above
+    from elicit.plugins.registry import above
 
     return getattr(above(_HOMES[name]), name)

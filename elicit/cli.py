@@ -21,7 +21,8 @@ from typing import Any
 
 import click
 
-from elicit import __version__, diagnostics, registry
+from elicit import __version__, diagnostics
+from elicit.plugins import registry
 from elicit.types import BadInputError
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from elicit import checks, registry, snapshots, stopping
+from elicit import checks, stopping
 from elicit.arithmetic import limited_threads
-from elicit.interactions import InteractionPosterior
-from elicit.posterior import Knowledge, Posterior, UtilityModel
+from elicit.inference import snapshots
+from elicit.inference.interactions import InteractionPosterior
+from elicit.inference.posterior import Knowledge, Posterior, UtilityModel
+from elicit.inference.snapshots import Snapshot
+from elicit.inference.subset import Within
+from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.selection import Candidates
-from elicit.snapshots import Snapshot
 from elicit.types import (
     CHOICES,
     BadInputError,
@@ -33,7 +36,6 @@ from elicit.types import (
     UnknownNameError,
     Vote,
 )
-from elicit.within import Within
 
 REMEMBERED = 48
 DEFAULT_SELECTOR: dict[Goal, str] = {"best": "eubo", "top": "swap", "rank": "eig", "label": "eig"}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from elicit.posterior import Posterior
+    from elicit.inference.posterior import Posterior
     from elicit.types import Vote
 
 

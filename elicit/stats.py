@@ -158,3 +158,14 @@ def holm(p_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:
     out = np.zeros(len(p), bool)
     out[order[: int(stands.argmax()) if stands.any() else len(p)]] = True
     return out
+
+
+def spending(delta: float, epoch: int) -> float:
+    """What epoch 1, 2, ... may spend of delta: 6 / (pi epoch)^2 of it, which sums to delta over all epochs.
+
+    A power of the epoch, not of two: the bound's width grows with the logarithm of the share, and so with the
+    logarithm of the epoch instead of the epoch, while the first epoch still has three fifths. Raises BadInputError.
+    """
+    if epoch < 1:
+        raise BadInputError(f"epoch is {epoch}; give 1 for the first")
+    return 6 * delta / (math.pi * epoch) ** 2

@@ -18,7 +18,7 @@ from elicit.selection import LONG
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from elicit.posterior import Posterior
+    from elicit.inference.posterior import Posterior
 
 SAMPLES = 1024
 ROWS = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from elicit.reliability import dawid_skene
+from elicit.quality.reliability import dawid_skene
 from studies.desk import by_people
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ def annotators(study: Study) -> list[dict[str, Any]]:
     """One row a person, the most votes first; empty where no pair has votes of two people.
 
     accuracy: the probability of naming the better side, with its 95 % interval (Dawid and Skene 1979, see
-    `elicit.reliability`); first: how much likelier the better side is named where it stood left, half the difference.
-    repeats: pairs of own votes on one pair; repeated: those that say the same.
+    `elicit.quality.reliability`); first: how much likelier the better side is named where it stood left, half the
+    difference. repeats: pairs of own votes on one pair; repeated: those that say the same.
     """
     votes = [live for live in by_people(study.spec, study.state) if live.vote.outcome.choice in SAID]
     people = sorted({live.vote.judge for live in votes})

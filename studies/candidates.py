@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from adapters.files.formats import PairRow, items_of
-from elicit.placeholders import checked_prompt
-from elicit.tuning import Input
+from elicit.tuning.placeholders import checked_prompt
+from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from elicit.bias import Bias, Judged, biases
-from elicit.certificate import Certificate, audits_needed, certify, plan
-from elicit.drift import Drift, watch
-from elicit.estimates import Estimate, win_rate
+from elicit.ranking.prediction_powered import Estimate, win_rate
+from elicit.routing.bias import Bias, Judged, biases
+from elicit.routing.certificate import Certificate, audits_needed, certify, plan
+from elicit.routing.drift import Drift, watch
 from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.decisions import labelled
 from studies.desk import by_people, cost, spent
@@ -27,7 +27,7 @@ from studies.features import gaps
 from studies.sides import sides
 
 if TYPE_CHECKING:
-    from elicit.state import State
+    from elicit.log.state import State
     from studies.spec import Spec
     from studies.study import Study
 
@@ -155,7 +155,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
 
 
 class Totals(NamedTuple):
-    """What routing has come to; the fields are those of `elicit.service.Routing`."""
+    """What routing has come to; the fields are those of `elicit.service.voting.Routing`."""
 
     router: str
     machines: int

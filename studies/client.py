@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from elicit.events import Mark
-from elicit.service import Answer, Ballot, Board, Overview, PastVote, Routing, StudyCard, Turn
+from elicit.log.events import Mark
+from elicit.service.voting import Answer, Ballot, Board, Overview, PastVote, Routing, StudyCard, Turn
 from studies.pipe import Caller
 
 

@@ -19,7 +19,7 @@ from studies.option_types import SEED, Real, Whole
 if TYPE_CHECKING:
     from adapters.files.formats import JudgmentRow
     from adapters.files.tables import Skipped
-    from elicit.judging import Estimate
+    from elicit.routing.judging import Estimate
     from studies.study import Study
 
 
@@ -328,7 +328,7 @@ def backup(study: Path, target: Path, as_json: bool) -> None:
 @JSON
 def forget(study: Path, judge: str, as_json: bool) -> None:
     """Remove a judge's name and notes from STUDY for good; the votes stay, under a pseudonym."""
-    from elicit.events import JOINED
+    from elicit.log.events import JOINED
     from studies import forgetting
     from studies.study import Study
 

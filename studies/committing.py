@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from elicit.events import AnyBody, Event
-from elicit.ledger import Ledger
-from elicit.serving import RefusedError
-from elicit.state import State
+from elicit.log.events import AnyBody, Event
+from elicit.log.ledger import Ledger
+from elicit.log.state import State
+from elicit.service.http_schema import RefusedError
 from elicit.types import BadInputError
 
 FULL = 507

@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from elicit import registry
 from elicit.engine import Engine
+from elicit.log.state import State
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.routing import mirrored
-from elicit.state import State
+from elicit.routing.case import mirrored
 from elicit.types import BadInputError, Verdict, Vote
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.routing import routing

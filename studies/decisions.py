@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from elicit.events import STOCK
-from elicit.state import LiveVote, State
+from elicit.log.events import STOCK
+from elicit.log.state import LiveVote, State
 from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
 from studies.features import embedded_texts, knowledge_of
 from studies.spec import Spec

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from elicit import registry
-from elicit.events import JOINED, Consulted, Event, Resumed, Routed, Undone, Voted, Weighed
-from elicit.judging import Judge, ModelJudge
+from elicit.log.events import JOINED, Consulted, Event, Resumed, Routed, Undone, Voted, Weighed
+from elicit.log.state import LiveVote, State
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.routing import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
-from elicit.state import LiveVote, State
+from elicit.routing.case import ROUNDING, Budget, Case, Decision, Labelled, Seat, offer
+from elicit.routing.judging import Judge, ModelJudge
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Shown, Verdict, Vote
 from studies.failures import NOBODY, Failures
 from studies.features import gaps

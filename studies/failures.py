@@ -12,8 +12,8 @@ from elicit.types import JudgeFailure, Vote
 from studies.decisions import labelled
 
 if TYPE_CHECKING:
-    from elicit.events import Consulted
-    from elicit.state import State
+    from elicit.log.events import Consulted
+    from elicit.log.state import State
     from studies.spec import Spec
 
 PATIENCE = 5

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit.posterior import Knowledge
+from elicit.inference.posterior import Knowledge
 from elicit.types import BadInputError, Item
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from adapters.files.tables import KINDS, read_table
 from adapters.ledger import LIVE, LOCK, SqliteLedger
 from adapters.llm import calls
 from elicit import diagnostics
-from elicit.ledger import Ledger
-from elicit.pseudonyms import rename_in_prose, rename_in_spec
+from elicit.log.ledger import Ledger
+from elicit.log.pseudonyms import rename_in_prose, rename_in_spec
 from elicit.types import BadInputError
 from studies import kept_belief
 from studies import spec as specs

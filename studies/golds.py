@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.files.fields import needed_name, one_of
 from adapters.files.tables import Row, read_table
-from elicit.state import State
+from elicit.log.state import State
 from elicit.types import BadInputError
 
 ANSWERS = {"a": 1.0, "b": -1.0, "tie": 0.0}

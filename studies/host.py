@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from adapters.files import images
-from elicit.service import (
+from elicit.service.voting import (
     Answer,
     Ballot,
     Overview,

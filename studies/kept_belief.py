@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapters.files.export import replacing
-from elicit.events import ENGINE
+from elicit.log.events import ENGINE
 from elicit.types import BadInputError, Vote
 from studies.spec import Spec
 
@@ -46,7 +46,7 @@ def keep(folder: Path, engine: Engine, spec: Spec) -> None:
     """Write what the engine believes; where that is not possible the study goes on without."""
     from safetensors.torch import save
 
-    from elicit.snapshots import NoSnapshotError
+    from elicit.inference.snapshots import NoSnapshotError
 
     try:
         votes, snapshot = engine.snapshot()
@@ -64,7 +64,7 @@ def resume(folder: Path, engine: Engine, spec: Spec, lessons: Sequence[Vote]) ->
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    from elicit.snapshots import NoSnapshotError, Snapshot
+    from elicit.inference.snapshots import NoSnapshotError, Snapshot
 
     try:
         data = (folder / FILE).read_bytes()
@@ -86,7 +86,7 @@ def resume(folder: Path, engine: Engine, spec: Spec, lessons: Sequence[Vote]) ->
 def _digest(engine: Engine, spec: Spec, votes: Sequence[Vote]) -> str:
     """Of all that the belief after these votes is a function of. Raises NoSnapshotError with a user's own model, whose
     file may change at any time."""
-    from elicit.snapshots import NoSnapshotError
+    from elicit.inference.snapshots import NoSnapshotError
 
     if ":" in spec.model:
         raise NoSnapshotError("the model is a user's own")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit.dispersion import DECIDED, TIE, Dispersion
-from elicit.fusion import outcomes
-from elicit.noise import Noise
+from elicit.inference.noise import Noise
+from elicit.routing.dispersion import DECIDED, TIE, Dispersion
+from elicit.routing.fusion import outcomes
 from studies.desk import counted
 
 if TYPE_CHECKING:
-    from elicit.state import LiveVote
+    from elicit.log.state import LiveVote
     from studies.certifying import Acceptance, MachineLabel
     from studies.study import Study
 

@@ -15,7 +15,7 @@ from studies.option_types import Real
 
 if TYPE_CHECKING:
     from adapters.files.comparisons import Comparisons
-    from elicit.leaderboards import Leaderboard
+    from elicit.ranking.leaderboard import Leaderboard
 
 NAMED = 5
 """Items a sentence names before it counts them."""
@@ -80,7 +80,7 @@ def leaderboard(
     """
     from adapters.files.comparisons import read_comparisons
     from adapters.files.export import check_place, write_rows
-    from elicit.leaderboards import leaderboard as fitted
+    from elicit.ranking.leaderboard import leaderboard as fitted
 
     if output == "-" and as_json:
         raise BadInputError("--json and -o - both write to stdout; give a file to -o")

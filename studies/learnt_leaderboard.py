@@ -22,8 +22,8 @@ from studies.features import knowledge_of, known_of_pool
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from elicit.davidson import Floats, Ints
-    from elicit.recorded import Foretold, Utilities
+    from elicit.ranking.davidson import Floats, Ints
+    from elicit.ranking.utilities import Foretold, Utilities
 
 UTILITY = "utility"
 """The feature that is written. It rests on votes, perhaps on the same ones, so it is not learnt from."""
@@ -139,7 +139,7 @@ def learnt(
 
     Raises BadInputError.
     """
-    from elicit.recorded import utilities
+    from elicit.ranking.utilities import utilities
 
     votes, candidates = read_comparisons(file, columns), _candidates(items, output)
     rows = _rows(votes, candidates.ids, file, items)

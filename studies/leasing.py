@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapters.files import images
-from elicit.assignment import assign, check_for, shown_to
-from elicit.events import CHECK, Asked, Event, Leased, Returned, Voted
-from elicit.service import Progress
-from elicit.serving import Beat, Lease, Leases, Pane, RefusedError, Wanted, Who
-from elicit.state import Held, State
+from elicit.log.events import CHECK, Asked, Event, Leased, Returned, Voted
+from elicit.log.state import Held, State
+from elicit.service.assignment import assign, check_for, shown_to
+from elicit.service.http_schema import Beat, Lease, Leases, Pane, RefusedError, Wanted, Who
+from elicit.service.voting import Progress
 from elicit.types import BadInputError
 from studies.committing import Committer
 from studies.modelled import Modelled

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from elicit.service import Overview, Routing
-from elicit.serving import (
+from elicit.service.http_schema import (
     Advanced,
     AgreementView,
     AnnotatorRow,
@@ -26,6 +25,7 @@ from elicit.serving import (
     Replaying,
     ReplayJob,
 )
+from elicit.service.voting import Overview, Routing
 from studies.pipe import Caller
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from typing import Literal
 
 import numpy as np
 
-from elicit.service import Overview, Routing
-from elicit.serving import Advanced, AgreementView, AnnotatorRow, Finding, LeaderPage, MachineRow, PosteriorPage
+from elicit.quality.findings import Finding
+from elicit.service.http_schema import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
+from elicit.service.voting import Overview, Routing
 from elicit.types import BadInputError
 from studies import pipe, quality, status
 from studies.decisions import restock, stop_of

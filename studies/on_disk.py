@@ -19,7 +19,7 @@ from adapters.http import running
 from adapters.ledger import LIVE, LOCK, RESTORE, SqliteLedger
 from elicit import __version__, diagnostics
 from elicit.arithmetic import requested_code_path
-from elicit.events import (
+from elicit.log.events import (
     ENGINE,
     SCHEMA,
     AnyBody,
@@ -31,9 +31,9 @@ from elicit.events import (
     PairsAdded,
     SpecChanged,
 )
-from elicit.ledger import Ledger
-from elicit.state import State
-from elicit.tuning import Input
+from elicit.log.ledger import Ledger
+from elicit.log.state import State
+from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 from studies import forgetting
 from studies import spec as specs

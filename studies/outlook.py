@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from elicit.service import Progress
+from elicit.service.voting import Progress
 from studies.decisions import labelled, pairs_left
 
 if TYPE_CHECKING:
-    from elicit.state import State
+    from elicit.log.state import State
     from elicit.stopping import Stop
     from studies.spec import Spec
     from studies.study import Study

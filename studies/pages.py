@@ -7,9 +7,9 @@ from bisect import bisect_left
 from itertools import islice
 from operator import attrgetter
 
-from elicit.service import side_of
-from elicit.serving import ItemRow, ItemsPage, ServedVote, VotesPage
-from elicit.state import LiveVote, State
+from elicit.log.state import LiveVote, State
+from elicit.service.http_schema import ItemRow, ItemsPage, ServedVote, VotesPage
+from elicit.service.voting import side_of
 
 
 def votes_page(state: State, judge: str | None, after: int | None, limit: int) -> VotesPage:

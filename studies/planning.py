@@ -3,8 +3,8 @@
 Each simulated study has a person of its own, whose utilities are drawn from what the engine believes now, and one
 kernel, the one that person was drawn from. It asks what the study's goal needs (the recommended item against its
 strongest challenger; an item inside the top against the strongest outside; the pair whose answer would tell most), and
-learns each vote as `elicit.gaussian` does; only that all studies of a batch are one tensor. What it leaves out makes it
-a little hopeful: it does not have to find out the kernel, and every vote is a or b by Bradley-Terry.
+learns each vote as `elicit.inference.gaussian` does; only that all studies of a batch are one tensor. What it leaves
+out makes it a little hopeful: it does not have to find out the kernel, and every vote is a or b by Bradley-Terry.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elicit.engine import Engine
-from elicit.gaussian import NODE_WEIGHTS, NODES, GridPosterior, root
+from elicit.inference.gaussian import NODE_WEIGHTS, NODES, GridPosterior, root
 from elicit.randomness import stream
 from elicit.selection import improvement
 from elicit.types import BadInputError

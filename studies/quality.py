@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elicit.agreement import Estimate, agreement
-from elicit.conduct import conduct
-from elicit.events import GOLD, REPEAT, Weighed
+from elicit.log.events import GOLD, REPEAT, Weighed
+from elicit.log.state import LiveVote
+from elicit.quality.agreement import Estimate, agreement
+from elicit.quality.conduct import conduct
+from elicit.quality.findings import Finding
+from elicit.quality.records import SKIP, UNKNOWN, Records
 from elicit.randomness import stream
-from elicit.records import SKIP, UNKNOWN, Records
-from elicit.serving import AgreementView, AnnotatorRow, Finding, MachineRow
-from elicit.state import LiveVote
+from elicit.service.http_schema import AgreementView, AnnotatorRow, MachineRow
 from studies.annotators import annotators
 from studies.desk import by_people
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elicit.arithmetic import VARIABLE, requested_code_path
-from elicit.events import (
+from elicit.log.events import (
     CHECK,
     ENGINE,
     STOCK,
@@ -20,7 +20,7 @@ from elicit.events import (
     Measured,
     SpecChanged,
 )
-from elicit.state import State
+from elicit.log.state import State
 from elicit.types import Query
 from studies import spec as specs
 from studies.decisions import bring, choose, constraints_on, engine_for, restock

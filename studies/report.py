@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from adapters.http import markup
 from elicit.safe_text import harmless, one_line
-from elicit.service import LabelShares, LeaderRow, PairLabel, PastVote
+from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
 from studies.report_people import People, agreed
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from elicit.service import side_of
-from elicit.serving import AgreementView
-from elicit.state import LiveVote
+from elicit.log.state import LiveVote
+from elicit.service.http_schema import AgreementView
+from elicit.service.voting import side_of
 
 if TYPE_CHECKING:
     from studies.study import Study

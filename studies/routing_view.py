@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from elicit.service import JudgeRow, Lean, Routed, Routing
+from elicit.service.voting import JudgeRow, Lean, Routed, Routing
 from studies.certifying import audits, bits_asked_for, judged_by, machine_labels, totals
 from studies.desk import by_people
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.llm.target import DownError, SpentError
-from elicit import registry
-from elicit.events import Consulted
-from elicit.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
-from elicit.ledger import InUseError
+from elicit.log.events import Consulted
+from elicit.log.ledger import InUseError
+from elicit.plugins import registry
+from elicit.routing.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
 from elicit.types import BadInputError, Query, Vote
 from studies import spec as specs
 from studies.decisions import LANE, labelled

@@ -12,7 +12,7 @@ import click
 
 from adapters.access import Access
 from elicit.diagnostics import log_to_folder
-from elicit.serving import Invitation
+from elicit.service.http_schema import Invitation
 from elicit.types import BadInputError
 from studies.option_types import Real, Whole
 from studies.spec import FILE

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import mean, median
 
-from elicit.events import (
+from elicit.log.events import (
     JOINED,
     AnyBody,
     Enrolled,
@@ -29,9 +29,8 @@ from elicit.events import (
     Voted,
     Weighed,
 )
-from elicit.names import alike, checked_name
-from elicit.service import Answer, Progress, outcome_of
-from elicit.serving import (
+from elicit.log.state import Held, LiveVote, State
+from elicit.service.http_schema import (
     Amendment,
     AnnotatorRow,
     Cast,
@@ -47,7 +46,8 @@ from elicit.serving import (
     Welcome,
     Who,
 )
-from elicit.state import Held, LiveVote, State
+from elicit.service.names import alike, checked_name
+from elicit.service.voting import Answer, Progress, outcome_of
 from elicit.types import BadInputError
 from studies import on_disk
 from studies.committing import Committer
@@ -71,7 +71,8 @@ SETTLING = 0.005
 
 
 class Served(Leasing):
-    """`elicit.served.ServedStudy` over a folder; between `begin` and `close` it is the study's only writer.
+    """`elicit.service.http_backend.ServedStudy` over a folder; between `begin` and `close` it is the study's only
+    writer.
 
     secret: what the tokens of leases are made with.
     Raises BadInputError where the study cannot be opened for writing.
@@ -110,7 +111,7 @@ class Served(Leasing):
     # -- votes ------------------------------------------------------------------------------------------------
 
     async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
-        """Record a vote, on disk before this returns; see `elicit.served.ServedStudy`."""
+        """Record a vote, on disk before this returns; see `elicit.service.http_backend.ServedStudy`."""
         held = self._held(who, cast.lease)
         if not hmac.compare_digest(cast.token.encode(), self._token(cast.lease).encode()):
             raise RefusedError(404, "there is no such lease; ask for another")

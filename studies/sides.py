@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 from elicit.types import Item, Query
 
 if TYPE_CHECKING:
-    from elicit.state import State
-    from elicit.tuning import Response
+    from elicit.log.state import State
+    from elicit.tuning.protocol import Response
 
 QUOTED = 300
 """Characters of an input that stand above its response where there are several."""

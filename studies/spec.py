@@ -12,7 +12,7 @@ import tomlkit
 
 from adapters.files.toml_files import read_toml
 from adapters.http.addresses import networks
-from elicit import registry
+from elicit.plugins import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
 from studies.tuning.settings import Tuning
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from elicit.events import GOLD, REPEAT
-from elicit.service import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
+from elicit.log.events import GOLD, REPEAT
+from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
 from elicit.types import EXPECTED, Goal
 from studies.annotators import annotators
 from studies.failures import failures_of
@@ -21,7 +21,7 @@ from studies.sides import sides
 from studies.tuning.safety import acceptable
 
 if TYPE_CHECKING:
-    from elicit.state import State
+    from elicit.log.state import State
     from studies.study import Study
 
 Z90 = 1.6449
@@ -55,7 +55,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     leaders: the items that are not retired in the order of recommendation, with 90 % intervals; empty where pairs of
     items of their own are labelled. best: the recommended item; None for goal label, and where none is acceptable.
     expected: what the stop rule measures, `elicit.types.EXPECTED` names it. The others are those of
-    `studies.outlook.Outlook`, `elicit.service.Progress` and `elicit.service.Overview`.
+    `studies.outlook.Outlook`, `elicit.service.voting.Progress` and `elicit.service.voting.Overview`.
     """
 
     goal: Goal

@@ -16,7 +16,7 @@ import msgspec
 from adapters.files.formats import PairRow
 from adapters.files.tables import Written
 from elicit.arithmetic import code_path_in_force
-from elicit.events import (
+from elicit.log.events import (
     STOCK,
     AnyBody,
     Asked,
@@ -37,9 +37,9 @@ from elicit.events import (
     Voted,
     Weighed,
 )
-from elicit.ledger import Ledger
-from elicit.state import LiveVote, State
-from elicit.tuning import Input
+from elicit.log.ledger import Ledger
+from elicit.log.state import LiveVote, State
+from elicit.tuning.protocol import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
 from studies import forgetting, kept_belief, on_disk
 from studies.decisions import LANE, bring, choose, constraints_on, engine_for, lessons, pairs_left, stop_of, taught
@@ -52,7 +52,7 @@ from studies.tuning.asking import tried_on
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
-    from elicit.routing import Decision
+    from elicit.routing.case import Decision
     from elicit.stopping import Stop
 
 logger = logging.getLogger(__name__)

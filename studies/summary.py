@@ -14,7 +14,7 @@ import numpy as np
 
 from adapters.files import images
 from adapters.files.export import replacing
-from elicit.state import LiveVote
+from elicit.log.state import LiveVote
 from elicit.types import BadInputError, Item
 from studies import status
 from studies.decisions import decides

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elicit.state import State
+from elicit.log.state import State
 from elicit.types import Vote
 from studies.decisions import engine_for, lessons, stop_of
 from studies.spec import Spec

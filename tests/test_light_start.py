@@ -29,8 +29,8 @@ HELP = "from elicit.cli import _code; assert _code(['--help']) == 0"
         "import elicit",
         HELP,
         "import studies.client",
-        "import elicit.service, elicit.events",
-        "import elicit.leaderboards",
+        "import elicit.service.voting, elicit.log.events",
+        "import elicit.ranking.leaderboard",
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:

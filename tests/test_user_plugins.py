@@ -232,8 +232,8 @@ def test_the_examples_work_as_printed(code: str, tmp_path: Path) -> None:
 
         import numpy as np
 
-        from elicit import registry
-        from elicit.tuning import Candidate, Pool
+        from elicit.plugins import registry
+        from elicit.tuning.protocol import Candidate, Pool
 
         made = registry.plugin("proposer", own)
         made.begin(None)

@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from elicit.safe_text import one_line
-from elicit.service import StudyCard, StudyService, TuningService
+from elicit.service.voting import StudyCard, StudyService, TuningService
 from elicit.types import BadInputError
 from tui.header import LEFT, QUIET, RIGHT, STRONG
 from tui.help import HelpScreen

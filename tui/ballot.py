@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from elicit.service import Ballot
+from elicit.service.voting import Ballot
 from tui.pane import CHROME, Pane
 from tui.picture import Picture
 from tui.render import Job, Renderer

@@ -14,10 +14,10 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from elicit.events import Mark
+from elicit.log.events import Mark
 from elicit.safe_text import harmless, one_line
-from elicit.service import Board, BoardRow, TuningService
-from elicit.tuning import PLACE
+from elicit.service.voting import Board, BoardRow, TuningService
+from elicit.tuning.protocol import PLACE
 from elicit.types import BadInputError
 from tui.editor import Editor
 from tui.header import QUIET, STRONG, keys_line, status_line

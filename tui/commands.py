@@ -21,7 +21,7 @@ from studies.option_types import SEED, Whole
 if TYPE_CHECKING:
     from adapters.client.connection import Address
     from adapters.client.joining import Link
-    from elicit.serving import Welcome
+    from elicit.service.http_schema import Welcome
     from studies.tuning.session import Measuring
 
 

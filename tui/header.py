@@ -6,7 +6,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from elicit.safe_text import one_line
-from elicit.service import Progress, Turn
+from elicit.service.voting import Progress, Turn
 from tui.keys import sentence
 from tui.pace import Pace
 

@@ -16,7 +16,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from elicit.safe_text import one_line
-from elicit.service import PastVote, StudyService
+from elicit.service.voting import PastVote, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
 from tui.dialogs import Note

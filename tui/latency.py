@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from textual import events
 
-from elicit.service import StudyService
+from elicit.service.voting import StudyService
 from elicit.types import BadInputError
 from studies.client import LocalService
 from tui.app import VoteApp

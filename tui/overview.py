@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from elicit.safe_text import one_line
-from elicit.service import Overview, Progress, StudyService
+from elicit.service.voting import Overview, Progress, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
 from tui.dialogs import Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from statistics import fmean
 
-from elicit.service import Progress
+from elicit.service.voting import Progress
 
 LONGEST_GAP = 60.0
 """Seconds: a longer pause between two keys counts as this much."""

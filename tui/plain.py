@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Literal, cast
 
 from elicit.safe_text import harmless, one_line
-from elicit.service import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
+from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
 from elicit.types import BadInputError
 from tui.difference import difference
 from tui.keys import HELP, OPENING, VOTES, farewell, refused, sentence, spoken

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from elicit.events import Mark
+from elicit.log.events import Mark
 from elicit.safe_text import harmless, one_line
-from elicit.service import Board, BoardRow, TuningService
+from elicit.service.voting import Board, BoardRow, TuningService
 from elicit.types import BadInputError
 from tui.difference import changes, difference
 from tui.keys import sentence

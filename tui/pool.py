@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from elicit.safe_text import harmless, one_line
-from elicit.service import Board, BoardRow
+from elicit.service.voting import Board, BoardRow
 from tui.difference import DIFFERENT, SHARED, Line, changes, difference
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar
 from tui.keys import sentence

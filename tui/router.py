@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from elicit.safe_text import one_line
-from elicit.service import JudgeRow, Lean, Routed, Routing, StudyService
+from elicit.service.voting import JudgeRow, Lean, Routed, Routing, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
 from tui.difference import Line

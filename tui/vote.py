@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from elicit.safe_text import harmless, one_line
-from elicit.service import Answer, Ballot, StudyCard, StudyService, Turn
+from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, Turn
 from elicit.types import BadInputError
 from tui.ballot import BallotView, Side
 from tui.dialogs import Enough, Note, Reading, Reasons

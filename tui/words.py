@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 from elicit.safe_text import one_line
-from elicit.service import Board, BoardRow, LabelShares, LeaderRow, Lean, Overview, PairLabel, Progress, Routing
+from elicit.service.voting import Board, BoardRow, LabelShares, LeaderRow, Lean, Overview, PairLabel, Progress, Routing
 from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."

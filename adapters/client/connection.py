@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.http_client import open_client, retry_after
 from elicit.safe_text import one_line
-from elicit.serving import RefusedError
+from elicit.service.http_schema import RefusedError
 from elicit.types import BadInputError
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, quote, urldefrag
 import msgspec
 
 from adapters.client.connection import Address, AwayError, Server, Token, address_of
-from elicit.names import checked_name
 from elicit.safe_text import one_line
-from elicit.serving import Accepting, Admission, RefusedError, Welcome
+from elicit.service.http_schema import Accepting, Admission, RefusedError, Welcome
+from elicit.service.names import checked_name
 from elicit.types import BadInputError, hash_of
 
 

@@ -13,8 +13,8 @@ import msgspec
 
 from adapters.client.connection import Server
 from adapters.files import images
-from elicit.service import Ballot, Progress
-from elicit.serving import MOST_LEASES, Beat, Lease, Leases, RefusedError, Wanted
+from elicit.service.http_schema import MOST_LEASES, Beat, Lease, Leases, RefusedError, Wanted
+from elicit.service.voting import Ballot, Progress
 
 AHEAD = 3
 """Leases held beside the open one."""

@@ -16,7 +16,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from adapters.client.connection import Address
-from elicit.serving import Cast
+from elicit.service.http_schema import Cast
 from elicit.types import BadInputError, hash_of
 
 

@@ -22,8 +22,18 @@ from msgspec.structs import replace
 from adapters.client.connection import Address, AwayError, Server, address_of, checked_token
 from adapters.client.leases import ASK_AGAIN, Held, Holding, now
 from adapters.client.outbox import Outbox, Parcel
-from elicit.service import Answer, Ballot, Overview, PastVote, Routing, StudyCard, Turn
-from elicit.serving import Cast, Noting, Receipt, RefusedError, ServedCard, ServedVote, Void, Voided, VotesPage
+from elicit.service.http_schema import (
+    Cast,
+    Noting,
+    Receipt,
+    RefusedError,
+    ServedCard,
+    ServedVote,
+    Void,
+    Voided,
+    VotesPage,
+)
+from elicit.service.voting import Answer, Ballot, Overview, PastVote, Routing, StudyCard, Turn
 from elicit.types import BadInputError, hash_of
 
 T = TypeVar("T")

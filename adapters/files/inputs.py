@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.files import fields
 from adapters.files.tables import Row, quoted, read_table
-from elicit.tuning import INPUT, Input
+from elicit.tuning.protocol import INPUT, Input
 from elicit.types import hash_of
 
 KNOWN = ("id", "reference", "held_out")

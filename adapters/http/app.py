@@ -21,10 +21,8 @@ from adapters.http.addresses import network_of
 from adapters.http.encoding import add_openapi, add_problems, hears, problem, says, spoken
 from adapters.http.markup import render
 from adapters.http.observability import Figures, Telling
-from elicit.names import checked_name
-from elicit.served import ServedStudy
-from elicit.service import Overview, Progress, Routing
-from elicit.serving import (
+from elicit.service.http_backend import ServedStudy
+from elicit.service.http_schema import (
     Accepting,
     Admission,
     AgreementView,
@@ -56,6 +54,8 @@ from elicit.serving import (
     Welcome,
     Who,
 )
+from elicit.service.names import checked_name
+from elicit.service.voting import Overview, Progress, Routing
 
 RATE = 1200
 """Requests a minute that one token may make."""

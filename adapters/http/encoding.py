@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 
-from elicit.serving import RefusedError
+from elicit.service.http_schema import RefusedError
 from elicit.types import BadInputError
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from elicit.served import ServedStudy
-from elicit.serving import Who
+from elicit.service.http_backend import ServedStudy
+from elicit.service.http_schema import Who
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 SAFE = (

@@ -14,7 +14,7 @@ from collections import Counter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adapters.http.addresses import network_of
-from elicit.serving import Who
+from elicit.service.http_schema import Who
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""

@@ -19,8 +19,8 @@ from adapters.llm.calls import BudgetError, CallBook, Prices
 from adapters.llm.chat import Api, Reply, Request
 from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
 from adapters.llm.verdicts import ParseError
-from elicit.judging import Estimate
 from elicit.randomness import stream
+from elicit.routing.judging import Estimate
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ class AskingJudge(ABC):
             raise BadInputError(f"judge {self._name!r}: {error}") from None
 
     def estimate(self, queries: int) -> Estimate:
-        """See `elicit.judging.ModelJudge`; from the prompts of at most a hundred pairs, rather too much."""
+        """See `elicit.routing.judging.ModelJudge`; from the prompts of at most a hundred pairs, rather too much."""
         n = len(self._items)
         if self._pairs:
             pairs = [(a, b) for _, a, b in self._pairs]

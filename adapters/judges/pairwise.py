@@ -37,7 +37,7 @@ class Pairwise(AskingJudge):
         self._question = self.question or "Which response is better?"
 
     def put(self, question: str) -> None:
-        """See `elicit.judging.QuestionedJudge`."""
+        """See `elicit.routing.judging.QuestionedJudge`."""
         self._question = self.question or question
 
     def learn_from(self, votes: Sequence[Vote]) -> None:

@@ -33,7 +33,7 @@ class Pointwise(AskingJudge):
         self._question = self.question or "Is this a good response?"
 
     def put(self, question: str) -> None:
-        """See `elicit.judging.QuestionedJudge`."""
+        """See `elicit.routing.judging.QuestionedJudge`."""
         comparing = f'People see this response beside another and are asked "{question}" Would they choose this one?'
         self._question = self.question or comparing
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from elicit.randomness import stream
-from elicit.signals import SIGNALS
+from elicit.tuning.signals import SIGNALS
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Item, JudgeFailure, Query, UnknownNameError, Vote
 
 

@@ -14,9 +14,9 @@ from adapters.llm.calls import BudgetError, CallBook, Prices
 from adapters.llm.chat import Api, Reply, Request
 from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
 from adapters.llm.reasoning import is_empty, without_reasoning
-from elicit.tuning import Response
+from elicit.plugins.user_files import load_module
+from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
-from elicit.user_plugins import load_module
 
 SOON = 0.05
 

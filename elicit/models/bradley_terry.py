@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from elicit.gaussian import GridPosterior
-from elicit.interactions import on_inputs
-from elicit.kernels import OwnCovariance
-from elicit.posterior import Knowledge
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.interactions import on_inputs
+from elicit.inference.kernels import OwnCovariance
+from elicit.inference.posterior import Knowledge
 from elicit.types import Vote
 
 AMPLITUDES = (0.5, 1.0, 2.0, 4.0)

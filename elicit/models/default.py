@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from elicit.inference.networks import Training
+from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
 from elicit.models.intransitive import Intransitive
 from elicit.models.neural import TRAIN, Joined, learnt, seen_by_networks
-from elicit.networks import Training
-from elicit.posterior import Knowledge, Posterior
 from elicit.types import Vote
 
 LARGEST = 20_000

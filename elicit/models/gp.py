@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.basis import basis_of, diagonal_priors
-from elicit.gaussian import GridPosterior
-from elicit.interactions import on_inputs
-from elicit.kernels import FeatureCovariance, Kernel, Prior, feature_maps
-from elicit.low_rank import LowRankPosterior
-from elicit.posterior import Knowledge
+from elicit.inference.basis import basis_of, diagonal_priors
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.interactions import on_inputs
+from elicit.inference.kernels import FeatureCovariance, Kernel, Prior, feature_maps
+from elicit.inference.low_rank import LowRankPosterior
+from elicit.inference.posterior import Knowledge
 from elicit.types import BadInputError, Vote
 
 FORMS = (("linear", 1, 1.0), ("rbf", 0, 0.7), ("linear", 2, 1.0), ("rbf", 2, 0.7))

@@ -12,11 +12,11 @@ from itertools import product
 import numpy as np
 import torch
 
-from elicit.gaussian import GridPosterior
-from elicit.kernels import OwnCovariance
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.kernels import OwnCovariance
+from elicit.inference.posterior import Knowledge
+from elicit.inference.residuals import ResidualPosterior
 from elicit.models.bradley_terry import AMPLITUDES, BradleyTerry
-from elicit.posterior import Knowledge
-from elicit.residuals import ResidualPosterior
 from elicit.types import Vote
 
 TAUS = {0.0: 0.97, 0.3: 0.01, 0.7: 0.01, 1.5: 0.01}

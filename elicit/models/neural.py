@@ -1,14 +1,14 @@
 """A neural utility: what small networks see in the features, with a Gaussian posterior over all of it.
 
 In pools of up to EXACT items the networks are infinitely wide to begin with: as such they are a Gaussian process with
-the arc-cosine kernels of their layers (Neal 1996; Cho and Saul 2009), whose posterior `elicit.gaussian` updates with
-every vote. Where votes are many, an ensemble of finite networks, which learns what to look at, is averaged in. In
-larger pools it is all there is.
+the arc-cosine kernels of their layers (Neal 1996; Cho and Saul 2009), whose posterior `elicit.inference.gaussian`
+updates with every vote. Where votes are many, an ensemble of finite networks, which learns what to look at, is averaged
+in. In larger pools it is all there is.
 
-What the members' hidden layers (`elicit.networks`) say of an item, taken together, are the coordinates of one Gaussian
-utility of low rank (`elicit.low_rank`): a last layer over every member and both layers, with its Laplace posterior
-(MacKay 1992; for last layers, Kristiadi et al. 2020) and a grid of amplitudes weighed by how well they foretell the
-votes. Every vote updates it exactly; when a new generation of networks is ready, it is found anew.
+What the members' hidden layers (`elicit.inference.networks`) say of an item, taken together, are the coordinates of one
+Gaussian utility of low rank (`elicit.inference.low_rank`): a last layer over every member and both layers, with its
+Laplace posterior (MacKay 1992; for last layers, Kristiadi et al. 2020) and a grid of amplitudes weighed by how well
+they foretell the votes. Every vote updates it exactly; when a new generation of networks is ready, it is found anew.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.averaged import Averaged
-from elicit.gaussian import GridPosterior
-from elicit.kernels import DenseCovariance
-from elicit.laplace import MANY, ROWS, laplace
-from elicit.low_rank import LowRankPosterior
+from elicit.inference.averaging import Averaged
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.kernels import DenseCovariance
+from elicit.inference.laplace import MANY, ROWS, laplace
+from elicit.inference.low_rank import LowRankPosterior
+from elicit.inference.networks import SAMPLE, History, Inputs, Training, Weights, hidden, untrained
+from elicit.inference.noise import Noise
+from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models.gp import GaussianProcess
-from elicit.networks import SAMPLE, History, Inputs, Training, Weights, hidden, untrained
-from elicit.noise import Noise
-from elicit.posterior import Knowledge, Posterior
 from elicit.randomness import stream
 from elicit.types import BadInputError, Vote
 
@@ -149,7 +149,7 @@ def believed(
     """The Laplace posterior over what the networks see, basis (N, r), and over the own effects of the items voted on.
 
     own: variance of own effects, None for what is usual. near: what was believed of the same under much the same votes
-    and noise, to start from; none of its votes may be missing. `turned` is called as by `elicit.laplace`.
+    and noise, to start from; none of its votes may be missing. `turned` is called as by `elicit.inference.laplace`.
 
     Own effects are taken for independent of one another and of the rest, given all votes (mean field).
     """

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.dispersion import View
-from elicit.fusion import Label
 from elicit.routers._labelling import AsAnswered, Fused
-from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
+from elicit.routing.case import Budget, Case, Decision, Pace, Seat, offer
+from elicit.routing.dispersion import View
+from elicit.routing.fusion import Label
 
 
 class HearsAll:
@@ -30,7 +30,7 @@ class HearsAll:
         return self.pace.chance(score, share)
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
-        """Whom to ask next; see `elicit.routing.Router`."""
+        """Whom to ask next; see `elicit.routing.case.Router`."""
         judges, human, share = offer(case, seats, budget)
         if judges:
             return Decision(judges[0].name, reason="every judge answers")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from elicit.dispersion import Dispersion, View
-from elicit.fusion import Fusion, Label
-from elicit.routing import Case
+from elicit.routing.case import Case
+from elicit.routing.dispersion import Dispersion, View
+from elicit.routing.fusion import Fusion, Label
 
 AT_THEIR_WORD = Dispersion.known(0.5)
 """All else is worth half a human's answer: the label is that of whoever answered, and where nothing else is known two
@@ -30,7 +30,7 @@ class AsAnswered:
 
 
 class Fused:
-    """Labels are what `elicit.fusion` makes of the model, the judges and the human."""
+    """Labels are what `elicit.routing.fusion` makes of the model, the judges and the human."""
 
     def __init__(self) -> None:
         self.fusion = Fusion()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.dispersion import View
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
+from elicit.routing.case import Budget, Case, Decision, Pace, Seat, offer
+from elicit.routing.dispersion import View
 from elicit.types import BadInputError, Verdict
 
 NONE = 2.0
@@ -40,7 +40,7 @@ class Selective(AsAnswered):
         raise NotImplementedError
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
-        """Whom to ask next; see `elicit.routing.Router`."""
+        """Whom to ask next; see `elicit.routing.case.Router`."""
         open_to = offer(case, seats, budget)
         panel = [seat for seat in self.panel(seats) if seat in open_to.judges]
         chance = 0.0

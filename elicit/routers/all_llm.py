@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Budget, Case, Decision, Seat, offer
+from elicit.routing.case import Budget, Case, Decision, Seat, offer
 
 
 class AllLlm(AsAnswered):

@@ -3,7 +3,8 @@
 What an answer is worth is computed and not guessed: the bits it is expected to tell of what humans think of this query
 (objective "label") or of the utilities (objective "model"). Where the model and the judges contradict each other the
 label is uncertain though every one of them is sure, so such queries are asked before those that are merely even, which
-humans call ties. The money left over the queries left sets the price that a bit must be worth (`elicit.routing.Pace`).
+humans call ties. The money left over the queries left sets the price that a bit must be worth
+(`elicit.routing.case.Pace`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from elicit.dispersion import View
 from elicit.routers._labelling import Fused
-from elicit.routing import Budget, Case, Decision, Pace, Seat, offer
+from elicit.routing.case import Budget, Case, Decision, Pace, Seat, offer
+from elicit.routing.dispersion import View
 from elicit.stats import gauss_hermite, sigmoid
 from elicit.types import BadInputError
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from elicit.routers._drawing import HearsAll
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Case
+from elicit.routing.case import Case
 
 BINS = {"small": 0.2, "middle": 0.7}
 RIDGE = 3.0

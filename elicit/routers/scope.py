@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from elicit.routers._selective import NONE, Selective
-from elicit.routing import Seat
+from elicit.routing.case import Seat
 
 
 class Scope(Selective):

@@ -9,7 +9,7 @@ import numpy as np
 
 from elicit.routers._drawing import HearsAll
 from elicit.routers._labelling import AsAnswered
-from elicit.routing import Case
+from elicit.routing.case import Case
 
 
 class Swap(HearsAll):

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit.certificate import certify, plan
-from elicit.drift import watch
-from elicit.estimates import win_rate
 from elicit.randomness import stream
-from elicit.routing import Labelled
+from elicit.ranking.prediction_powered import win_rate
+from elicit.routing.case import Labelled
+from elicit.routing.certificate import certify, plan
+from elicit.routing.drift import watch
 from studies.bench.measuring import Row
 
 Floats = NDArray[np.float64]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.double_thompson import DoubleThompsonSampling
+from elicit.inference.posterior import Knowledge
 from elicit.models.bradley_terry import BradleyTerry
-from elicit.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import ChoiceOutcome, Vote

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from adapters.files.formats import JudgmentRow, check_judgments, read_judgments, read_pairs
-from elicit.bias import Judged, biases
+from elicit.routing.bias import Judged, biases
 from elicit.stats import clopper_pearson
 from elicit.types import BadInputError, Choice
 from studies.bench.streams import verdict_of

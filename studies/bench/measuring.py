@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elicit.arithmetic import requested_code_path
-from elicit.events import ENGINE
+from elicit.log.events import ENGINE
 from elicit.types import BadInputError, hash_of
 
 Row = dict[str, Any]

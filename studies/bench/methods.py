@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit import registry
+from elicit.plugins import registry
 from elicit.types import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:

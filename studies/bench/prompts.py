@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from adapters.judges.reference import Reference
 from adapters.llm.target import DownError, Target
-from elicit import registry
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.signals import SIGNALS, kinds_of
-from elicit.tuning import Input, Pool, Response, Rules, fill
+from elicit.tuning.protocol import Input, Pool, Response, Rules, fill
+from elicit.tuning.signals import SIGNALS, kinds_of
 from elicit.types import BadInputError, JudgeFailure, UnknownNameError, hash_of
 from studies.bench.measuring import Job, Plan, Row, measure, versions
 from studies.bench.summaries import marks_of, summary

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elicit import registry
 from elicit.engine import Engine
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.routing import Budget, Case, Moments, Seat, cavity
+from elicit.routing.case import Budget, Case, Moments, Seat, cavity
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Vote
 from studies.bench import audits
 from studies.bench.measuring import Job, Plan, Row, measure, versions

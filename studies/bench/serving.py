@@ -24,7 +24,7 @@ import httpx
 import numpy as np
 
 from adapters.access import Access
-from elicit.events import Voted
+from elicit.log.events import Voted
 from elicit.types import BadInputError
 from studies.spec import Serving
 from studies.study import Study

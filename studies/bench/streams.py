@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.files.formats import JudgmentRow, PairRow, check_judgments, read_judgments, read_pairs
-from elicit.posterior import Knowledge
+from elicit.inference.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.stats import sigmoid
 from elicit.types import BadInputError, Item, Shown, Verdict

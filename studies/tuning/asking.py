@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from adapters.llm.target import function_at
-from elicit.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
-from elicit.state import State
-from elicit.tuning import quotes
+from elicit.log.state import State
+from elicit.tuning.protocol import quotes
+from elicit.tuning.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
 from elicit.types import BadInputError, Item, Query, UnknownNameError
 from studies.tuning.settings import Tuning
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elicit.service import Board, BoardRow, Progress
-from elicit.state import State
-from elicit.tuning import Response
+from elicit.log.state import State
+from elicit.service.voting import Board, BoardRow, Progress
+from elicit.tuning.protocol import SEED, Response
 from elicit.types import BadInputError
 from studies.status import Z90, recommended
 from studies.tuning.bill import bill_of
@@ -19,9 +19,6 @@ from studies.tuning.safety import acceptable
 if TYPE_CHECKING:
     from studies.study import Study
     from studies.tuning.tuner import Tuner
-
-SEED = 0
-"""The row of the prompt that a study began with."""
 
 
 def win_rate(study: Study, row: int | None, other: int) -> tuple[float, float, float] | None:

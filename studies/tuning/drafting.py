@@ -13,7 +13,7 @@ import numpy as np
 
 from adapters.llm.prompting import Prompt, read_prompt
 from adapters.llm.reasoning import without_reasoning
-from elicit.tuning import Candidate, Loss, Pool, Proposal, Writer
+from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
 from studies.tuning.segments import segments
 

@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from elicit.tuning import INPUT, PLACE, fill
+from elicit.tuning.protocol import INPUT, PLACE, SEED, fill
 from elicit.types import BadInputError
 from studies.status import recommended
-from studies.tuning.board import SEED
 
 if TYPE_CHECKING:
-    from elicit.tuning import Input
+    from elicit.tuning.protocol import Input
     from studies.study import Study
     from studies.tuning.settings import ModelSpec, Tuning
 

@@ -14,8 +14,8 @@ import numpy as np
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from adapters.files.toml_files import read_toml
-from elicit.placeholders import strange_places
-from elicit.tuning import PLACE, Input, Pool
+from elicit.tuning.placeholders import strange_places
+from elicit.tuning.protocol import PLACE, Input, Pool
 from elicit.types import BadInputError
 from studies.tuning import wording
 from studies.tuning.mending import block, fields

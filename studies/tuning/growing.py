@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import torch
 
-from elicit.events import ItemsAdded, Marked, Proposed
+from elicit.log.events import ItemsAdded, Marked, Proposed
+from elicit.log.state import State
 from elicit.randomness import stream
-from elicit.signals import Signal
-from elicit.state import State
-from elicit.tuning import INPUT, Candidate, Input, Loss, Pool, Proposal
+from elicit.tuning.protocol import INPUT, Candidate, Input, Loss, Pool, Proposal
+from elicit.tuning.signals import Signal
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.sides import said

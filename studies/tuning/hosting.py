@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from adapters.llm.target import DownError, SpentError
-from elicit.events import Mark, Marked
-from elicit.service import Board, Progress, Turn
+from elicit.log.events import Mark, Marked
+from elicit.service.voting import Board, Progress, Turn
 from elicit.types import BadInputError, Query
 from studies.host import Host
 from studies.judges_lock import JudgesLock

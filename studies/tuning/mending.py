@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from elicit.placeholders import strange_places, with_places, without_places
-from elicit.tuning import INPUT, PLACE, Pool, Rules
+from elicit.tuning.placeholders import strange_places, with_places, without_places
+from elicit.tuning.protocol import INPUT, PLACE, Pool, Rules
 from studies.tuning.segments import segments
 
 

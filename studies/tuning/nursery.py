@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters import embedder
-from elicit.placeholders import why_not_filled, with_places
-from elicit.tuning import PLACE, Proposal, Rules
+from elicit.tuning.placeholders import why_not_filled, with_places
+from elicit.tuning.protocol import PLACE, Proposal, Rules
 from studies.tuning.segments import segments
 
 SYNONYMS = 0.6

@@ -11,21 +11,22 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
+from elicit.tuning.protocol import SEED
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.outlook import outlook
 from studies.status import Z90, recommended
 from studies.tuning.asking import directed, signalled
 from studies.tuning.bill import bill_of
-from studies.tuning.board import SEED, idle_proposers, shortfalls_of, win_rate
+from studies.tuning.board import idle_proposers, shortfalls_of, win_rate
 from studies.tuning.safety import acceptable
 from studies.tuning.segments import segments, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from elicit.signals import Signal
-    from elicit.state import State
+    from elicit.log.state import State
+    from elicit.tuning.signals import Signal
     from studies.study import Study
 
 RUNNERS = 5

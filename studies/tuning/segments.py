@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from elicit.tuning import PLACE
+from elicit.tuning.protocol import PLACE
 
 _LINE = re.compile(r"[^\n]*\n\s*|[^\n]+\Z")
 _LABEL = re.compile(r"\s*([^\W\d][\w ]{0,30}):(?=\s|\Z)")

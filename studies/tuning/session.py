@@ -14,7 +14,7 @@ from adapters.llm.calls import Prices
 from adapters.llm.chat import Request
 from adapters.llm.target import DownError, SpentError
 from elicit.safe_text import harmless, one_line
-from elicit.tuning import fill
+from elicit.tuning.protocol import fill
 from elicit.types import BadInputError
 from studies import spec as specs
 from studies.run import run

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from adapters.llm.chat import Api
-from elicit.tuning import Rules
+from elicit.tuning.protocol import Rules
 from elicit.types import BadInputError
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
@@ -92,7 +92,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check(self) -> None:
         """Raises BadInputError where a budget is too small for one vote, or no plug-in has that name."""
-        from elicit import registry
+        from elicit.plugins import registry
 
         priced = [spec for spec in (self.target, self.writer) if isinstance(spec, ModelSpec) and spec.endpoint]
         if self.money is not None and not all(spec.price_in or spec.price_out for spec in priced):

@@ -10,8 +10,8 @@ import msgspec
 
 from adapters.files.inputs import parted, read_inputs
 from adapters.files.toml_files import read_toml
-from elicit.placeholders import checked_prompt, with_places
-from elicit.tuning import Input
+from elicit.tuning.placeholders import checked_prompt, with_places
+from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 from studies.spec import QUESTION
 from studies.tuning.settings import Tuning

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters import embedder
-from elicit.tuning import PLACE
+from elicit.tuning.protocol import PLACE
 from studies.tuning.segments import instruction, segments, told, without
 
 _ALIKE = 0.45

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from adapters.llm.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target
-from elicit import registry
-from elicit.events import Marked, Measured, Proposed, Responded
-from elicit.judging import Judge, ModelJudge
-from elicit.placeholders import checked_prompt
+from elicit.log.events import Marked, Measured, Proposed, Responded
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.tuning import Proposal, Proposer, Response, fill
+from elicit.routing.judging import Judge, ModelJudge
+from elicit.tuning.placeholders import checked_prompt
+from elicit.tuning.protocol import SEED, Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
 from studies.desk import verdict_of
 from studies.tuning import growing
 from studies.tuning.allotment import allot
 from studies.tuning.asking import JUDGE, AlikeError, MissingError, signals_of
-from studies.tuning.board import SEED, idle_proposers
+from studies.tuning.board import idle_proposers
 from studies.tuning.nursery import sound
 from studies.tuning.settings import ModelSpec
 

@@ -17,7 +17,7 @@ import httpx
 from msgspec.json import decode
 
 from adapters.access import Access
-from elicit.events import Voted
+from elicit.log.events import Voted
 from elicit.types import Item
 from studies.replay import verify
 from studies.study import Study

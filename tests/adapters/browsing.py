@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from adapters.ledger import SqliteLedger
-from elicit.events import Enrolled
+from elicit.log.events import Enrolled
 from studies.study import Study
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

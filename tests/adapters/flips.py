@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.llm import prompting
-from elicit import registry
+from elicit.plugins import registry
 from elicit.types import Item, Query, Vote
 from studies.demo.small_model import small_model
 

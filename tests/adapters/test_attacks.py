@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from elicit import registry
+from elicit.plugins import registry
 from elicit.types import Item, JudgeFailure, Query, Verdict, Vote
 from tests.adapters.serving import Got, Say, completion, message, serving
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from adapters.http import protocol_limits
 from adapters.http.protocol_limits import Bounded
-from elicit.serving import Who
+from elicit.service.http_schema import Who
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 

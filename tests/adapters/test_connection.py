@@ -18,7 +18,7 @@ from rich.traceback import Traceback
 
 from adapters.client.connection import AwayError, Server, address_of, checked_token
 from adapters.client.remote import RemoteService
-from elicit.serving import Receipt, RefusedError
+from elicit.service.http_schema import Receipt, RefusedError
 from elicit.types import BadInputError
 from tests.adapters.serving import Say, serving
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.files.inputs import parted, read_inputs
-from elicit.tuning import Input, fill, quotes
+from elicit.tuning.protocol import Input, fill, quotes
 from elicit.types import BadInputError
 
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from elicit import registry
-from elicit.judging import Judge, ModelJudge
+from elicit.plugins import registry
+from elicit.routing.judging import Judge, ModelJudge
 from elicit.types import BadInputError, Item, JudgeFailure, Query, Vote
 from tests.adapters.serving import Server, honest, serving
 

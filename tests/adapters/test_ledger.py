@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapters.ledger import SqliteLedger
-from elicit.events import Body, Created, ItemsAdded, Noted, Paused
-from elicit.ledger import Ledger
+from elicit.log.events import Body, Created, ItemsAdded, Noted, Paused
+from elicit.log.ledger import Ledger
 from elicit.types import BadInputError, Item
 
 Opening = Callable[[Path], Ledger]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from elicit import registry
-from elicit.judging import ModelJudge, TaughtJudge
+from elicit.plugins import registry
+from elicit.routing.judging import ModelJudge, TaughtJudge
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote
 from tests.adapters.serving import Got, Say, Server, completion, honest, message, serving
 

@@ -17,7 +17,7 @@ import pytest
 
 from adapters.client import remote
 from adapters.client.remote import RemoteService
-from elicit.service import Answer, Ballot, Turn
+from elicit.service.voting import Answer, Ballot, Turn
 from elicit.types import BadInputError
 from tests.adapters.pictures import save
 from tests.adapters.study_server import StudyServer
@@ -357,7 +357,7 @@ CLIENT = """
 import asyncio, sys
 from pathlib import Path
 from adapters.client.remote import RemoteService
-from elicit.service import Answer
+from elicit.service.voting import Answer
 
 async def main():
     service = await RemoteService.start(sys.argv[1], sys.stdin.readline(), Path(sys.argv[2]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from elicit import registry
+from elicit.plugins import registry
 from elicit.types import Item, Query, Vote
 from studies.demo.small_model import PRESENT, small_model
 

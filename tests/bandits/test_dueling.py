@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandits.double_thompson import DoubleThompsonSampling
-from elicit import Engine, registry
-from elicit.posterior import Knowledge
+from elicit import Engine
+from elicit.inference.posterior import Knowledge
+from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import ChoiceOutcome, Vote

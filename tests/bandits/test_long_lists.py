@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit import Engine, registry
-from elicit.posterior import Knowledge, Posterior
+from elicit import Engine
+from elicit.inference.posterior import Knowledge, Posterior
+from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.selection import LONG, Candidates, Pick
 from elicit.stopping import pair_order

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit.records import Records
+from elicit.quality.records import Records
 
 ITEMS = 8
 DAY = 86_400.0

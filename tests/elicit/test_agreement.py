@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from elicit.agreement import Metric, agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha, mean_cohen_kappa
+from elicit.quality.agreement import Metric, agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha, mean_cohen_kappa
 from elicit.randomness import stream
 from elicit.types import BadInputError
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from elicit import registry
 from elicit.arithmetic import CODE_PATH, VARIABLE, code_path_in_force, limited_threads
 from elicit.engine import Engine
-from elicit.events import EngineChanged
+from elicit.log.events import EngineChanged
+from elicit.plugins import registry
 from studies.replay import verify
 from studies.study import Study
 from tests.studies import making

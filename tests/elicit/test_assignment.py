@@ -7,8 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from elicit.assignment import APART, assign, check_for, shown_to
-from elicit.events import (
+from elicit.log.events import (
     CHECK,
     GOLD,
     REPEAT,
@@ -25,7 +24,8 @@ from elicit.events import (
     Undone,
     Voted,
 )
-from elicit.state import State
+from elicit.log.state import State
+from elicit.service.assignment import APART, assign, check_for, shown_to
 from elicit.types import ChoiceOutcome, Item, Query
 
 JUDGES = ("maya", "ben", "ada")

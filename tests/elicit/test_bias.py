@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.bias import Judged, Place, biases, corrected, position
 from elicit.randomness import stream
-from elicit.routing import mirrored
+from elicit.routing.bias import Judged, Place, biases, corrected, position
+from elicit.routing.case import mirrored
 from elicit.types import Choice, ChoiceOutcome, Verdict, mirror
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.certificate import audits_needed, ceiling, certify, plan, spending
 from elicit.randomness import stream
-from elicit.stats import clopper_pearson
+from elicit.routing.certificate import audits_needed, ceiling, certify, plan
+from elicit.stats import clopper_pearson, spending
 from elicit.types import BadInputError
 
 ALPHA, DELTA = 0.15, 0.1

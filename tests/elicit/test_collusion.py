@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from elicit.collusion import against, coordinated, duplicates
+from elicit.quality.collusion import against, coordinated, duplicates
+from elicit.quality.findings import Finding
+from elicit.quality.records import Records
 from elicit.randomness import stream
-from elicit.records import Records
-from elicit.serving import Finding
 from tests.elicit.crowds import DAY, ITEMS, crowd, second_account, together, voting
 
 ALPHA = 0.01

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from elicit.conduct import FAMILY_WISE, conduct
+from elicit.quality.conduct import FAMILY_WISE, conduct
+from elicit.quality.findings import Finding
+from elicit.quality.records import SKIP, UNKNOWN, Records
 from elicit.randomness import stream
-from elicit.records import SKIP, UNKNOWN, Records
-from elicit.serving import Finding
 from elicit.types import BadInputError
 from tests.elicit.crowds import crowd, taken, voting
 

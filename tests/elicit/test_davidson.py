@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from elicit import davidson
-from elicit.leaderboards import PRIOR_SD, leaderboard
+from elicit.ranking import davidson
+from elicit.ranking.leaderboard import PRIOR_SD, leaderboard
 from tests.elicit.voting import N, Votes, cast, votes
 
 

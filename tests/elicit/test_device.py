@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from elicit import checks, columns, gaussian, interactions, kernels, low_rank, registry
+from elicit import checks
 from elicit.engine import DEFAULT_SELECTOR, Engine
+from elicit.inference import columns, gaussian, interactions, kernels, low_rank
 from elicit.models import default, gp, neural
+from elicit.plugins import registry
 from tests.elicit.pretended_device import DeviceError, pretended_device
 
 N, VOTES = 14, 9

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.dispersion import BANK, DECIDED, Concentration, Dispersion, Said, View
-from elicit.fusion import Fusion
-from elicit.routing import Case, Probabilities
+from elicit.routing.case import Case, Probabilities
+from elicit.routing.dispersion import BANK, DECIDED, Concentration, Dispersion, Said, View
+from elicit.routing.fusion import Fusion
 from elicit.types import Choice, ChoiceOutcome, Verdict
 
 TOLERANCE = 1e-12

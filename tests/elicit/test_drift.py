@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.drift import EVERY, Drift, watch
 from elicit.randomness import stream
+from elicit.routing.drift import EVERY, Drift, watch
 from elicit.types import BadInputError
 
 ALPHA, DELTA = 0.1, 0.1

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from elicit.estimates import routed_leaderboard, win_rate
-from elicit.leaderboards import leaderboard
 from elicit.randomness import stream
+from elicit.ranking.leaderboard import leaderboard
+from elicit.ranking.prediction_powered import routed_leaderboard, win_rate
 from elicit.types import BadInputError
 
 Array = NDArray[Any]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.fusion import PRIOR, Errors, Fusion
-from elicit.routing import Case
+from elicit.routing.case import Case
+from elicit.routing.fusion import PRIOR, Errors, Fusion
 from elicit.types import Choice, ChoiceOutcome, Verdict
 
 logits = st.floats(-8, 8)

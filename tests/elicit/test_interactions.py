@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elicit import BadInputError, Engine
-from elicit.columns import CHUNK, Triangle
-from elicit.gaussian import DECIDED, NODE_WEIGHTS, NODES, GridPosterior, moments_after
-from elicit.interactions import MODELS, InteractionPosterior, similarities
+from elicit.inference.columns import CHUNK, Triangle
+from elicit.inference.gaussian import DECIDED, NODE_WEIGHTS, NODES, GridPosterior, moments_after
+from elicit.inference.interactions import MODELS, InteractionPosterior, similarities
+from elicit.inference.posterior import Knowledge
 from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
-from elicit.posterior import Knowledge
 from elicit.types import ChoiceOutcome, Vote, mirror
 
 N, K = 6, 4

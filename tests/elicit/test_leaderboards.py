@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import elicit
-from elicit import davidson, registry
-from elicit.leaderboards import PRIOR_SD, Leaderboard, leaderboard
-from elicit.posterior import Knowledge
+from elicit.inference.posterior import Knowledge
+from elicit.plugins import registry
 from elicit.randomness import stream
+from elicit.ranking import davidson
+from elicit.ranking.leaderboard import PRIOR_SD, Leaderboard, leaderboard
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Vote
 from tests.elicit.voting import N, Votes, cast, mirrored, votes
 

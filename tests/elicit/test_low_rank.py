@@ -6,14 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit import low_rank, registry
-from elicit.basis import basis_of, diagonal_priors
 from elicit.engine import Engine
-from elicit.gaussian import GridPosterior
-from elicit.kernels import DenseCovariance, FeatureCovariance, Kernel, Prior
-from elicit.low_rank import FOLD, LowRankPosterior
+from elicit.inference import low_rank
+from elicit.inference.basis import basis_of, diagonal_priors
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.kernels import DenseCovariance, FeatureCovariance, Kernel, Prior
+from elicit.inference.low_rank import FOLD, LowRankPosterior
+from elicit.inference.posterior import Knowledge
 from elicit.models.gp import FORMS
-from elicit.posterior import Knowledge
+from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.types import ChoiceOutcome, Vote
 

@@ -6,12 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit import registry
-from elicit.averaged import Averaged
-from elicit.columns import CHUNK
-from elicit.gaussian import DECIDED, KEPT, GridPosterior
-from elicit.outcomes import chance, likelihood
-from elicit.posterior import Knowledge, Posterior, UtilityModel
+from elicit.inference.averaging import Averaged
+from elicit.inference.columns import CHUNK
+from elicit.inference.gaussian import DECIDED, KEPT, GridPosterior
+from elicit.inference.outcomes import chance, likelihood
+from elicit.inference.posterior import Knowledge, Posterior, UtilityModel
+from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.types import BadInputError, ChoiceOutcome, Vote, mirror
 

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from elicit import registry
-from elicit.averaged import Averaged
-from elicit.gaussian import GridPosterior
-from elicit.kernels import FeatureCovariance, Kernel, Prior
-from elicit.laplace import slopes
+from elicit.inference.averaging import Averaged
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.kernels import FeatureCovariance, Kernel, Prior
+from elicit.inference.laplace import slopes
+from elicit.inference.networks import History
+from elicit.inference.noise import Noise
+from elicit.inference.outcomes import likelihood
+from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models import default, neural
 from elicit.models.neural import Joined, Neural, NeuralPosterior
-from elicit.networks import History
-from elicit.noise import Noise
-from elicit.outcomes import likelihood
-from elicit.posterior import Knowledge, Posterior
+from elicit.plugins import registry
 from elicit.types import ChoiceOutcome, Vote
 
 N, D = 40, 6

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.gaussian import moments_after
-from elicit.noise import SLIPS, Noise
-from elicit.outcomes import chance, likelihood, strength_likelihood
+from elicit.inference.gaussian import moments_after
+from elicit.inference.noise import SLIPS, Noise
+from elicit.inference.outcomes import chance, likelihood, strength_likelihood
 from elicit.types import ChoiceOutcome, mirror
 
 differences = st.floats(-60, 60).map(lambda x: torch.tensor([x], dtype=torch.float64))

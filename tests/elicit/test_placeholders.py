@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.placeholders import checked_prompt, why_not_filled, with_places
-from elicit.tuning import Input, Rules, fill
+from elicit.tuning.placeholders import checked_prompt, why_not_filled, with_places
+from elicit.tuning.protocol import Input, Rules, fill
 from elicit.types import BadInputError
 from studies.tuning.mending import mended
 

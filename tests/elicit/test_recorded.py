@@ -9,13 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import elicit
-from elicit import recorded, registry
-from elicit.laplace import laplace
+from elicit.inference.laplace import laplace
+from elicit.inference.networks import History
+from elicit.inference.noise import Noise
+from elicit.inference.posterior import Knowledge
 from elicit.models import neural
 from elicit.models.neural import OWNS
-from elicit.networks import History
-from elicit.noise import Noise
-from elicit.posterior import Knowledge
+from elicit.plugins import registry
+from elicit.ranking import utilities
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Vote
 
 N, D, T = 60, 4, 900
@@ -39,8 +40,8 @@ def cast(votes: int = T, slips: float = 0.0, u: np.ndarray = BENT, voted: int = 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little training, for laws that hold however well trained."""
-    monkeypatch.setattr(recorded, "STEPS", 30)
-    monkeypatch.setattr(recorded, "EFFORT", 0.0)
+    monkeypatch.setattr(utilities, "STEPS", 30)
+    monkeypatch.setattr(utilities, "EFFORT", 0.0)
 
 
 @pytest.mark.usefixtures("quick")
@@ -109,7 +110,7 @@ def test_an_engine_goes_on_from_there() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_the_networks_errors_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded, "STEPS", 200)
+    monkeypatch.setattr(utilities, "STEPS", 200)
     rng = np.random.default_rng(5)
     x = rng.standard_normal((400, 3))
     u = 3 * np.sin(x[:, 0])
@@ -127,7 +128,7 @@ def test_the_networks_errors_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None
 def test_slips_are_told_from_small_differences(slips: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to a third of them are not, besides three standard errors of some .02; of intervals that are to cover .9 of
     400, a tenth fewer do, besides three standard errors."""
-    monkeypatch.setattr(recorded, "STEPS", 200)
+    monkeypatch.setattr(utilities, "STEPS", 200)
     rng = np.random.default_rng(6)
     x = rng.standard_normal((400, 3))
     u = 1.5 * np.sin(x[:, 0]) + 0.5 * rng.standard_normal(400)
@@ -148,25 +149,25 @@ def test_the_share_of_slips_agreed_on_is_the_one_found_where_it_is_believed_in(
         return float(fixed * (share / fixed) ** steep)
 
     assume(not 0 < abs((1 - steep) * np.log(fixed / start)) < 0.11)
-    first = recorded._agreed([(start, found(start))])
+    first = utilities._agreed([(start, found(start))])
     assert first == pytest.approx(found(start))
-    assert recorded._agreed([(start, found(start)), (first, found(first))]) == pytest.approx(fixed)
+    assert utilities._agreed([(start, found(start)), (first, found(first))]) == pytest.approx(fixed)
 
 
 def test_there_may_be_an_item_without_which_no_vote_is_left() -> None:
     """Whether or not it is among the items whose votes would all be held out."""
     for votes in range(100, 112):
-        hub = recorded._parted(
-            recorded._sorted(np.zeros(votes, int), 1 + np.arange(votes) % 39, np.zeros(votes), 40), 40
+        hub = utilities._parted(
+            utilities._sorted(np.zeros(votes, int), 1 + np.arange(votes) % 39, np.zeros(votes), 40), 40
         )
         assert hub is None or len(hub.rest)
 
 
 def test_from_a_mode_nearby_the_same_mode_is_found() -> None:
-    keys = recorded._sorted(*cast(800, voted=N), N)
-    noise, basis = recorded._noise(keys, N), torch.as_tensor(X).double() / 2
-    whole = recorded._history(keys, N)
-    most = neural.believed(basis, recorded._history(keys[::2], N), noise, 0.3)
+    keys = utilities._sorted(*cast(800, voted=N), N)
+    noise, basis = utilities._noise(keys, N), torch.as_tensor(X).double() / 2
+    whole = utilities._history(keys, N)
+    most = neural.believed(basis, utilities._history(keys[::2], N), noise, 0.3)
     from_nothing, from_there = (neural.believed(basis, whole, noise, 0.3, near=near) for near in (None, most))
     assert torch.allclose(from_nothing.mean(), from_there.mean(), atol=1e-3)
     assert torch.allclose(from_nothing.sd(), from_there.sd(), atol=1e-3)
@@ -175,14 +176,14 @@ def test_from_a_mode_nearby_the_same_mode_is_found() -> None:
 def test_the_posteriors_mode_is_a_mode() -> None:
     """The slope of the log posterior vanishes there, for shared weights and own effects alike."""
     a, b, ended = cast(300, voted=N)
-    keys = recorded._sorted(a, b, ended, N)
-    history, noise = recorded._history(keys, N), recorded._noise(keys, N)
+    keys = utilities._sorted(a, b, ended, N)
+    history, noise = utilities._history(keys, N), utilities._noise(keys, N)
     phi = torch.as_tensor(X).double()
     phi = (phi - phi.mean(0)) / 2
     amplitude2, own = torch.tensor([0.5, 1.0]).double(), torch.tensor([0.3, 0.6]).double()
     calls: list[int] = []
     mode, _, effects = laplace(phi, amplitude2, own, history, noise, lambda: calls.append(1))
-    assert len(calls) == recorded.TURNS
+    assert len(calls) == utilities.TURNS
     mode, e = mode.clone().requires_grad_(), torch.zeros(2, N).double()
     e[:, effects.rows] = effects.mean
     e.requires_grad_()
@@ -249,8 +250,8 @@ def test_a_level_is_a_probability() -> None:
 
 
 def test_the_history_is_short_numbers() -> None:
-    keys = recorded._sorted(*cast(), N)
-    history = recorded._history(keys, N)
+    keys = utilities._sorted(*cast(), N)
+    history = utilities._history(keys, N)
     assert isinstance(history, History)
     assert (history.rows.dtype, history.kinds.dtype) == (torch.int32, torch.uint8)
 
@@ -262,6 +263,6 @@ def test_a_gpu_believes_what_the_cpu_believes() -> None:
 
 
 def test_a_coins_forecast_is_right_half_the_time() -> None:
-    found = recorded._foretold(np.array([0.5, 0.5 + 1e-16, 0.5 - 1e-16, 0.7]))
+    found = utilities._foretold(np.array([0.5, 0.5 + 1e-16, 0.5 - 1e-16, 0.7]))
     assert found is not None
     assert found.right == (1.5 + 1) / 4

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from elicit.quality.reliability import ACCURACY, Reliability, crowd_bradley_terry, dawid_skene, effective_votes
 from elicit.randomness import stream
-from elicit.reliability import ACCURACY, Reliability, crowd_bradley_terry, dawid_skene, effective_votes
 from elicit.types import BadInputError
 
 Array = NDArray[Any]

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elicit import Engine
-from elicit.gaussian import GridPosterior
-from elicit.kernels import OwnCovariance
+from elicit.inference.gaussian import GridPosterior
+from elicit.inference.kernels import OwnCovariance
+from elicit.inference.outcomes import chance, likelihood
+from elicit.inference.posterior import Knowledge
+from elicit.inference.residuals import ResidualPosterior, copeland_scores
 from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.intransitive import MOST_ITEMS, Intransitive
-from elicit.outcomes import chance, likelihood
-from elicit.posterior import Knowledge
 from elicit.randomness import stream
-from elicit.residuals import ResidualPosterior, copeland_scores
 from elicit.types import ChoiceOutcome, Vote
 
 N = 5

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit import registry
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.routing import Budget, Case, Decision, Pace, Router, Seat, cavity, offer
+from elicit.routing.case import Budget, Case, Decision, Pace, Router, Seat, cavity, offer
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Verdict
 
 ROUTERS = registry.names("router")

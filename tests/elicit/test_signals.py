@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.signals import SIGNALS, UNDIRECTED, contains, exact_match, f1, kinds_of, parses
+from elicit.tuning.signals import SIGNALS, UNDIRECTED, contains, exact_match, f1, kinds_of, parses
 
 KINDS = frozenset({"positive", "negative", "not sure"})
 

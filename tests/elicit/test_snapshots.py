@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from elicit import snapshots
 from elicit.engine import Engine
-from elicit.snapshots import NoSnapshotError, Snapshot
+from elicit.inference import snapshots
+from elicit.inference.snapshots import NoSnapshotError, Snapshot
 from elicit.types import ChoiceOutcome, Vote
 
 FEATURES = np.random.default_rng(3).standard_normal((60, 12))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from elicit import davidson
+from elicit.ranking import davidson
 
 N = 6
 Votes = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]

@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit import Engine, registry
+from elicit import Engine
 from elicit.cli import _code
-from elicit.posterior import Knowledge
+from elicit.inference.posterior import Knowledge
+from elicit.plugins import registry
 from elicit.stats import sigmoid
 from elicit.types import BadInputError, ChoiceOutcome, Vote
 from studies.bench import apohf, dueling, methods, selection, tuning

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from elicit.dispersion import Dispersion, View
+from elicit.routing.dispersion import Dispersion, View
 from studies.bench.audits import ALPHA, BEFORE, drift_delays, worth
 
 RNG = np.random.default_rng(0)

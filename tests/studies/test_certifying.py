@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.certificate import plan
-from elicit.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, Voted
-from elicit.state import State
+from elicit.log.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, Voted
+from elicit.log.state import State
+from elicit.routing.certificate import plan
 from elicit.types import BadInputError, ChoiceOutcome, Item, Query
 from studies.certifying import _out_of_reach, acceptance, first_wins, lines_of, routing_of
 from studies.spec import JudgeSpec, Routing, Spec

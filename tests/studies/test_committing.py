@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.events import Event, Paused
-from elicit.serving import RefusedError
+from elicit.log.events import Event, Paused
+from elicit.service.http_schema import RefusedError
 from studies import on_disk
 from studies.committing import Committer
 from studies.study import Study

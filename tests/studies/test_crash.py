@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elicit.service import Answer
+from elicit.service.voting import Answer
 from elicit.types import BadInputError
 from studies.client import LocalService
 from studies.replay import verify

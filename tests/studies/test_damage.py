@@ -13,7 +13,7 @@ import pytest
 from adapters.llm.calls import CallBook, Prices
 from adapters.llm.chat import Reply
 from elicit.cli import _code
-from elicit.events import Paused
+from elicit.log.events import Paused
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.study import Study

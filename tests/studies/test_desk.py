@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from elicit.events import Asked, Routed
+from elicit.log.events import Asked, Routed
 from elicit.types import BadInputError
 from studies.desk import PEOPLE, Desk, spent
 from studies.replay import verify

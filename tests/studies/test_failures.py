@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from elicit.cli import _code
-from elicit.events import Consulted, Routed, Voted
-from elicit.routing import Decision
-from elicit.service import Answer
+from elicit.log.events import Consulted, Routed, Voted
+from elicit.routing.case import Decision
+from elicit.service.voting import Answer
 from elicit.types import ChoiceOutcome
 from studies.failures import PATIENCE, failures_of
 from studies.modeller import Modeller
@@ -28,7 +28,7 @@ from tests.studies.tuning import parity
 
 WORDS = "Daily quota reached"
 ROUTER = '''
-from elicit.routing import Decision, offer
+from elicit.routing.case import Decision, offer
 from elicit.routers.all_llm import AllLlm
 
 

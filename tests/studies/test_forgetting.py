@@ -17,7 +17,7 @@ from adapters.access import Access
 from adapters.llm.calls import CallBook, Prices
 from adapters.llm.chat import Reply
 from elicit.cli import _code
-from elicit.events import Enrolled, Marked, Paused, Proposed, Undone, Weighed
+from elicit.log.events import Enrolled, Marked, Paused, Proposed, Undone, Weighed
 from elicit.types import BadInputError
 from studies import forgetting
 from studies.study import Study

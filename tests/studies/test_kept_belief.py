@@ -89,7 +89,7 @@ def test_one_of_another_log_or_release_is_ignored(folder: Path, monkeypatch: pyt
 
 
 def test_a_changed_weight_or_model_asks_for_another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from elicit.events import Weighed
+    from elicit.log.events import Weighed
 
     with Study.open(folder) as study:
         study.weigh([Weighed("maya", 0.5, "by hand")])

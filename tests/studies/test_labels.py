@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters.files.formats import PairRow
-from elicit import registry
-from elicit.events import Weighed
+from elicit.log.events import Weighed
+from elicit.plugins import registry
 from elicit.types import Choice
 from studies.labels import pair_labels
 from studies.study import Study

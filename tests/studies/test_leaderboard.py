@@ -14,8 +14,8 @@ from adapters.files.export import write_rows
 from adapters.files.formats import read_items
 from adapters.files.tables import read_table
 from elicit.cli import _code
-from elicit.davidson import probabilities
-from elicit.noise import Settled
+from elicit.inference.noise import Settled
+from elicit.ranking.davidson import probabilities
 from studies.learnt_leaderboard import learnt
 
 Out = pytest.CaptureFixture[str]
@@ -157,9 +157,9 @@ def pool(path: Path, items: int = 60, votes: int = 400) -> tuple[str, list[float
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little training."""
-    from elicit import recorded
+    from elicit.ranking import utilities
 
-    monkeypatch.setattr(recorded, "STEPS", 40)
+    monkeypatch.setattr(utilities, "STEPS", 40)
 
 
 @pytest.mark.usefixtures("quick")
@@ -206,13 +206,13 @@ def test_what_is_written_starts_a_study(items: str, ending: str, tmp_path: Path,
 
 @pytest.mark.usefixtures("quick")
 def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
-    from elicit import recorded
+    from elicit.ranking import utilities
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     votes, _ = pool(tmp_path)
-    monkeypatch.setattr(recorded, "seen", interrupted)
+    monkeypatch.setattr(utilities, "seen", interrupted)
     out = tmp_path / "out.csv"
     assert _code(["leaderboard", votes, "--items", str(tmp_path / "items.jsonl"), "-o", str(out)]) == 3
     assert [file for file in tmp_path.iterdir() if "out" in file.name or file.name.startswith(".")] == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from elicit.routing import Decision
+from elicit.routing.case import Decision
 from studies.decisions import LANE
 from studies.replay import verify
 from tests.studies import making

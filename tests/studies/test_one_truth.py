@@ -20,8 +20,8 @@ import pytest
 from adapters.files.formats import PairRow
 from adapters.ledger import SqliteLedger
 from elicit.cli import _code
-from elicit.events import CHECK, GOLD, REPEAT, AnyBody, Asked, Enrolled, Leased, Marked, Voted, Weighed
-from elicit.service import Overview, Progress
+from elicit.log.events import CHECK, GOLD, REPEAT, AnyBody, Asked, Enrolled, Leased, Marked, Voted, Weighed
+from elicit.service.voting import Overview, Progress
 from elicit.types import ChoiceOutcome, Item, Query
 from studies import status
 from studies.host import Host

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.serving import Lease, Wanted
+from elicit.service.http_schema import Lease, Wanted
 from studies.desk import by_people, spent
 from studies.replay import verify
 from studies.spec import Routing, Serving

@@ -5,8 +5,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.events import AnyBody, Asked, Created, Event, ItemsAdded, Undone, Voted
-from elicit.state import State
+from elicit.log.events import AnyBody, Asked, Created, Event, ItemsAdded, Undone, Voted
+from elicit.log.state import State
 from elicit.types import ChoiceOutcome, Item, Query
 from studies.pages import votes_page
 

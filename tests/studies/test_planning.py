@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from elicit import registry
 from elicit.cli import _code
 from elicit.engine import Engine
-from elicit.posterior import Knowledge
+from elicit.inference.posterior import Knowledge
+from elicit.plugins import registry
 from elicit.types import BadInputError, ChoiceOutcome, Goal, Vote
 from studies.planning import Batch, plan
 from studies.study import Study

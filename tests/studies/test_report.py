@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
-from elicit.service import LabelShares, LeaderRow, PairLabel, PastVote
+from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from studies import charts
 from studies.report import (
     CalibrationBin,

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from adapters.files.formats import PairRow
-from elicit.events import Consulted, Event, Routed, Voted
-from elicit.routing import mirrored
-from elicit.service import Routing
-from elicit.state import State
+from elicit.log.events import Consulted, Event, Routed, Voted
+from elicit.log.state import State
+from elicit.routing.case import mirrored
+from elicit.service.voting import Routing
 from elicit.types import mirror
 from studies.certifying import audits, machine_labels
 from studies.routing_view import SHOWN, hidden, routing_view

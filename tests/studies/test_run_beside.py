@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit.cli import _code
-from elicit.service import Answer, Turn
-from elicit.serving import Wanted
+from elicit.service.http_schema import Wanted
+from elicit.service.voting import Answer, Turn
 from elicit.types import BadInputError
 from studies.failures import PATIENCE
 from studies.judges_lock import JudgesLock

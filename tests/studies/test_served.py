@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from adapters.files.formats import PairRow
-from elicit.events import STOCK, Asked, Leased
-from elicit.serving import Amendment, Cast, Enrolment, Lease, Leases, RefusedError, Void, Wanted, Who
-from elicit.state import State
+from elicit.log.events import STOCK, Asked, Leased
+from elicit.log.state import State
+from elicit.service.http_schema import Amendment, Cast, Enrolment, Lease, Leases, RefusedError, Void, Wanted, Who
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.served import Served

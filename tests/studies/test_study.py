@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.files.formats import PairRow
-from elicit.events import SCHEMA
+from elicit.log.events import SCHEMA
+from elicit.log.state import State
 from elicit.selection import LONG
-from elicit.state import State
 from elicit.types import BadInputError, ChoiceOutcome
 from studies.decisions import restock
 from studies.replay import verify

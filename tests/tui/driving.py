@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from elicit.service import StudyService
+from elicit.service.voting import StudyService
 from tests.tui.fake import FakeService
 from tui.app import VoteApp
 from tui.ballot import BallotView

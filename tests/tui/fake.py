@@ -8,8 +8,8 @@ from statistics import median
 
 import msgspec
 
-from elicit.events import Mark
-from elicit.service import (
+from elicit.log.events import Mark
+from elicit.service.voting import (
     Answer,
     Ballot,
     Board,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from elicit.service import StudyService
+from elicit.service.voting import StudyService
 from elicit.types import BadInputError
 from tests.tui.driving import WIDE, says, voting
 from tests.tui.fake import FakeService

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from textual.widgets import OptionList, TextArea
 
 from elicit.safe_text import harmless
-from elicit.service import Board, BoardRow, Progress
+from elicit.service.voting import Board, BoardRow, Progress
 from elicit.types import BadInputError
 from tests.tui.driving import SMALL, WIDE, Voter, voting
 from tests.tui.fake import BOARD, FakeService, prompt

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from textual.widget import Widget
 from textual_image.widget import TGPImage
 
-from elicit.service import Ballot, StudyService
+from elicit.service.voting import Ballot, StudyService
 from tests.adapters.pictures import other, png
 from tests.tui.driving import SMALL, WIDE, Clock, Voter, shown, voting
 from tests.tui.fake import ANSWER_A, FakeService

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.service import Progress
+from elicit.service.voting import Progress
 from tests.tui.driving import Clock
 from tui.pace import GUARD, LONGEST_GAP, Pace
 

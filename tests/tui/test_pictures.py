@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
-from elicit.service import StudyService
+from elicit.service.voting import StudyService
 from tests.tui.driving import SMALL, WIDE, Clock, Voter
 from tests.tui.fake import ANSWER_A, ANSWER_B, BOARD, PROMPT, ROUTING, SHORT, FakeService
 from tui.app import VoteApp

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from elicit.service import StudyService
+from elicit.service.voting import StudyService
 from studies.client import LocalService
 from tests.tui.driving import WIDE, Clock, Voter
 from tui.app import VoteApp

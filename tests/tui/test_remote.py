@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.client.remote import RemoteService
-from elicit.service import Progress, StudyService, Turn
+from elicit.service.voting import Progress, StudyService, Turn
 from tests.adapters.study_server import StudyServer
 from tests.tui.driving import WIDE, Clock, Voter, says, voting
 from tests.tui.fake import FakeService

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import TextArea
 
-from elicit.service import Board, Progress, StudyService, Turn
-from elicit.tuning import Input
+from elicit.service.voting import Board, Progress, StudyService, Turn
+from elicit.tuning.protocol import Input
 from elicit.types import BadInputError
 from studies.client import LocalService
 from studies.study import Study

@@ -1,1 +1,1 @@
-"""Proposers: one file each, whose name is its name; `elicit.tuning.Proposer` is their protocol."""
+"""Proposers: one file each, whose name is its name; `elicit.tuning.protocol.Proposer` is their protocol."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.tuning import Candidate, Pool, Proposal, Writer
+from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
 from studies.tuning import splicing
 from studies.tuning.drafting import WAYS, Asking, critique, demands, drafted, likely_best, marked
 from studies.tuning.mending import fields, mended

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elicit.tuning import Candidate, Loss, Pool, Proposal, Writer
+from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
 from studies.tuning.drafting import Asking, cases, critique, demands, drafted, likely_best, marked, some
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elicit.tuning import Candidate, Pool, Proposal, Writer
+from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
 from studies.tuning.grid import Choice, Composer, read_grid
 from studies.tuning.mending import fields, mended
 

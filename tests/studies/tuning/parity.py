@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from elicit.tuning import Input
+from elicit.tuning.protocol import Input
 from studies.study import Study
 
 WORDS = ("carefully", "exactly", "twice", "slowly")

@@ -1,6 +1,6 @@
 """Pools that proposers are shown in the tests."""
 
-from elicit.tuning import Candidate, Input, Loss, Pool
+from elicit.tuning.protocol import Candidate, Input, Loss, Pool
 
 
 def inputs(*given: tuple[str, str]) -> tuple[Input, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from elicit.events import Responded
-from elicit.tuning import Response
+from elicit.log.events import Responded
+from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
 from studies.run import run
 from studies.tuning.result import result_of

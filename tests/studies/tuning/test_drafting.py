@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.randomness import stream
-from elicit.tuning import Proposal
+from elicit.tuning.protocol import Proposal
 from studies.tuning.drafting import critique, drafted, likely_best, marked, some
 from tests.studies.tuning.pools import LATER
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit.randomness import stream
-from elicit.tuning import Candidate, Input, Pool, fill
+from elicit.tuning.protocol import Candidate, Input, Pool, fill
 from elicit.types import BadInputError
 from studies.tuning.grid import Composer, read_grid
 from studies.tuning.proposers.slots import GRID

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from elicit.service import Answer, Turn
+from elicit.service.voting import Answer, Turn
 from elicit.types import BadInputError
 from studies.client import LocalService
 from studies.replay import verify

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.tuning import PLACE, Rules
+from elicit.tuning.protocol import PLACE, Rules
 from studies.tuning.mending import block, fields, mended
 from tests.studies.tuning.pools import FILM, LATER, candidate
 

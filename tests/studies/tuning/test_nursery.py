@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.tuning import Proposal, Rules
+from elicit.tuning.protocol import Proposal, Rules
 from studies.demo.measure import POOL
 from studies.tuning.nursery import same, sound
 

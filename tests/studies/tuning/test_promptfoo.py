@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from elicit.tuning import Input, fill
+from elicit.tuning.protocol import Input, fill
 from studies.study import Study
 from studies.tuning.exports import escaped, template, variables
 from tests.studies.tuning import parity

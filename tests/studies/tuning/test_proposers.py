@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from elicit import registry
+from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.tuning import PLACE, Input, Pool, Proposal, Rules, Writer
+from elicit.tuning.protocol import PLACE, Input, Pool, Proposal, Rules, Writer
 from elicit.types import BadInputError
 from studies.tuning.nursery import plain, sound
 from tests.adapters.serving import Answerer, Say

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.files.tables import read_table
-from elicit.events import Marked, Responded
-from elicit.tuning import Response
+from elicit.log.events import Marked, Responded
+from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
 from studies.run import run
 from studies.study import Study

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.tuning import PLACE
+from elicit.tuning.protocol import PLACE
 from studies.tuning.segments import instruction, segments, without
 
 TEXTS = st.one_of(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapters.llm.target import DownError, SpentError
-from elicit.tuning import Input
+from elicit.tuning.protocol import Input
 from elicit.types import BadInputError
 from studies.replay import verify
 from studies.run import run
@@ -159,7 +159,7 @@ def test_a_persons_prompt_joins_unless_it_breaks_a_rule(tmp_path: Path) -> None:
 def test_places_of_other_tools_are_filled_from_wherever_a_prompt_comes(tmp_path: Path) -> None:
     own = tmp_path / "proposer.py"
     own.write_text(
-        "from elicit.tuning import Proposal\n\n\nclass Own:\n    asks = False\n\n"
+        "from elicit.tuning.protocol import Proposal\n\n\nclass Own:\n    asks = False\n\n"
         "    def begin(self, write):\n        pass\n\n"
         "    async def propose(self, pool, k, rng):\n"
         '        return [Proposal("Tell of ${input} slowly."), Proposal("Is {{number}} odd, really?")]\n'
@@ -188,7 +188,7 @@ def test_places_of_other_tools_are_filled_from_wherever_a_prompt_comes(tmp_path:
 def test_a_pinned_prompt_is_never_retired_by_the_study(tmp_path: Path) -> None:
     texts = ["Say {input} and fail.", *parity.prompts()]
     with parity.tuned(tmp_path / "s", texts, pool=4, proposers=["slots"], grow=2, every=4, start=4) as study:
-        from elicit.events import Marked
+        from elicit.log.events import Marked
 
         study.record(Marked((0,), "pinned", "me"))
         voted(study, 14)

@@ -1,0 +1,1 @@
+"""What is believed of utilities, and how a vote changes it."""

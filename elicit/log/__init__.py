@@ -1,0 +1,1 @@
+"""What a study's log can say, what it says now, and who keeps it."""

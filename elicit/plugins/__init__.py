@@ -1,0 +1,1 @@
+"""Plug-ins: how they are found, loaded, and blamed."""

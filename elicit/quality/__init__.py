@@ -1,0 +1,1 @@
+"""What votes tell of those who cast them."""

@@ -1,0 +1,1 @@
+"""Estimates from a table of votes, all at once."""

@@ -1,0 +1,1 @@
+"""Who answers a query: a person, a machine judge, or nobody."""

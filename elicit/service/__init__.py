@@ -1,0 +1,1 @@
+"""What screens and the HTTP interface may ask of a study."""

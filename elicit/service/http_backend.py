@@ -1,0 +1,94 @@
+"""What HTTP may ask of a study that many use at once, and of its engine: the protocols, free of HTTP and of folders."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+from elicit.service.http_schema import (
+    Advanced,
+    AgreementView,
+    Amendment,
+    AnnotatorRow,
+    Beat,
+    Cast,
+    Enrolment,
+    ItemsPage,
+    LeaderPage,
+    Leases,
+    MachineRow,
+    Pane,
+    PosteriorPage,
+    Receipt,
+    Replaying,
+    ReplayJob,
+    ServedCard,
+    StudyEvent,
+    Void,
+    Voided,
+    VotesPage,
+    Wanted,
+    Welcome,
+    Who,
+)
+from elicit.service.voting import Overview, Progress, Routing
+
+
+class Views(Protocol):
+    """What an admin may ask of a study's engine. Every method may raise `RefusedError` (503) while it is away.
+
+    Pages: `after` is a position to go on from, `limit` how many at most.
+    """
+
+    latest: Advanced | None
+    down: str
+    """Why the engine is away; empty when it is there."""
+
+    async def annotators(self) -> tuple[AnnotatorRow, ...]: ...
+    async def judges(self) -> tuple[MachineRow, ...]: ...
+    async def leaderboard(self, after: int, limit: int) -> LeaderPage: ...
+    async def posterior(self, after: int, limit: int) -> PosteriorPage: ...
+    async def overview(self) -> Overview: ...
+    async def agreement(self) -> AgreementView: ...
+    async def routing(self) -> Routing | None: ...
+    async def export(self, table: str, format: str) -> Path: ...  # noqa: A002
+    async def replay(self, replaying: Replaying) -> ReplayJob: ...
+    async def replayed(self, job: str) -> ReplayJob: ...
+
+
+class ServedStudy(Protocol):
+    """One study that many use at once. Every method may raise `RefusedError`, or BadInputError for what cannot be used.
+
+    Pages: `after` is a position to go on from, `limit` how many at most.
+    """
+
+    id: str
+
+    @property
+    def views(self) -> Views: ...
+    async def card(self, who: Who) -> ServedCard: ...
+    async def welcome(self, quota: int | None) -> Welcome:
+        """What somebody is told whose invite asks for so many votes."""
+        ...
+
+    async def progress(self, who: Who) -> Progress: ...
+    async def lease(self, who: Who, wanted: Wanted) -> Leases: ...
+    async def heartbeat(self, who: Who, lease: str) -> Beat: ...
+    async def release(self, who: Who, lease: str) -> None: ...
+    async def image(self, who: Who, lease: str, pane: Pane) -> Path: ...
+    async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
+        """Record a vote, on disk before this returns. key: of the sender's choice, with a digest of what it sent under
+        it: the same again gives the first answer, another digest is refused (422)."""
+        ...
+
+    async def void(self, who: Who, vote: int, void: Void) -> Voided: ...
+    async def note(self, who: Who, vote: int, note: str) -> None: ...
+    async def votes(self, who: Who, after: int | None, limit: int) -> VotesPage: ...
+    async def items(self, after: int, limit: int) -> ItemsPage: ...
+    async def pause(self, who: Who, paused: bool) -> ServedCard: ...
+    async def enrol(self, who: Who, enrolment: Enrolment) -> None: ...
+    async def amend(self, who: Who, judge: str, amendment: Amendment) -> AnnotatorRow: ...
+    def tail(self, since: int) -> AsyncIterator[StudyEvent]:
+        """The events after `since`, then each as it happens."""
+        ...
