@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from elicit import diagnostics
 from elicit.arithmetic import fix_code_path
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from elicit.selection import Candidates, Pick, Selector, highest, one_by_one
     from elicit.tuning.protocol import Pool, Proposal, Proposer
     from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote
-    from studies.study import Study
+    from studies.api import Study
 
 fix_code_path()
 
-__version__ = "0.1.0"
+__version__ = diagnostics.VERSION
+
 __all__ = [
     "AskingJudge",
     "BadInputError",
@@ -81,7 +83,7 @@ _HOMES = {
         "elicit.selection": "Candidates Pick Selector highest one_by_one",
         "elicit.tuning.protocol": "Pool Proposal Proposer",
         "elicit.types": "BadInputError ChoiceOutcome Item JudgeFailure Query Verdict Vote",
-        "studies.study": "Study",
+        "studies.api": "Study",
     }.items()
     for name in names.split()
 }

@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from elicit import __version__, diagnostics
+from elicit import diagnostics
 from elicit.plugins import registry
 from elicit.types import BadInputError
 
@@ -29,23 +29,23 @@ logger = logging.getLogger(__name__)
 
 COMMANDS = {
     "demo": ("tui.commands", "A whole prompt-tuning session on the built-in pool."),
-    "init": ("studies.commands", "Make a study from a file of items or pairs."),
+    "init": ("studies.commands.study", "Make a study from a file of items or pairs."),
     "vote": ("tui.commands", "Vote in the terminal."),
     "tune": ("tui.commands", "Tune prompts: vote while new ones are made, until the best is found."),
-    "serve": ("studies.serve_commands", "Let many people vote, with a browser, a terminal or a script."),
-    "invite": ("studies.serve_commands", "Make a link by which people join a served study."),
-    "admin": ("studies.serve_commands", "Make a link to the page from which a served study is run."),
-    "run": ("studies.commands", "Let the configured judges vote."),
-    "status": ("studies.commands", "Say where a study stands."),
-    "report": ("studies.commands", "Write the study's HTML report."),
-    "export": ("studies.commands", "Write votes, items or labels to a file."),
-    "plan": ("studies.replay_commands", "Foretell what more votes will bring, by simulation."),
-    "replay": ("studies.replay_commands", "Recompute every decision of a study."),
-    "backup": ("studies.commands", "Copy a study safely, also while it is in use."),
-    "forget": ("studies.commands", "Remove a judge's identity and notes."),
-    "leaderboard": ("studies.leaderboard", "Rank items from a table of votes."),
+    "serve": ("studies.commands.serve", "Let many people vote, with a browser, a terminal or a script."),
+    "invite": ("studies.commands.serve", "Make a link by which people join a served study."),
+    "admin": ("studies.commands.serve", "Make a link to the page from which a served study is run."),
+    "run": ("studies.commands.study", "Let the configured judges vote."),
+    "status": ("studies.commands.study", "Say where a study stands."),
+    "report": ("studies.commands.study", "Write the study's HTML report."),
+    "export": ("studies.commands.study", "Write votes, items or labels to a file."),
+    "plan": ("studies.commands.replay", "Foretell what more votes will bring, by simulation."),
+    "replay": ("studies.commands.replay", "Recompute every decision of a study."),
+    "backup": ("studies.commands.study", "Copy a study safely, also while it is in use."),
+    "forget": ("studies.commands.study", "Remove a judge's identity and notes."),
+    "leaderboard": ("studies.commands.leaderboard", "Rank items from a table of votes."),
     "bench": ("studies.bench.commands", "Measure methods side by side."),
-    "doctor": ("studies.commands", "Check versions, device and installation."),
+    "doctor": ("studies.commands.study", "Check versions, device and installation."),
 }
 
 
@@ -71,7 +71,7 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Begin with: elicit demo",
 )
-@click.version_option(__version__, prog_name="elicit")
+@click.version_option(diagnostics.VERSION, prog_name="elicit")
 @click.option("-v", "--verbose", is_flag=True, help="Tell on stderr what happens, and in full what fails.")
 def root(verbose: bool) -> None:
     """Find out what people prefer, with as few votes as possible."""

@@ -15,6 +15,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import BinaryIO
 
+VERSION = "0.1.0"
 FILE = "elicit.log"
 PACKAGES = ("elicit", "bandits", "adapters", "studies", "tui")
 LONGEST, KEPT = 1 << 20, 2

@@ -17,6 +17,9 @@ from elicit.types import BadInputError
 
 Floats = NDArray[np.floating[Any]]
 
+Z90 = 1.6449
+"""Standard deviations on either side of a normal's mean that hold 90 %."""
+
 
 def sigmoid(x: ArrayLike) -> Floats:
     """1 / (1 + exp(-x)), of x's shape, without overflow."""

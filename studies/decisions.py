@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from elicit.log.events import STOCK
 from elicit.log.state import LiveVote, State
 from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
-from studies.features import embedded_texts, knowledge_of
+from studies.items.features import embedded_texts, knowledge_of
+from studies.prompt_inputs import described, usable, used
 from studies.spec import Spec
-from studies.tuning.asking import described, usable, used
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
+    from elicit.log.state import State
     from elicit.stopping import Stop
+    from studies.spec import Spec
 
 LANE = "router "
 """How the names begin under which the router holds queries in the log while it decides."""
@@ -174,3 +176,79 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
 
 def stop_of(engine: Engine, spec: Spec) -> Stop:
     return engine.should_stop(spec.stop.regret, spec.stop.confidence, spec.stop.rule)
+
+
+def by_people(spec: Spec, state: State) -> list[LiveVote]:
+    """The live votes that are not a machine's: those of people, and of judges that stand for one."""
+    machines = {judge.name for judge in spec.judges if not judge.person}
+    machines |= {name for name, enrolled in state.enrolled.items() if enrolled.scope == "judge"}
+    return [live for live in state.votes if live.raw is None and live.vote.judge not in machines]
+
+
+def counted(spec: Spec, state: State) -> list[LiveVote]:
+    """The votes that people's labels are made of: of a study that was never routed those of machines too, never golds,
+    hidden repeats, skips, or votes of who is quarantined."""
+    said = by_people(spec, state) if state.routed else state.votes
+    return [
+        live
+        for live in said
+        if not live.check and live.vote.outcome.choice != "skip" and state.weight(live.vote.judge) > 0
+    ]
+
+
+def resumable(spec: Spec, state: State) -> list[int]:
+    """The queries that machine judges failed on and are to be asked again: nobody else has answered them or their
+    pair, and no person has them.
+
+    Those that went to people are among them as long as they wait: a judge that failed on one may be back.
+    """
+    live = set(state.live())
+    listed, known = bool(state.pairs), labelled(state)
+    others = {state.asked[query].query.pair for query in state.under_way()} if listed else set()
+    machines = {judge.name for judge in spec.judges if not judge.person}
+    found = []
+    for number in [*state.deferred, *state.waiting]:
+        pair = state.asked[number].query.pair
+        if not live.issuperset(pair) or (listed and pair in known):
+            continue
+        if number in state.deferred:
+            if pair not in others:
+                found.append(number)
+        elif not state.taken.get(number) and [route.to for route in state.routed[number]] == ["people"]:
+            said = state.consulted.get(number, [])
+            failed = {asked.judge for asked in said if asked.failure} - {asked.judge for asked in said if asked.verdict}
+            if failed & machines:
+                found.append(number)
+    return found
+
+
+def over(spec: Spec, state: State) -> str:
+    """Why nobody can be asked anything more, or an empty string."""
+    if votes_to_come(spec, state):
+        return ""
+    if len(state.votes) >= spec.votes:
+        return budget_spent(spec)
+    if state.pairs:
+        return "every pair is answered"
+    if len(state.live()) < 2:
+        return "fewer than two items are left to compare"
+    return "every pair of prompts was compared on every input that it can be compared on"
+
+
+def votes_to_come(spec: Spec, state: State) -> int:
+    """How many votes may come at the most: what waits for people, and what the budget and the pairs allow."""
+    waiting = sum(map(state.lacking, state.waiting))
+    budget = max(0, spec.votes - len(state.votes) - waiting)
+    lent = sum(state.leases[lease].query in state.routed for leases in state.held.values() for lease in leases)
+    promised = lent + sum(state.stock.values())
+    if state.pairs:
+        with_others = {state.asked[number].query.pair for number in state.under_way()}
+        fresh = state.listed() - labelled(state) - with_others
+        again = sum(state.asked[number].query.pair not in fresh for number in state.open.values())
+        return waiting + min(budget, promised + again + spec.serving.overlap * len(fresh))
+    return waiting + (budget if promised or state.open or pairs_left(state, "") else 0)
+
+
+def budget_spent(spec: Spec, how: str = "") -> str:
+    """That the votes are spent, and what to do."""
+    return f"the budget of {spec.votes} votes is spent{how}; raise `votes` in study.toml to go on"

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from elicit.service.voting import Progress
-from studies.decisions import labelled, pairs_left
+from studies.decisions import over, votes_to_come
 
 if TYPE_CHECKING:
-    from elicit.log.state import State
     from elicit.stopping import Stop
-    from studies.spec import Spec
     from studies.study import Study
 
 NONE_LEFT = (0, 0, 0)
@@ -69,35 +67,3 @@ def without_more(progress: Progress, why: str) -> Progress:
     if progress.stop:
         return progress
     return msgspec.structs.replace(progress, left=NONE_LEFT, stop=True, why=why, ended=why)
-
-
-def over(spec: Spec, state: State) -> str:
-    """Why nobody can be asked anything more, or an empty string."""
-    if votes_to_come(spec, state):
-        return ""
-    if len(state.votes) >= spec.votes:
-        return budget_spent(spec)
-    if state.pairs:
-        return "every pair is answered"
-    if len(state.live()) < 2:
-        return "fewer than two items are left to compare"
-    return "every pair of prompts was compared on every input that it can be compared on"
-
-
-def votes_to_come(spec: Spec, state: State) -> int:
-    """How many votes may come at the most: what waits for people, and what the budget and the pairs allow."""
-    waiting = sum(map(state.lacking, state.waiting))
-    budget = max(0, spec.votes - len(state.votes) - waiting)
-    lent = sum(state.leases[lease].query in state.routed for leases in state.held.values() for lease in leases)
-    promised = lent + sum(state.stock.values())
-    if state.pairs:
-        with_others = {state.asked[number].query.pair for number in state.under_way()}
-        fresh = state.listed() - labelled(state) - with_others
-        again = sum(state.asked[number].query.pair not in fresh for number in state.open.values())
-        return waiting + min(budget, promised + again + spec.serving.overlap * len(fresh))
-    return waiting + (budget if promised or state.open or pairs_left(state, "") else 0)
-
-
-def budget_spent(spec: Spec, how: str = "") -> str:
-    """That the votes are spent, and what to do."""
-    return f"the budget of {spec.votes} votes is spent{how}; raise `votes` in study.toml to go on"

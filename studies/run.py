@@ -16,10 +16,11 @@ from elicit.plugins import registry
 from elicit.routing.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
 from elicit.types import BadInputError, Query, Vote
 from studies import spec as specs
-from studies.decisions import LANE, labelled
-from studies.desk import Desk, by_people, cost, spent_on_machines
-from studies.failures import Failures, resumable
-from studies.judges_lock import JudgesLock
+from studies.decisions import LANE, by_people, labelled, resumable
+from studies.routing.costs import cost, spent_on_machines
+from studies.routing.dispatcher import Desk
+from studies.routing.failures import Failures
+from studies.routing.judges_lock import JudgesLock
 from studies.spec import QUESTION
 from studies.study import Study
 from studies.tuning.tuner import Tuner

@@ -14,7 +14,7 @@ from adapters.files.toml_files import read_toml
 from adapters.http.addresses import networks
 from elicit.plugins import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
-from studies.tuning.settings import Tuning
+from studies.tuning_spec import Tuning
 
 FILE = "study.toml"
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 
 from adapters.files.formats import PairRow
-from adapters.files.tables import Written
 from elicit.arithmetic import code_path_in_force
 from elicit.log.events import (
     STOCK,
@@ -41,14 +40,25 @@ from elicit.log.ledger import Ledger
 from elicit.log.state import LiveVote, State
 from elicit.tuning.protocol import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
-from studies import forgetting, kept_belief, on_disk
-from studies.decisions import LANE, bring, choose, constraints_on, engine_for, lessons, pairs_left, stop_of, taught
-from studies.failures import resumable
+from studies.decisions import (
+    LANE,
+    bring,
+    budget_spent,
+    choose,
+    constraints_on,
+    engine_for,
+    lessons,
+    over,
+    pairs_left,
+    resumable,
+    stop_of,
+    taught,
+)
+from studies.items.presentation import Shown
 from studies.lookahead import Branch, Lookahead
-from studies.outlook import budget_spent, over
-from studies.sides import Shown
+from studies.prompt_inputs import tried_on
 from studies.spec import Spec
-from studies.tuning.asking import tried_on
+from studies.storage import folders, forgetting, kept_belief
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
@@ -86,7 +96,7 @@ class Study:
         pairs: Sequence[PairRow] | None = None,
         inputs: Sequence[Input] = (),
         **spec: Any,
-    ) -> Study:
+    ) -> Self:
         """Make a study in a new folder and open it for writing.
 
         items: candidates, as `Item`, text or mapping with an item's fields; or pairs: pairs of responses to label.
@@ -95,17 +105,17 @@ class Study:
 
         Raises BadInputError where the folder exists or the input cannot be used; nothing is left behind then.
         """
-        on_disk.make(Path(path), items, pairs, inputs, spec)
+        folders.make(Path(path), items, pairs, inputs, spec)
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Study:
+    def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Self:
         """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing. beside: to
         write beside the study's writer, by the specification that this one has.
 
         Raises BadInputError where there is no study, another process writes, or the edit is not possible.
         """
-        return cls(Path(path), *on_disk.load(Path(path), writable, beside), writable)
+        return cls(Path(path), *folders.load(Path(path), writable, beside), writable)
 
     def close(self) -> None:
         """Stop looking ahead and let go of the log."""
@@ -378,33 +388,12 @@ class Study:
             return ""
         return budget_spent(self.spec, "" if votes >= self.spec.votes else ", those under way among them")
 
-    def status(self) -> dict[str, Any]:
-        """What `elicit status` tells, as plain values."""
-        from studies.status import status_of
-
-        return status_of(self)
-
-    def report(self, path: str | Path) -> None:
-        """Write the study's HTML report."""
-        from studies.summary import write_report
-
-        write_report(self, Path(path))
-
-    def export(self, path: str | Path, format: Written | None = None, table: str = "votes") -> int:  # noqa: A002
-        """Write the votes, items or labels as csv, jsonl or parquet; returns how many rows.
-
-        format: by the file's ending where it is not given.
-        """
-        from studies.exports import export
-
-        return export(self, str(path), table, format)
-
     def backup(self, path: str | Path) -> None:
         """Copy the study, also while it is in use, into a new folder.
 
         Raises BadInputError where that folder exists or cannot be written; nothing is left behind then.
         """
-        on_disk.copy(self.folder, self._ledger, Path(path))
+        folders.copy(self.folder, self._ledger, Path(path))
 
     def forget(self, judge: str) -> str:
         """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""

@@ -28,7 +28,7 @@ HELP = "from elicit.cli import _code; assert _code(['--help']) == 0"
     [
         "import elicit",
         HELP,
-        "import studies.client",
+        "import studies.local.client",
         "import elicit.service.voting, elicit.log.events",
         "import elicit.ranking.leaderboard",
     ],
@@ -50,7 +50,7 @@ open_demo(folder, auto=False, votes=None, seed=0).close()
 """
 
 
-@pytest.mark.parametrize("code", ["import tui.app, tui.plain", "import tui.commands", DEMO])
+@pytest.mark.parametrize("code", ["import tui.app, tui.plain.voting", "import tui.commands", DEMO])
 def test_screens_never_load_torch(code: str) -> None:
     assert "torch" not in loaded_by(code)[0]
 

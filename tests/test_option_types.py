@@ -6,7 +6,7 @@ import click
 import pytest
 
 from elicit import cli
-from studies.option_types import Real, Whole
+from studies.commands.option_types import Real, Whole
 
 
 def numeric_options() -> Iterator[tuple[str, click.Option]]:

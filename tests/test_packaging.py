@@ -30,7 +30,7 @@ def test_each_package_is_there_with_its_types(wheel: set[str], package: str) -> 
     "file",
     [
         "tui/app.tcss",
-        "studies/report.html.jinja",
+        "studies/reporting/report.html.jinja",
         "studies/demo/pool.jsonl",
         "studies/demo/inputs.jsonl",
         "studies/demo/grid.toml",

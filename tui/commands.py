@@ -15,14 +15,14 @@ import click
 
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
-from studies.commands import JSON, STUDY, Step, example, progress, say
-from studies.option_types import SEED, Whole
+from studies.commands.option_types import SEED, Whole
+from studies.commands.options import JSON, STUDY, Step, example, progress, say
 
 if TYPE_CHECKING:
     from adapters.client.connection import Address
     from adapters.client.joining import Link
     from elicit.service.http_schema import Welcome
-    from studies.tuning.session import Measuring
+    from studies.commands.tuning_session import Measuring
 
 
 @click.command(epilog=example("elicit vote jokes --judge maya"))
@@ -78,7 +78,7 @@ def tune(
     measured on the inputs held out, you are told what that costs, and asked. Exit code 3: it ended before the stop rule
     was met.
     """
-    from studies.tuning.session import automatic, check, conclude, lines_of
+    from studies.commands.tuning_session import automatic, check, conclude, lines_of
 
     check(study)
     code = 0
@@ -180,7 +180,7 @@ def _demo_by_hand(folder: Path, votes: int | None, seed: int) -> int:
 
 def _vote(study: Path, judge: str, plain: bool) -> int:
     log_to_folder(study)
-    from studies.client import LocalService
+    from studies.local.client import LocalService
 
     async def start() -> LocalService:
         return await LocalService.start(study, judge)
@@ -245,7 +245,7 @@ def _asked_for(server: str) -> str:
 
 def _screen(plain: bool) -> Callable[..., int]:
     if plain:
-        from tui.plain import run
+        from tui.plain.voting import run
     else:
         from tui.app import run
     return run

@@ -22,7 +22,7 @@ from textual import events
 
 from elicit.service.voting import StudyService
 from elicit.types import BadInputError
-from studies.client import LocalService
+from studies.local.client import LocalService
 from tui.app import VoteApp
 from tui.vote import Painted
 

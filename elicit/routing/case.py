@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from elicit.types import Outcome, Shown, Verdict, mirror
+from elicit.types import ChoiceOutcome, Outcome, Shown, Verdict, mirror
 
 SeatKind = Literal["human", "llm"]
 ROUNDING = 1e-9
@@ -248,3 +248,24 @@ class Pace:
     def saw(self, score: float) -> None:
         """Remember the score of a query that is done, whoever answered it."""
         self.scores.append(score)
+
+
+SURE = 2.0
+"""Log-odds ascribed to a judge that gives none."""
+
+
+LOOSE = 0.1
+"""Log-odds of the judges' mean below which they name no side."""
+
+
+def joint(case: Case) -> ChoiceOutcome:
+    """What the judges heard say together, taken at their word."""
+    if np.mean([verdict.tie or 0.0 for verdict in case.verdicts.values()]) > 0.5 or abs(case.logit) < LOOSE:
+        return ChoiceOutcome("tie")
+    return ChoiceOutcome("a" if case.logit > 0 else "b")
+
+
+def verdict_of(outcome: Outcome, shown: Shown) -> Verdict:
+    """The verdict of a judge that says no more than its choice, of two in the order shown."""
+    logit = {"a": SURE, "b": -SURE}.get(outcome.choice, 0.0)
+    return Verdict({shown: logit}, tie=float(outcome.choice == "tie"))

@@ -12,9 +12,9 @@ import click
 
 from elicit.types import BadInputError, Goal
 from studies.bench.options import PATH, names, numbers, options
-from studies.bench.printing import Run, shares_of, show_routing
-from studies.commands import JSON, example
-from studies.option_types import SEED, Real, Whole
+from studies.commands.option_types import SEED, Real, Whole
+from studies.commands.options import JSON, example
+from studies.commands.runs import Run, shares_of, show_routing
 
 ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
 
@@ -78,7 +78,7 @@ def selection(
     """Find the best item of instances whose utilities are known, or the best ones or their order, every method with the
     same luck."""
     from studies.bench import selection as bench_
-    from studies.bench.summaries import difference, number, over_votes
+    from studies.simulation.summaries import difference, number, over_votes
 
     if not instances.exists():
         raise BadInputError(f"there is nothing at {instances}; give --instances a folder of .npz files")
@@ -129,7 +129,7 @@ def tuning(
 ) -> None:
     """Prompt tuning with a simulated person whose logits are the pool's scores."""
     from studies.bench import tuning as bench_
-    from studies.bench.summaries import difference, number, optional, over_votes
+    from studies.simulation.summaries import difference, number, optional, over_votes
 
     if not pool.is_file():
         raise BadInputError(f"there is no file {pool}; give --pool a parquet file with task, prompt, model, score")
@@ -172,8 +172,8 @@ def prompts(
     """Find the best of a pool of prompts for a real model, a simulated person going by the inputs' references; beside
     it random search, successive halving and measuring everything."""
     from studies.bench import prompts as bench_
-    from studies.bench.summaries import number, over_votes
-    from studies.commands import progress, say
+    from studies.commands.options import progress, say
+    from studies.simulation.summaries import number, over_votes
     from studies.tuning.setup import EXAMPLE, read_task
 
     pools = []
@@ -216,7 +216,7 @@ def dueling(
 ) -> None:
     """Find the winner of preference matrices, the items being ids only."""
     from studies.bench import dueling as bench_
-    from studies.bench.summaries import difference, number, over_votes
+    from studies.simulation.summaries import difference, number, over_votes
 
     read = bench_.read_matrices(matrices, names)
     run.show_methods(
@@ -268,16 +268,18 @@ def routing(
     run: Run,
 ) -> None:
     """Label a stream of pairs with judges and a few humans, every router with the same stream, humans and money."""
-    from studies.bench import routing as bench_
-    from studies.bench import streams
+    from studies.simulation import recorded_streams
+    from studies.simulation import routing as bench_
 
-    if pairs not in streams.SYNTHETIC and judgments is None:
+    if pairs not in recorded_streams.SYNTHETIC and judgments is None:
         raise BadInputError("recorded pairs need the votes on them; give --judgments, or --pairs synthetic")
     told: dict[str, Any] = {"pairs": pairs, "questions": questions, "judge_price": judge_price}
     if judgments is None:
-        recorded = [streams.synthetic(seed, questions, streams.SYNTHETIC[pairs]) for seed in range(seeds)]
+        recorded = [
+            recorded_streams.synthetic(seed, questions, recorded_streams.SYNTHETIC[pairs]) for seed in range(seeds)
+        ]
     else:
-        recorded = [streams.read(Path(pairs), judgments, questions, judges, judge_price)] * seeds
+        recorded = [recorded_streams.read(Path(pairs), judgments, questions, judges, judge_price)] * seeds
     shares = shares_of(human_share)
     result = run.measured(lambda plan: bench_.routing(recorded, routers, shares, plan, told), len(set(routers)) * seeds)
     show_routing(run, result)
@@ -321,7 +323,7 @@ def latency(
 ) -> None:
     """How long tell + ask takes and how much memory, each in a fresh process of one thread."""
     from studies.bench import latency as bench_
-    from studies.bench.summaries import number
+    from studies.simulation.summaries import number
 
     result = run.measured(
         lambda plan: bench_.latency(items, dim, votes, device, methods, window, seed, plan),

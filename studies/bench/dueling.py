@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from elicit.types import BadInputError
 from studies.bench import methods as known
-from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
-from studies.bench.summaries import marks_of, summary, timing
-from studies.simulation import duel, luck_of
+from studies.simulation.jobs import Job, Plan, Row, fingerprint, measure, versions
+from studies.simulation.simulate import duel, luck_of
+from studies.simulation.summaries import marks_of, summary, timing
 
 MARKS = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 SUM_WITHIN = 1e-3

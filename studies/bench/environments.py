@@ -13,7 +13,7 @@ import platformdirs
 from filelock import FileLock
 
 from elicit.types import BadInputError
-from studies.commands import say
+from studies.commands.options import say
 
 PYTHON = ">=3.11,<3.13"  # what the peers' wheels exist for
 

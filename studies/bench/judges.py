@@ -13,8 +13,8 @@ from adapters.files.formats import JudgmentRow, check_judgments, read_judgments,
 from elicit.routing.bias import Judged, biases
 from elicit.stats import clopper_pearson
 from elicit.types import BadInputError, Choice
-from studies.bench.streams import verdict_of
-from studies.features import gaps
+from studies.items.features import gaps
+from studies.simulation.recorded_streams import verdict_of
 
 
 def judges(files: Sequence[tuple[Path, Path]]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 from elicit.stats import sigmoid
 from elicit.types import BadInputError
 from studies.bench import methods as known
-from studies.bench.measuring import Job, Plan, Row, measure, versions
-from studies.simulation import clock, luck_of
+from studies.simulation.jobs import Job, Plan, Row, measure, versions
+from studies.simulation.simulate import clock, luck_of
 
 SD = 2.0
 

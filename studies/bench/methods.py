@@ -13,7 +13,7 @@ from elicit.plugins import registry
 from elicit.types import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from studies.simulation import Method
+    from studies.simulation.simulate import Method
 
 PEERS = ("apohf", "linear_dueling", "linear_eubo", "pairwise_gp_eubo", "pdo", "successive_halving")
 OUTSIDE = (

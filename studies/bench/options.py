@@ -11,9 +11,9 @@ import click
 
 from elicit.types import BadInputError
 from studies.bench.methods import OUTSIDE, known
-from studies.bench.printing import Run, names_of, numbers_of
-from studies.commands import JSON
-from studies.option_types import Whole
+from studies.commands.option_types import Whole
+from studies.commands.options import JSON
+from studies.commands.runs import Run, names_of, numbers_of
 
 PATH = click.Path(path_type=Path)
 METHODS = (

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from elicit.types import BadInputError
 from studies.bench.environments import environment
-from studies.bench.measuring import THREADS
 from studies.bench.peers import Pair, unit_box
+from studies.simulation.jobs import THREADS
 
 DRIVERS = Path(__file__).parent / "drivers"
 REQUIREMENTS = {

@@ -27,11 +27,11 @@ from elicit.randomness import stream
 from elicit.tuning.protocol import Input, Pool, Response, Rules, fill
 from elicit.tuning.signals import SIGNALS, kinds_of
 from elicit.types import BadInputError, JudgeFailure, UnknownNameError, hash_of
-from studies.bench.measuring import Job, Plan, Row, measure, versions
-from studies.bench.summaries import marks_of, summary
+from studies.simulation.jobs import Job, Plan, Row, measure, versions
+from studies.simulation.summaries import marks_of, summary
 from studies.study import Study
+from studies.tuning.admission import sound
 from studies.tuning.board import shortfalls_of
-from studies.tuning.nursery import sound
 from studies.tuning.setup import Setup
 from studies.tuning.tuner import Tuner, made
 

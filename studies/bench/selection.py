@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from elicit.randomness import stream
 from elicit.types import BadInputError, Goal
 from studies.bench import methods as known
-from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
-from studies.bench.summaries import curve, marks_of, summary
-from studies.simulation import regrets, simulate
+from studies.simulation.jobs import Job, Plan, Row, fingerprint, measure, versions
+from studies.simulation.simulate import regrets, simulate
+from studies.simulation.summaries import curve, marks_of, summary
 
 if TYPE_CHECKING:
     from elicit.engine import Engine

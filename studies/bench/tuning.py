@@ -15,9 +15,9 @@ from adapters.files.tables import read_table
 from adapters.judges.simulated import scaled
 from elicit.types import UnknownNameError
 from studies.bench import methods as known
-from studies.bench.measuring import Job, Plan, Row, fingerprint, measure, versions
-from studies.bench.summaries import curve, marks_of, summary
-from studies.simulation import luck_of, regrets, simulate
+from studies.simulation.jobs import Job, Plan, Row, fingerprint, measure, versions
+from studies.simulation.simulate import luck_of, regrets, simulate
+from studies.simulation.summaries import curve, marks_of, summary
 
 WIDEST = 3
 MARKS = (20, 40, 60, 80, 150)

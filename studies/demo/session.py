@@ -16,7 +16,7 @@ import numpy as np
 
 from adapters.judges.simulated import scaled
 from elicit.types import BadInputError, Item
-from studies.features import knowledge_of
+from studies.items.features import knowledge_of
 from studies.study import Study
 
 # What loads torch is imported where it is used: the voting screen comes first, and must not wait for it.
@@ -106,7 +106,7 @@ def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[
 
     report: called with the votes random pairs have used, for a progress bar; None leaves the comparison out.
     """
-    from studies.summary import write_report
+    from studies.reporting.report_data import write_report
 
     accuracy = np.array([item.meta["accuracy"] for item in study.state.items])
     row, used = study.engine.best(), len(study.state.votes)
@@ -139,7 +139,7 @@ def random_votes(
 ) -> dict[str, Any]:
     """How many votes on random pairs, learnt by the same model, it takes to recommend an item as good for good."""
     from elicit.engine import Engine
-    from studies.simulation import luck_of, simple_regret, simulate, votes_to_95
+    from studies.simulation.simulate import luck_of, simple_regret, simulate, votes_to_95
 
     u = scaled(accuracy, SD)
     known, horizon = knowledge_of(study.state.items, study.spec.embedder), HORIZON * used

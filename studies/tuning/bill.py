@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapters.llm.calls import spent_in
-from studies.desk import spent_on_machines
+from studies.routing.costs import spent_on_machines
 
 if TYPE_CHECKING:
     from studies.study import Study

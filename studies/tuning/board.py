@@ -9,12 +9,12 @@ import numpy as np
 
 from elicit.log.state import State
 from elicit.service.voting import Board, BoardRow, Progress
+from elicit.stats import Z90
 from elicit.tuning.protocol import SEED, Response
 from elicit.types import BadInputError
-from studies.status import Z90, recommended
+from studies.recommendation import acceptable, recommended
 from studies.tuning.bill import bill_of
-from studies.tuning.growing import proposer_of
-from studies.tuning.safety import acceptable
+from studies.tuning.pool import idle_proposers, proposer_of
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -82,17 +82,6 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         doing=doing,
         next_prompts=max(0, tuning.every - since) if more else None,
     )
-
-
-def idle_proposers(state: State) -> str:
-    """Why proposers brought nothing the last time, each with its cause; empty where all did."""
-    last = max((made.generation for made in state.proposed), default=0)
-    told = []
-    for made in state.proposed if last else ():
-        if made.generation == last and not made.items:
-            dropped = "; ".join(f"{why} ({number} times)" for why, number in made.dropped.items())
-            told.append(f"{made.proposer} made no prompt: {made.failure or dropped or 'it had no idea'}")
-    return ". ".join(told)
 
 
 def shortfalls_of(responses: Collection[Response]) -> str:

@@ -15,7 +15,7 @@ from adapters.llm.prompting import Prompt, read_prompt
 from adapters.llm.reasoning import without_reasoning
 from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
-from studies.tuning.segments import segments
+from studies.tuning.text.segments import segments
 
 FOLDER = Path(__file__).parent / "prompts"
 WAYS = (

@@ -11,16 +11,17 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
+from elicit.stats import Z90
 from elicit.tuning.protocol import SEED
 from elicit.types import Item
 from studies.decisions import engine_for, lessons
 from studies.outlook import outlook
-from studies.status import Z90, recommended
-from studies.tuning.asking import directed, signalled
+from studies.prompt_inputs import directed, signalled
+from studies.recommendation import acceptable, recommended
 from studies.tuning.bill import bill_of
-from studies.tuning.board import idle_proposers, shortfalls_of, win_rate
-from studies.tuning.safety import acceptable
-from studies.tuning.segments import segments, without
+from studies.tuning.board import shortfalls_of, win_rate
+from studies.tuning.pool import idle_proposers
+from studies.tuning.text.segments import segments, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from elicit.tuning.placeholders import checked_prompt, with_places
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 from studies.spec import QUESTION
-from studies.tuning.settings import Tuning
+from studies.tuning_spec import Tuning
 
 EXAMPLE = Path(__file__).parent / "tasks" / "example.toml"
 

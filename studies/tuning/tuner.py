@@ -14,17 +14,17 @@ from adapters.llm.target import DownError, EndpointTarget, FunctionTarget, Spent
 from elicit.log.events import Marked, Measured, Proposed, Responded
 from elicit.plugins import registry
 from elicit.randomness import stream
+from elicit.routing.case import verdict_of
 from elicit.routing.judging import Judge, ModelJudge
 from elicit.tuning.placeholders import checked_prompt
 from elicit.tuning.protocol import SEED, Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
-from studies.desk import verdict_of
-from studies.tuning import growing
-from studies.tuning.allotment import allot
-from studies.tuning.asking import JUDGE, AlikeError, MissingError, signals_of
-from studies.tuning.board import idle_proposers
-from studies.tuning.nursery import sound
-from studies.tuning.settings import ModelSpec
+from studies.prompt_inputs import JUDGE, AlikeError, MissingError, signals_of
+from studies.tuning import pool
+from studies.tuning.admission import sound
+from studies.tuning.allocation import allot
+from studies.tuning.pool import idle_proposers
+from studies.tuning_spec import ModelSpec
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -234,9 +234,9 @@ class Tuner:
         """Let about k new prompts join, try them, and retire what is hopeless."""
         async with self._growing:
             study, state = self.study, self.study.state
-            pool = growing.view(study)
+            view = pool.view(study)
             rng = stream(study.spec.seed, "grow", state.seq)
-            shares = allot(k, growing.records(study, list(self._proposers)), rng)
+            shares = allot(k, pool.records(study, list(self._proposers)), rng)
             kept: dict[str, list[Proposal]] = {}
             told: dict[str, Proposed] = {}
             texts = [item.text for item in state.items]
@@ -250,18 +250,18 @@ class Tuner:
                 try:
                     proposer = self._proposers[name]
                     many = share if proposer.asks else AMPLE * share
-                    proposals = list(await proposer.propose(pool, many, rng))
+                    proposals = list(await proposer.propose(view, many, rng))
                 except OSError as error:
                     failure = str(error)
                 fit, dropped = sound(proposals, texts, self.tuning.rules, fields)
-                kept[name] = await asyncio.to_thread(growing.promising, study.spec, state, fit, share)
+                kept[name] = await asyncio.to_thread(pool.promising, study.spec, state, fit, share)
                 texts += [proposal.text for proposal in kept[name]]
                 told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
                 self._report(f"prompts by {name}", len(kept[name]), share)
             first = len(state.items)
-            study.record(*growing.joining(state, told, kept, self.tuning.input))
+            study.record(*pool.joining(state, told, kept, self.tuning.input))
             await self.screen(range(first, len(state.items)))
-            if len(self.study.state.live()) > 1 and (out := growing.leaving(study)):
+            if len(self.study.state.live()) > 1 and (out := pool.leaving(study)):
                 study.record(*out)
 
     async def screen(self, rows: Iterable[int]) -> None:
@@ -277,12 +277,12 @@ class Tuner:
         cells = [(row, given) for row in rows for given in first[: depth[row]]]
         fresh = [cell for cell in cells if cell not in state.responses]
         await self.respond(fresh[: max(0, self.calls_left()) // 2])  # votes need responses too
-        cells_of = growing.told_by(state, self._signals)
+        cells_of = pool.told_by(state, self._signals)
         calls, cost = 0, 0.0
         for name, judge in self._judges.items():
             cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
             calls, cost = calls + asked, cost + paid
-        if (signals := growing.measured(cells_of)) and (signals != state.signals or calls):
+        if (signals := pool.measured(cells_of)) and (signals != state.signals or calls):
             self.study.record(Measured(signals, calls, cost))
 
     def _depth(self) -> dict[int, int]:
@@ -298,7 +298,7 @@ class Tuner:
             row: screen * (4 if 10 * n < len(live) else 2 if 4 * n < len(live) else 1) for n, row in enumerate(ranked)
         }
 
-    async def _judged(self, judge: Judge, inputs: Sequence[int]) -> tuple[growing.Cells, int, float]:
+    async def _judged(self, judge: Judge, inputs: Sequence[int]) -> tuple[pool.Cells, int, float]:
         """How likely a judge has it that each prompt's response is better than the first prompt's, on each of the
         inputs; and what that took, calls and money. What it said before is not paid again."""
         state, calls, cost = self.study.state, 0, 0.0
@@ -311,7 +311,7 @@ class Tuner:
         failures = [answer.why for answer in answers if isinstance(answer, JudgeFailure)]
         if failures and len(failures) == len(answers):
             raise DownError(f"the judge whose word is a signal gave none in {len(failures)} tries: {failures[-1]}")
-        cells: growing.Cells = {(SEED, given): 0.5 for given in inputs}
+        cells: pool.Cells = {(SEED, given): 0.5 for given in inputs}
         for query, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, JudgeFailure):
                 continue
@@ -334,7 +334,7 @@ class Tuner:
             raise BadInputError("the prompt is empty, or there already; change it")
         parents = () if parent is None else (parent,)
         proposal = Proposal(text, parents, why="written by hand" if parent is None else "edited by hand")
-        self.study.record(*growing.joining(state, {by: Proposed(by)}, {by: [proposal]}, self.tuning.input))
+        self.study.record(*pool.joining(state, {by: Proposed(by)}, {by: [proposal]}, self.tuning.input))
         return len(state.items) - 1
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:

@@ -19,7 +19,7 @@ from msgspec.json import decode
 from adapters.access import Access
 from elicit.log.events import Voted
 from elicit.types import Item
-from studies.replay import verify
+from studies.replay.verify import verify
 from studies.study import Study
 
 ROUNDS = 600
@@ -70,7 +70,7 @@ class Attacked:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for child in children:
             with contextlib.suppress(OSError):
-                if b"studies.modeller" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"studies.serving.engine_process" in Path(f"/proc/{child}/cmdline").read_bytes():
                     return int(child)
         return 0
 

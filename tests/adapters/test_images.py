@@ -16,7 +16,7 @@ from adapters.files import images
 from adapters.files.formats import read_items
 from adapters.judges.pointwise import Pointwise
 from elicit.types import BadInputError, Item
-from studies.host import Host
+from studies.local.voting_host import Host
 from studies.study import Study
 from tests.adapters.pictures import other, png, save
 

@@ -11,7 +11,7 @@ import pytest
 from adapters.files.formats import read_items
 from adapters.files.pools import read_pool
 from elicit.types import BadInputError
-from studies.features import knowledge_of, known_of_pool
+from studies.items.features import knowledge_of, known_of_pool
 
 COLUMNS: dict[str, Any] = {
     "id": ["x", "y", "z"],

@@ -16,7 +16,8 @@ from elicit.arithmetic import CODE_PATH, VARIABLE, code_path_in_force, limited_t
 from elicit.engine import Engine
 from elicit.log.events import EngineChanged
 from elicit.plugins import registry
-from studies.replay import verify
+from studies.replay.verify import verify
+from studies.reporting.status import status_of
 from studies.study import Study
 from tests.studies import making
 
@@ -58,7 +59,7 @@ def test_without_a_fixed_path_it_decides() -> None:
     [
         "import elicit",
         "import torch, elicit",
-        "import torch, studies.host",
+        "import torch, studies.local.voting_host",
         "import torch, tui.app",
         "import torch, bandits.eubo",
     ],
@@ -122,7 +123,7 @@ def test_a_study_leaves_the_threads_as_they_are_and_decides_the_same_with_any(tm
                 query = study.ask()
                 assert query is not None
                 study.tell(query.id, "a")
-            study.status()
+            status_of(study)
             assert torch.get_num_threads() == number
             decided.append([(asked.query.a, asked.query.b, asked.query.score) for asked in study.state.asked.values()])
         with Study.open(folder, writable=False) as study:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from elicit.tuning.placeholders import checked_prompt, why_not_filled, with_places
 from elicit.tuning.protocol import Input, Rules, fill
 from elicit.types import BadInputError
-from studies.tuning.mending import mended
+from studies.tuning.text.repair import mended
 
 NAMES = ("input", "question", "Größe", "film_2")
 OTHERS = ("review", "text_to_judge", "x", "ctx")

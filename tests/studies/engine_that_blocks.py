@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from studies import pipe
+from studies import rpc
 
 
 class Blocking:
@@ -23,5 +23,5 @@ class Blocking:
 
 
 if __name__ == "__main__":
-    pipe.ALONE = 1.0
-    pipe.answer(Path(sys.argv[1]), Blocking)
+    rpc.ALONE = 1.0
+    rpc.answer(Path(sys.argv[1]), Blocking)

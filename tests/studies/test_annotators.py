@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from elicit.cli import _code
-from studies.annotators import annotators
+from studies.reporting.annotators import annotators
 from tests.studies import making
 
 

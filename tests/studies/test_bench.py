@@ -18,9 +18,9 @@ from elicit.plugins import registry
 from elicit.stats import sigmoid
 from elicit.types import BadInputError, ChoiceOutcome, Vote
 from studies.bench import apohf, dueling, methods, selection, tuning
-from studies.bench.measuring import Job, Plan, Row, measure
 from studies.bench.peers import Pair
-from studies.simulation import luck_of, regrets
+from studies.simulation.jobs import Job, Plan, Row, measure
+from studies.simulation.simulate import luck_of, regrets
 
 Out = pytest.CaptureFixture[str]
 TIMES = ("cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from elicit.routing.dispersion import Dispersion, View
-from studies.bench.audits import ALPHA, BEFORE, drift_delays, worth
+from studies.simulation.audits import ALPHA, BEFORE, drift_delays, worth
 
 RNG = np.random.default_rng(0)
 SAID = RNG.choice(["a", "b"], 600)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from elicit.stats import sigmoid
 from studies.bench.apohf import LAMBDA
 from studies.bench.duelists import LinearDueling, Pdo, SuccessiveHalving
-from studies.simulation import luck_of, simple_regret, simulate
+from studies.simulation.simulate import luck_of, simple_regret, simulate
 
 RNG = np.random.default_rng(4)
 X = RNG.standard_normal((15, 6))

@@ -21,7 +21,7 @@ from studies.bench import methods, outside
 from studies.bench.environments import environment
 from studies.bench.outside import Outside
 from studies.bench.peers import Pair
-from studies.simulation import Method, luck_of, simple_regret, simulate
+from studies.simulation.simulate import Method, luck_of, simple_regret, simulate
 
 Out = pytest.CaptureFixture[str]
 U = np.linspace(-2, 2, 7)
@@ -134,9 +134,9 @@ BENCH = """
 import signal
 import sys
 from pathlib import Path
-from studies.bench.measuring import Job, Plan, measure
+from studies.simulation.jobs import Job, Plan, measure
 from studies.bench.outside import Outside
-from studies.simulation import duel
+from studies.simulation.simulate import duel
 
 def work(driver, pipe):
     duel(Outside("busy", Path(sys.executable), Path(driver), {"pipe": pipe}), lambda a, b: 0.5, 9, lambda t: 0.5)

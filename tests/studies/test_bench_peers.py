@@ -7,7 +7,7 @@ import torch
 from elicit.stats import sigmoid
 from studies.bench import apohf, methods
 from studies.bench.peers import LinearEubo, eubo_pair
-from studies.simulation import Method, luck_of, simple_regret, simulate
+from studies.simulation.simulate import Method, luck_of, simple_regret, simulate
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((20, 4))

@@ -14,8 +14,8 @@ from adapters.files.formats import JudgmentRow
 from elicit.cli import _code
 from elicit.randomness import stream
 from elicit.types import BadInputError
-from studies.bench import routing, streams
-from studies.bench.measuring import Plan, Row
+from studies.simulation import recorded_streams, routing
+from studies.simulation.jobs import Plan, Row
 
 Out = pytest.CaptureFixture[str]
 WORDS = ("one", "two", "three", "four", "five")
@@ -61,8 +61,8 @@ def steady(rows: list[Row]) -> list[Row]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_nobody_is_checked_against_the_own_vote(files: tuple[Path, Path], seed: int) -> None:
-    recorded = streams.read(*files)
-    asked, held_out = streams.stream_of(recorded, seed)
+    recorded = recorded_streams.read(*files)
+    asked, held_out = recorded_streams.stream_of(recorded, seed)
     for one in asked:
         others = list(one.pair.votes)
         others.remove(one.answer)
@@ -73,16 +73,16 @@ def test_nobody_is_checked_against_the_own_vote(files: tuple[Path, Path], seed: 
     of = {(pair.a, pair.b): pair.question for pair in recorded.pairs}
     assert not streamed & {of[a, b] for a, b, _ in held_out}
     assert len(streamed) == 9
-    assert streams.stream_of(recorded, seed) == (asked, held_out)
+    assert recorded_streams.stream_of(recorded, seed) == (asked, held_out)
 
 
 def test_every_second_question_and_only_judges_who_judged(files: tuple[Path, Path]) -> None:
-    parts = [streams.read(*files, part) for part in ("even", "odd")]
+    parts = [recorded_streams.read(*files, part) for part in ("even", "odd")]
     questions = [{pair.question for pair in one.pairs} for one in parts]
     assert not questions[0] & questions[1]
     assert {len(q) for q in questions} == {6}
     assert [list(one.prices) for one in parts] == [["gpt"], ["gpt"]]
-    assert list(streams.read(*files, judges=["seldom"]).prices) == ["seldom"]
+    assert list(recorded_streams.read(*files, judges=["seldom"]).prices) == ["seldom"]
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,19 @@ def test_every_second_question_and_only_judges_who_judged(files: tuple[Path, Pat
     ],
 )
 def test_a_verdict_is_read_by_its_orders(rows: Any, logits: dict[str, float], tie: float) -> None:
-    verdict = streams.verdict_of([JudgmentRow("p", "j", "llm", said, order, meta) for said, order, meta in rows])
+    verdict = recorded_streams.verdict_of(
+        [JudgmentRow("p", "j", "llm", said, order, meta) for said, order, meta in rows]
+    )
     assert verdict is not None
     assert (verdict.logits, verdict.tie) == (logits, tie)
-    assert streams.verdict_of([]) is None
+    assert recorded_streams.verdict_of([]) is None
 
 
 @pytest.mark.parametrize("liking", [0.0, 0.5])
 def test_made_up_people_and_judges_are_as_good_as_they_are_said_to_be(liking: float) -> None:
     agree, right, wrong = [], [], []
     for seed in range(4):
-        for pair in streams.synthetic(seed, "all", liking).pairs:
+        for pair in recorded_streams.synthetic(seed, "all", liking).pairs:
             agree.append(pair.votes[0] == pair.votes[1])
             side = np.sign(pair.votes.count("a") - pair.votes.count("b"))
             right.append([verdict.logit * side > 0 for verdict in pair.verdicts.values()])
@@ -117,7 +119,7 @@ def test_made_up_people_and_judges_are_as_good_as_they_are_said_to_be(liking: fl
 
 
 def test_every_router_is_measured_and_pays_no_more_than_there_is(files: tuple[Path, Path]) -> None:
-    recorded = streams.read(*files)
+    recorded = recorded_streams.read(*files)
     names = ["default", "random_fusion", "confidence", "all_llm"]
     result = routing.routing([recorded, recorded], names, [0.1, 0.4], Plan(1), {})
     assert len(result["rows"]) == 16
@@ -130,7 +132,7 @@ def test_every_router_is_measured_and_pays_no_more_than_there_is(files: tuple[Pa
     assert by["default"]["label_accuracy_area"] > by["all_llm"]["label_accuracy_area"]
     assert by["all_llm"]["label_accuracy_area_over_first_high"] < 0
     assert by["all_llm"]["humans_asked"] == 0
-    asked, _ = streams.stream_of(recorded, 0)
+    asked, _ = recorded_streams.stream_of(recorded, 0)
     said = [np.sign(one.pair.verdicts["gpt"].logit) == one.side for one in asked if one.side]
     assert result["rows"][-4]["label_accuracy"] == pytest.approx(np.mean(said))
 
@@ -175,7 +177,7 @@ def test_pairs_with_one_vote_cannot_be_checked(files: tuple[Path, Path], tmp_pat
     votes = [json.loads(line) for line in files[1].read_text().splitlines()]
     alone = write(tmp_path / "alone.jsonl", [v for v in votes if v["judge_id"] in ("h1", "gpt")])
     with pytest.raises(BadInputError, match="two votes or more"):
-        streams.stream_of(streams.read(files[0], alone), 0)
+        recorded_streams.stream_of(recorded_streams.read(files[0], alone), 0)
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=5), st.floats(0, 1), st.floats(-1, 1))

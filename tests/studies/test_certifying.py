@@ -18,7 +18,10 @@ from elicit.log.events import Asked, Created, Event, ItemsAdded, PairsAdded, Rou
 from elicit.log.state import State
 from elicit.routing.certificate import plan
 from elicit.types import BadInputError, ChoiceOutcome, Item, Query
-from studies.certifying import _out_of_reach, acceptance, first_wins, lines_of, routing_of
+from studies.reporting.exports import export
+from studies.reporting.routing import first_wins, lines_of, routing_of
+from studies.reporting.status import status_of
+from studies.routing.audits import _out_of_reach, acceptance
 from studies.spec import JudgeSpec, Routing, Spec
 from studies.study import Study
 from tests.studies.routed import better, go, judge, make, vote
@@ -47,7 +50,7 @@ def honestly(study: Study, a: int, b: int, number: int) -> str:
 
 def labels(study: Study, folder: Path) -> list[dict[str, Any]]:
     """The exported table."""
-    study.export(folder / "labels.jsonl", table="labels")
+    export(study, str(folder / "labels.jsonl"), table="labels")
     return [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
 
 
@@ -77,7 +80,7 @@ def test_right_audits_certify_after_the_epoch_and_not_before(tmp_path: Path) -> 
 
 
 def _lines(study: Study) -> list[str]:
-    assert json.loads(json.dumps(study.status()))["routing"]["audits"] == 40
+    assert json.loads(json.dumps(status_of(study)))["routing"]["audits"] == 40
     return lines_of(routing_of(study))
 
 

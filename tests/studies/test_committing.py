@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from elicit.log.events import Event, Paused
 from elicit.service.http_schema import RefusedError
-from studies import on_disk
-from studies.committing import Committer
+from studies.serving.group_commit import Committer
+from studies.storage import folders
 from studies.study import Study
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6), st.integers(0, 8))
 def test_closing_leaves_no_writer_waiting(folder: Path, pauses: list[int], close_after: int) -> None:
     """pauses: turns of the loop before each writer comes; close_after: turns before the closing."""
-    ledger, state, _ = on_disk.load(folder, writable=True, beside=False)
+    ledger, state, _ = folders.load(folder, writable=True, beside=False)
     told: list[int] = []
 
     async def write(commits: Committer, pause: int) -> Event | None:

@@ -7,9 +7,9 @@ import pytest
 
 from elicit.cli import _code
 from elicit.types import BadInputError, Verdict
-from studies.bench.measuring import Plan
-from studies.counterfactual import RECORDED, counterfactual, recorded_in, routers, run
 from studies.decisions import lessons
+from studies.replay.counterfactual import RECORDED, counterfactual, recorded_in, routers, run
+from studies.simulation.jobs import Plan
 from studies.study import Study
 from tests.studies import making
 

@@ -12,8 +12,8 @@ import pytest
 
 from elicit.service.voting import Answer
 from elicit.types import BadInputError
-from studies.client import LocalService
-from studies.replay import verify
+from studies.local.client import LocalService
+from studies.replay.verify import verify
 from studies.study import Study
 from tests.studies import making
 

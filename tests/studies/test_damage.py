@@ -15,7 +15,7 @@ from adapters.llm.chat import Reply
 from elicit.cli import _code
 from elicit.log.events import Paused
 from elicit.types import BadInputError
-from studies.replay import verify
+from studies.replay.verify import verify
 from studies.study import Study
 from tests.studies import making
 

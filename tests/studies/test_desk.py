@@ -12,8 +12,9 @@ import pytest
 
 from elicit.log.events import Asked, Routed
 from elicit.types import BadInputError
-from studies.desk import PEOPLE, Desk, spent
-from studies.replay import verify
+from studies.replay.verify import verify
+from studies.routing.costs import spent
+from studies.routing.dispatcher import PEOPLE, Desk
 from studies.run import begun
 from studies.study import Study
 from tests.studies import routed
@@ -156,7 +157,7 @@ def test_two_judges_and_no_votes_give_labels_at_once(tmp_path: Path) -> None:
 
 
 def labels(study: Study) -> list[dict[str, Any]]:
-    from studies.labels import pair_labels
+    from studies.reporting.labels import pair_labels
 
     return pair_labels(study)
 

@@ -16,12 +16,13 @@ from elicit.log.events import Consulted, Routed, Voted
 from elicit.routing.case import Decision
 from elicit.service.voting import Answer
 from elicit.types import ChoiceOutcome
-from studies.failures import PATIENCE, failures_of
-from studies.modeller import Modeller
-from studies.replay import verify
+from studies.local.tuning_host import TuningHost
+from studies.replay.verify import verify
+from studies.reporting.status import status_of
+from studies.routing.failures import PATIENCE, failures_of
 from studies.run import LANES, RunResult, run
+from studies.serving.engine_process import Modeller
 from studies.study import Study
-from studies.tuning.hosting import TuningHost
 from tests.adapters.serving import Got, Say, completion, honest, serving_aside
 from tests.studies import routed
 from tests.studies.tuning import parity
@@ -249,7 +250,7 @@ def test_a_skip_that_an_earlier_release_kept_for_a_failure_is_counted_and_replay
         skip = Voted(passed.id, ChoiceOutcome("skip"), "nobody", raw={"failure": "no human is to be had"})
         study.route(passed, "nobody", Decision(None, numbers={"mean": 0.0, "variance": 4.0}), skip)
         with reopened(study) as again:
-            assert again.status()["failures"] == {"gpt": {"count": 3, "last": f"gpt: {WORDS}", "money": 0.0}}
+            assert status_of(again)["failures"] == {"gpt": {"count": 3, "last": f"gpt: {WORDS}", "money": 0.0}}
             assert verify(again).status == "same"
 
 
@@ -355,7 +356,7 @@ def test_routes_of_people_that_were_due_to_an_outage_are_taken_back_and_no_other
 async def test_a_server_keeps_people_going_while_judges_are_paused_and_tries_them_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.modeller.RESUME", 0.5)
+    monkeypatch.setattr("studies.serving.engine_process.RESUME", 0.5)
     model = Model()
     with serving_aside(model) as server:
         study = make(tmp_path, "label", "default", [judge(server.url)], routing={"person_price": 0.0})

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import elicit
 from elicit.types import BadInputError, Item
-from studies.features import knowledge_of
+from studies.items.features import knowledge_of
 from studies.prior import PRIOR, expected_by
 
 

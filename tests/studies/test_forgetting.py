@@ -19,7 +19,7 @@ from adapters.llm.chat import Reply
 from elicit.cli import _code
 from elicit.log.events import Enrolled, Marked, Paused, Proposed, Undone, Weighed
 from elicit.types import BadInputError
-from studies import forgetting
+from studies.storage import forgetting
 from studies.study import Study
 from tests.studies import making
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from elicit.types import Vote
-from studies import kept_belief
-from studies.replay import verify
+from studies.replay.verify import verify
+from studies.storage import kept_belief
 from studies.study import CLOSING, Study
 from tests.studies import making
 

@@ -14,7 +14,9 @@ from adapters.files.formats import PairRow
 from elicit.log.events import Weighed
 from elicit.plugins import registry
 from elicit.types import Choice
-from studies.labels import pair_labels
+from studies.reporting.exports import export
+from studies.reporting.labels import pair_labels
+from studies.reporting.status import status_of
 from studies.study import Study
 from tests.studies.routed import better, go, judge, make
 
@@ -65,13 +67,13 @@ def test_a_row_never_contradicts_itself_in_any_export(tmp_path: Path, router: st
         assert row["probability"] == max(p.values()) == p[row["label"]]
         assert row["source"] in ("votes", "machines", "model")
         assert (row["source"] == "votes") == (row["votes"] > 0)
-    status = study.status()
+    status = status_of(study)
     sources = [row["source"] for row in rows]
     assert status["labelled_by_votes"] == sources.count("votes")
     assert status["labelled_by_machines"] == sources.count("machines")
-    study.export(tmp_path / "labels.jsonl", table="labels")
+    export(study, str(tmp_path / "labels.jsonl"), table="labels")
     assert [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()] == rows
-    study.export(tmp_path / "labels.parquet", table="labels")
+    export(study, str(tmp_path / "labels.parquet"), table="labels")
     assert [row["p_tie"] for row in pq.read_table(tmp_path / "labels.parquet").to_pylist()] == [
         row["p_tie"] for row in rows
     ]

@@ -16,7 +16,7 @@ from adapters.files.tables import read_table
 from elicit.cli import _code
 from elicit.inference.noise import Settled
 from elicit.ranking.davidson import probabilities
-from studies.learnt_leaderboard import learnt
+from studies.commands.feature_leaderboard import learnt
 
 Out = pytest.CaptureFixture[str]
 NAMES = ["ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "\x1b[31mred", "猫"]

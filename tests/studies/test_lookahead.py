@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from elicit.routing.case import Decision
 from studies.decisions import LANE
-from studies.replay import verify
+from studies.replay.verify import verify
 from tests.studies import making
 
 PEOPLE = ("maya", "ben")

@@ -23,22 +23,23 @@ from elicit.cli import _code
 from elicit.log.events import CHECK, GOLD, REPEAT, AnyBody, Asked, Enrolled, Leased, Marked, Voted, Weighed
 from elicit.service.voting import Overview, Progress
 from elicit.types import ChoiceOutcome, Item, Query
-from studies import status
-from studies.host import Host
-from studies.modeller import Modeller
-from studies.outlook import votes_to_come
+from studies.decisions import votes_to_come
+from studies.local.tuning_host import TuningHost
+from studies.local.voting_host import Host
+from studies.reporting import status
+from studies.reporting.report_data import report_data
+from studies.reporting.status import status_of
+from studies.reporting.status_lines import status_lines
 from studies.run import run
-from studies.status_lines import status_lines
+from studies.serving.engine_process import Modeller
 from studies.study import Study
-from studies.summary import report_data
-from studies.tuning.hosting import TuningHost
 from studies.tuning.tuner import Tuner
 from tests.adapters import pictures
 from tests.studies import routed
 from tests.studies.tuning.parity import inputs, prompts, tuned
 from tests.tui.driving import Clock, Voter
 from tui.app import VoteApp
-from tui.plain import PlainVoting
+from tui.plain.voting import PlainVoting
 from tui.vote import VoteScreen
 
 GOALS = ("best", "top", "rank", "label", "tuning")
@@ -239,7 +240,7 @@ def test_every_place_tells_the_same(
 ) -> None:
     study = made(tmp_path, goal, kind, feature)
     found = status.summarize(study)
-    values = json.loads(json.dumps(study.status()))
+    values = json.loads(json.dumps(status_of(study)))
     no_contradiction(study, found, feature)
     as_status(values, found, study)
     as_report(study, found)

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit.service.http_schema import Lease, Wanted
-from studies.desk import by_people, spent
-from studies.replay import verify
+from studies.decisions import by_people
+from studies.replay.verify import verify
+from studies.reporting.status import status_of
+from studies.routing.costs import spent
 from studies.spec import Routing, Serving
 from studies.study import Study
 from tests.studies import routed
@@ -141,7 +143,7 @@ def test_one_answer_of_those_wanted_is_enough_for_an_estimate(tmp_path: Path) ->
     routing = {"router": "all_human", "budget": None}
     study = make(tmp_path, [judge(tmp_path)], 6, routing, serving={"overlap": 3})
     routed.go(study)
-    assert "a_wins" not in study.status()["routing"]
+    assert "a_wins" not in status_of(study)["routing"]
     answer(study, "maya")
-    assert "a_wins" in study.status()["routing"]
+    assert "a_wins" in status_of(study)["routing"]
     study.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from elicit.log.events import AnyBody, Asked, Created, Event, ItemsAdded, Undone, Voted
 from elicit.log.state import State
 from elicit.types import ChoiceOutcome, Item, Query
-from studies.pages import votes_page
+from studies.serving.pages import votes_page
 
 
 @given(

@@ -12,7 +12,7 @@ from elicit.engine import Engine
 from elicit.inference.posterior import Knowledge
 from elicit.plugins import registry
 from elicit.types import BadInputError, ChoiceOutcome, Goal, Vote
-from studies.planning import Batch, plan
+from studies.simulation.planning import Batch, plan
 from studies.study import Study
 from tests.studies import making, routed
 

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
-from studies import charts
-from studies.report import (
+from studies.reporting import charts
+from studies.reporting.report import (
     CalibrationBin,
     Decisive,
     Recommendation,
@@ -370,7 +370,8 @@ def test_same_data_same_bytes() -> None:
 
 
 def test_filling_in_a_report_loads_no_charts() -> None:
-    script = "import sys, studies.report; print(sorted({'matplotlib', 'jinja2', 'numpy', 'torch'} & set(sys.modules)))"
+    heavy = "{'matplotlib', 'jinja2', 'numpy', 'torch'}"
+    script = f"import sys, studies.reporting.report; print(sorted({heavy} & set(sys.modules)))"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from studies.reporting.report_data import report_data, write_report
 from studies.study import Study
-from studies.summary import report_data, write_report
 
 TEXTS = {"with captions": "A caption that says {n}.", "without": ""}
 

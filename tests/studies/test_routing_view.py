@@ -15,8 +15,8 @@ from elicit.log.state import State
 from elicit.routing.case import mirrored
 from elicit.service.voting import Routing
 from elicit.types import mirror
-from studies.certifying import audits, machine_labels
-from studies.routing_view import SHOWN, hidden, routing_view
+from studies.reporting.routing_view import SHOWN, hidden, routing_view
+from studies.routing.audits import audits, machine_labels
 from studies.run import run
 from studies.study import Study
 from tests.studies.making import make

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from elicit.types import BadInputError
-from studies.desk import spent
-from studies.replay import verify
+from studies.replay.verify import verify
+from studies.reporting.status import status_of
+from studies.routing.costs import spent
 from studies.run import estimates, run
 from studies.study import Study
 from tests.adapters.serving import Got, Say, honest, serving_aside
@@ -197,7 +198,7 @@ def test_a_pasted_key_is_refused_and_never_gets_into_the_log(tmp_path: Path, opt
     assert "pasted" not in str(refused.value)
     assert b"pasted" not in b"".join(path.read_bytes() for path in folder.glob("study.db*"))
     with Study.open(folder, writable=False) as read:
-        assert read.status()["votes"] == 0
+        assert status_of(read)["votes"] == 0
 
 
 def test_an_estimate_reads_the_judges_that_were_just_configured(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.rpc import Caller
 from elicit.cli import _code
 from elicit.service.http_schema import Wanted
 from elicit.service.voting import Answer, Turn
 from elicit.types import BadInputError
-from studies.failures import PATIENCE
-from studies.judges_lock import JudgesLock
-from studies.pipe import Caller
-from studies.replay import verify
+from studies.replay.verify import verify
+from studies.routing.failures import PATIENCE
+from studies.routing.judges_lock import JudgesLock
 from studies.run import opened, run
 from studies.spec import Routing
 from studies.study import Study
@@ -38,7 +38,7 @@ def status(folder: Path) -> tuple[str, dict[str, int]]:
 async def test_judges_answer_beside_somebody_who_votes(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     routed.make(tmp_path, [judge(tmp_path)], 30, {"router": "none"}, selector="default", model="default").close()
-    host = await Caller.start("studies.host", folder, "maya")
+    host = await Caller.start("studies.local.main", folder, "maya")
     try:
         turn = await host.call(Turn, "turn")
         for _ in range(4):

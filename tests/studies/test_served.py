@@ -14,10 +14,11 @@ from elicit.log.events import STOCK, Asked, Leased
 from elicit.log.state import State
 from elicit.service.http_schema import Amendment, Cast, Enrolment, Lease, Leases, RefusedError, Void, Wanted, Who
 from elicit.types import BadInputError
-from studies.replay import verify
-from studies.served import Served
+from studies.replay.verify import verify
+from studies.reporting.exports import export
+from studies.reporting.status import status_of, summarize
+from studies.serving.backend import Served
 from studies.spec import Routing, Serving
-from studies.status import summarize
 from studies.study import Study
 from tests.studies import routed
 
@@ -315,7 +316,7 @@ async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path:
     with Study.open(folder, writable=False) as opened:
         taught = [vote for vote in opened.engine.votes if vote.outcome.choice != "skip"]
         assert len(taught) == len(opened.state.votes) - len(checks)
-        opened.export(tmp_path / "votes.jsonl")
+        export(opened, str(tmp_path / "votes.jsonl"))
     exported = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     assert {row["seq"]: row["check"] for row in exported if row["check"]} == {live.seq: live.check for live in checks}
     assert checked(folder)[0] == "same"
@@ -395,7 +396,7 @@ async def test_machines_take_the_easy_ones_and_people_what_the_router_gives_them
     with Study.open(folder, writable=False) as opened:
         asked = [event for event in opened.events() if isinstance(event.body, Asked | Leased)]
         assert asked
-        opened.export(tmp_path / "labels.jsonl", table="labels")
+        export(opened, str(tmp_path / "labels.jsonl"), table="labels")
     assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 30
 
 
@@ -445,7 +446,7 @@ async def test_what_voters_and_the_admin_are_told_is_what_status_tells(tmp_path:
         overview, told = await study.views.overview(), await study.progress(person("maya"))
     assert any(live.check for live in study.state.votes)
     with Study.open(folder, writable=False) as again:
-        values = again.status()
+        values = status_of(again)
         assert overview.leaders == summarize(again).leaders
     assert values["ended"]
     assert (overview.progress.stop, overview.progress.why) == (values["stop"], values["why"])

@@ -16,7 +16,9 @@ from elicit.log.state import State
 from elicit.selection import LONG
 from elicit.types import BadInputError, ChoiceOutcome
 from studies.decisions import restock
-from studies.replay import verify
+from studies.replay.verify import verify
+from studies.reporting.report_data import write_report
+from studies.reporting.status import status_of
 from studies.study import Study
 from tests.studies import making
 
@@ -271,7 +273,7 @@ def test_a_changed_log_is_found_out(tmp_path: Path) -> None:
 def test_a_log_of_another_algorithm_is_not_called_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with making.make(tmp_path) as study:
         making.vote(study, times=2)
-    monkeypatch.setattr("studies.replay.ENGINE", "another")
+    monkeypatch.setattr("studies.replay.verify.ENGINE", "another")
     with Study.open(tmp_path / "study", writable=False) as again:
         assert verify(again).status == "different engine"
 
@@ -296,7 +298,7 @@ def test_a_second_writer_gets_a_sentence_and_readers_read_on(tmp_path: Path) -> 
         with pytest.raises(BadInputError, match=f"open in another process .process {other.pid}.; close that one first"):
             Study.open(tmp_path / "study")
         with Study.open(tmp_path / "study", writable=False) as reader:
-            assert reader.status()["votes"] == 2
+            assert status_of(reader)["votes"] == 2
     finally:
         done.set()
         other.join(30)
@@ -456,14 +458,14 @@ def test_an_edit_that_cannot_load_leaves_no_trace(tmp_path: Path) -> None:
         Study.open(tmp_path / "study")
     with Study.open(tmp_path / "study", writable=False) as reader:
         assert reader.state.seq == events
-        assert reader.status()["votes"] == 1
+        assert status_of(reader)["votes"] == 1
 
 
 def test_an_edit_of_the_budget_shows_before_the_next_vote(tmp_path: Path) -> None:
     making.make(tmp_path).close()
     edit(tmp_path / "study", "votes = 200", "votes = 77")
     with Study.open(tmp_path / "study", writable=False) as reader:
-        assert reader.status()["budget"] == 77
+        assert status_of(reader)["budget"] == 77
 
 
 def test_a_backup_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
@@ -520,7 +522,7 @@ def test_a_labelling_study_asks_each_pair_once_and_ends(tmp_path: Path) -> None:
             seen.add(query.pair)
             study.tell(query, "b" if len(a.text) < len(b.text) else "a", "me")
         assert len(seen) == 9
-        rows = study.status()
+        rows = status_of(study)
         assert (rows["pairs"], rows["labelled_by_votes"]) == (9, 9)
 
 
@@ -608,8 +610,8 @@ def test_the_top_few_are_found_and_reported(tmp_path: Path) -> None:
             making.vote(study, noise=0.1)
         scores = [item.meta["score"] for item in study.state.items]
         assert {scores[row] for row in study.engine.top()} == {5, 6, 7}
-        assert "top 3" in study.status()["why"]
-        study.report(tmp_path / "report.html")
+        assert "top 3" in status_of(study)["why"]
+        write_report(study, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text().count("<li value=") == 3
     with Study.open(tmp_path / "study", writable=False) as again:
         assert verify(again).status == "same"

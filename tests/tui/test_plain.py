@@ -13,7 +13,7 @@ from elicit.types import BadInputError
 from tests.tui.driving import Clock
 from tests.tui.fake import PROMPT, SHORT, FakeService
 from tui.keys import VOTES
-from tui.plain import PlainVoting
+from tui.plain.voting import PlainVoting
 
 
 def say(service: FakeService, *lines: str, seconds: float = 1.0) -> str:

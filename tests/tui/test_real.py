@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from elicit.service.voting import StudyService
-from studies.client import LocalService
+from studies.local.client import LocalService
 from tests.tui.driving import WIDE, Clock, Voter
 from tui.app import VoteApp
 from tui.vote import VoteScreen

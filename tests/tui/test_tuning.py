@@ -11,7 +11,7 @@ from textual.widgets import TextArea
 from elicit.service.voting import Board, Progress, StudyService, Turn
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError
-from studies.client import LocalService
+from studies.local.client import LocalService
 from studies.study import Study
 from tests.tui.driving import SMALL, WIDE, Clock, Voter, voting
 from tests.tui.fake import BOARD, SHORT, FakeService

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
-from studies.tuning import splicing
 from studies.tuning.drafting import WAYS, Asking, critique, demands, drafted, likely_best, marked
-from studies.tuning.mending import fields, mended
+from studies.tuning.text import recombine
+from studies.tuning.text.repair import fields, mended
 
 _VARIED = 0.4  # how often one prompt is varied where two could be crossed
 _TRIES = 20
@@ -88,8 +88,8 @@ def _parents(pool: Pool, rng: np.random.Generator) -> list[Candidate]:
 def _spliced(parents: Sequence[Candidate], task: str, rng: np.random.Generator) -> tuple[str, str]:
     a, way = parents[0].text, int(rng.integers(6))
     if len(parents) == 1:
-        return splicing.drop(a, task, rng) if way % 2 else splicing.move(a, task, rng)
+        return recombine.drop(a, task, rng) if way % 2 else recombine.move(a, task, rng)
     b = parents[1].text
     if way % 3 == 0:
-        return splicing.exchange(a, b, task, rng)
-    return splicing.adopt(a, b, task, rng) if way % 3 == 1 else splicing.reframe(a, b, task)
+        return recombine.exchange(a, b, task, rng)
+    return recombine.adopt(a, b, task, rng) if way % 3 == 1 else recombine.reframe(a, b, task)

@@ -9,7 +9,7 @@ import numpy as np
 from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
 from studies.tuning.drafting import WAYS, Asking, cases, critique, demands, drafted, likely_best, marked, some
-from studies.tuning.mending import fields, mended
+from studies.tuning.text.repair import fields, mended
 
 
 class Rewrite:

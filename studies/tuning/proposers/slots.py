@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
-from studies.tuning.grid import Choice, Composer, read_grid
-from studies.tuning.mending import fields, mended
+from studies.tuning.text.grid import Choice, Composer, read_grid
+from studies.tuning.text.repair import fields, mended
 
 GRID = Path(__file__).with_name("slots.toml")
 _KNOWN = 4  # prompts with votes before effects are fitted

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.randomness import stream
-from studies.tuning.allotment import Record, allot
+from studies.tuning.allocation import Record, allot
 
 NAMES = ("slots", "rewrite", "crossover", "sample")
 chances = st.lists(st.lists(st.floats(0, 1), max_size=5).map(tuple), max_size=12).map(tuple)

@@ -8,7 +8,7 @@ import pytest
 
 from elicit.types import BadInputError
 from studies.bench import prompts as bench
-from studies.bench.measuring import Plan
+from studies.simulation.jobs import Plan
 from studies.tuning.setup import setup_of
 from tests.adapters.serving import Got, Say, completion, serving_aside
 from tests.studies.tuning import parity

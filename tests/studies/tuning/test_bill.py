@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from adapters.llm.calls import FILE
+from studies.commands.tuning_session import conclude, lines_of
 from studies.run import run
 from studies.study import Study
 from studies.tuning.bill import bill_of
 from studies.tuning.result import result_of
-from studies.tuning.session import conclude, lines_of
 from tests.adapters.serving import Got, Say, completion, serving_aside
 from tests.studies.tuning import parity
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from elicit.randomness import stream
 from elicit.tuning.protocol import Candidate, Input, Pool, fill
 from elicit.types import BadInputError
-from studies.tuning.grid import Composer, read_grid
 from studies.tuning.proposers.slots import GRID
+from studies.tuning.text.grid import Composer, read_grid
 from tests.studies.tuning.pools import FILM, WORD, candidate
 
 OWN = """

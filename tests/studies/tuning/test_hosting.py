@@ -9,12 +9,12 @@ import pytest
 
 from elicit.service.voting import Answer, Turn
 from elicit.types import BadInputError
-from studies.client import LocalService
-from studies.replay import verify
+from studies.commands.tuning_session import lines_of
+from studies.local.client import LocalService
+from studies.local.tuning_host import TuningHost
+from studies.replay.verify import verify
 from studies.study import Study
-from studies.tuning.hosting import TuningHost
 from studies.tuning.result import result_of
-from studies.tuning.session import lines_of
 from tests.adapters.serving import Got, Say, completion, serving
 from tests.studies.tuning import parity
 

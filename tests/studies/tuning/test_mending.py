@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.tuning.protocol import PLACE, Rules
-from studies.tuning.mending import block, fields, mended
+from studies.tuning.text.repair import block, fields, mended
 from tests.studies.tuning.pools import FILM, LATER, candidate
 
 FREE = Rules()

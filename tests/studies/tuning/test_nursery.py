@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from elicit.tuning.protocol import Proposal, Rules
 from studies.demo.measure import POOL
-from studies.tuning.nursery import same, sound
+from studies.tuning.admission import same, sound
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elicit.tuning.protocol import Input, fill
-from studies.study import Study
-from studies.tuning.exports import escaped, template, variables
+from studies.reporting.exports import export
+from studies.reporting.prompt_exports import escaped, template, variables
 from tests.studies.tuning import parity
 
 Render = Callable[[str, dict[str, str]], dict[str, str]]
@@ -84,7 +84,7 @@ def test_the_configuration_of_a_study(render: Render, tmp_path: Path) -> None:
     given = [Input(f"i{n}", {"input": f"{n} {{{{deal}}}} {{% sadly %}} {{# really #}}\n"}, "odd {%") for n in range(9)]
     target = {"endpoint": "http://127.0.0.1:9/v1", "model": "m", "key": "MY_KEY", "parameters": {"top_p": 0.5}}
     with parity.tuned(tmp_path / "s", texts, given, target=target) as study:
-        study.export(tmp_path / "x.yaml", table="promptfoo")
+        export(study, str(tmp_path / "x.yaml"), table="promptfoo")
         best, first = study.engine.best(), study.state.items[0].text
         config = json.loads((tmp_path / "x.yaml").read_text())
         for raw, text in zip(config["prompts"], (study.state.items[best].text, first), strict=False):
@@ -116,7 +116,7 @@ def test_the_endpoint_is_kept_without_the_key(
     monkeypatch.setenv("MY_KEY", "sk-secret")
     whole = {"endpoint": "https://example.org/v1", "model": "m", **target}
     with parity.tuned(tmp_path / "s", target=whole) as study:
-        Study.export(study, tmp_path / "x.yaml", table="promptfoo")
+        export(study, str(tmp_path / "x.yaml"), table="promptfoo")
     text = (tmp_path / "x.yaml").read_text()
     provider = json.loads(text)["providers"][0]
     assert provider["config"] == config

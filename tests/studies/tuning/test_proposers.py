@@ -10,7 +10,7 @@ from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.tuning.protocol import PLACE, Input, Pool, Proposal, Rules, Writer
 from elicit.types import BadInputError
-from studies.tuning.nursery import plain, sound
+from studies.tuning.admission import plain, sound
 from tests.adapters.serving import Answerer, Say
 from tests.studies.tuning.pools import FILM, LATER, WORD, candidate
 from tests.studies.tuning.writers import saying, typist, willing

@@ -12,10 +12,11 @@ from adapters.files.tables import read_table
 from elicit.log.events import Marked, Responded
 from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
+from studies.commands.tuning_session import Measuring, conclude, lines_of
+from studies.reporting.exports import export
 from studies.run import run
 from studies.study import Study
 from studies.tuning.result import changed, held_out, paired_interval, parts, result_of
-from studies.tuning.session import Measuring, conclude, lines_of
 from tests.studies.tuning import parity
 
 
@@ -115,9 +116,9 @@ def test_the_diff_leads_from_one_text_to_the_other(before: str, after: str) -> N
 
 def test_exports_are_what_other_tools_read(folder: Path, tmp_path: Path) -> None:
     with Study.open(folder, writable=False) as study:
-        study.export(tmp_path / "best.txt", table="prompt")
-        study.export(tmp_path / "promptfooconfig.yaml", table="promptfoo")
-        rows = study.export(tmp_path / "dpo.jsonl", table="trl")
+        export(study, str(tmp_path / "best.txt"), table="prompt")
+        export(study, str(tmp_path / "promptfooconfig.yaml"), table="promptfoo")
+        rows = export(study, str(tmp_path / "dpo.jsonl"), table="trl")
         best = study.best()
     assert (tmp_path / "best.txt").read_text() == best.text + "\n"
     config = json.loads((tmp_path / "promptfooconfig.yaml").read_text())
@@ -140,7 +141,7 @@ def test_no_prompt_is_recommended_before_one_is_known_to_be_acceptable(tmp_path:
         if found.best is None:
             assert "no prompt is known to be unacceptable at most 10%" in found.safety
             with pytest.raises(BadInputError, match="no prompt is known to be acceptable"):
-                study.export(tmp_path / "p.txt", table="prompt")
+                export(study, str(tmp_path / "p.txt"), table="prompt")
         assert not (tmp_path / "p.txt").exists()
 
 
@@ -149,7 +150,7 @@ def test_a_study_of_items_has_no_prompt_to_export(tmp_path: Path) -> None:
         Study.create(tmp_path / "s", items=["a", "b", "c"]) as study,
         pytest.raises(BadInputError, match="tunes no prompts"),
     ):
-        study.export(tmp_path / "p.txt", table="prompt")
+        export(study, str(tmp_path / "p.txt"), table="prompt")
 
 
 def test_a_response_that_failed_counts_as_wrong_in_what_is_measured(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.tuning.protocol import PLACE
-from studies.tuning.segments import instruction, segments, without
+from studies.tuning.text.segments import instruction, segments, without
 
 TEXTS = st.one_of(
     st.text(max_size=200),

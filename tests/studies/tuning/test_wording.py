@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.tuning.wording import deed, question, thing
+from studies.tuning.text.wording import deed, question, thing
 
 FILM = "Say whether a film review is positive or negative."
 

@@ -1,0 +1,164 @@
+"""The commands that go through a study again: as it was, as it would have gone otherwise, and as it may go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from elicit.types import BadInputError
+from studies.commands.option_types import Whole
+from studies.commands.options import JSON, STUDY, example, progress
+
+if TYPE_CHECKING:
+    from studies.commands.runs import Run
+    from studies.study import Study
+
+
+@click.command(epilog=example("elicit replay jokes --selector thompson,random --seeds 10"))
+@STUDY
+@click.option(
+    "--verify", is_flag=True, help="Recompute every decision and report the first that differs (the default)."
+)
+@click.option("--selector", help="Replay the recorded votes under these selectors instead; comma-separated.")
+@click.option("--router", help="Replay the recorded verdicts and votes under these routers instead; comma-separated.")
+@click.option("--human-share", default="0.1,0.2,0.5", show_default=True, help="People for such shares of the queries.")
+@click.option("--seeds", type=Whole(1), default=10, show_default=True, help="Replays of each.")
+@click.option("--votes", type=Whole(1), help="At most so many votes a replay of a selector; default all.")
+@click.option("--workers", type=Whole(1), help="Processes; default one per core.")
+@click.option("--out", type=click.Path(path_type=Path), help="Finished replays are kept here (.jsonl).")
+@JSON
+def replay(
+    study: Path,
+    verify: bool,
+    selector: str | None,
+    router: str | None,
+    human_share: str,
+    seeds: int,
+    votes: int | None,
+    workers: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Recompute every decision of STUDY from its log (exit code 1: divergence), or ask how it would have gone under
+    another selector or router. Never asks anybody anything."""
+    from studies.study import Study
+
+    if sum(map(bool, (verify, selector, router))) > 1:
+        raise BadInputError("--verify, --selector and --router are three different replays; give one of them")
+    with Study.open(study, writable=False) as opened:
+        if not (selector or router):
+            return _again(opened, as_json)
+        from studies.commands.runs import Run
+
+        run = Run(workers, out, None, as_json)
+        if selector:
+            _otherwise(opened, selector, votes, seeds, run)
+        elif router:
+            _rerouted(opened, router, human_share, seeds, run)
+        return 0
+
+
+def _again(study: Study, as_json: bool) -> int:
+    from studies.replay.verify import verify
+
+    study.check()
+    with progress(study.state.seq, "events") as step:
+        found = verify(study, step)
+    values = {"status": found.status, "checked": found.checked, "event": found.event, "why": found.why}
+    if as_json:
+        click.echo(json.dumps(values))
+    elif found.status == "same":
+        click.echo(f"same: all {found.checked} decisions come out as recorded")
+    else:
+        click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
+    return 1 if found.status == "divergence" else 0
+
+
+def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: Run) -> None:
+    from studies.commands.runs import names_of, shares_of, show_routing
+    from studies.replay.counterfactual import routers
+
+    names, shares = list(dict.fromkeys(names_of(router))), shares_of(human_share)
+    show_routing(run, run.measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds))
+
+
+def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: Run) -> None:
+    from studies.commands.runs import names_of
+    from studies.replay.counterfactual import counterfactual
+    from studies.simulation.summaries import number, over_votes
+
+    names = list(dict.fromkeys(names_of(selector)))
+    run.show_methods(
+        run.measured(lambda plan: counterfactual(study, names, votes, seeds, plan), len(names) * seeds + 1),
+        "simple_regret",
+        lambda s: [
+            *over_votes(s, "simple_regret"),
+            ("± se", number("simple_regret_se")),
+            ("same best", number("same_best", ".0%")),
+            ("coverage", number("coverage", ".0%")),
+        ],
+    )
+
+
+@click.command(epilog=example("elicit plan jokes --votes 100"))
+@STUDY
+@click.option("--votes", type=Whole(1, 10_000), default=100, show_default=True, help="Votes more.")
+@click.option("--studies", type=Whole(1, 1_000_000), default=1000, show_default=True, help="How many are simulated.")
+@JSON
+def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
+    """Foretell what more votes will bring towards STUDY's goal: simulate many studies like it from what is believed.
+
+    How many votes the stop rule will take is told as 'elicit status' tells it. In the simulations the truth is known:
+    there the result is often right before the stop rule can be sure of it.
+    """
+    import numpy as np
+
+    from elicit.types import EXPECTED
+    from studies.outlook import outlook
+    from studies.reporting.status_lines import verdict
+    from studies.simulation.planning import plan as simulate
+    from studies.simulation.summaries import marks_of
+    from studies.study import Study
+
+    with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
+        wanted, goal, now = opened.spec.stop.regret, opened.spec.goal, outlook(opened)
+        found = simulate(opened.engine, votes, studies, step)
+    low, middle, high = (int(q) for q in np.quantile(found.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
+    rows = [
+        {
+            "votes": mark,
+            **({"simple_regret": float(found.regret[:, mark].mean())} if goal == "best" else {}),
+            "expected": float(found.regret[:, mark].mean()),
+            "within": float((found.regret[:, mark] <= wanted).mean()),
+        }
+        for mark in (0, *marks_of((10, 20, 40, 80, 150, 300, 600), votes))
+    ]
+    if as_json:
+        told = {
+            "rows": rows,
+            "goal": goal,
+            "measured": EXPECTED[goal],
+            "stop": now.stop,
+            "why": now.why,
+            "votes_left": now.votes_left,
+            "votes_to_stop": now.votes_left,
+            "votes_to_settle": [low, middle, high],
+            "seconds": found.seconds,
+            "bytes_per_second": found.bytes_moved / found.seconds,
+        }
+        click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **told}))
+        return
+    measured = EXPECTED[goal][0].lower() + EXPECTED[goal][1:]
+    width = max(22, len(measured))
+    click.echo(f"{'votes more':>10}  {measured:>{width}}  {f'at most {wanted:.0%} in':>22}")
+    for row in rows:
+        click.echo(f"{row['votes']:>10}  {row['expected']:>{width}.3f}  {row['within']:>14.0%} of them")
+    many = {v: f"over {votes}" if v > votes else str(v) for v in (low, middle, high)}
+    settle = f"{many[middle]} more votes" if middle else "no more votes"
+    click.echo(
+        f"simulated: half are at most {wanted:.0%} off for good after {settle}, 80 % after {many[low]} to {many[high]}"
+    )
+    click.echo(f"status: {verdict(now)}")

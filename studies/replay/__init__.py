@@ -1,0 +1,1 @@
+"""A log replayed: as it was, and as it would have gone."""

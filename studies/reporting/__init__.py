@@ -1,0 +1,1 @@
+"""What a study says of itself: status, report, tables. Nothing here changes one."""

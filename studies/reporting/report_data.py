@@ -1,0 +1,130 @@
+"""Fills the report of a study from its log."""
+
+from __future__ import annotations
+
+import base64
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adapters.files import images
+from adapters.files.export import replacing
+from elicit.log.state import LiveVote
+from elicit.types import BadInputError, Item
+from studies.decisions import decides
+from studies.reporting import status
+from studies.reporting.report import OPEN_ROWS, CalibrationBin, Decisive, Recommendation, ReportData, render
+from studies.reporting.report_people import people_of
+from studies.reporting.trace import Trace, sentence, trace_of
+from studies.routing.failures import failures_of, lines_of
+from studies.spec import dumps
+
+if TYPE_CHECKING:
+    from studies.study import Study
+
+CURVES = 6
+DECISIVE = 8
+BINS = 10
+PACKAGES = ("elicit-engine", "torch", "numpy", "textual", "sqlite-utils")
+
+
+def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
+    """Write the study's report to `path`, whole or not at all. notes: more sentences for the answer.
+
+    Raises BadInputError where the file cannot be written.
+    """
+    page = render(report_data(study, notes))
+    with replacing(path) as file:
+        file.write(page.encode())
+
+
+def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
+    """Everything the report shows of a study."""
+    state, spec, found = study.state, study.spec, status.summarize(study)
+    trace = trace_of(spec, state)
+    past = status.past_votes(study)
+    place = {item.id: row for row, item in enumerate(state.items)}
+    taught = [i for i, live in enumerate(state.votes) if decides(state, live)]
+    order = sorted(taught, key=lambda i: -trace.bits[i])[:DECISIVE]
+    sides = {i: _sides(state.votes[i], state.items) for i in order}
+    seen = {row.item for row in found.leaders[:OPEN_ROWS]} | {item for side in sides.values() for item in side}
+    labelling = spec.goal == "label"
+    drawn = () if labelling else sorted(found.leaders, key=lambda row: -row.p_best)[:CURVES]
+    return ReportData(
+        title=spec.title,
+        goal=spec.goal,
+        top=spec.top,
+        question=spec.question,
+        created=state.created,
+        finished=state.votes[-1].time if found.outlook.stop and state.votes else "",
+        items=found.items,
+        retired=found.retired,
+        votes=found.votes,
+        judges={judge or "(no name)": votes for judge, votes in found.judges.items()},
+        recommendation=Recommendation(found.best, found.best.text) if found.best else None,
+        leaders=found.leaders,
+        expected=trace.every(trace.expected),
+        p_best_curves={row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best]) for row in drawn},
+        vote_times=tuple(live.time for live in state.votes),
+        decisive=tuple(
+            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]), sides[i])
+            for i in order
+        ),
+        left_votes=found.counts.get("left", 0),
+        decided_votes=found.counts.get("left", 0) + found.counts.get("right", 0),
+        counts=found.counts,
+        seconds_median=found.seconds_median,
+        votes_left=found.outlook.votes_left,
+        stop=found.outlook.stop,
+        ended=found.outlook.ended,
+        why=found.outlook.why,
+        stop_regret=spec.stop.regret,
+        calibration=_calibration(study, trace),
+        labels=found.labels,
+        pairs=found.pairs,
+        pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(seen)]),
+        people=people_of(study),
+        notes=(*notes, *(f"{line}." for line in lines_of(failures_of(state)))),
+        replay_command=f"elicit replay {study.folder} --verify",
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        seed=spec.seed,
+        spec=dumps(spec),
+    )
+
+
+def _sides(live: LiveVote, items: Sequence[Item]) -> tuple[str, str]:
+    """The ids of what stood left and right."""
+    a, b = items[live.vote.a].id, items[live.vote.b].id
+    return (a, b) if live.shown == "ab" else (b, a)
+
+
+def _pictures(folder: Path, items: Sequence[Item]) -> dict[str, str]:
+    """Small pictures of those items that have one, as addresses that hold them; one that is missing is left out."""
+    found = {}
+    for item in items:
+        with suppress(BadInputError):
+            if file := images.stored(folder, item):
+                small = base64.b64encode(images.small(file)).decode()
+                found[item.id] = f"data:image/webp;base64,{small}"
+    return found
+
+
+def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:
+    """The engine's predictions one vote ahead against what was voted, in bins of equal width."""
+    pairs = [
+        (p, float(live.vote.outcome.choice == "a"))
+        for p, live in zip(trace.before, study.state.votes, strict=True)
+        if live.vote.outcome.choice in ("a", "b") and decides(study.state, live)
+    ]
+    bins: list[CalibrationBin] = []
+    for k in range(BINS):
+        inside = [(p, y) for p, y in pairs if int(min(p, 1 - 1e-9) * BINS) == k]
+        if inside:
+            predicted, observed = np.mean(inside, axis=0)
+            bins.append(CalibrationBin(float(predicted), float(observed), len(inside)))
+    return tuple(bins)

@@ -1,0 +1,206 @@
+"""What the router did with a study's queries, and what the machines' labels of it are worth, in numbers and words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Set
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from elicit.ranking.prediction_powered import Estimate, win_rate
+from elicit.routing.bias import Bias, Judged, biases
+from elicit.types import BadInputError, Choice, Vote, mirror
+from studies.decisions import by_people
+from studies.items.features import gaps
+from studies.items.presentation import sides
+from studies.routing.audits import SIDES, _agreement, acceptance, machine_labels
+from studies.routing.costs import cost, spent
+
+if TYPE_CHECKING:
+    from elicit.log.state import State
+    from studies.spec import Spec
+    from studies.study import Study
+
+
+class Totals(NamedTuple):
+    """What routing has come to; the fields are those of `elicit.service.voting.Routing`."""
+
+    router: str
+    machines: int
+    nobody: int
+    spent: float
+    budget: float | None
+    per_vote: float | None
+    audits: int
+    wrong: int
+    threshold: float | None
+    accepted: int
+    certificate: str
+    alarm: int | None
+    warning: int | None
+
+
+def totals(study: Study) -> Totals:
+    """What routing has come to, for whoever may see only the screen and for whoever may see all."""
+    rules, labels, accepted, money = study.spec.routing, machine_labels(study), acceptance(study), spent(study)
+    return Totals(
+        router=rules.router,
+        machines=len(labels),
+        nobody=sum(r[0].to == "nobody" and number not in labels for number, r in study.state.routed.items()),
+        spent=money,
+        budget=rules.budget,
+        per_vote=money / len(study.state.votes) if study.state.votes else None,
+        audits=accepted.audits,
+        wrong=accepted.wrong,
+        threshold=accepted.certificate.threshold if accepted.certificate else None,
+        accepted=sum(accepted.accepts(label.confidence) for label in labels.values()),
+        certificate=accepted.why,
+        alarm=accepted.alarm.alarmed if accepted.alarm else None,
+        warning=accepted.alarm.warned if accepted.alarm else None,
+    )
+
+
+def routing_of(study: Study) -> dict[str, Any]:
+    """What `elicit status` tells of routing, as plain values."""
+    state, total = study.state, totals(study)
+    result: dict[str, Any] = {
+        "router": total.router,
+        "to_people": sum(routes[0].to == "people" for routes in state.routed.values()),
+        "to_machines": total.machines,
+        "passed_over": total.nobody,
+        "waiting": len(state.waiting),
+        "spent": total.spent,
+        "budget": total.budget,
+        "cost_per_vote": total.per_vote,
+        "cost_per_bit": total.spent / bits if (bits := bits_asked_for(study)) else None,
+        "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
+        "agreement_of_people": _agreement(study),
+        "audits": total.audits,
+        "audits_drawn": sum(len(routes) > 1 for routes in state.routed.values()),
+        "audits_wrong": total.wrong,
+        "threshold": total.threshold,
+        "accepted": total.accepted,
+        "certificate": total.certificate,
+        "alarm": total.alarm,
+        "warning": total.warning,
+        "people": dict(Counter(live.vote.judge for live in by_people(study.spec, state))),
+    }
+    if study.spec.goal == "label" and (estimate := first_wins(study.spec, study.state)) is not None:
+        low, high = estimate.interval()
+        result["a_wins"] = {"value": estimate.value, "low": low, "high": high}
+    return result
+
+
+def lines_of(routing: dict[str, Any]) -> list[str]:
+    """What `routing_of` gives, for a reader."""
+    budget = "" if routing["budget"] is None else f" of {routing['budget']:g}"
+    each = "" if routing["cost_per_vote"] is None else f", {routing['cost_per_vote']:.3g} a vote"
+    if routing["cost_per_bit"] is not None:
+        each += f", {routing['cost_per_bit']:.3g} a bit expected"
+    lines = [
+        f"routing ({routing['router']}): {routing['to_machines']} labels by machines, {routing['to_people']} queries "
+        f"to people, {routing['waiting']} waiting; spent {routing['spent']:.4g}{budget}{each}"
+    ]
+    for judge in routing["judges"]:
+        agreed = f", agrees with people on {judge['same']} of {judge['both']}" if judge["both"] else ""
+        failed = f", failed {judge['failed']} times" if judge["failed"] else ""
+        swaps = f", orders disagree on {judge['flips']}" if judge["flips"] else ""
+        lines.append(f"  {judge['judge']}: {judge['asked']} verdicts, cost {judge['cost']:.4g}{agreed}{swaps}{failed}")
+        lines += [f"    leans: {bias}" for bias in judge["biases"]]
+    answered = f"{routing['audits']} of {routing['audits_drawn']} answered, {routing['audits_wrong']} wrong"
+    lines.append(f"audits: {answered}. {routing['certificate']}")
+    if wins := routing.get("a_wins"):
+        lines.append(f"first response preferred: {wins['value']:.1%}, 95 % in {wins['low']:.1%} to {wins['high']:.1%}")
+    return lines
+
+
+def first_wins(spec: Spec, state: State) -> Estimate | None:
+    """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
+    have answered two of them.
+
+    Prediction-powered: every pair counts by what was believed of it before people saw it, put right by those that went
+    to people, each weighed by one over the probability with which it did, by the router or by the lot for an audit. Of
+    the pairs in the order of the log, up to the first that waits and has no answer; those that no person could have
+    been asked about are left out. `a` is the first as listed.
+    """
+    listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
+    said, open_ = dict[int, Vote](), state.unheard()
+    for live in by_people(spec, state):
+        if live.vote.outcome.choice in SIDES:
+            said.setdefault(live.query, live.vote)
+    human, propensity, machine = [], [], []
+    for number, routes in state.routed.items():
+        if number in open_ and number not in said:
+            break
+        query, numbers = state.asked[number].query, routes[0].numbers
+        turned = listed.get(query.pair, query.a) != query.a
+        straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
+        # A query that went to people would else have had the chance of an audit.
+        chance = straight + (1 - straight) * numbers.get("audit", spec.routing.audits)
+        asked, vote = routes[0].to == "people" or len(routes) > 1, said.get(number)
+        if chance <= 0 or (asked and vote is None):
+            continue
+        value, guess = np.nan, numbers["p_a"] + numbers["p_tie"] / 2
+        if asked and vote is not None:
+            outcome = mirror(vote.outcome) if turned else vote.outcome
+            value = {"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice]
+        human.append(value)
+        propensity.append(chance)
+        machine.append(1 - guess if turned else guess)
+    if sum(np.isfinite(human)) < 2:
+        return None
+    try:
+        return win_rate(np.array(human), np.array(propensity), np.array(machine))
+    except BadInputError:
+        return None
+
+
+def bits_asked_for(study: Study, hidden: Set[int] = frozenset()) -> float:
+    """The bits that answers were expected to tell of people's opinion, as the router put it; not of hidden queries."""
+    consulted = [several for number, several in study.state.consulted.items() if number not in hidden]
+    told = [asked.numbers for several in consulted for asked in several if asked.verdict]
+    routed = [routes[0] for number, routes in study.state.routed.items() if number not in hidden]
+    told += [first.numbers for first in routed if first.to == "people"]
+    return sum(numbers.get("bits", 0.0) for numbers in told)
+
+
+def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, Any]]:
+    """One row a machine judge: what it was asked, what it cost, how often people said the same, what it leans to.
+
+    hidden: queries of whose verdicts nothing but their number and cost may be told.
+    """
+    state = study.state
+    said = {live.query: live.vote.outcome.choice for live in by_people(study.spec, study.state)}
+    rows: dict[str, dict[str, Any]] = {}
+    for number, several in state.consulted.items():
+        for asked in several:
+            fresh = dict.fromkeys(("asked", "failed", "flips", "swapped", "both", "same"), 0)
+            row = rows.setdefault(asked.judge, {"judge": asked.judge, "cost": 0.0, **fresh})
+            row["asked"] += 1
+            if asked.verdict is None:
+                row["failed"] += 1
+                continue
+            row["cost"] += cost(study, asked)
+            if number in hidden:
+                continue
+            row["flips"] += asked.verdict.flips
+            row["swapped"] += len(asked.verdict.logits) == 2
+            if said.get(number) in ("a", "b") and asked.verdict.logit:
+                row["both"] += 1
+                row["same"] += (asked.verdict.logit > 0) == (said[number] == "a")
+    return [row | {"biases": _biases(study, name, said, hidden)} for name, row in sorted(rows.items())]
+
+
+def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int]) -> list[Bias]:
+    """What the judge leans to for all that is known, the place shown first, length or format."""
+    judged = []
+    for number, several in study.state.consulted.items():
+        if number in hidden:
+            continue
+        query = study.state.asked[number].query
+        shown = sides(study.state, query)
+        votes = [said[number]] if number in said else []
+        leans = gaps(shown.a, shown.b)
+        judged += [Judged(asked.verdict, leans, votes) for asked in several if asked.judge == judge and asked.verdict]
+    return [bias for bias in biases(judged) if bias.low > 0 or bias.high < 0]

@@ -1,0 +1,109 @@
+"""What `elicit status` prints: the values of `studies.reporting.status.status_of`, for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from elicit.safe_text import one_line
+from studies.outlook import Outlook
+from studies.routing import failures
+
+WIDTH = 100
+"""Characters of a text that one line shows."""
+SHOWN = 20
+"""Rows of an order that are printed; `--json` has all."""
+
+
+def status_lines(values: dict[str, Any]) -> list[str]:
+    """The lines."""
+    return [
+        _size(values),
+        *_conclusion(values),
+        *_people(values),
+        *(f"  {line}" for line in failures.lines_of(msgspec.convert(values["failures"], dict[str, failures.Failed]))),
+        *_routing(values),
+        verdict(Outlook(values["met"], values["ended"], values["why"], values["votes_left"])),
+    ]
+
+
+def _size(values: dict[str, Any]) -> str:
+    undone = f", {values['undone']} taken back" if values["undone"] else ""
+    what = f"{values['pairs']} pairs" if "pairs" in values else f"{values['items']} items"
+    retired = f" ({values['retired']} retired)" if values["retired"] else ""
+    return f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {what}{retired}"
+
+
+def _conclusion(values: dict[str, Any]) -> Iterator[str]:
+    """What the votes have come to, by the study's goal."""
+    if values["goal"] == "label":
+        machines = f", {values['labelled_by_machines']} by machines" if values["labelled_by_machines"] else ""
+        rest = f", the other {values['labelled_by_model']} by the model" if values["labelled_by_model"] else ""
+        yield f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes{machines}{rest}"
+        shares = values["labels"]
+        tie = f", a tie in {shares['tie']}" if shares["tie"] else ""
+        yield f"  the first response is better in {shares['a']}, the second in {shares['b']}{tie}"
+    elif values["goal"] == "top":
+        rows = values["top"]
+        wrong = values["expected_regret"] * len(rows)
+        yield f"the top {len(rows)}, of which about {wrong:.1f} are expected not to belong there:"
+        for row in rows[:SHOWN]:
+            yield _row(row, f"in the top {len(rows)}: {row['p_top']:.0%}")
+        yield from _rest(rows)
+    elif values["goal"] == "rank":
+        rows = values["order"]
+        yield f"the order, the best first; {values['expected_regret']:.0%} of all pairs are expected to be wrong in it:"
+        for row in rows[:SHOWN]:
+            yield _row(row, "" if row["p_above"] is None else f"better than the next: {row['p_above']:.0%}")
+        yield from _rest(rows)
+    elif best := values.get("best"):
+        low, high = best["interval"]
+        yield f"recommended: {one_line(best['id'])}  {_cut(best['text'])}"
+        sure = f"P(best) {best['p_best']:.0%}" if values["votes"] else "no vote speaks for it yet"
+        yield f"  {sure}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
+    else:
+        yield "recommended: nothing yet, for no prompt is known to be acceptable"
+
+
+def _row(row: dict[str, Any], sure: str) -> str:
+    text = "" if row["text"] == row["id"] else f"  {_cut(row['text'])}"
+    return f"{row['rank']:>4}. {one_line(row['id'])}{text}" + (f"  ({sure})" if sure else "")
+
+
+def _rest(rows: list[Any]) -> Iterator[str]:
+    if len(rows) > SHOWN:
+        yield f"      and {len(rows) - SHOWN} more: --json tells all"
+
+
+def _cut(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+
+
+def _people(values: dict[str, Any]) -> Iterator[str]:
+    for row in values.get("annotators", []):
+        right = f"names the better side in {row['accuracy']:.0%}, 95 % in {row['low']:.0%} to {row['high']:.0%}"
+        again = f"; said the same in {row['repeated']} of {row['repeats']} repeats" if row["repeats"] else ""
+        yield f"  {one_line(row['judge'])}: {row['votes']} votes, {right}{again}"
+
+
+def _routing(values: dict[str, Any]) -> list[str]:
+    if "routing" not in values:
+        return []
+    from studies.reporting.routing import lines_of
+
+    return lines_of(values["routing"])
+
+
+def verdict(now: Outlook) -> str:
+    """Whether to go on, for how long, and why."""
+    if now.met:
+        return f"stop: {now.why}"
+    if now.ended:
+        return f"over, with the stop rule not met: {now.ended}"
+    if now.votes_left is None:
+        return f"go on: {now.why}; how many votes that takes is not known before the first"
+    low, middle, high = now.votes_left
+    return f"go on for about {middle} more votes ({low} to {high}, 80 % interval): {now.why}"

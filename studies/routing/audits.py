@@ -1,0 +1,163 @@
+"""What the machines' labels of a study are worth, as a function of its log: certificate, alarm, ceiling, estimates.
+
+Audits are people's blind votes on labels drawn by lot. They are read in epochs: the cuts of an epoch are fixed from the
+confidences of the labels made before its first audit came in, and the certificate is due when its last one has. From
+then on every further audit of an accepted label feeds the alarm; when it goes off nothing is accepted until the next
+certificate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from elicit.routing.certificate import Certificate, audits_needed, certify, plan
+from elicit.routing.drift import Drift, watch
+from elicit.types import BadInputError, Choice
+from studies.decisions import by_people, labelled
+
+if TYPE_CHECKING:
+    from elicit.log.state import State
+    from studies.spec import Spec
+    from studies.study import Study
+
+SIDES: tuple[Choice, ...] = ("a", "tie", "b")
+FEWEST = 30
+"""Votes of two people on the same query, before their agreement is taken for known."""
+
+
+class MachineLabel(NamedTuple):
+    """A label made without people. confidence: the probability it was given; seq: its vote's place in the log."""
+
+    query: int
+    seq: int
+    choice: Choice
+    confidence: float
+    p: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What audits allow. certificate: the newest, None before the first; why: in a sentence; alarm: the watch over
+    accepted labels since then; audits: all so far; wrong: of these."""
+
+    certificate: Certificate | None
+    why: str
+    alarm: Drift | None
+    audits: int
+    wrong: int
+
+    def accepts(self, confidence: float) -> bool:
+        """Whether a label of this confidence is accepted unseen."""
+        if self.certificate is None or (self.alarm is not None and self.alarm.alarmed is not None):
+            return False
+        return bool(self.certificate.accepts(np.array([confidence]))[0])
+
+
+def machine_labels(study: Study) -> dict[int, MachineLabel]:
+    """The labels made without people, by query, in the log's order."""
+    found = {}
+    for live in study.state.votes:
+        if live.raw and "label" in live.raw:
+            p: dict[str, float] = {side: float(live.raw["label"][side]) for side in SIDES}
+            choice = max(SIDES, key=p.__getitem__)
+            found[live.query] = MachineLabel(live.query, live.seq, choice, p[choice], p)
+    return found
+
+
+def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
+    """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq.
+
+    A second person's answer is no second draw.
+    """
+    labels = machine_labels(study)
+    drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
+    found = []
+    for live in study.state.votes:
+        label = labels.get(live.query)
+        if live.raw is None and label and live.query in drawn and live.vote.outcome.choice in SIDES:
+            drawn.remove(live.query)
+            found.append((label, live.vote.outcome.choice != label.choice, live.seq))
+    return found
+
+
+def acceptance(study: Study) -> Acceptance:
+    """The certificate and the alarm as the audits so far have them."""
+    rules, read, labels = study.spec.routing, audits(study), list(machine_labels(study).values())
+    wrong = sum(missed for _, missed, _ in read)
+    certificate, alarm, why = None, None, ""
+    agreement = _agreement(study)
+    for start in range(0, len(read) + 1, rules.epoch):
+        part = read[start : start + rules.epoch]
+        if certificate and certificate.threshold is not None:
+            alarm = alarm or watch(rules.alpha, delta=rules.delta)
+            accepted = [missed for label, missed, _ in part if label.confidence >= certificate.threshold]
+            alarm = alarm.after(np.array(accepted, dtype=float)) if accepted else alarm
+        if len(part) < rules.epoch:
+            missing = f"{len(part)} of {rules.epoch} audits of epoch {start // rules.epoch + 1} are in"
+            why = f"{certificate} {missing}." if certificate else f"No label is accepted yet: {missing}."
+            why += _out_of_reach(study.spec, study.state, len(read), rules.epoch - len(part))
+            break
+        before = [label.confidence for label in labels if label.seq < part[0][2]]
+        try:
+            frozen = plan(
+                np.array(before),
+                rules.epoch,
+                alpha=rules.alpha,
+                delta=rules.delta,
+                epoch=start // rules.epoch + 1,
+                agreement=None if agreement is None else max(agreement, 0.5),
+            )
+        except BadInputError as error:
+            return Acceptance(None, f"No label can be accepted: {error}.", None, len(read), wrong)
+        confidences = np.array([label.confidence for label, _, _ in part])
+        certificate = certify(frozen, confidences, np.array([missed for _, missed, _ in part]))
+        alarm = None
+        why = str(certificate)
+    if alarm is not None and alarm.alarmed is not None:
+        seem = f"more than {rules.alpha:.0%} of them seem wrong, so none is accepted until the next certificate"
+        why = f"ALARM after {alarm.alarmed} audits of accepted labels: {seem}."
+    return Acceptance(certificate, why, alarm, len(read), wrong)
+
+
+def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
+    """That the audits missing of an epoch cannot come any more, and what would have to be set; empty where they can."""
+    rules = spec.routing
+    drawn = sum(len(routes) > 1 for routes in state.routed.values()) - read
+    if state.pairs:
+        routed = {state.asked[number].query.pair for number in state.routed}
+        left = len(state.listed() - labelled(state) - routed)
+    else:
+        left = max(0, spec.votes - len(state.votes))
+    to_come = drawn + rules.audits * left
+    if to_come >= missing or (not state.routed and rules.router == "none"):
+        return ""
+    fewest = audits_needed(rules.alpha, rules.delta)
+    why = f" That cannot be reached: {missing} more are needed, and about {to_come:.0f} can come of the queries left"
+    why += f" (routing.audits = {rules.audits:g})."
+    if read or fewest > left:
+        return f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits, so a study of more queries."
+    share = math.ceil(100 * fewest / left) / 100
+    return (
+        f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits: set routing.epoch to {fewest} or more "
+        f"and routing.audits to at least {share:g} before the first audit is read."
+    )
+
+
+def _agreement(study: Study) -> float | None:
+    """How often two people who both named a side on the same pair named the same; None while too few did."""
+    by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for live in by_people(study.spec, study.state):
+        outcome = live.vote.outcome_of_pair
+        if outcome.choice in ("a", "b"):
+            by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))
+    same = total = 0
+    for votes in by_pair.values():
+        for i, (judge, choice) in enumerate(votes):
+            for other, its in votes[:i]:
+                if other != judge:
+                    total, same = total + 1, same + (its == choice)
+    return same / total if total >= FEWEST else None

@@ -1,0 +1,323 @@
+"""A study that many use at once: leases, votes and annotators, beside the engine process that models it.
+
+The log is the truth here too: a lease is in it before it is lent, a vote before it is acknowledged. What an annotator
+is lent is a function of the log; the engine, in a process of its own (`studies.serving.engine_client`), only has to
+keep the stock filled, and may be slow, or gone for a while. Loads no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from statistics import mean, median
+
+from elicit.log.events import (
+    JOINED,
+    AnyBody,
+    Enrolled,
+    Event,
+    Leased,
+    Noted,
+    Paused,
+    Returned,
+    Undone,
+    Voted,
+    Weighed,
+)
+from elicit.log.state import Held, LiveVote, State
+from elicit.service.http_schema import (
+    Amendment,
+    AnnotatorRow,
+    Cast,
+    Enrolment,
+    ItemsPage,
+    Receipt,
+    RefusedError,
+    ServedCard,
+    StudyEvent,
+    Void,
+    Voided,
+    VotesPage,
+    Welcome,
+    Who,
+)
+from elicit.service.names import alike, checked_name
+from elicit.service.voting import Answer, Progress, outcome_of
+from elicit.types import BadInputError
+from studies.decisions import LANE
+from studies.serving.golds import golds_of
+from studies.serving.group_commit import Committer
+from studies.serving.leases import Leasing
+from studies.serving.pages import items_page, votes_page
+from studies.storage import folders
+
+ENOUGH, MEASURED = 10, 1000
+"""Votes whose median tells how long one takes, and items by whose length it is told before."""
+READ, DECIDING = 20.0, 4.0
+"""Characters that are read in a second, about 240 words a minute; seconds that it takes to decide."""
+NOBODYS = ("people", "nobody")
+"""Names that mean something else in the log."""
+AT_ONCE = 500
+"""Events that a listener is told in one go."""
+LISTENING = 0.1
+"""Seconds between two looks for news to tell."""
+SETTLING = 0.005
+"""Seconds between two looks whether a lease is over."""
+
+
+class Served(Leasing):
+    """`elicit.service.http_backend.ServedStudy` over a folder; between `begin` and `close` it is the study's only
+    writer.
+
+    secret: what the tokens of leases are made with.
+    Raises BadInputError where the study cannot be opened for writing.
+    """
+
+    def __init__(self, folder: Path, secret: bytes) -> None:
+        self._ledger, state, spec = folders.load(folder, writable=True, beside=False)
+        try:
+            if spec.tuning is not None:
+                raise BadInputError(
+                    f"{folder} tunes prompts, which one person does in a terminal: elicit tune {folder}"
+                )
+            golds = golds_of(folder, spec.serving.golds, state)
+        except BaseException:
+            self._ledger.close()
+            raise
+        super().__init__(folder, state, spec, golds, secret)
+        self._flying: dict[tuple[str, str], asyncio.Future[Receipt]] = {}
+        self._digests: dict[tuple[str, str], str] = {}
+
+    def begin(self) -> None:
+        """Start the engine and the clock."""
+        self._commits = Committer(self._ledger, self.state, self._follow)
+        self.views.begin(self._wanted, self._refresh)
+        self._clock = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        """Stop; everything is on disk already."""
+        self._clock.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._clock
+        await self.views.close()
+        await self._commits.close()
+        self._ledger.close()
+
+    # -- votes ------------------------------------------------------------------------------------------------
+
+    async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
+        """Record a vote, on disk before this returns; see `elicit.service.http_backend.ServedStudy`."""
+        held = self._held(who, cast.lease)
+        if not hmac.compare_digest(cast.token.encode(), self._token(cast.lease).encode()):
+            raise RefusedError(404, "there is no such lease; ask for another")
+        place = (held.judge, key)  # an admin votes for whom it asked
+        while True:
+            known = self.state.keys.get(place)
+            if (known.digest if known else self._digests.get(place, digest)) != digest:
+                raise RefusedError(
+                    422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
+                )
+            if known:
+                return Receipt(known.vote, cast.lease, known.time, known.votes)
+            if place in self._flying:
+                return await asyncio.shield(self._flying[place])
+            again = [one for one in self.state.held.get(held.judge, ()) if self.state.leases[one].query == held.query]
+            if not self._voting.intersection((cast.lease, *again)):
+                break
+            # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
+            await asyncio.sleep(SETTLING)
+        if held.over and (why := self._too_late(held)):
+            raise RefusedError(409, f"this lease is over ({why}); the vote was not counted")
+        # Lent again to the same judge in the meantime, a query is answered by the vote that comes first.
+        ended = [Returned(one, "released") for one in again if one != cast.lease]
+        try:
+            outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
+        except ValueError as error:
+            raise RefusedError(
+                422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
+            ) from error
+        self._seen[held.judge] = time.monotonic()
+        self._voting.update((cast.lease, *(one.lease for one in ended)))
+        self._digests[place] = digest
+        self._flying[place] = asyncio.ensure_future(
+            self._record(
+                Voted(
+                    held.query,
+                    outcome,
+                    held.judge,
+                    cast.seconds,
+                    cast.reasons,
+                    cast.note,
+                    lease=cast.lease,
+                    shown=held.shown,
+                    key=key,
+                    digest=digest,
+                ),
+                ended,
+            )
+        )
+        return await asyncio.shield(self._flying[place])
+
+    def _too_late(self, held: Held) -> str:
+        """Why a vote on a lease that is over cannot count, or an empty string."""
+        if held.over != "expired" or not self.spec.serving.late:
+            return held.over
+        answered = self.state.answered(held.query)
+        if held.judge in answered:
+            return f"{held.over}, and you have answered its pair since"
+        wanted = self.state.wanted.get(held.query, self.state.asked[held.query].wanted)
+        enough = len(answered) >= wanted
+        return f"{held.over}, and others have answered its pair" if enough else ""
+
+    async def _record(self, voted: Voted, ended: list[Returned]) -> Receipt:
+        try:
+            await self._commits.commit(*ended, voted)
+        finally:
+            self._voting.difference_update((voted.lease, *(one.lease for one in ended)))
+            del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
+        known = self.state.keys[voted.judge, voted.key]
+        return Receipt(known.vote, voted.lease, known.time, known.votes)
+
+    async def void(self, who: Who, vote: int, void: Void) -> Voided:
+        """Let a vote count no more; with `again`, its query is lent to its judge once more."""
+        async with self._locks[self._vote(who, vote)[1]]:
+            live, judge = self._vote(who, vote)
+            if live is None:
+                raise RefusedError(409, f"vote {vote} was taken back before")
+            bodies: list[AnyBody] = [Undone(vote, judge, "" if judge == who.judge else who.judge, void.why)]
+            lease = secrets.token_hex(12)
+            if void.again:
+                bodies.append(Leased(live.query, judge, lease, live.shown, self.spec.serving.lease))
+            await self._commits.commit(*bodies)
+            return Voided(vote, self._lease(lease, self.state.given.get(judge, 0) + 1) if void.again else None)
+
+    async def note(self, who: Who, vote: int, note: str) -> None:
+        """Attach a note to a vote; it replaces the one before."""
+        live, _ = self._vote(who, vote)
+        if live is None:
+            raise RefusedError(409, f"vote {vote} was taken back")
+        await self._commits.commit(Noted(live.query, live.vote.judge, note))
+
+    async def votes(self, who: Who, after: int | None, limit: int) -> VotesPage:
+        """Votes, newest first, those taken back among them: an admin's page has everybody's."""
+        return votes_page(self.state, None if who.scope == "admin" else who.judge, after, limit)
+
+    def _vote(self, who: Who, vote: int) -> tuple[LiveVote | None, str]:
+        """The live vote of that number (None: it was taken back), if this one may touch it, and its judge."""
+        for votes in (self.state.votes, self.state.undone):
+            for live in reversed(votes):
+                if live.seq == vote and (who.scope == "admin" or live.vote.judge == who.judge):
+                    return (live if votes is self.state.votes else None), live.vote.judge
+        raise RefusedError(404, f"there is no vote {vote} of yours")
+
+    # -- whoever runs the study -------------------------------------------------------------------------------
+
+    async def card(self, who: Who) -> ServedCard:
+        """What a voter is told before the first query."""
+        spec = self.spec
+        return ServedCard(
+            study=self.id,
+            title=spec.title,
+            goal=spec.goal,
+            question=spec.question,
+            guidelines=spec.guidelines,
+            guidelines_html="",
+            reasons=spec.reasons,
+            items=len(self.state.items),
+            paused=self.state.paused,
+            deadline=spec.serving.deadline,
+            judge=who.judge,
+            scope=who.scope,
+        )
+
+    async def welcome(self, quota: int | None) -> Welcome:
+        """What somebody is told whose invite asks for so many votes."""
+        spec = self.spec
+        said = (self.id, spec.title, spec.author, spec.question)
+        return Welcome(*said, quota or spec.serving.quota, seconds_of(self.state), spec.serving.deadline)
+
+    async def progress(self, who: Who) -> Progress:
+        """The voter's own work and how much is left."""
+        return self._progress(who.judge)
+
+    async def items(self, after: int, limit: int) -> ItemsPage:
+        """A page of the items, in their order."""
+        return items_page(self.state, after, limit)
+
+    async def pause(self, who: Who, paused: bool) -> ServedCard:
+        """Lend no queries, or go on. Votes on what is lent are taken all the same."""
+        if paused != self.state.paused:
+            await self._commits.commit(Paused(paused, who.judge))
+        return await self.card(who)
+
+    async def enrol(self, who: Who, enrolment: Enrolment) -> None:
+        """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
+        name, state = checked_name(enrolment.judge), self.state
+        known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
+        async with self._locks[""]:
+            if taken := next((other for other in known if alike(other, name)), None):
+                like = "" if taken == name else ", or looks like one that is"
+                raise RefusedError(409, f"the name {name!r} is taken in this study{like}; choose another")
+            if JOINED in name or name.startswith(LANE):
+                raise RefusedError(422, f"the name {name!r} means something else in the log; choose another")
+            self._check_pools(enrolment.pools)
+            await self._commits.commit(Enrolled(name, enrolment.scope, enrolment.pools, enrolment.quota))
+
+    async def amend(self, who: Who, judge: str, amendment: Amendment) -> AnnotatorRow:
+        """Change what an annotator's votes weigh, its pools or its quota."""
+        old = self.state.enrolled.get(judge)
+        if old is None:
+            raise RefusedError(404, f"there is no annotator {judge!r}")
+        bodies: list[AnyBody] = []
+        if amendment.weight is not None:
+            bodies.append(Weighed(judge, amendment.weight, who.judge, amendment.why))
+        if amendment.pools is not None or amendment.quota is not None:
+            self._check_pools(amendment.pools or ())
+            pools = old.pools if amendment.pools is None else amendment.pools
+            bodies.append(Enrolled(judge, old.scope, pools, amendment.quota or old.quota))
+        if bodies:
+            await self._commits.commit(*bodies)
+        return next(row for row in await self.views.annotators() if row.judge == judge)
+
+    async def tail(self, since: int) -> AsyncIterator[StudyEvent]:
+        """The events after `since`, then each as it happens."""
+        while True:
+            # Read when the listener is ready for more: one that never reads must not fill the memory.
+            for event in await self._commits.read(since, AT_ONCE):
+                since = event.seq
+                yield _without_texts(event)
+            while self.state.seq <= since:
+                await asyncio.sleep(LISTENING)
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _check_pools(self, pools: tuple[str, ...]) -> None:
+        known = {self.state.pool_of(a) for _, a, _ in self.state.pairs} - {""}
+        for pool in pools:
+            if pool not in known:
+                there = (
+                    f"known are: {', '.join(sorted(known))}" if known else "this study has none (`meta.pool` of pairs)"
+                )
+                raise RefusedError(422, f"there is no pool {pool!r}; {there}")
+
+    async def _refresh(self) -> None:
+        await self._commits.commit()
+
+
+def seconds_of(state: State) -> float:
+    """Seconds that a vote takes: the median of those given, or, before there are some, the time to read a pair."""
+    given = [live.vote.seconds for live in state.votes if live.vote.seconds]
+    if len(given) >= ENOUGH:
+        return round(median(given), 1)
+    lengths = [len(item.shown_text) + len(item.context) / 2 for item in state.items[:MEASURED]]
+    return round(DECIDING + 2 * mean(lengths) / READ, 1)
+
+
+def _without_texts(event: Event) -> StudyEvent:
+    kind = event.body.__struct_config__.tag
+    return StudyEvent(event.seq, event.time, str(kind), getattr(event.body, "judge", ""))

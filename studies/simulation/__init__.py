@@ -1,0 +1,1 @@
+"""Studies that are simulated, from people who are made up or recorded."""
