@@ -40,6 +40,7 @@ MOST_SAID = 80
 FAR = 1000
 """A format so much newer than ours is no format, but damage."""
 RESTORE = "restore a copy that 'elicit backup' made; without one, keep this file, for most of it can be recovered"
+MISSING = "which holds the votes; restore a copy that 'elicit backup' made"
 
 _UNREADABLE = (sqlite3.Error, msgspec.DecodeError, UnicodeError, TypeError, AttributeError)
 """What a row raises that is not what was written."""
@@ -58,8 +59,8 @@ class SqliteLedger:
         self._lock: FileLock | None = None
         if writable and not beside:
             self._lock = _locked(folder)
-        elif not self._path.exists():
-            raise BadInputError(f"{folder} has no {FILE}; make a study with 'elicit init'")
+        elif not self._path.is_file():
+            raise BadInputError(f"{folder} has no {FILE}, {MISSING}")
         fresh = not self._path.exists()
         try:
             self._connection = open_for_writing(self._path) if writable else open_for_reading(self._path)

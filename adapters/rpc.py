@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from elicit.diagnostics import FILE, configure_logging, log_to_folder, open_stderr
+from elicit.safe_text import described, harmless
 from elicit.types import BadInputError
 
 logger = logging.getLogger(__name__)
@@ -178,13 +179,14 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
             method = getattr(target, request["method"])
             kinds = [parameter.annotation for parameter in inspect.signature(method, eval_str=True).parameters.values()]
             values = [msgspec.convert(value, kind) for value, kind in zip(request["arguments"], kinds, strict=False)]
-            reply["result"] = await method(*values)
+            send(reply | {"result": await method(*values)})
         except (BadInputError, msgspec.ValidationError) as error:
-            reply["error"] = str(error)
-        except Exception as error:
+            send(reply | {"error": harmless(str(error))})
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # whatever it is: who asked waits for a reply
             logger.exception("%s failed", request["method"])
-            reply["error"] = f"the engine could not do this ({type(error).__name__}: {error}); your votes are saved"
-        send(reply)
+            send(reply | {"error": f"the engine could not do this ({described(error)}); your votes are saved"})
 
     requests: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -212,11 +214,11 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
         try:
             target = make()
         except BadInputError as error:
-            send({"id": 0, "error": str(error)})
+            send({"id": 0, "error": harmless(str(error))})
             return
         except Exception as error:
             logger.exception("the engine could not begin")
-            why = f"the engine could not begin ({type(error).__name__}: {error}); see {folder / FILE}"
+            why = f"the engine could not begin ({described(error)}); see {folder / FILE}"
             send({"id": 0, "error": why})
             return
         runner.run(serve(target))

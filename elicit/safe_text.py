@@ -71,6 +71,10 @@ def _visible(match: re.Match[str]) -> str:
     return f"⟨U+{code:04X}⟩"
 
 
+LONGEST_REASON = 300
+"""Characters of what an error says that are told."""
+
+
 def harmless(text: str) -> str:
     """The text with every control, invisible and direction character made visible.
 
@@ -83,3 +87,35 @@ def harmless(text: str) -> str:
 def one_line(text: str, empty: str = "(empty)") -> str:
     """The harmless text on one line, runs of white space as one blank; `empty` stands for nothing at all."""
     return " ".join(harmless(text).split()) or empty
+
+
+def described(error: BaseException) -> str:
+    """An error's class and what it says, on one line that can be encoded, of `LONGEST_REASON` characters at most."""
+    try:
+        said = one_line(str(error), empty="")
+    except Exception:  # the class is somebody else's, and so is how it tells of itself
+        said = ""
+    if len(said) > LONGEST_REASON:
+        said = said[:LONGEST_REASON] + "…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def quantity(number: int, noun: str) -> str:
+    """A number with its noun: `1 vote`, `2 votes`, `3 queries`."""
+    several = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number} {noun if number == 1 else several}"
+
+
+def limit_in_percent(share: float) -> str:
+    """A share that was asked for, in per cent, as it was set."""
+    return f"{100 * share:.6g}%"
+
+
+def share_in_percent(share: float, limit: float) -> str:
+    """A share in per cent, with as many decimals as show on which side of `limit` it is."""
+    value, limit = round(100 * share, 9), round(100 * limit, 9)
+    for places in range(4):
+        told = round(value, places)
+        if (told > limit, told < limit) == (value > limit, value < limit):
+            return f"{value:.{places}f}%"
+    return f"{value:.4f}%"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
+from elicit.safe_text import limit_in_percent, share_in_percent
 from elicit.selection import LONG
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ def best_item(posterior: Posterior, votes: int, regret: float, confidence: float
     """
     draws = regret_draws(posterior, votes)
     expected, reached = float(draws.mean()), float((draws <= regret).double().mean())
-    chance = f"the recommended item is within {regret:.0%} of the best with probability {reached:.0%}"
+    chance = f"the recommended item is within {limit_in_percent(regret)} of the best with probability "
+    chance += share_in_percent(reached, confidence)
     if reached >= confidence:
-        return Stop(True, f"{chance}, which is the {confidence:.0%} asked for", expected, reached, (0, 0))
-    return Stop(False, f"{chance}, short of {confidence:.0%}", expected, reached, forecast(expected, votes, regret))
+        return Stop(True, f"{chance}, at least the {limit_in_percent(confidence)} asked for", expected, reached, (0, 0))
+    left = forecast(expected, votes, regret)
+    return Stop(False, f"{chance}, short of {limit_in_percent(confidence)}", expected, reached, left)
 
 
 def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence: float) -> Stop:
@@ -78,14 +81,15 @@ def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence
     ratio = float((lead**2 / (2 * difference.variance.clamp_min(1e-12))).min())
     threshold = float(np.log((1 + np.log(max(votes, 1))) * (posterior.n - 1) / (1 - confidence)))
     expected = float(regret_draws(posterior, votes).mean())
-    told = f"the closest rival is ruled out by a log likelihood ratio of {ratio:.1f}"
+    places = next(places for places in (1, 2, 3, 4) if places == 4 or round(ratio, places) != round(threshold, places))
+    told = f"the closest rival is ruled out by a log likelihood ratio of {ratio:.{places}f}"
     if votes and ratio >= threshold:
-        return Stop(True, f"{told}, above the threshold of {threshold:.1f}", expected, confidence, (0, 0))
+        return Stop(True, f"{told}, above the threshold of {threshold:.{places}f}", expected, confidence, (0, 0))
     left = None
     if votes:  # the ratio grows in proportion to the votes
         middle = votes * min(max(threshold / max(ratio, 1e-3) - 1, 0.1), 100.0)
         left = max(1, round(middle / FORECAST_FACTOR)), max(2, round(middle * FORECAST_FACTOR))
-    return Stop(False, f"{told}, short of the threshold of {threshold:.1f}", expected, 0.0, left)
+    return Stop(False, f"{told}, short of the threshold of {threshold:.{places}f}", expected, 0.0, left)
 
 
 def regret_draws(posterior: Posterior, votes: int) -> Tensor:
@@ -110,10 +114,12 @@ def top_items(posterior: Posterior, top: int, votes: int, regret: float) -> Stop
     """Stop once the expected share of wrong items among the `top` recommended ones is at most `regret`."""
     rows, inside = top_draws(posterior, top, votes)
     wrong = 1 - float(torch.isin(rows[inside], ranking(posterior)[:top]).double().mean())
-    say = f"{wrong:.0%} of the top {top} are expected not to belong there"
+    say = f"{share_in_percent(wrong, regret)} of the top {top} are expected not to belong there"
     if wrong <= regret:
-        return Stop(True, f"{say}, within the {regret:.0%} asked for", wrong, 1.0, (0, 0))
-    return Stop(False, f"{say}, more than {regret:.0%}", wrong, 0.0, forecast(2 * wrong, votes, 2 * regret))
+        return Stop(True, f"{say}, within the {limit_in_percent(regret)} asked for", wrong, 1.0, (0, 0))
+    return Stop(
+        False, f"{say}, more than {limit_in_percent(regret)}", wrong, 0.0, forecast(2 * wrong, votes, 2 * regret)
+    )
 
 
 def top_draws(posterior: Posterior, top: int, votes: int) -> tuple[Tensor, Tensor]:
@@ -145,10 +151,12 @@ def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: f
         pairs = pairs[stream(0, "pairs", len(pairs)).choice(len(pairs), LONG, replace=False)]
     mean, variance, _ = posterior.difference(pairs)
     wrong = float(torch.special.ndtr(-mean.abs() / variance.sqrt().clamp_min(1e-9)).mean())
-    say = f"{wrong:.0%} of the pairs are expected to be in the wrong order"
+    say = f"{share_in_percent(wrong, regret)} of the pairs are expected to be in the wrong order"
     if wrong <= regret:
-        return Stop(True, f"{say}, within the {regret:.0%} asked for", wrong, 1.0, (0, 0))
-    return Stop(False, f"{say}, more than {regret:.0%}", wrong, 0.0, forecast(2 * wrong, votes, 2 * regret))
+        return Stop(True, f"{say}, within the {limit_in_percent(regret)} asked for", wrong, 1.0, (0, 0))
+    return Stop(
+        False, f"{say}, more than {limit_in_percent(regret)}", wrong, 0.0, forecast(2 * wrong, votes, 2 * regret)
+    )
 
 
 def forecast(expected: float, votes: int, regret: float) -> tuple[int, int] | None:

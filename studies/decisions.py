@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from elicit.log.events import STOCK
 from elicit.log.state import LiveVote, State
+from elicit.safe_text import quantity
 from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
 from studies.items.features import embedded_texts, knowledge_of
 from studies.prompt_inputs import described, usable, used
@@ -185,15 +186,11 @@ def by_people(spec: Spec, state: State) -> list[LiveVote]:
     return [live for live in state.votes if live.raw is None and live.vote.judge not in machines]
 
 
-def counted(spec: Spec, state: State) -> list[LiveVote]:
+def labelling_votes(spec: Spec, state: State) -> list[LiveVote]:
     """The votes that people's labels are made of: of a study that was never routed those of machines too, never golds,
     hidden repeats, skips, or votes of who is quarantined."""
     said = by_people(spec, state) if state.routed else state.votes
-    return [
-        live
-        for live in said
-        if not live.check and live.vote.outcome.choice != "skip" and state.weight(live.vote.judge) > 0
-    ]
+    return [live for live in said if labels(state, live)]
 
 
 def resumable(spec: Spec, state: State) -> list[int]:
@@ -251,4 +248,9 @@ def votes_to_come(spec: Spec, state: State) -> int:
 
 def budget_spent(spec: Spec, how: str = "") -> str:
     """That the votes are spent, and what to do."""
-    return f"the budget of {spec.votes} votes is spent{how}; raise `votes` in study.toml to go on"
+    return f"the budget of {quantity(spec.votes, 'vote')} is spent{how}; raise `votes` in study.toml to go on"
+
+
+def trusted(spec: Spec, state: State) -> list[LiveVote]:
+    """People's votes that count for something: never golds, hidden repeats, or votes of who is quarantined."""
+    return [live for live in by_people(spec, state) if decides(state, live)]

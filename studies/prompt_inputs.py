@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping, Sequence, Set
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from adapters.llm.target import function_at
 from elicit.log.state import State
+from elicit.plugins.user_files import guard
 from elicit.tuning.protocol import quotes
 from elicit.tuning.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
-from elicit.types import BadInputError, Item, Query, UnknownNameError
+from elicit.types import Item, Query, UnknownNameError
 from studies.tuning_spec import Tuning
 
 if TYPE_CHECKING:
@@ -102,17 +105,21 @@ def directed(names: tuple[str, ...]) -> dict[str, Signal]:
 
 
 def _own(name: str) -> Signal:
-    own = function_at(name)
+    found = function_at(name)
+
+    def call(response: str, reference: str) -> Any:  # for what can be called and is no function
+        return found(response, reference)
+
+    own = guard(found if inspect.isfunction(found) else call, "signal", name, _check_number)
 
     def signal(response: str, reference: str, kinds: Set[str]) -> float:
-        try:
-            return float(own(response, reference))
-        except Exception as error:
-            raise BadInputError(
-                f"signal {name!r} failed ({type(error).__name__}: {error}); mend the function"
-            ) from None
+        return float(own(response, reference))
 
     return signal
+
+
+def _check_number(_: tuple[Any, ...], value: Any) -> str:
+    return "" if math.isfinite(float(value)) else f"returned {value}, which is no finite number"
 
 
 def signalled(state: State, name: str, signal: Signal, row: int, given: int) -> float | None:

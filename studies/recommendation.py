@@ -1,4 +1,6 @@
-"""How often a prompt's responses are unacceptable: a hierarchical beta-binomial model over the prompts of a study.
+"""Which item is recommended: the best, or the best prompt of those whose responses are acceptable.
+
+How often a prompt's responses are unacceptable is a hierarchical beta-binomial model over the prompts of a study.
 
     flagged_p ~ Binomial(shown_p, theta_p),  theta_p ~ Beta(mu kappa, (1 - mu) kappa),  mu ~ U(0, 1),  log kappa ~ U
 
@@ -11,15 +13,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from elicit.arithmetic import limited_threads
-from studies.decisions import by_people
+from studies.decisions import trusted
 
 if TYPE_CHECKING:
-    from studies.study import Study
+    from elicit.engine import Engine
+    from elicit.log.state import State
+    from elicit.stopping import Stop
+    from studies.spec import Spec
 
 MU = (np.arange(60) + 0.5) / 60
 KAPPA = np.geomspace(0.5, 200, 24)
@@ -27,21 +33,50 @@ CELLS = 400
 """Steps of the integral over theta."""
 
 
-def acceptable(study: Study) -> NDArray[np.float64] | None:
+def acceptable(spec: Spec, state: State) -> NDArray[np.float64] | None:
     """(N,) the probability for each prompt that its responses are unacceptable no more often than is allowed; None
     where no limit is set. Counted are the responses that people were shown in a vote."""
-    tuning = study.spec.tuning
+    tuning = spec.tuning
     if tuning is None or tuning.safety is None:
         return None
-    shown, flagged = counts(study)
+    shown, flagged = counts(spec, state)
     return below(shown, flagged, tuning.safety.limit)
 
 
-def counts(study: Study) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(N,) of each prompt, the responses that people voted on, and how often they called its side unacceptable."""
-    n = len(study.state.items)
+def recommended(engine: Engine, spec: Spec, state: State) -> int | None:
+    """The row of the recommended item: of a study that tunes prompts under a limit, the best that keeps to it, or
+    None."""
+    if spec.tuning is None or spec.tuning.safety is None:
+        return engine.best()
+    safe, confidence = acceptable(spec, state), spec.tuning.safety.confidence
+    assert safe is not None
+    fit = [row for row in state.live() if safe[row] >= confidence]
+    with engine.limited_threads():
+        mean = engine.posterior.mean()
+    return max(fit, key=lambda row: float(mean[row])) if fit else None
+
+
+def guarded(engine: Engine, spec: Spec, state: State, found: Stop) -> Stop:
+    """The stop rule of a study with a limit, whose sentence is about the leading item, be it acceptable or not:
+    it is not met while none may be recommended."""
+    fit = recommended(engine, spec, state)
+    if fit == engine.best():
+        return found
+    why = found.why.replace("the recommended item", "the best item")
+    if fit is not None:
+        return msgspec.structs.replace(
+            found, why=f"{why}; the recommended one is the best that is known to be acceptable"
+        )
+    left = None if found.stop else found.votes_left
+    return msgspec.structs.replace(found, stop=False, why=f"{why}; none is known to be acceptable", votes_left=left)
+
+
+def counts(spec: Spec, state: State) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) of each prompt, the responses that people voted on, and how often they called its side unacceptable; whoever
+    is quarantined says nothing of either."""
+    n = len(state.items)
     shown, flagged = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    for live in by_people(study.spec, study.state):
+    for live in trusted(spec, state):
         if live.vote.outcome.choice == "skip" and not live.unacceptable:
             continue
         for side, row in (("a", live.vote.a), ("b", live.vote.b)):
@@ -72,17 +107,3 @@ def below(shown: NDArray[np.int64], flagged: NDArray[np.int64], limit: float) ->
 
 def _log_beta(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
-
-
-def recommended(study: Study) -> int | None:
-    """The row of the recommended item: of a study that tunes prompts under a limit, the best that keeps to it, or
-    None."""
-    if study.spec.tuning is None or study.spec.tuning.safety is None:
-        return study.engine.best()
-    safe, confidence = acceptable(study), study.spec.tuning.safety.confidence
-    assert safe is not None
-    fit = [row for row in study.state.live() if safe[row] >= confidence]
-    engine = study.engine
-    with engine.limited_threads():
-        mean = engine.posterior.mean()
-    return max(fit, key=lambda row: float(mean[row])) if fit else None

@@ -14,9 +14,10 @@ from elicit.log.events import Consulted
 from elicit.log.ledger import InUseError
 from elicit.plugins import registry
 from elicit.routing.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
+from elicit.safe_text import quantity
 from elicit.types import BadInputError, Query, Vote
 from studies import spec as specs
-from studies.decisions import LANE, by_people, labelled, resumable
+from studies.decisions import LANE, labelled, resumable, trusted
 from studies.routing.costs import cost, spent_on_machines
 from studies.routing.dispatcher import Desk
 from studies.routing.failures import Failures
@@ -66,7 +67,7 @@ class RunResult:
 
     def summary(self, votes: int) -> str:
         """The sentence, after how many votes there are and how often judges have failed."""
-        return f"{votes} votes{f', {self.failed} failed: ' if self.failed else '; '}{self.why}"
+        return f"{quantity(votes, 'vote')}{f', {self.failed} failed: ' if self.failed else '; '}{self.why}"
 
     @property
     def exit_code(self) -> int:
@@ -74,6 +75,10 @@ class RunResult:
         if self.reason == "nothing_left":
             return 3 if self.left and not self.query_only else 0
         return 0 if self.reason in DONE or (self.reason in SPENT and self.stopped) else 3
+
+
+def _asked_for(number: int, noun: str) -> str:
+    return f"{quantity(number, noun)} {'was' if number == 1 else 'were'} asked for"
 
 
 def begun(study: Study) -> dict[str, Judge]:
@@ -216,7 +221,7 @@ class _Run:
             await self._check()
             if own is not None:
                 await own.begin()
-            people = [live.vote for live in by_people(study.spec, study.state)]
+            people = [live.vote for live in trusted(study.spec, study.state)]
             for judge in self.judges.values():
                 if isinstance(judge, TaughtJudge):
                     judge.learn_from(people)
@@ -289,7 +294,7 @@ class _Run:
                 study.refresh()  # another process may write to the log too
                 if self.votes is not None and self.answered + busy >= self.votes:
                     if not busy:  # else one of those under way may fail, and its lane goes on
-                        ended = "asked_for", f"{self.votes} queries were asked for"
+                        ended = "asked_for", _asked_for(self.votes, "query")
                     return
                 if self.until_stop and self.votes is None and (stop := study.stop()).stop:
                     ended = "stop_rule", stop.why
@@ -337,7 +342,7 @@ class _Run:
             self.answered += await self._answer(query)
             money += sum(cost(study, asked) for asked in study.state.consulted.get(query.id, [])[before:])
             self.report(self.answered, money)
-        return "asked_for", f"{self.votes} votes were asked for"
+        return "asked_for", _asked_for(self.votes, "vote")
 
     async def _answer(self, query: Query) -> bool:
         """Record the vote of the first judge that can give one; where none can, the query is deferred."""

@@ -349,9 +349,12 @@ class Study:
 
     # -- reading ----------------------------------------------------------------------------------------------
 
-    def best(self) -> Item:
-        """The recommended item."""
-        return self.state.items[self.engine.best()]
+    def best(self) -> Item | None:
+        """The recommended item; None where prompts are tuned under a limit that none is known to keep to."""
+        from studies.recommendation import recommended
+
+        row = recommended(self.engine, self.spec, self.state)
+        return None if row is None else self.state.items[row]
 
     def stop(self) -> Stop:
         """Whether the stop rule is met now."""
@@ -360,7 +363,12 @@ class Study:
             at = (state.folded, state.revised, state.grown)
             if self._stop is None or self._stop[0] != at:
                 self._stop = (at, stop_of(self.engine, self.spec))
-            return self._stop[1]
+            found = self._stop[1]
+            if self.spec.tuning is None or self.spec.tuning.safety is None:
+                return found
+            from studies.recommendation import guarded
+
+            return guarded(self.engine, self.spec, self.state, found)
 
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
         """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""

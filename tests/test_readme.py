@@ -77,6 +77,14 @@ def commands() -> list[list[str]]:
     return [block for block in lines if block]
 
 
+def test_no_two_commands_make_the_same_study() -> None:
+    """Also those in the text: whoever types them all is never told that a study is there already."""
+    made = re.findall(r"^elicit init (\w+)|`elicit init (\w+)", README, re.MULTILINE)
+    names = [block or line for block, line in made]
+    assert len(names) >= 5
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.timeout(900)
 def test_every_command_runs_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

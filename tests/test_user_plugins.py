@@ -12,6 +12,7 @@ import pytest
 
 import elicit
 from elicit import cli
+from studies.prompt_inputs import signals_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +21,10 @@ FAULTS = {
     "raises": ("return [][1]", "IndexError"),
     "raises over two lines": ("raise ValueError('one\\ntwo')", "ValueError: one two"),
     "exits": ("import sys; sys.exit(7)", "SystemExit: 7"),
+    "says what no text can hold": (r"raise ValueError('\ud800 \x1b[31m red')", "ValueError: ⟨U+D800⟩ ␛[31m red"),
+    "says too much": ("raise ValueError('x' * 100_000)", f"ValueError: {'x' * 300}…;"),
+    "cannot say what it is": ("raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})", "(Odd;"),
+    "panics": ("raise BaseException('as compiled packages do')", "BaseException: as compiled"),
     "returns nothing": ("return None", "returned None"),
     "returns something else": ("return 'seven'", "str"),
 }
@@ -92,6 +97,47 @@ def test_a_fault_is_one_sentence(kind: str, fault: str, tmp_path: Path, capsys: 
         log = (study / "elicit.log").read_text()
         assert "Traceback" in log
         assert "own.py" in log
+
+
+@pytest.mark.parametrize("pick", ["0.5, 1.5, 0.0, 1.0", "None, 1, 0.0, 1.0", "0, 1, 'x', 1.0", "0, 1, 0.0, 'y'"])
+def test_a_pick_of_something_else_is_the_selectors_fault(
+    pick: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signature, use = KINDS["selector"]
+    code = f"from elicit import Pick\nclass Own:\n    {signature}\n        return [Pick({pick})]\n"
+    study, _ = make_study(tmp_path, code, use)
+    spec = study / "study.toml"
+    spec.write_text(spec.read_text() + '\n[[judges]]\nname = "s"\nkind = "simulated"\noptions.utility = "meta.u"\n')
+    status, _, err = command("run", str(study), "--votes", "1", capsys=capsys)
+    assert status == 2
+    assert "select() returned what cannot be used" in err
+    assert "own.py, line 3" in err
+    assert err.count("\n") == 1
+
+
+def test_a_request_is_answered_whatever_its_method_raises(tmp_path: Path) -> None:
+    """Whoever asked the engine process waits for a reply: one that never comes looks like work."""
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom studies import pipe\n"
+        "class Target:\n"
+        "    async def panic(self): raise BaseException('\\ud800')\n"
+        "    async def complain(self): raise pipe.BadInputError('\\ud800')\n"
+        "    async def tell(self): return '\\ud800'\n"
+        "    async def close(self): pass\n"
+        "pipe.answer(Path(sys.argv[1]), Target)\n"
+    )
+    asked = [{"id": i + 1, "method": m, "arguments": []} for i, m in enumerate(("panic", "complain", "tell"))]
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("".join(json.dumps(one) + "\n" for one in asked))
+        process.stdin.flush()
+        replies = {reply["id"]: reply for reply in (json.loads(process.stdout.readline()) for _ in range(4))}
+        process.stdin.close()
+    assert set(replies) == {0, 1, 2, 3}
+    assert all(replies[number]["error"] for number in (1, 2, 3))
 
 
 def test_what_a_plugin_prints_is_not_in_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,3 +307,11 @@ def test_a_command_called_in_a_program_leaves_its_signals_alone(capsys: pytest.C
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     command("doctor", "--json", capsys=capsys)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize("body", ["raise SystemExit(3)", "1 / 0", "return None", "return 'a'", "return float('nan')"])
+def test_a_signals_fault_names_its_line(body: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(f"def own(response, reference):\n    {body}\n")
+    name = f"{tmp_path / 'own.py'}:own"
+    with pytest.raises(elicit.BadInputError, match=r"signal '.*own\.py:own'.* line [12]\b"):
+        signals_of((name,))[name]("a", "b", set())

@@ -199,7 +199,7 @@ def run(start: Start, opening: str = OPENING) -> int:
     app = VoteApp(start, opening=opening, graphics=terminal_graphics())
     app.run()
     if app.failure:
-        print(app.failure, file=sys.stderr)
+        print(f"elicit: {app.failure}", file=sys.stderr)
         return app.return_code or 2
     print(farewell(app.votes))
     return app.return_code or 0

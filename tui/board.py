@@ -24,7 +24,7 @@ from tui.header import QUIET, STRONG, keys_line, status_line
 from tui.keys import sentence
 from tui.pane import CHROME, Pane, lines_of
 from tui.pool import budget_line, changed, in_full, table
-from tui.words import coming, counted, standing_of
+from tui.words import coming, counted, ended, standing_of
 
 EVERY = 1.0
 """Seconds between two looks at the board."""
@@ -239,8 +239,7 @@ class BoardScreen(Screen[None]):
         if board is None or picked is None:
             return
         width, height = self.app.size.width, self.app.size.height
-        enough = "✔ You can stop here. " if board.progress.stop else ""
-        state = Text.assemble((f"{enough}{standing_of(board)}\n", STRONG), (sentence(board.progress.why), QUIET))
+        state = Text.assemble((f"{ended(board)}{standing_of(board)}\n", STRONG), (sentence(board.progress.why), QUIET))
         self.query_one("#state", Static).update(state)
         self.query_one("#budgets", Static).update(budget_line(board, width - 2))
         self.query_one("#coming", Static).update(Text(coming(board), style=QUIET))

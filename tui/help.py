@@ -16,6 +16,7 @@ from tui.ballot import NARROW
 from tui.header import LEFT, QUIET, STRONG, keys_line
 from tui.keys import Sections, help_of, with_board
 from tui.pane import CHROME, Pane, lines_of
+from tui.render import wrap
 
 _KEY_CELLS = 11
 _WORDS = (
@@ -75,7 +76,8 @@ def _rows(keys: Sections, width: int) -> list[list[Segment]]:
     words = [[Segment(sentence, Style.parse(QUIET))] for sentence in _WORDS]
     if width < 90:
         rows = [row for section in sections for row in [*section, []]]
-        return rows + [[Segment(s, Style.parse(QUIET))] for s in _WORDS if cell_len(s) <= width]
+        lines = [line for sentence in _WORDS for line in wrap(sentence, width)]
+        return rows + [[Segment(segment.text, Style.parse(QUIET)) for segment in line] for line in lines]
     half = width // 2
     vote, more, read, places, *others = sections
     first = [row for section in (vote, more, *others) for row in [*section, []]][:-1]

@@ -25,6 +25,7 @@ from tui.header import LEFT, QUIET, RIGHT, STRONG, keys_line
 from tui.keys import refused, spoken, with_board
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import lay_out
+from tui.words import moment
 
 _LIST_CELLS = 44
 
@@ -151,7 +152,7 @@ def in_full(vote: PastVote, width: int, above: str) -> list[Line]:
     said = "; ".join(part for part in (spoken(vote.choice, vote.strength), refused(vote.unacceptable)) if part)
     said += " (taken back)" if vote.undone else ""
     rows: list[Line] = [[Segment("You said   ", quiet), Segment(said, strong)]]
-    facts = [one_line(vote.time, empty="")]
+    facts = [moment(vote.time)]
     if vote.seconds is not None:
         facts.append(f"{vote.seconds:.1f} s")
     rows.append([Segment("When       ", quiet), Segment(", ".join(fact for fact in facts if fact))])

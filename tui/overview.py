@@ -32,6 +32,8 @@ _PLOT = (127, 178, 245)
 _FORECAST = (232, 181, 98)
 # Rows from which ranking and plots fit on one screen.
 _TALL = 32
+# Cells of a plot from which the line below it has room for every word.
+_WIDE_PLOT = 46
 _HIDDEN = Segment("on your screen, so nothing more of it is told before your vote", _QUIET)
 # Where a curve's scale may end.
 _TOPS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -157,7 +159,8 @@ class OverviewScreen(Screen[None]):
             end = high
             for votes in sorted({low, middle, high}):
                 plt.vertical_line(votes, _FORECAST)
-            widget.border_subtitle = f"│ enough at about {middle} votes ({low}–{high})"
+            noun = " votes" if self.app.size.width // 2 >= _WIDE_PLOT else ""
+            widget.border_subtitle = f"│ enough at about {middle}{noun} ({low}–{high})"
         if values:
             plt.plot(list(range(len(values))), list(values), marker="hd", color=_PLOT)
         high_end = top or next((end for end in _TOPS if max([*values, 0.0]) <= end), max([*values, 1.0]))

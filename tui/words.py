@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from rich.cells import cell_len, set_cell_size
 
 from elicit.safe_text import one_line
@@ -9,6 +11,17 @@ from elicit.service.voting import Board, BoardRow, LabelShares, LeaderRow, Lean,
 from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."
+
+
+def moment(time: str) -> str:
+    """An ISO time as a person writes it, in UTC; what is none, as it stands."""
+    try:
+        when = datetime.fromisoformat(time)
+    except ValueError:
+        return one_line(time, empty="")
+    if when.tzinfo is not None:
+        when = when.astimezone(UTC)
+    return f"{when.day} {when:%b %Y, %H:%M} UTC"
 
 
 def percent(share: float) -> str:
@@ -57,9 +70,12 @@ def shares(labels: LabelShares) -> str:
     """Where the labels of the pairs are from, and what they are."""
     machines = f", {labels.by_machines} by machines" if labels.by_machines else ""
     tie = f", a tie in {labels.tie}" if labels.tie else ""
+    found = f"The first is better in {labels.a}, the second in {labels.b}{tie}."
+    if not labels.by_votes + labels.by_machines:  # the likelier of equally likely labels says nothing
+        found = "No vote speaks for these labels yet."
     return (
         f"{labels.by_votes} of {counted(labels.pairs, 'pair')} labelled by votes{machines}, {labels.by_model} by the "
-        f"model. The first is better in {labels.a}, the second in {labels.b}{tie}."
+        f"model. {found}"
     )
 
 
@@ -90,6 +106,13 @@ def leaning(lean: Lean) -> str:
     known = {"position": ("first shown", "second shown"), "length": ("longer", "shorter")}
     more, less = known.get(lean.name, (f"one with more {one_line(lean.name)}", f"one with less {one_line(lean.name)}"))
     return f"favours the {more if lean.value > 0 else less}{alone}"
+
+
+def ended(board: Board) -> str:
+    """That no more votes are asked for; empty while they are."""
+    if board.progress.ended:
+        return "Nothing more to vote on. "
+    return "✔ You can stop here. " if board.progress.stop else ""
 
 
 def standing_of(board: Board) -> str:

@@ -123,7 +123,10 @@ def _no_columns(row: Row) -> BadInputError:
         what, names = "that says who won", " or ".join(map(quoted, ENDED))
     else:
         what, names = "for each of the two items", " or ".join(f"{quoted(a)} and {quoted(b)}" for a, b in SIDES)
-    return BadInputError(f"{row.table}: there is no column {what}; call it {names}, or say which columns to read")
+    there = ", ".join(map(quoted, row.values)) or "none"
+    return BadInputError(
+        f"{row.table}: there is no column {what}; call it {names}, or say which columns to read; there are {there}"
+    )
 
 
 def _coded(texts: list[str]) -> Coded:

@@ -189,9 +189,10 @@ def need_all(row: Row, needed: Iterable[str]) -> None:
     raise BadInputError(f"{row.table}: the columns {what}")
 
 
-def missing(row: Row, field: str) -> BadInputError:
-    """The complaint that a field is not there, naming the closest one that is."""
-    do = "fill it in" if field in row.values else f"add it{close_to(field, row.values)}"
+def missing(row: Row, field: str, otherwise: str = "") -> BadInputError:
+    """The complaint that a field is not there, naming the closest one that is, or all. otherwise: what else helps."""
+    there = f" (there are {', '.join(map(quoted, row.values))})" if row.values else ""
+    do = "fill it in" if field in row.values else f"add it{otherwise}{close_to(field, row.values) or there}"
     if row.kind != "jsonl" and field not in row.values:
         return BadInputError(f"{row.table}: there is no column {quoted(field)}; {do}")
     return row.error(f"it is missing; {do}", field)

@@ -119,7 +119,9 @@ def _items(rows: Sequence[Row], folder: Path, skipped: Skipped | None = None) ->
 
     items = keep_good(rows, make, skipped)
     if len(items) < 2:
-        raise BadInputError(f"{rows[0].table}: there is only one item, and a comparison needs two; add another")
+        left_out = f" that can be used ({skipped[0]})" if skipped else ""
+        count = "only one item" if items else "no item"
+        raise BadInputError(f"{rows[0].table}: there is {count}{left_out}, and a comparison needs two; add another")
     return items
 
 
@@ -199,7 +201,7 @@ def _item(row: Row, folder: Path) -> Item:
     image = _image(row, folder)
     if not text and payload is None and not image:
         if row.kind != "jsonl" and not {"text", "payload", "image"} & row.values.keys():
-            raise fields.missing(row, "text")
+            raise fields.missing(row, "text", ", or say with --columns which it is")
         said = "is empty" if row.values.get("text") == "" else "is missing, and so is payload"
         raise row.error(f"it {said}; give the item a text, a payload or an image", "text")
     if text and payload is not None:

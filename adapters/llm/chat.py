@@ -143,7 +143,7 @@ def read(api: Api, data: bytes, request: Request) -> Reply:
     except RecursionError:
         raise GarbledError("its reply cannot be read (it is nested too deep)") from None
     lacking = "content" if api == "anthropic" else "choices"
-    raise GarbledError(f"its reply has no {lacking}")
+    raise GarbledError(f"its reply has no {lacking}: {one_line(data[:400].decode('utf-8-sig', 'replace'), '')[:120]}")
 
 
 def is_label(text: str, label: str) -> bool:
@@ -222,8 +222,9 @@ def _read_completion(body: dict[str, Any], choice: dict[str, Any], request: Requ
     said = _parts_text(message.get("content"))
     calls = [_object(_object(call).get("function")) for call in _list(message.get("tool_calls"))]
     text = _joined(said, [call.get("arguments") for call in [*calls, _object(message.get("function_call"))]], request)
-    if (error := words_in({"error": choice.get("error")})) and not text.strip():
-        raise ProviderError(error, _status_in({"error": choice.get("error")}))
+    for said_wrong in (choice.get("error"), body.get("error")):  # some providers put it beside an empty reply
+        if (error := words_in({"error": said_wrong})) and not text.strip():
+            raise ProviderError(error, _status_in({"error": said_wrong}))
     ended = _text(choice.get("finish_reason")).casefold()
     refusal = _text(message.get("refusal")).strip()
     if refusal:

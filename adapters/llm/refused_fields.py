@@ -26,6 +26,7 @@ class _Refusable(NamedTuple):
 _SYSTEM = _Refusable(
     "system",
     r"(?:system|developer)\W{0,3}(?:role|message|prompt|instruction)|role\W[^.]{0,80}\b(?:system|developer)|"
+    r"\b(?:system|developer)\b[^.]{0,60}\brole\b|"
     r"must alternate|only [^.]{0,40}\broles?\b",
     (*_STATUSES, 500),  # servers that fill a chat template answer so where the template cannot
 )

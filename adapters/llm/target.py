@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,11 @@ from adapters.llm.chat import Api, Reply, Request
 from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
 from adapters.llm.reasoning import is_empty, without_reasoning
 from elicit.plugins.user_files import load_module
+from elicit.safe_text import described
 from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
+
+logger = logging.getLogger(__name__)
 
 SOON = 0.05
 
@@ -158,10 +162,14 @@ class FunctionTarget:
                         said = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, asked)
             except TimeoutError:
                 return Response(failure=f"{self._place} did not answer in {self._timeout:g} s")
-            except (Exception, SystemExit) as error:
-                return Response(failure=f"{self._place} raised {type(error).__name__}: {error}")
+            except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException as error:  # panics of compiled packages are no Exception
+                logger.exception("%s failed", self._place)
+                return Response(failure=f"{self._place} raised {described(error)}")
         if not isinstance(said, str):
             return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
+        said = said.encode("utf-8", "replace").decode()  # half a character can be neither stored nor shown
         text = without_reasoning(said)
         if is_empty(text):
             return Response(failure="all reasoning, no answer" if said != text else f"{self._place} gave an empty text")

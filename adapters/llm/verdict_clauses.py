@@ -91,7 +91,7 @@ class Labels:
                 )
                 yield Word(said.casefold(), place, weights or ())
             elif kind == "number":
-                weights = self._graded(float(said)) if self.scores and len(said) < 9 else ()
+                weights = self._graded(float(said)) if self.scores and len(said) < 9 and "," not in said else ()
                 yield Word(said, place, weights)
             elif kind == "opening":
                 yield from (Word(said.strip("<>").casefold().replace("_", " "), place), Word(":", place))
@@ -101,8 +101,8 @@ class Labels:
                 yield Word("boxed", place)
             elif kind == "arrow":
                 yield Word(":", place)
-            elif kind in ("word", "sign", "other"):
-                yield Word(said.casefold().replace("’", "'"), place)
+            elif kind in ("word", "sign", "other", "unticked"):
+                yield Word(_SAME_SIGNS.get(said) or said.casefold().replace("’", "'"), place)
             elif kind == "stop":
                 yield "?" if "?" in said else "."
             elif kind in ("line", "pause", "closing"):
@@ -139,23 +139,25 @@ class Labels:
 
 _REASON = "(?:(?:the )?(?:reason|reasoning|explanation|justification|rationale|why))"
 _BEGINNING = re.compile(rf"(?:{_REASON} : )?(?:(?:the|and|but|while|whereas|although|because|since|{NOUN}) )*@")
+_SAME_SIGNS = {"≫": ">", "≻": ">", "≪": "<", "≺": "<"}
 _FORMAT = "b|i|u|em|strong|code|span|p|br|big|tt|h[1-6]"
 _LEXER = rf"""(?x)
     (?P<closing>    </[\w]+>                               )
-  | (?P<format>     <(?:{_FORMAT})\s*/?>                   )
+  | (?P<format>     <(?:{_FORMAT})\s*/?> | <\|\w{{1,40}}\|> | [✅✔☑✓🏆👉]\ufe0f? )
+  | (?P<unticked>   \[[ \t]*\] | \([ \t]*\)              )
   | (?P<opening>    <[a-z][\w]*>                           )
   | (?P<arrow>      [-=]+> | → | ⇒ | :                     )
   | (?P<boxed>      \\(?:boxed|fbox)                       )
-  | (?P<latex>      \\(?:text|textbf|mathbf|mathrm|[,;!])  )
+  | (?P<latex>      \\(?:text(?:bf|it|rm|tt)?|math(?:bf|rm)|[,;!]) )
   | (?P<range>      \((?:(?:out\ of|from|on)\s)?(?:a\ scale\ of\s)?\d+\s*(?:-|–|to|/)\s*\d+\) )
   | (?P<label>      LABEL                                  )
-  | (?P<number>     (?<![^\W_])(?<!\.)\d+(?:\.\d+)?(?![^\W_]|%) )
+  | (?P<number>     (?<![^\W_])(?<!\.)\d+(?:[.,]\d+)?(?![^\W_]|%) )
   | (?P<starter>    (?<!\w)(?:so|therefore|thus|hence|because|since)(?!\w) )
   | (?P<word>       [^\W_]+(?:['’][^\W_]+)*                )
-  | (?P<line>       \n(?:[ \t]*(?:[-*+•]|>+)(?=\s))?       )
+  | (?P<line>       \n(?:[ \t]*(?:[-*+•]|>+)(?=\s))? | \A[ \t]*>+(?=\s) )
   | (?P<stop>       [.!?;…。！？]+                          )
   | (?P<pause>      (?<=\s)-(?=\s) | [–—,，] | (?<=\d)\s+\((?=[a-z])(?!out\ of|of|from) )
-  | (?P<sign>       -(?=\d) | [/&+%<>=]                    )
-  | (?P<filler>     [\s*_`#"'“”‘’()\[\]{{}}$|\\​\ufeff-]+?     )
+  | (?P<sign>       -(?=\d) | [/&+%<>=≫≻≪≺]                )
+  | (?P<filler>     [\s*_`#"'“”„‘’«»‹›()\[\]{{}}$|\\​\ufeff-]+?     )
   | (?P<other>      .                                      )
 """

@@ -24,6 +24,34 @@ CONTRAST = (
     "no|or|otherwise|maybe|perhaps"
 )
 """What takes back or limits what was said before it."""
+LIMITED = re.compile(
+    r"(?!in (?:the end|general|total|sum|all|every|conclusion|summary|short|my|comparison|contrast|view|light)\b|"
+    r"on (?:balance|the whole|reflection)|for (?:these|this|that|those|the) reasons?|for (?:the|these) reasons? |"
+    r"as (?:a result|such)|by (?:far|comparison|contrast)|with (?:this|that|all|everything))"
+    r"(?:in|on|at|for|as|from|by|with|within|under|to|regarding|concerning|about|judged by|judging by|"
+    r"where|nowhere|until|only)\b|"
+    r"(?!(?:overall|clearly|ultimately|finally|consequently|accordingly|objectively|personally|honestly|generally|"
+    r"frankly|importantly|obviously|certainly|definitely|undoubtedly|actually|really|simply|evidently|plainly|"
+    r"additionally|notably|respectively|lastly|finally|altogether)\b)\w+ly$"
+)
+"""What comes before a claim and lets it hold only there: "in terms of style", "at first glance", "technically"."""
+PARTLY = re.compile(r"\b(?:in theory|on paper|at first|on the surface|in terms of|\w+ically)\b")
+"""What lets the claims of a sentence hold only in part, wherever it stands before them."""
+ATTRIBUTED = re.compile(
+    r"^(?:in theory|on paper|at first|on the surface|at least|for (?:a|an|some|most|many|those)|until|as long as|"
+    r"so long as|provided|assuming|supposing|according to|is what|stylistically|technically|superficially)\b|"
+    r"\b(?:say|says|said|claims?|claimed|thinks?|thought|nobody|no one|pretend\w*)\b"
+)
+"""What comes behind a claim in its sentence and makes it somebody else's, or lets it hold only there."""
+RETRACTED = re.compile(
+    r"(?:edit|update|correction|erratum|ps|(?:just |only )?(?:joking|kidding)|i (?:hereby )?(?:take|retract|withdraw) "
+    r"(?:it|that|this|my)|(?:but )?(?:the|exactly the|quite the) (?:opposite|contrary|reverse)|on the contrary|"
+    r"conversely|i (?:revise|change|correct|lower|raise|adjust|reconsider))\b|"
+    r"(?:that|this|it) (?:is|was) (?:only |just )?what\b.*\b(?:says?|said|claims?|claimed|thinks?|thought)"
+)
+"""What takes back the sentence before it."""
+FALSE = re.compile(r"(?:\w+ )?(?:false|untrue|wrong|incorrect)$")
+"""What says of the sentence before it that it does not hold, where that is no grade."""
 DENIAL = r"(?:no|not|never|neither|nor|none|nothing|without|hardly|barely|cannot|\w+n't|free of|far from)\b"
 SUPPOSED = (
     "if|unless|when|were|would|could|might|may|maybe|perhaps|suppose|assum|say|says|said|claim|doubt|false|untrue|"
@@ -54,10 +82,10 @@ def polarity(clause: str) -> int | None:
 
     A denial turns it round: "not good" blames, "no errors" praises.
     """
-    praise, blame = _PRAISE.search(clause) is not None, _BLAME.search(clause) is not None
-    denied = _DENIAL.search(clause) is not None
-    if praise == blame:
+    praise, blame, denial = _PRAISE.search(clause), _BLAME.search(clause), _DENIAL.search(clause)
+    denied = denial is not None
+    if (praise is None) == (blame is None):
         return None if praise or denied or _DOUBT.search(clause) else 0
-    if _DOUBT.search(clause):
-        return None
+    if _DOUBT.search(clause) or (blame and denial and denial.start() > blame.start()):
+        return None  # "wrong, not A" denies something else
     return (1 if praise else -1) * (-1 if denied else 1)

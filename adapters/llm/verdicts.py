@@ -22,7 +22,19 @@ from typing import Any, Literal, NamedTuple
 
 from adapters.llm.lenient_json import objects_in
 from adapters.llm.verdict_clauses import Clause, Labels, Weights, Word
-from adapters.llm.verdict_words import CONTRAST, DENIAL, LEAD, NOUN, SUPPOSED
+from adapters.llm.verdict_words import (
+    ATTRIBUTED,
+    CONTRAST,
+    DENIAL,
+    FALSE,
+    LEAD,
+    LIMITED,
+    NOUN,
+    PARTLY,
+    RETRACTED,
+    SUPPOSED,
+    polarity,
+)
 
 _LONGEST_TEXT = 200_000  # characters that are read
 _LONGEST = 40  # words of a clause, and clauses of a sentence, that may state a verdict
@@ -105,7 +117,7 @@ class _Grammar:
         link = r"(?: (?::|=|is|was|goes to|boxed))+"
         if self._after_words:
             mark, strong = (rf"(?:{kind}|(?:the )?{re.escape(self._after_words)})" for kind in (mark, strong))
-        lead = rf"(?:(?:{LEAD})(?: :)? )*"
+        lead = rf"(?:(?!(?:no|nope) (?!:))(?:{LEAD})(?: :)? )*"  # "no: X" answers a question, "no X" does not
         be = rf"(?:is|was|seems|appears|looks)(?: to be)?(?: (?:{_ADVERBS}))*"
         than = rf"(?: (?:than|to|over|of|compared to|compared with) (?:{y}|the other(?: {NOUN})?|the two|both))?"
         over = rf"(?: (?:(?:over|to|than|against|rather than|instead of) )?{y})?"
@@ -118,8 +130,12 @@ class _Grammar:
         if self._labels.scores:
             patterns += [("marked", rf"{lead}(?:i|i'd|i'll|we)(?: would)? (?:give|rate|score|grade){rated} {x}")]
         elif not self._labels.signs:
+            lead = rf"(?:(?:{mark}) : |but )?{lead}"
             patterns += [
-                ("claim", rf"{lead}{x} {be} (?:the |my )?(?:{_GOOD})(?: {NOUN})?{than}{tail}"),
+                (
+                    "claim",
+                    rf"{lead}{x} {be} (?:the |my )?(?:(?:clear|obvious|overall) )?(?:{_GOOD})(?: {NOUN})?{than}{tail}",
+                ),
                 ("claim", rf"{lead}{x} (?:(?:{_ADVERBS}) )*(?:wins|won|beats|outperforms|surpasses){over}{tail}"),
                 (
                     "claim",
@@ -157,7 +173,7 @@ class _Grammar:
         # The log-probabilities at a label are those of the answer only where the label is the answer.
         best = min(counting, key=lambda one: (one.place is None, one.at))
         blamed = {one.weights for one in found if one.kind == "blame" and one.at >= end}
-        if blamed == {best.weights}:
+        if blamed == {best.weights} or any(self._undone(clauses, one) for one in stated if one.kind != "bare"):
             return None
         if not marked and best.kind == "bare":
             return Stated(best.weights, best.place)
@@ -215,12 +231,18 @@ class _Grammar:
         return _Statement("blame", subject, None, at)
 
     def _supposed(self, clauses: Sequence[Clause], at: int) -> bool:
-        """Whether what stands before a clause in its sentence denies or only supposes it."""
+        """Whether what stands before a clause in its sentence denies it, only supposes it, or lets it hold in part."""
         for _ in range(_LONGEST):
             if clauses[at].opens:
                 return False
             at -= 1
-            if clauses[at].subject is None and re.search(rf"\b(?:{SUPPOSED}|{DENIAL})", clauses[at].text):
+            text = clauses[at].text
+            if not self._labels.scores and PARTLY.search(text):
+                return True
+            if clauses[at].subject is not None:
+                continue
+            limited = not self._labels.scores and LIMITED.match(text) and not re.fullmatch(rf"(?:{LEAD})(?: :)?", text)
+            if limited or re.search(rf"\b(?:{SUPPOSED}|{DENIAL})", text):
                 return True
         return True
 
@@ -231,6 +253,10 @@ class _Grammar:
         rest = clauses[bare.at + 1 :]
         lead_only = all(re.fullmatch(rf"(?:{LEAD})(?: :)?", clause.text) for clause in before)
         if not rest:
+            if self._labels.sides and before and re.search(r"(?:^| )(?:[2-9]|[1-9]\d+)$", before[-1].text):
+                return False  # "1. Y 2. X" is a ranking
+            if before and len(before[-1].words) > 1 and all(word.weights for word in before[-1].words):
+                return False  # and so is "1. 2 2. 1"
             at = bare.at
             opens = bare.concludes
             while not opens and at >= 0:
@@ -289,11 +315,30 @@ class _Grammar:
         return Stated(one.weights, one.place)
 
     def _takes_back(self, clause: Clause) -> bool:
-        """Whether a clause blames what was just chosen, by a pronoun or in the same sentence."""
-        if not self._labels.sides or clause.subject is not None:
+        """Whether a clause blames what was just chosen, by a pronoun or in the same sentence, or what was just said."""
+        if RETRACTED.match(clause.text):
+            return True
+        if not self._labels.sides:
+            return False
+        if FALSE.match(clause.text) or (not clause.opens and self._is_attributed(clause)):
+            return True
+        if clause.subject is not None:
             return False
         meant = not clause.opens or re.match(r"(?:it|this|that|which)\b", clause.text) is not None
         return meant and clause.polarity not in (0, 1)
+
+    def _undone(self, clauses: Sequence[Clause], one: _Statement) -> bool:
+        """Whether the rest of its own sentence takes a statement back, whatever else is said later."""
+        for clause in clauses[one.at + 1 :]:
+            if clause.opens:
+                return False
+            if self._takes_back(clause) or re.match(rf"(?:{CONTRAST})\b", clause.text):
+                return True
+        return False
+
+    def _is_attributed(self, clause: Clause) -> bool:
+        """Whether a clause behind another in its sentence makes that one somebody else's, or lets it hold in part."""
+        return ATTRIBUTED.search(clause.text) is not None and not re.fullmatch(rf"(?:{LEAD})", clause.text)
 
     # JSON
 
@@ -311,10 +356,14 @@ class _Grammar:
         found: list[_Statement] = []
         reasons = []
         for key, said in value.items():
+            name = re.sub(r"[^a-z]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).casefold()).strip()
+            if isinstance(said, bool) and polarity(name) == (-1 if said else 1):
+                return []  # "is_wrong": true, "correct": false
+            if isinstance(said, dict) and _KEY.fullmatch(name) is not None and len(value) == 1:
+                return self._stated_in(said, text, start, end, at)
             if isinstance(said, bool) or not isinstance(said, str | int | float):
                 continue
             words = str(said)[:_LONGEST_VALUE]
-            name = re.sub(r"[^a-z]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).casefold()).strip()
             loses = re.fullmatch(rf"(?:the )?(?:{_WORSE})(?: {NOUN})?", name) is not None and not self._labels.signs
             wins = name == self._after_words or _KEY.fullmatch(name) is not None
             if not loses and not wins:
@@ -335,9 +384,12 @@ class _Grammar:
 
     def _contradicts(self, words: str, stated: set[Weights]) -> bool:
         """Whether reasons speak for another label, or against the one that is stated and no other."""
+        clauses = self._labels.clauses_of(words, loose=False)
+        if self._labels.signs:
+            said = {clause.polarity for clause in clauses}
+            return any(said & {1, -1} == {-self._labels.sign(weights)} for weights in stated)
         if not self._labels.sides:
             return False
-        clauses = self._labels.clauses_of(words, loose=False)
         found = [one for at in range(len(clauses)) if (one := self._statement(clauses, at)) is not None]
         blamed = {one.weights for one in found if one.kind == "blame"}
         return blamed == stated or any(one.kind == "claim" and one.weights not in stated for one in found)
@@ -347,9 +399,9 @@ _LONGEST_VALUE = 2000  # characters of a value that are read
 _CONCLUDES = re.compile(r"(?:so|therefore|thus|hence)\b")
 _MARKS = (
     "verdict|answer|winner|winning|choice|decision|judge?ment|conclusion|preference|selection|result|pick|vote|boxed|"
-    "score|rating|grade"
+    "score|rating|grade|label"
 )
-_GOOD = "better|best|superior|stronger|strongest|preferable|preferred|favou?red|winner|winning|chosen|choice"
+_GOOD = "better|best|superior|stronger|strongest|preferable|preferred|favou?red|winner|winning|chosen|choice|selected"
 _WORSE = "worse|worst|inferior|weaker|weakest|poorer|poorest|loser|losing|rejected"
 _ADVERBS = (
     "clearly|slightly|much|far|definitely|overall|significantly|marginally|somewhat|a bit|a little|a lot|by far|"

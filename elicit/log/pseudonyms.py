@@ -5,6 +5,7 @@ Candidates, inputs and responses are what a study is about, and stay as they are
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import MutableMapping
 from typing import Any
@@ -18,7 +19,7 @@ WRITTEN = ("note", "text")
 """Fields that hold what a judge wrote in its own words."""
 PROSE = ("note", "text", "why", "reason", "failure", "raw")
 """Fields that may speak of a judge."""
-SPEC_PROSE = ("title", "question", "guidelines")
+SPEC_PROSE = ("title", "author", "question", "guidelines")
 SHORTEST = 3
 """Letters of a name that is looked for in prose: shorter ones are words of many languages."""
 OF_JUDGE = "judge:"
@@ -54,7 +55,7 @@ def rename_in_event(values: dict[str, Any], old: str, new: str) -> dict[str, Any
         elif field == "signals" and isinstance(value, dict):
             changed[field] = {_rename_signal(key, old, new): told for key, told in value.items()}
         elif field == "spec":
-            changed[field] = dict(value)
+            changed[field] = copy.deepcopy(value)  # what is nested in it is renamed in place
             rename_in_spec(changed[field], old, new)
     return changed
 

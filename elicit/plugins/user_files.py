@@ -6,11 +6,13 @@ log. What it prints goes to stderr, because stdout may be an answer that a progr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib.util
 import inspect
 import logging
+import operator
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType, coroutine
 from typing import Any
 
+from elicit.safe_text import described
 from elicit.types import BadInputError, JudgeFailure, Vote
 
 logger = logging.getLogger(__name__)
@@ -83,7 +86,12 @@ def guard(function: Callable[..., Any], kind: str, name: str, check: Check) -> C
     what = f"{function.__name__}() failed"
 
     def checked(arguments: tuple[Any, ...], result: Any) -> Any:
-        if complaint := check(arguments, result):
+        try:
+            complaint = check(arguments, result)
+        except Exception as error:  # what it holds is of another kind than it may be
+            logger.exception("%s %r gave what cannot be checked", kind, name)
+            complaint = f"returned what cannot be used ({described(error)})"
+        if complaint:
             code = inspect.unwrap(function).__code__
             raise BadInputError(
                 f"{kind} {name!r}: {function.__name__}() {complaint} ({path.name}, line {code.co_firstlineno}); "
@@ -140,14 +148,12 @@ def translate_faults(kind: str, name: str, path: Path, what: str, code: CodeType
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except BadInputError:
-        raise
-    except (Exception, SystemExit) as error:
+    except (BadInputError, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+        raise  # none of them is the file's own fault
+    except BaseException as error:  # panics of compiled packages are no Exception
         logger.exception("%s %r %s", kind, name, what)
         place = _place(error, path, code)
-        said = " ".join(str(error).split())
-        reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
-        raise BadInputError(f"{kind} {name!r} {what} ({reason}{place}); mend {path.name}") from error
+        raise BadInputError(f"{kind} {name!r} {what} ({described(error)}{place}); mend {path.name}") from error
 
 
 def _place(error: BaseException, path: Path, code: CodeType | None) -> str:
@@ -190,7 +196,7 @@ def _check_picks(arguments: tuple[Any, ...], picks: Any) -> str:
     candidates, k = arguments[3:5] if len(arguments) >= 5 else (None, len(picks))
     if len(picks) > k:
         return f"gave {len(picks)} picks where {k} were asked for"
-    pairs = [(int(pick.a), int(pick.b)) for pick in picks]
+    pairs = [(operator.index(pick.a), operator.index(pick.b)) for pick in picks]
     if len({(min(pair), max(pair)) for pair in pairs}) < len(pairs):
         return "picked a pair twice"
     for pick, (a, b) in zip(picks, pairs, strict=True):
@@ -198,6 +204,7 @@ def _check_picks(arguments: tuple[Any, ...], picks: Any) -> str:
             return f"picked rows {a} and {b}, which are not among the candidates"
         if not 0 < pick.propensity <= 1:
             return f"picked with a propensity of {pick.propensity}, which is no probability above 0"
+        float(pick.score)  # raises for what is no number
     return ""
 
 

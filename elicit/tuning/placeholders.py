@@ -98,6 +98,11 @@ def why_not_filled(text: str, names: Sequence[str]) -> str:
                 f"it has the place {found[0]}, and the inputs have {known}; "
                 f"write that, or {{ {found['name']} }} with blanks where it is no place"
             )
+    for name in names if lost else ():
+        word = re.escape(name)
+        spellings = rf"%\({word}\)[sr]|\{{{word}(?:![rsa]|:)[^{{}}\n\"\s]*\}}|\${word}(?!\w)"  # Python's, the shell's
+        if foreign := re.search(spellings, text):
+            return f"it has {foreign[0]}, and only places such as {known} are filled; write what it means"
     for found in _EXPRESSION.finditer(text):
         speaks = any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", found[0], re.IGNORECASE) for name in names)
         if (speaks or slips) and not _BRACES.fullmatch(found[0]):

@@ -18,6 +18,7 @@ from adapters.files.tables import Row, kind_of, quoted
 from elicit.types import BadInputError, Item
 from studies.commands.options import progress
 from studies.items.features import knowledge_of, known_of_pool
+from studies.storage.outputs import check_output
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,6 +116,7 @@ class Learnt:
 
     def write(self, path: str) -> None:
         """The candidates as they are in their file, with the utility as a feature and the rest as `meta`."""
+        check_output(path)
         read, nested = self.candidates.read, kind_of(path) == "jsonl"
         if isinstance(read, Pool):
             write_table(path, self._table(read.table))

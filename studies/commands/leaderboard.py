@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, quantity
 from elicit.types import CHOICES, BadInputError
 from studies.commands.option_types import Real
 from studies.commands.options import JSON, example, say
+from studies.storage.outputs import check_output
 
 if TYPE_CHECKING:
     from adapters.files.comparisons import Comparisons
@@ -99,11 +100,12 @@ def leaderboard(
     rows = _rows(board, votes.items, level)
     notes = _notes(rows, votes, level, clusters)
     if output is not None:
+        check_output(output)
         write_rows(output, rows)
-        say(f"wrote {len(rows)} rows to {'stdout' if output == '-' else output}")
+        say(f"wrote {quantity(len(rows), 'row')} to {'stdout' if output == '-' else output}")
     if as_json:
-        counted = {"votes": sum(row["votes"] for row in rows) // 2, "clusters": board.clusters, "nu": board.nu}
-        click.echo(json.dumps({"level": level, **counted, "items": rows, "notes": notes}))
+        sums = {"votes": sum(row["votes"] for row in rows) // 2, "clusters": board.clusters, "nu": board.nu}
+        click.echo(json.dumps({"level": level, **sums, "items": rows, "notes": notes}))
     elif output != "-":
         _show(rows, notes)
 

@@ -116,6 +116,7 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
     """
     import numpy as np
 
+    from elicit.safe_text import limit_in_percent
     from elicit.types import EXPECTED
     from studies.outlook import outlook
     from studies.reporting.status_lines import verdict
@@ -153,12 +154,11 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
         return
     measured = EXPECTED[goal][0].lower() + EXPECTED[goal][1:]
     width = max(22, len(measured))
-    click.echo(f"{'votes more':>10}  {measured:>{width}}  {f'at most {wanted:.0%} in':>22}")
+    click.echo(f"{'votes more':>10}  {measured:>{width}}  {f'at most {limit_in_percent(wanted)} in':>22}")
     for row in rows:
         click.echo(f"{row['votes']:>10}  {row['expected']:>{width}.3f}  {row['within']:>14.0%} of them")
     many = {v: f"over {votes}" if v > votes else str(v) for v in (low, middle, high)}
-    settle = f"{many[middle]} more votes" if middle else "no more votes"
-    click.echo(
-        f"simulated: half are at most {wanted:.0%} off for good after {settle}, 80 % after {many[low]} to {many[high]}"
-    )
+    settle = f"{many[middle] if middle else 'no'} more {'vote' if middle == 1 else 'votes'}"
+    within = f"80 % after {many[low]} to {many[high]}"
+    click.echo(f"simulated: half are at most {limit_in_percent(wanted)} off for good after {settle}, {within}")
     click.echo(f"status: {verdict(now)}")

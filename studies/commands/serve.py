@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adapters.access import Access
+from adapters.ledger import SqliteLedger
 from elicit.diagnostics import log_to_folder
 from elicit.service.http_schema import Invitation
 from elicit.types import BadInputError
@@ -118,7 +119,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 @click.option("--url", help="Where the server is reached; by default where it runs now.")
 def invite(study: Path, people: int, hours: float, pools: tuple[str, ...], quota: int | None, url: str | None) -> None:
     """Make a link by which people join a served study; also while it is served."""
-    with contextlib.closing(_access(study)) as access:
+    with contextlib.closing(_access_to_whole(study)) as access:
         made = access.invite(Invitation(people, hours, pools, quota))
     click.echo(_base(study, url) + made.path)
 
@@ -129,7 +130,7 @@ def invite(study: Path, people: int, hours: float, pools: tuple[str, ...], quota
 @click.option("--url", help="Where the server is reached; by default where it runs now.")
 def admin(study: Path, name: str, url: str | None) -> None:
     """Make a link to the page from which a served study is run; also while it is served."""
-    with contextlib.closing(_access(study)) as access:
+    with contextlib.closing(_access_to_whole(study)) as access:
         click.echo(f"{_base(study, url)}/admin#token={access.admit(name, 'admin').token}")
 
 
@@ -148,3 +149,11 @@ def _access(study: Path) -> Access:
     if not (study / FILE).is_file():
         raise BadInputError(f"{study} is not a study: it has no {FILE}; make one with 'elicit init'")
     return Access(study)
+
+
+def _access_to_whole(study: Path) -> Access:
+    """The same for a link. Raises BadInputError too where the log is damaged, for nobody could vote there."""
+    with contextlib.closing(SqliteLedger(study, writable=False)) as ledger:
+        for _ in ledger.read():
+            pass
+    return _access(study)

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from adapters.files.tables import Written
+from elicit.safe_text import quantity
 from elicit.types import BadInputError
 from studies.commands.option_types import SEED, Real, Whole
 from studies.commands.options import JSON, STUDY, _done, example, progress, say
@@ -283,7 +284,7 @@ def export(study: Path, output: str, form: Written | None, table: str, as_json: 
         raise BadInputError("--json and -o - both write to stdout; give a file to -o")
     with Study.open(study, writable=False) as opened:
         rows = exports.export(opened, output, table, form)
-    what = {"prompt": "the prompt", "promptfoo": "the configuration"}.get(table, f"{rows} rows")
+    what = {"prompt": "the prompt", "promptfoo": "the configuration"}.get(table, quantity(rows, "row"))
     values = {"study": str(study), "output": output, "table": table, "rows": rows}
     _done(as_json, values, f"wrote {what} to {'stdout' if output == '-' else output}")
 

@@ -39,7 +39,8 @@ def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = (
     """
     if unknown := [name for name in scores if name not in items[0].features]:
         known = ", ".join(sorted(items[0].features)) or "none"
-        raise BadInputError(f"the items have no feature {unknown[0]!r} to take as a score; they have: {known}")
+        called = f'; call its column "features.{unknown[0]}" to make it one' if unknown[0] in items[0].meta else ""
+        raise BadInputError(f"the items have no feature {unknown[0]!r} to take as a score; they have: {known}{called}")
     parts = [_embeddings(items, embedder), _named(items, sorted(set(items[0].features) - set(scores)))]
     contexts = np.unique([item.context for item in items], return_inverse=True)[1]
     if contexts.any() and parts[0] is not None:

@@ -115,8 +115,8 @@ def p_best(curves: Sequence[tuple[str, Sequence[float]]], title: str, summary: s
     return _both("pbest", title, summary, (320, 260), draw)
 
 
-def expected(values: Sequence[float], threshold: float, title: str, summary: str) -> Chart:
-    """What the stop rule measures (shares, from vote 0 on) with its threshold."""
+def expected(values: Sequence[float], threshold: float, title: str, summary: str, name: str) -> Chart:
+    """What the stop rule measures (shares, from vote 0 on) with its threshold, called `name`."""
 
     def draw(fig: Figure, wide: bool) -> None:
         ax = _axes(fig, 46, 12, 22, 44)
@@ -126,7 +126,7 @@ def expected(values: Sequence[float], threshold: float, title: str, summary: str
         ax.set(xlim=(0, max(len(values) - 1, 1)), ylim=(0, top))
         # The words stand at the right where the curve is already below them, else at the left, where it is still high.
         x, ha = (1.0, "right") if values[len(values) * 4 // 5] < threshold else (6 / _width(ax), "left")
-        ax.text(x, threshold + 0.015 * top, "stop threshold", transform=ax.get_yaxis_transform(), color=WARN, ha=ha)
+        ax.text(x, threshold + 0.015 * top, name, transform=ax.get_yaxis_transform(), color=WARN, ha=ha)
         _over_votes(ax, wide)
 
     return _both("expected", title, summary, (300, 240), draw)

@@ -11,6 +11,7 @@ from studies.items.presentation import sides
 from studies.reporting.labels import pair_labels
 from studies.reporting.prompt_exports import preferences, prompt_text, promptfoo
 from studies.reporting.status import leaders
+from studies.storage.outputs import check_output
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -20,8 +21,10 @@ def export(study: Study, path: str, table: str = "votes", format: Written | None
     """Write one table of the study to `path` ("-" is stdout); returns how many rows, 1 for a text.
 
     Of a study that tunes prompts: the recommended prompt, a promptfoo configuration, and preferences for TRL.
-    Raises BadInputError for a format that does not fit the file's ending, or labels of a study without pairs.
+    Raises BadInputError for a format that does not fit the file's ending, labels of a study without pairs, or a path of
+    a file that a study is made of.
     """
+    check_output(path)
     if table in ("prompt", "promptfoo"):
         write_text(path, prompt_text(study) if table == "prompt" else promptfoo(study))
         return 1

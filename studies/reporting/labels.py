@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from elicit.inference.noise import Noise
 from elicit.routing.dispersion import DECIDED, TIE, Dispersion
 from elicit.routing.fusion import outcomes
-from studies.decisions import counted
+from studies.decisions import labelling_votes
 
 if TYPE_CHECKING:
     from elicit.log.state import LiveVote
@@ -41,7 +41,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     from studies.routing.audits import acceptance, machine_labels
     from studies.routing.dispatcher import Desk, told
 
-    state, votes = study.state, counted(study.spec, study.state)
+    state, votes = study.state, labelling_votes(study.spec, study.state)
     cast: dict[Pair, int] = {}
     for live in votes:
         cast[live.vote.pair] = cast.get(live.vote.pair, 0) + 1

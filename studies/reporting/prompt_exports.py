@@ -56,7 +56,7 @@ def preferences(study: Study) -> list[dict[str, Any]]:
     answer."""
     _tuning(study)
     state, rows = study.state, list[dict[str, Any]]()
-    best = recommended(study)
+    best = recommended(study.engine, study.spec, study.state)
     best = study.engine.best() if best is None else best
     for live in state.votes:
         vote = live.vote
@@ -90,7 +90,7 @@ def _tuning(study: Study) -> Tuning:
 
 def _best(study: Study) -> int:
     _tuning(study)
-    best = recommended(study)
+    best = recommended(study.engine, study.spec, study.state)
     if best is None:
         raise BadInputError("no prompt is known to be acceptable, so there is none to export; vote on")
     return best

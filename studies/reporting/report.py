@@ -18,7 +18,7 @@ import msgspec
 from markupsafe import Markup
 
 from adapters.http import markup
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
 from studies.reporting.report_people import People, agreed
@@ -109,6 +109,10 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     stop_regret: float = 0.05
     """The share that the stop rule asks for."""
+    guessed: bool = False
+    """No vote speaks for the recommendation: there is none, or none counts."""
+    stop_confidence: float = 0.95
+    """With which probability it asks for it; of goal best alone, where it does not look at the expectation."""
     gain_unit: str = "bits of information"
     calibration: tuple[CalibrationBin, ...] = ()
     """Bins of the predictions made one vote ahead."""
@@ -185,7 +189,9 @@ def _page(data: ReportData) -> dict[str, Any]:
         "answer": _text(text or best.item, None, ANSWER_PEEK) if best else None,
         "recommended": best,
         "expected": data.expected[-1] if data.expected else None,
+        "expected_told": _expected_told(data, data.expected[-1]) if data.expected else "",
         "expected_name": EXPECTED[data.goal],
+        "threshold": _threshold(data),
         "counts": {choice.replace("_", " "): votes for choice, votes in data.counts.items()},
         "order": rows[: {"rank": ORDER_ROWS, "top": data.top}.get(data.goal, 0)],
         "top": [section for section in top if section],
@@ -324,6 +330,25 @@ def _p_best(data: ReportData) -> Section | None:
     return Section("pbest", title, summary, drawn, tuple(legend))
 
 
+def _threshold(data: ReportData) -> str:
+    """What the stop rule asks for, in words for a margin."""
+    asked = _spaced(limit_in_percent(data.stop_regret))
+    if data.goal != "best":
+        return f"stop threshold {asked}"
+    return f"the stop rule: at most {asked} with probability {_spaced(limit_in_percent(data.stop_confidence))}"
+
+
+def _expected_told(data: ReportData, value: float) -> str:
+    """What is expected, so that it shows on which side of a threshold it is; of goal best there is none."""
+    if data.goal == "best" or not 0.005 <= value < 0.995:
+        return percent(value)
+    return _spaced(share_in_percent(value, data.stop_regret))
+
+
+def _spaced(share: str) -> str:
+    return share.replace("%", "\u00a0%")
+
+
 def _expected(data: ReportData) -> Section | None:
     values = data.expected
     if not values:
@@ -332,14 +357,19 @@ def _expected(data: ReportData) -> Section | None:
 
     title = f"{EXPECTED[data.goal]} over votes"
     met = next((i for i, value in enumerate(values) if value <= data.stop_regret), None)
-    summary = f"{_after(len(values) - 1)}: {percent(values[-1])}"
+    summary = f"{_after(len(values) - 1)}: {_expected_told(data, values[-1])}"
     summary += f", from {percent(values[0])} before the first. " if len(values) > 1 else ". "
-    threshold = f"the stop threshold of {percent(data.stop_regret)}"
-    if values[-1] <= data.stop_regret:
+    asked = _spaced(limit_in_percent(data.stop_regret))
+    threshold = f"the stop threshold of {asked}"
+    if data.goal == "best":
+        sure = _spaced(limit_in_percent(data.stop_confidence))
+        summary += f"The stop rule asks for at most {asked} with a probability of {sure}, not on average."
+    elif values[-1] <= data.stop_regret:
         summary += f"It is under {threshold}, which it first reached after {count(met or 0, 'vote')}."
     else:
         summary += f"It is above {threshold}" + (f", which it had reached after {count(met, 'vote')}." if met else ".")
-    chart = charts.expected(values, data.stop_regret, title, summary) if len(values) > 1 else None
+    name = "regret asked for" if data.goal == "best" else "stop threshold"
+    chart = charts.expected(values, data.stop_regret, title, summary, name) if len(values) > 1 else None
     return Section("expected", title, summary, chart)
 
 
@@ -415,6 +445,6 @@ def _labels(data: ReportData) -> Section | None:
 
     bins = [sum(min(int(chance * BINS), BINS - 1) == place for chance in chances) for place in range(BINS)]
     title = "Certainty of the labels"
-    sure = sum(abs(chance - 0.5) >= 0.3 for chance in chances)
+    sure = sum(pair.probability >= 0.8 for pair in data.pairs if pair.source == "model")
     summary = f"The model is 80\u00a0% sure or more of {sure:,} of its {count(len(chances), 'label')}."
     return Section("labels", title, summary, charts.histogram(bins, title, summary))

@@ -23,6 +23,7 @@ from studies.reporting.report_people import people_of
 from studies.reporting.trace import Trace, sentence, trace_of
 from studies.routing.failures import failures_of, lines_of
 from studies.spec import dumps
+from studies.storage.outputs import check_output
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -38,6 +39,7 @@ def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
 
     Raises BadInputError where the file cannot be written.
     """
+    check_output(path)
     page = render(report_data(study, notes))
     with replacing(path) as file:
         file.write(page.encode())
@@ -72,7 +74,12 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         p_best_curves={row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best]) for row in drawn},
         vote_times=tuple(live.time for live in state.votes),
         decisive=tuple(
-            Decisive(past[i], trace.bits[i], sentence(state.votes[i].vote, trace.before[i], trace.after[i]), sides[i])
+            Decisive(
+                past[i],
+                trace.bits[i],
+                sentence(trace.before[i], trace.after[i], state.votes[i].shown == "ba"),
+                sides[i],
+            )
             for i in order
         ),
         left_votes=found.counts.get("left", 0),
@@ -84,6 +91,8 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         ended=found.outlook.ended,
         why=found.outlook.why,
         stop_regret=spec.stop.regret,
+        guessed=not found.taught,
+        stop_confidence=spec.stop.confidence,
         calibration=_calibration(study, trace),
         labels=found.labels,
         pairs=found.pairs,

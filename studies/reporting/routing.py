@@ -11,7 +11,7 @@ import numpy as np
 from elicit.ranking.prediction_powered import Estimate, win_rate
 from elicit.routing.bias import Bias, Judged, biases
 from elicit.types import BadInputError, Choice, Vote, mirror
-from studies.decisions import by_people
+from studies.decisions import by_people, trusted
 from studies.items.features import gaps
 from studies.items.presentation import sides
 from studies.routing.audits import SIDES, _agreement, acceptance, machine_labels
@@ -117,7 +117,7 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
 
 def first_wins(spec: Spec, state: State) -> Estimate | None:
     """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
-    have answered two of them.
+    have answered two of them. Where several answered one, it counts by their mean.
 
     Prediction-powered: every pair counts by what was believed of it before people saw it, put right by those that went
     to people, each weighed by one over the probability with which it did, by the router or by the lot for an audit. Of
@@ -125,10 +125,10 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
     been asked about are left out. `a` is the first as listed.
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
-    said, open_ = dict[int, Vote](), state.unheard()
-    for live in by_people(spec, state):
+    said, open_ = dict[int, list[Vote]](), state.unheard()
+    for live in trusted(spec, state):
         if live.vote.outcome.choice in SIDES:
-            said.setdefault(live.query, live.vote)
+            said.setdefault(live.query, []).append(live.vote)
     human, propensity, machine = [], [], []
     for number, routes in state.routed.items():
         if number in open_ and number not in said:
@@ -138,13 +138,13 @@ def first_wins(spec: Spec, state: State) -> Estimate | None:
         straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
         # A query that went to people would else have had the chance of an audit.
         chance = straight + (1 - straight) * numbers.get("audit", spec.routing.audits)
-        asked, vote = routes[0].to == "people" or len(routes) > 1, said.get(number)
-        if chance <= 0 or (asked and vote is None):
+        asked, votes = routes[0].to == "people" or len(routes) > 1, said.get(number, [])
+        if chance <= 0 or (asked and not votes):
             continue
         value, guess = np.nan, numbers["p_a"] + numbers["p_tie"] / 2
-        if asked and vote is not None:
-            outcome = mirror(vote.outcome) if turned else vote.outcome
-            value = {"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice]
+        if asked:
+            outcomes = [mirror(vote.outcome) if turned else vote.outcome for vote in votes]
+            value = float(np.mean([{"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice] for outcome in outcomes]))
         human.append(value)
         propensity.append(chance)
         machine.append(1 - guess if turned else guess)
@@ -171,7 +171,7 @@ def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, An
     hidden: queries of whose verdicts nothing but their number and cost may be told.
     """
     state = study.state
-    said = {live.query: live.vote.outcome.choice for live in by_people(study.spec, study.state)}
+    said = {live.query: live.vote.outcome.choice for live in trusted(study.spec, study.state)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
         for asked in several:

@@ -14,6 +14,7 @@ from elicit.log.events import GOLD, REPEAT
 from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
 from elicit.stats import Z90
 from elicit.types import EXPECTED, Goal
+from studies.decisions import labels as speaks
 from studies.items.presentation import sides
 from studies.outlook import Outlook, outlook
 from studies.recommendation import recommended
@@ -40,6 +41,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     leaders: the items that are not retired in the order of recommendation, with 90 % intervals; empty where pairs of
     items of their own are labelled. best: the recommended item; None for goal label, and where none is acceptable.
+    taught: votes that speak for something, neither skipped, nor checks of an annotator, nor of who is quarantined.
     expected: what the stop rule measures, `elicit.types.EXPECTED` names it. The others are those of
     `studies.outlook.Outlook`, `elicit.service.voting.Progress` and `elicit.service.voting.Overview`.
     """
@@ -49,6 +51,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     retired: int
     votes: int
+    taught: int
     budget: int
     undone: int
     judges: dict[str, int]
@@ -116,6 +119,7 @@ def summarize(study: Study) -> Summary:
         items=len(state.items),
         retired=len(state.retired()),
         votes=len(state.votes),
+        taught=sum(speaks(state, live) for live in state.votes),
         budget=spec.votes,
         undone=len(state.undone),
         judges=dict(Counter(live.vote.judge for live in state.votes)),
@@ -124,7 +128,7 @@ def summarize(study: Study) -> Summary:
         outlook=outlook(study),
         expected=study.stop().expected,
         leaders=rows,
-        best=rows[0] if spec.goal != "label" and recommended(study) is not None else None,
+        best=None if spec.goal == "label" or recommended(study.engine, spec, state) is None else rows[0],
         pairs=tuple(
             PairLabel(
                 row["pair_id"],
@@ -157,7 +161,7 @@ def leaders(study: Study, *, retired: bool = False) -> tuple[LeaderRow, ...]:
     are come after them."""
     engine, state, goal = study.engine, study.state, study.spec.goal
     mean, sd = engine.utilities()
-    order, best = engine.ranking(), recommended(study)
+    order, best = engine.ranking(), recommended(study.engine, study.spec, study.state)
     if best is not None:
         order = [best, *(row for row in order if row != best)]
     p_best, votes = engine.p_best(), state.tally()
@@ -261,6 +265,7 @@ def status_of(study: Study) -> dict[str, Any]:
         "items": found.items,
         "retired": found.retired,
         "votes": found.votes,
+        "taught": found.taught,
         "budget": found.budget,
         "undone": found.undone,
         "judges": found.judges,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, quantity
 from studies.outlook import Outlook
 from studies.routing import failures
 
@@ -31,9 +31,11 @@ def status_lines(values: dict[str, Any]) -> list[str]:
 
 def _size(values: dict[str, Any]) -> str:
     undone = f", {values['undone']} taken back" if values["undone"] else ""
-    what = f"{values['pairs']} pairs" if "pairs" in values else f"{values['items']} items"
+    what = quantity(values["pairs"], "pair") if "pairs" in values else quantity(values["items"], "item")
     retired = f" ({values['retired']} retired)" if values["retired"] else ""
-    return f"{values['title']}: {values['votes']} of at most {values['budget']} votes{undone}, {what}{retired}"
+    return (
+        f"{values['title']}: {values['votes']} of at most {quantity(values['budget'], 'vote')}{undone}, {what}{retired}"
+    )
 
 
 def _conclusion(values: dict[str, Any]) -> Iterator[str]:
@@ -43,6 +45,9 @@ def _conclusion(values: dict[str, Any]) -> Iterator[str]:
         rest = f", the other {values['labelled_by_model']} by the model" if values["labelled_by_model"] else ""
         yield f"pairs: {values['labelled_by_votes']} of {values['pairs']} labelled by votes{machines}{rest}"
         shares = values["labels"]
+        if not values["labelled_by_votes"] + values["labelled_by_machines"]:
+            yield "  no vote speaks for these labels yet"
+            return
         tie = f", a tie in {shares['tie']}" if shares["tie"] else ""
         yield f"  the first response is better in {shares['a']}, the second in {shares['b']}{tie}"
     elif values["goal"] == "top":
@@ -61,7 +66,7 @@ def _conclusion(values: dict[str, Any]) -> Iterator[str]:
     elif best := values.get("best"):
         low, high = best["interval"]
         yield f"recommended: {one_line(best['id'])}  {_cut(best['text'])}"
-        sure = f"P(best) {best['p_best']:.0%}" if values["votes"] else "no vote speaks for it yet"
+        sure = f"P(best) {best['p_best']:.0%}" if values["taught"] else "no vote speaks for it yet"
         yield f"  {sure}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
     else:
         yield "recommended: nothing yet, for no prompt is known to be acceptable"
@@ -104,6 +109,7 @@ def verdict(now: Outlook) -> str:
     if now.ended:
         return f"over, with the stop rule not met: {now.ended}"
     if now.votes_left is None:
-        return f"go on: {now.why}; how many votes that takes is not known before the first"
+        return f"go on: {now.why}; how many votes that takes is not known yet"
     low, middle, high = now.votes_left
-    return f"go on for about {middle} more votes ({low} to {high}, 80 % interval): {now.why}"
+    votes = f"{middle} more {'vote' if middle == 1 else 'votes'}"
+    return f"go on for {votes if low == high else f'about {votes} ({low} to {high}, 80 % interval)'}: {now.why}"

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from elicit.log.state import State
-from elicit.types import Vote
 from studies.decisions import engine_for, lessons, stop_of
 from studies.spec import Spec
 
@@ -74,7 +73,8 @@ def _divergence(mean: float, variance: float, old_mean: float, old_variance: flo
     return float(nats / np.log(2))
 
 
-def sentence(vote: Vote, before: float, after: float) -> str:
-    """What a vote changed about its pair, in words."""
-    side = {"a": "the first", "b": "the second"}.get(vote.outcome.choice, vote.outcome.choice.replace("_", " "))
-    return f"The vote was {side}; P(first preferred) went from {before:.0%} to {after:.0%}."
+def sentence(before: float, after: float, swapped: bool) -> str:
+    """What a vote changed about its pair, by the sides it was shown on: `before` and `after` are P(a is better), and
+    swapped says that b stood on the left."""
+    old, new = (1 - before, 1 - after) if swapped else (before, after)
+    return f"The chance that the left one is better went from {old:.0%} to {new:.0%}."

@@ -17,7 +17,7 @@ import numpy as np
 from elicit.routing.certificate import Certificate, audits_needed, certify, plan
 from elicit.routing.drift import Drift, watch
 from elicit.types import BadInputError, Choice
-from studies.decisions import by_people, labelled
+from studies.decisions import labelled, trusted
 
 if TYPE_CHECKING:
     from elicit.log.state import State
@@ -71,14 +71,14 @@ def machine_labels(study: Study) -> dict[int, MachineLabel]:
 def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
     """Audited labels in the order in which people answered: the label, whether it was wrong, the vote's seq.
 
-    A second person's answer is no second draw.
+    A second person's answer is no second draw, and what counts for nothing is no answer.
     """
     labels = machine_labels(study)
     drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
     found = []
-    for live in study.state.votes:
+    for live in trusted(study.spec, study.state):
         label = labels.get(live.query)
-        if live.raw is None and label and live.query in drawn and live.vote.outcome.choice in SIDES:
+        if label and live.query in drawn and live.vote.outcome.choice in SIDES:
             drawn.remove(live.query)
             found.append((label, live.vote.outcome.choice != label.choice, live.seq))
     return found
@@ -150,7 +150,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
 def _agreement(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for live in by_people(study.spec, study.state):
+    for live in trusted(study.spec, study.state):
         outcome = live.vote.outcome_of_pair
         if outcome.choice in ("a", "b"):
             by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))

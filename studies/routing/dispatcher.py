@@ -21,7 +21,7 @@ from elicit.randomness import stream
 from elicit.routing.case import ROUNDING, Budget, Case, Decision, Labelled, Seat, joint, offer, verdict_of
 from elicit.routing.judging import Judge, ModelJudge
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Verdict, Vote
-from studies.decisions import counted
+from studies.decisions import labelling_votes
 from studies.items.features import gaps
 from studies.items.presentation import sides
 from studies.routing.costs import cost
@@ -301,7 +301,7 @@ class Desk:
     def labels(self) -> dict[int, Labelled]:
         """The labels of the routed queries by all that is known now, people's answers among it."""
         cases = dict(self._cases)
-        for live in counted(self.study.spec, self.study.state):
+        for live in labelling_votes(self.study.spec, self.study.state):
             if live.query in cases:
                 outcome = ChoiceOutcome("tie") if live.vote.outcome.choice == "both_bad" else live.vote.outcome
                 cases[live.query] = cases[live.query].answered(outcome, live.vote.judge)

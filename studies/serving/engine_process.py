@@ -18,6 +18,7 @@ import numpy as np
 
 from adapters import rpc
 from elicit.quality.findings import Finding
+from elicit.safe_text import quantity
 from elicit.service.http_schema import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
 from elicit.service.voting import Overview, Routing
 from elicit.types import BadInputError
@@ -102,7 +103,8 @@ class Modeller:
         state, budget = self._study.state, self._study.spec.votes
         promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
         if len(state.votes) + promised > budget - self._study.spec.serving.overlap:
-            return f"the budget of {budget} votes is spent or under way; raise `votes` in study.toml to go on"
+            spent = f"the budget of {quantity(budget, 'vote')} is spent or under way"
+            return f"{spent}; raise `votes` in study.toml to go on"
         return "every pair is answered or with somebody" if state.pairs else ""
 
     def _look(self) -> None:

@@ -16,7 +16,7 @@ from adapters.files import images
 from adapters.files.export import TEMPORARY
 from adapters.files.formats import PairRow
 from adapters.http import running
-from adapters.ledger import LIVE, LOCK, RESTORE, SqliteLedger
+from adapters.ledger import FILE, LIVE, LOCK, MISSING, RESTORE, SqliteLedger
 from elicit import diagnostics
 from elicit.arithmetic import requested_code_path
 from elicit.log.events import (
@@ -84,6 +84,8 @@ def load(folder: Path, writable: bool, beside: bool) -> tuple[Ledger, State, Spe
     """The open log, what it comes to, and the specification, an edit of it recorded; as `studies.study.Study.open`."""
     if not (folder / specs.FILE).is_file():
         raise BadInputError(f"{folder} is not a study: it has no {specs.FILE}; make one with 'elicit init'")
+    if not (folder / FILE).is_file():  # an empty log in its place would hide what is missing
+        raise BadInputError(f"{folder} has no {FILE}, {MISSING}")
     ledger = SqliteLedger(folder, writable=writable, beside=beside)
     try:
         if writable and not beside:

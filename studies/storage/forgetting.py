@@ -193,7 +193,17 @@ def _files(folder: Path, *, deep: bool = True) -> list[Path]:
 def _forms(name: str) -> set[str]:
     """What a name may be in a text file."""
     escaped = "".join(c if c.isascii() else "".join(_units(c)) for c in name)
-    return {name, html.escape(name), quote(name), msgspec.json.encode(name).decode()[1:-1], escaped, ascii(name)[1:-1]}
+    # Of the two that escape for HTML, templates write numbers where Python's own function writes names.
+    shown = html.escape(name).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+    return {
+        name,
+        html.escape(name),
+        shown,
+        quote(name),
+        msgspec.json.encode(name).decode()[1:-1],
+        escaped,
+        ascii(name)[1:-1],
+    }
 
 
 def _units(character: str) -> Iterator[str]:

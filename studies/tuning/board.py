@@ -37,8 +37,8 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     n = len(state.items)
     ready = len(state.live()) >= 2
     (mean, sd), p = (study.engine.utilities(), study.engine.p_best()) if ready else ((np.zeros(n),) * 2, np.zeros(n))
-    best = recommended(study) if ready else None
-    safe = acceptable(study)
+    best = recommended(study.engine, study.spec, study.state) if ready else None
+    safe = acceptable(study.spec, study.state)
     makers, births = proposer_of(state), born(state)
     votes, since = state.tally(), state.since(state.grew)
     rows = [

@@ -101,7 +101,7 @@ class Result(msgspec.Struct, frozen=True):
 
 def held_out(study: Study) -> list[tuple[int, int]]:
     """The responses that the result is measured on: of the best prompt and the seed, on the inputs held out."""
-    best = recommended(study)
+    best = recommended(study.engine, study.spec, study.state)
     rows = [SEED] if best in (None, SEED) else [best, SEED]
     return [(row, given) for row in rows for given, one in enumerate(study.state.inputs) if one.held_out]
 
@@ -110,7 +110,7 @@ def result_of(study: Study) -> Result:
     """What the study has found so far, from its log alone."""
     state, tuning, engine = study.state, study.spec.tuning, study.engine
     assert tuning is not None
-    best = recommended(study)
+    best = recommended(study.engine, study.spec, study.state)
     (mean, sd), p = engine.utilities(), engine.p_best()
     votes = state.tally()
 
@@ -246,7 +246,7 @@ def changed(before: str, after: str) -> list[tuple[str, str]]:
 
 def _safety(study: Study, best: int | None) -> str:
     tuning = study.spec.tuning
-    safe = acceptable(study)
+    safe = acceptable(study.spec, study.state)
     if tuning is None or tuning.safety is None or safe is None:
         return ""
     limit, confidence = tuning.safety.limit, tuning.safety.confidence

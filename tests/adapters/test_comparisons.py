@@ -132,6 +132,7 @@ BAD: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "number": ("jsonl", '{"a": "x", "b": "y", "winner": 1}', {}, 'line 1, field "winner": expected a, b, tie'),
     "missing": ("jsonl", '{"a": "x", "b": "y", "winner": "a"}\n{"a": "x"}', {}, 'line 2, field "b": it is missing'),
     "no items": ("csv", "left,right,winner\nx,y,a\n", {}, 'no column for each of the two items; call it "model_a" and'),
+    "what there is": ("csv", "left,right\nx,y\n", {}, 'there are "left", "right"'),
     "no winner": ("csv", "a,b,won\nx,y,a\n", {}, 'no column that says who won; call it "winner" or "preference" or'),
     "no cluster": (
         "csv",

@@ -307,6 +307,18 @@ def test_an_address_that_is_none_or_holds_a_key_is_refused(tmp_path: Path, time:
         (Say(b'{"error": {"message": "Your credit balance is too low"}}', 400), RefusedError, "credit balance", True),
         (Say(b"<html><body><h1>Please sign in</h1>"), UnreadableError, "web page .*: Please sign in$", None),
         (Say(b"<html><body><h1>Bad gateway</h1>", 502), BusyError, "502 Said: Bad gateway$", None),
+        (
+            Say(b'{"promptFeedback": {"blockReason": "SAFETY"}}'),
+            UnreadableError,
+            "no choices: .*blockReason.*SAFETY",
+            None,
+        ),
+        (
+            Say(b'{"choices": [{"message": {"content": ""}}], "error": {"message": "Quota exceeded", "code": 429}}'),
+            BusyError,
+            "answers 429: Quota exceeded$",
+            None,
+        ),
         (Say(b"data: {}\n\n"), UnreadableError, "answers as a stream", None),
         (Say(b"", 302, {"Location": "https://sso.example/login?code=s3cret"}), RefusedError, "example/login; if", True),
         (Say(b"", 301, {"Location": "/v2/chat/completions"}), RefusedError, r"points to http://\S+/v2; if", True),

@@ -271,7 +271,10 @@ def test_parquet_types(tmp_path: Path) -> None:
     [
         ({"text": [1, 2]}, 'pool.parquet, row 1, field "text": expected text, got a number; make the column text'),
         ({"text": ["a", None]}, 'row 2, field "text": it is missing'),
-        ({"txt": ["a", "b"]}, 'pool.parquet: there is no column "text"; add it (did you mean "txt"?)'),
+        (
+            {"txt": ["a", "b"]},
+            'pool.parquet: there is no column "text"; add it, or say with --columns which it is (did you mean "txt"?)',
+        ),
         (
             {"text": ["a", "b"], "features.f": [1.0, float("inf")]},
             'row 2, field "features.f": expected a finite number',

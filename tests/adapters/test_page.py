@@ -17,7 +17,11 @@ if shutil.which("chromium") is None:
 from playwright.sync_api import Browser, Page, Route, expect
 
 from adapters.files.formats import PairRow
+from elicit.service.http_schema import AgreementView
+from studies.reporting.report import render
+from studies.reporting.report_people import Annotator, People
 from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, serving, violations, vote, watched
+from tests.studies.test_report import example
 from tui.difference import difference
 
 LIMIT = 60_000
@@ -297,10 +301,28 @@ def test_the_admin_page_is_live(seen: Watched, server: Server, token: str) -> No
     expect(admin.locator("#curves")).to_contain_text("Expected simple regret")
 
 
+LONG = "and so on, at some length, with words of every kind, and a few more of them, until nobody reads on"
+BROKEN_WORDS = """() => [...document.querySelectorAll("thead th, td, th[scope=row]")].flatMap((cell) => {
+  const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+  while (walk.nextNode())
+    for (const word of walk.currentNode.data.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(walk.currentNode, word.index);
+      range.setEnd(walk.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) broken.push(word[0]);
+    }
+  return broken;
+})"""
+
+
 @pytest.mark.parametrize(
     ("study", "head", "verdict"),
     [
-        ({"pairs": [PairRow(f"p{k}", "Task", f"one {k}", f"other {k}") for k in range(3)]}, "Sure", "Nothing more"),
+        (
+            {"pairs": [PairRow(f"p{k}", "Task", f"one {k} {LONG}", f"other {k} {LONG}") for k in range(3)]},
+            "Sure",
+            "Nothing more",
+        ),
         ({"items": [f"text {k}" for k in range(4)], "goal": "top", "top": 2, "votes": 3}, "P(top 2)", "Nothing more"),
         ({"items": [f"text {k}" for k in range(4)], "goal": "rank", "votes": 9}, "P(above the next)", "Go on."),
     ],
@@ -319,6 +341,7 @@ def test_the_admin_page_tells_what_the_study_is_for(
         expect(admin.locator("#verdict")).to_contain_text(verdict)
         expect(admin.locator("#leaders thead")).to_contain_text(head)
         expect(admin.locator("#leaders tbody tr")).to_have_count(len(study.get("pairs", study.get("items"))))
+        assert admin.evaluate(BROKEN_WORDS) == []
         told = server.ask("GET", "overview")["progress"]
         assert told["stop"] == (verdict != "Go on.")
         assert (told["left"] == [0, 0, 0]) == told["stop"]
@@ -583,3 +606,13 @@ def test_the_page_is_small_with_all_that_it_may_load(browser: Browser, gallery: 
         loaded = {url.rpartition("/")[2] for url in sizes} - {"admin.js", "admin.css"}
         assert {"pictures.js", "difference.js", "outbox.js"} <= loaded
         assert sum(size for url, size in sizes.items() if "favicon" not in url) < LIMIT
+
+
+def test_the_report_breaks_no_word_of_its_tables(browser: Browser) -> None:
+    shares = {"left": 0.33, "right": 0.33, "tie": 0.17, "both_bad": 0.17}
+    one = Annotator("me", 6, None, shares, seconds=0.7, repeats=0, repeated=0, weight=1.0, flags=())
+    people = People((one,), AgreementView(1, 0, 10, None, None, None, None, None, None))
+    page = browser.new_page(viewport={"width": 1000, "height": 800})
+    page.set_content(render(example(3, people=people)))
+    assert page.evaluate(BROKEN_WORDS) == []
+    page.close()

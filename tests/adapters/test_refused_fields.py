@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from adapters.llm.calls import CallBook, Prices
 from adapters.llm.chat import Api, Request
 from adapters.llm.endpoint import Endpoint, RefusedError
+from adapters.llm.refused_fields import body_without, refused_field
 from tests.adapters.serving import Got, Say, completion, message, serving
 
 FIELDS: dict[Api, list[str]] = {
@@ -105,3 +106,21 @@ async def test_a_bound_that_is_only_too_large_is_not_dropped(tmp_path: Path) -> 
             await endpoint.ask(Request("", "?", 9))
         assert all({"max_tokens", "max_completion_tokens"} & got.json.keys() for got in server.got)
         await endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "System role not supported"),
+        (422, "Input tag 'system' found using 'role' does not match any of the expected tags: 'user', 'assistant'"),
+        (500, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        (400, "Developer instruction is not enabled for models/m"),
+    ],
+)
+def test_a_system_message_that_is_refused_in_any_words_is_put_before_the_question(status: int, words: str) -> None:
+    request = Request("be brief", "question", 4)
+    body = body_without(frozenset(), "openai", "m", request, {})
+    assert refused_field("openai", status, words, body, frozenset()) == "system"
+    without = body_without(frozenset({"system"}), "openai", "m", request, {})
+    assert without["messages"] == [{"role": "user", "content": "be brief\n\nquestion"}]
+    assert refused_field("openai", status, words, without, frozenset({"system"})) is None

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapters.rpc import Caller
 from adapters import rpc
+from adapters.rpc import Caller
 
 ENGINE = "tests.studies.engine_that_blocks"
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters.files.formats import read_items
+from adapters.files.tables import Skipped
 from elicit.safe_text import one_line
 from elicit.types import BadInputError
 
@@ -44,7 +45,11 @@ CSV = {
     "tabs": ("id\ttext\na\n", "line 2: 1 cell under a header of 2; fill up with tabs"),
     "unnamed": ("text,,x\na,b,c\n", "line 1: column 2 has no name"),
     "named twice": ("text,text\na,b\n", 'line 1: two columns are called "text"; rename one of them'),
-    "no text column": ("id,tex\na,b\n", 'pool.csv: there is no column "text"; add it (did you mean "tex"?)'),
+    "no text column": (
+        "id,tex\na,b\n",
+        'there is no column "text"; add it, or say with --columns which it is (did you',
+    ),
+    "nothing like a text": ("a,b\nx,y\n", 'add it, or say with --columns which it is (there are "a", "b")'),
     "empty text": ("id,text\na,\n", 'line 2, field "text": it is empty'),
     "number": ("text,features.f\na,one\n", 'line 2, field "features.f": expected a number, got "one"; write it like'),
     "nan": ("text,features.f\na,nan\n", 'line 2, field "features.f": expected a finite number, got nan'),
@@ -61,6 +66,14 @@ CSV = {
 def test_bad_csv(case: str, tmp_path: Path) -> None:
     data, expected = CSV[case]
     assert expected in complaint(read_items, tmp_path / "pool.csv", data)
+
+
+def test_what_was_left_out_is_told_where_too_little_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "pool.csv"
+    path.write_text("text,features.f\na,1\nb,one\n")
+    skipped: Skipped = []
+    with pytest.raises(BadInputError, match=r"only one item that can be used \(.*line 3.* and a comparison needs two"):
+        read_items(path, skipped=skipped)
 
 
 def test_csv_cell_longer_than_the_standard_limit(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.llm.target import DownError, EndpointTarget, FunctionTarget, SpentError, Target, function_at
@@ -155,3 +156,13 @@ def test_a_function_that_is_not_there_is_said_where(tmp_path: Path, body: str, p
     (tmp_path / "own.py").write_text(body)
     with pytest.raises(BadInputError, match=why):
         function_at(str(tmp_path / place))
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('\\ud800')", "raise BaseException('panic')", "return '\\ud800 a'"])
+async def test_whatever_a_function_does_can_be_recorded(body: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(f"def answer(prompt):\n    {body}\n")
+    target = FunctionTarget(f"{file}:answer")
+    response = await target.respond("p")
+    assert msgspec.json.decode(msgspec.json.encode(response), type=type(response)) == response
+    await target.end()

@@ -101,6 +101,26 @@ CHOOSING = [
     "I think X is better.",
     "<think>Y is better. Verdict: Y</think>X",
     "Y is better? No: X.",
+    "In the end, X is better.",
+    "For these reasons, X wins.",
+    "Ultimately, X is better.",
+    "Based on accuracy, X is better.",
+    "Both are fine, but X is better.",
+    "X is better, I think.",
+    "X is better, as it is clear.",
+    "X is the clear winner.",
+    "Conclusion: X is better.",
+    "Final verdict: **Response X** is better.",
+    "Selected: X",
+    "Label: X",
+    '{"answer": {"winner": "X"}}',
+    '{"winner": "X", "tie": false, "correct": true}',
+    "X ≻ Y",
+    "«X»",
+    "> X",
+    "X<|im_end|>",
+    "\\boxed{\\textbf{X}}",
+    "Winner: 🏆 X",
 ]
 
 # Each blames X, denies or supposes that it is better, or leaves it open: it may be a verdict for Y, and none for X.
@@ -190,6 +210,36 @@ BLAMING = [
     "<think>X is better",
     "I am sorry, I cannot compare X and Y.",
     "As an AI, X",
+    "On the surface, X is better.",
+    "At first glance, X is better.",
+    "In terms of style, X is better. In terms of substance, Y is.",
+    "For style, X wins. For content, Y is far ahead.",
+    "In theory, the winner is X",
+    "Stylistically, X is better. Factually, Y is.",
+    "Nobody doubted it, X is better.",
+    "X is better, some say.",
+    "X wins, said nobody.",
+    "X is better, according to the user.",
+    "X is better, on paper.",
+    "X is better, until you read it.",
+    "X is better, as long as nobody checks.",
+    "X is better, I thought. Y though.",
+    "X is better. That is what the author says.",
+    "X is better. False.",
+    "X is better. The opposite is true.",
+    "X wins. I take it back.",
+    "Winner: X. Just joking.",
+    "Winner: X. Edit: the winner is Y",
+    "I choose X, the worst.\n\n**Response X**",
+    "X is better, but Y is right.\n\n**Response X**",
+    "No X",
+    "- [ ] X\n- [x] Y",
+    "( ) X",
+    "[x] Y\n[ ] X",
+    "1. Y 2. X",
+    "1. Y\n2. X",
+    '{"winner": "X", "is_wrong": true}',
+    '{"better": "X", "correct": false}',
 ]
 
 
@@ -286,7 +336,7 @@ def test_exchanging_the_sides_in_a_reply_exchanges_the_verdict(words: list[str])
 
 
 @settings(deadline=None)
-@given(st.sampled_from(CHOOSING), st.sampled_from(BLAMING), st.sampled_from(["\n\n", ". ", " "]))
+@given(st.sampled_from(CHOOSING), st.sampled_from(BLAMING), st.sampled_from(["\n\n", ". "]))
 def test_a_verdict_beside_blame_of_the_same_response_is_never_the_blamed_one_alone(
     choosing: str, blaming: str, between: str
 ) -> None:
@@ -304,7 +354,9 @@ NO = ["No", "no.", "NO!", "**No**", "No, it is bad.", "Answer: No", "Verdict: **
       "It has errors, so no", "It is wrong.\n\nNo", "No\n\nThe response is off topic.", "So: no", "Definitely no",
       "No, it is not good."]  # fmt: skip
 NEITHER = ["Yes and no", "Yes/No", "No errors.", "No problem: yes", "Yes, but it is wrong", "No, it is a good response",
-           "No, there are no errors", "Is this bad? Yes", "There are errors. Yes", "I would not say yes", "Not yes",
+           "No, there are no errors", "Is this bad? Yes", "Answer: Yes. Just joking.",
+           '{"answer": "no", "reason": "no errors"}', '{"answer": "yes", "reason": "It is wrong."}',
+           "There are errors. Yes", "I would not say yes", "Not yes",
            "Does it have errors? No", "It is good. No", "Yes, it would not be chosen", "No objections", "Maybe yes",
            "Yes or no?"]  # fmt: skip
 
@@ -326,7 +378,8 @@ GRADING = ["4", "4.", "**4**", "4/5", "4 out of 5", "Score: 4", "**Score**: 4", 
 UNGRADED = ["", "Score:", "Score: 9", "Score: 0", "Score: -1", "Score: 4/10", "Score: 40%", "Score: 3-4",
             "Score: 4 or 5",
             "Score: 4, but 3 would be fairer", "Score: 4\nScore: 9", "Score: 1 would be unfair.", "Between 3 and 4",
-            "Score: four?", "Score: 4?", "3 or 4", "1. Clear\n2. Right", "Score: 1e0", "Score: 4th",
+            "Score: four?", "Score: 4?", "Score: 4,5", "Score: 4. I revise it to 3.",
+            "Score: 4. Correction: 3", "3 or 4", "1. Clear\n2. Right", "Score: 1e0", "Score: 4th",
             "Score: 1 to 5"]  # fmt: skip
 
 
@@ -368,7 +421,8 @@ def test_any_text_is_a_verdict_or_a_named_failure(text: str, after: str, labels:
 
 
 LONG = ["A ", "A, ", "A\n", "A. B. ", "{", '{"a":', '\\"', "<", "the ", "(", ":", "so ", "A is better than ",
-        "A is better, ", "Verdict: ", "A is better. B is wrong. ", '{"winner": "A"} ', "Is it A? "]  # fmt: skip
+        "A is better, ", "[ ", "( ", "Verdict: ", "A is better. B is wrong. ", '{"winner": "A"} ',
+        "Is it A? "]  # fmt: skip
 
 
 @pytest.mark.parametrize("part", LONG)

@@ -102,6 +102,12 @@ def test_an_expression_is_refused(expression: str) -> None:
     assert f"it has the expression {expression}" in why_not_filled(f"{{input}} {expression}", ("input",))
 
 
+@pytest.mark.parametrize("place", ["{review!r}", "{review:>10}", "%(review)s", "$review"])
+def test_a_place_of_another_template_language_is_refused_unless_the_field_has_one(place: str) -> None:
+    assert place in why_not_filled(f"Judge: {place}", ["review"])
+    assert why_not_filled(f"Judge: {{review}} and {place}", ["review"]) == ""
+
+
 def test_a_field_that_no_place_can_name_is_said() -> None:
     assert "rename the field" in why_not_filled("Judge {film review}.", ("film review",))
     assert not why_not_filled("Judge it.", ("film review",))

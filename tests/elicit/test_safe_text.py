@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import harmless, one_line, quantity
 
 # These format characters have a glyph of their own (signs written over or around digits and words).
 WITH_GLYPH = {0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x600, 0x606)}
@@ -111,3 +111,11 @@ def test_one_line_is_one_line(text: str) -> None:
 
 def test_one_line_of_nothing() -> None:
     assert one_line(" \n\t ") == "(empty)"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [(0, "vote", "0 votes"), (1, "row", "1 row"), (2, "row", "2 rows"), (3, "query", "3 queries")],
+)
+def test_a_number_agrees_with_its_noun(number: int, noun: str, said: str) -> None:
+    assert quantity(number, noun) == said

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.log.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, Voted
+from elicit.log.events import Asked, Created, Event, ItemsAdded, PairsAdded, Routed, Voted, Weighed
 from elicit.log.state import State
 from elicit.routing.certificate import plan
 from elicit.types import BadInputError, ChoiceOutcome, Item, Query
@@ -184,6 +184,34 @@ def test_an_undone_audit_counts_no_more(tmp_path: Path) -> None:
     study.undo("maya")
     assert "39 of 40 audits of epoch 1 are in" in acceptance(study).why
     study.close()
+
+
+def test_who_is_quarantined_tells_nothing_of_what_the_machines_are_worth(tmp_path: Path) -> None:
+    study = audited(tmp_path, 20, honestly)
+    before = routing_of(study)
+    other = make(tmp_path / "other", [judge(tmp_path)], 20, ROUTING | {"router": "all_human"}, serving={"overlap": 2})
+    for each in (study, other):
+        if each is other:
+            go(other)
+            answer(other, honestly)
+            answers = {"maya": first_wins(other.spec, other.state)}
+            for _ in range(20):
+                query = other.ask("ben")
+                assert query is not None
+                other.tell(query, "b" if honestly(other, query.a, query.b, 0) == "a" else "a", "ben")
+            both = first_wins(other.spec, other.state)
+            assert both is not None
+            assert both.value == pytest.approx(0.5)  # of every pair one of them said that the first is better
+        name = "maya" if each is study else "ben"
+        each.weigh([Weighed(name, 0.0, "boss", "by hand")])
+    found = routing_of(study)
+    assert (before["audits"], found["audits"], found["audits_wrong"]) == (20, 0, 0)
+    assert before["judges"][0]["both"] == 20
+    assert found["judges"][0]["both"] == 0
+    assert "a_wins" not in found
+    assert first_wins(other.spec, other.state) == answers["maya"]
+    study.close()
+    other.close()
 
 
 def test_exported_labels_are_probabilities_told_as_the_pair_is_listed(tmp_path: Path) -> None:

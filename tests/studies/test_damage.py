@@ -32,6 +32,8 @@ COMMANDS = {
     "forget": ["--judge", "maya"],
     "serve": ["--port", "0"],
     "vote": ["--plain"],
+    "invite": [],
+    "admin": [],
 }
 
 
@@ -235,6 +237,22 @@ def test_a_damaged_study_of_prompts_is_told_by_tune(tmp_path: Path, capsys: Out)
         capsys.readouterr()
         assert _code(["tune", str(study), more]) == 2
         check_sentence(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_study_without_its_log_is_told_and_gets_no_empty_one(
+    original: Path, tmp_path: Path, capsys: Out, command: str
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(original, study)
+    for file in study.glob("study.db*"):
+        file.unlink()
+    assert _code([command, str(study), *(one.format(out=tmp_path) for one in COMMANDS[command])]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "has no study.db" in told
+    assert "'elicit backup'" in told
+    assert not list(study.glob("study.db*"))
 
 
 def test_doctor_reads_every_byte_of_a_study(original: Path, tmp_path: Path, capsys: Out) -> None:

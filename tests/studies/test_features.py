@@ -29,6 +29,12 @@ def test_a_score_that_no_item_has_is_refused_by_name() -> None:
         knowledge_of([item(1, judged=1.0), item(2, judged=2.0)], "none", ["judge"])
 
 
+def test_a_score_under_a_column_that_is_no_feature_says_how_to_make_it_one() -> None:
+    items = [Item("x", "one", meta={"laughs": 1}), Item("y", "two", meta={"laughs": 2})]
+    with pytest.raises(BadInputError, match=r'call its column "features.laughs" to make it one'):
+        knowledge_of(items, "none", ("laughs",))
+
+
 @given(st.floats(-5, 5), st.permutations(range(6)))
 def test_what_all_responses_to_a_prompt_share_decides_nothing(shift: float, order: list[int]) -> None:
     items = [item(i, context=f"prompt {i % 3}") for i in range(6)]

@@ -1,5 +1,6 @@
 """A forgotten judge's name is in no byte of the study's folder, whatever interrupted the forgetting."""
 
+import html
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import markupsafe
 import pytest
 
 from adapters.access import Access
@@ -18,6 +20,7 @@ from adapters.llm.calls import CallBook, Prices
 from adapters.llm.chat import Reply
 from elicit.cli import _code
 from elicit.log.events import Enrolled, Marked, Paused, Proposed, Undone, Weighed
+from elicit.log.pseudonyms import rename_in_event
 from elicit.types import BadInputError
 from studies.storage import forgetting
 from studies.study import Study
@@ -131,6 +134,34 @@ def test_the_name_is_everywhere_before_and_nowhere_after(tmp_path: Path, capsys:
     check(folder)
     assert _code(["forget", str(folder), "--judge", NAME]) == 2
     assert "no judge called" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"title": NAME},
+        {"author": f"{NAME}, of the club"},
+        {"question": f"Would {NAME} laugh?"},
+        {"guidelines": f"Ask {NAME}."},
+        {"judges": [{"name": NAME, "kind": "simulated"}]},
+        {"judges": [{"name": "other", "kind": "replayed", "options": {"judge_id": NAME}}]},
+        {"tuning": {"signals": [f"judge:{NAME}"]}},
+    ],
+    ids=str,
+)
+def test_each_place_of_a_specification_is_renamed_also_where_it_is_the_only_one(spec: dict[str, Any]) -> None:
+    """And what it is renamed in is not touched: that the two differ says that there is something to write."""
+    event = {"type": "spec_changed", "spec": spec, "changed": []}
+    before = json.dumps(event)
+    renamed = rename_in_event(event, NAME, "forgotten-1")
+    assert json.dumps(event) == before
+    assert json.loads(before.replace(json.dumps(NAME)[1:-1], "forgotten-1")) == renamed
+
+
+@pytest.mark.parametrize("escape", [html.escape, markupsafe.escape])
+def test_a_page_with_a_name_is_named_however_it_escapes(escape: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(escape('Ann "O\'Hara" & <co>'))
+    assert forgetting.files_with(tmp_path, 'Ann "O\'Hara" & <co>') == [tmp_path / "page.html"]
 
 
 def test_what_cannot_be_rewritten_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

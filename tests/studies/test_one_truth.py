@@ -16,20 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from adapters.files.formats import PairRow
 from adapters.ledger import SqliteLedger
 from elicit.cli import _code
 from elicit.log.events import CHECK, GOLD, REPEAT, AnyBody, Asked, Enrolled, Leased, Marked, Voted, Weighed
+from elicit.safe_text import limit_in_percent, share_in_percent
 from elicit.service.voting import Overview, Progress
 from elicit.types import ChoiceOutcome, Item, Query
 from studies.decisions import votes_to_come
 from studies.local.tuning_host import TuningHost
 from studies.local.voting_host import Host
+from studies.outlook import Outlook
 from studies.reporting import status
 from studies.reporting.report_data import report_data
 from studies.reporting.status import status_of
-from studies.reporting.status_lines import status_lines
+from studies.reporting.status_lines import status_lines, verdict
 from studies.run import run
 from studies.serving.engine_process import Modeller
 from studies.study import Study
@@ -305,6 +309,7 @@ def before_any_vote(study: Study) -> float:
 def as_status(values: dict[str, Any], found: status.Summary, study: Study) -> None:
     now = found.outlook
     assert values["votes"] == found.votes
+    assert values["taught"] == found.taught
     assert values["choices"] == found.counts
     assert values["left_share"] == found.left_share
     assert values["seconds_median"] == found.seconds_median
@@ -322,7 +327,10 @@ def as_status(values: dict[str, Any], found: status.Summary, study: Study) -> No
         assert [row["id"] for row in values["order"]] == [row.item for row in found.leaders]
     if found.labels:
         assert values["pairs"] == found.labels.pairs
-    last = status_lines(values)[-1]
+    *lines, last = status_lines(values)
+    if found.best and study.spec.goal == "best":  # an item that is as likely the best as any other is a guess
+        guessed = sum(map(study.state.weight, found.judges)) == 0 or set(found.counts) == {"skip"}
+        assert ("no vote speaks for it yet" in "\n".join(lines)) == guessed == report_data(study).guessed
     assert last.startswith("stop: " if now.met else "over" if now.ended else "go on")
 
 
@@ -431,7 +439,7 @@ def as_page(text: str, found: status.Summary) -> None:
     now = found.outlook
     verdicts = ("You can stop voting.", "Nothing more can be asked", "Go on")
     assert [verdict in text for verdict in verdicts] == [now.met, bool(now.ended), not now.stop]
-    if found.best and not found.votes:
+    if found.best and not found.taught:
         assert "Starting guess" in text
     elif found.best:
         heads = {"best": "Recommended item", "top": f"The recommended top {found.top}", "rank": "The order"}
@@ -506,3 +514,20 @@ async def test_the_overview_screen_draws_it(goal: str, kind: str, feature: str, 
         assert found.outlook.why[1:] in seen.replace("\n", " ")
         assert words in seen
         assert ("You can stop" in seen) == found.outlook.met
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [((1, 1, 1), "go on for 1 more vote: "), ((2, 9, 9), "go on for about 9 more votes (2 to 9, 80 % interval): ")],
+)
+def test_votes_left_are_told_as_a_range_only_where_they_are_one(left: tuple[int, int, int], words: str) -> None:
+    assert verdict(Outlook(False, "", "why", left)) == f"{words}why"
+
+
+@given(st.floats(0, 1), st.sampled_from((0.05, 0.025, 0.07, 0.95, 0.999)))
+def test_a_share_is_told_on_the_side_of_the_limit_that_it_is_on(share: float, limit: float) -> None:
+    assume(share == limit or abs(share - limit) > 1e-5)
+    told, asked = (float(text.rstrip("%")) for text in (share_in_percent(share, limit), limit_in_percent(limit)))
+    assert asked == pytest.approx(100 * limit)
+    assert (told > asked, told < asked) == (share > limit, share < limit)
+    assert abs(told - 100 * share) <= 0.5

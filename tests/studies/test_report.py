@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
-from studies.reporting import charts
+from studies.reporting import charts, trace
 from studies.reporting.report import (
     CalibrationBin,
     Decisive,
@@ -36,6 +36,7 @@ from studies.reporting.report import (
     sentence,
     wilson,
 )
+from tui.words import shares
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 OPENINGS = ("Classify the message.", "You are a careful editor.", "Answer in one word.", "Think step by step.")
@@ -261,7 +262,17 @@ def test_answer_comes_first_and_whole() -> None:
         ({"goal": "rank"}, "Expected share of misordered pairs is how many of all pairs of items stand in the wrong"),
         ({"notes": ("Random pairs would have needed 140 votes.",)}, "Random pairs would have needed 140 votes."),
         ({"vote_times": ("",) * 60}, "No vote has a known time."),
-        ({"stop_regret": 0.5}, "It is under the stop threshold of 50\xa0%, which it first reached after 1"),
+        ({"votes_left": (1, 1, 1)}, "Go on: 1 more vote. "),
+        ({"guessed": True}, "Starting guess No vote counts for anything yet, so nothing speaks for this item but"),
+        ({"goal": "rank", "stop_regret": 0.5}, "under the stop threshold of 50\xa0%, which it first reached after 1"),
+        (
+            {"goal": "rank", "expected": (0.5, 0.052)},
+            "5.2\xa0%, from 50\xa0% before the first. It is above the stop thr",
+        ),
+        (
+            {"expected": (1.0, 0.02)},
+            "The stop rule asks for at most 5\xa0% with a probability of 95\xa0%, not on average",
+        ),
         ({"calibration": ()}, ""),
         ({"leaders": (), "p_best_curves": {}, "expected": (), "decisive": ()}, "Replay"),
         ({"judges": {"maya": 60}}, "60 votes by 1 judge"),
@@ -274,21 +285,37 @@ def test_words(changes: dict[str, Any], words: str) -> None:
 
 def test_label_study() -> None:
     labels = LabelShares(by_votes=60, by_machines=0, by_model=900, a=500, tie=1, b=459)
-    chances = [0.95] * 300 + [0.05] * 300 + [0.5] * 300
+    chances = [0.95] * 300 + [0.05] * 300 + [0.5] * 299
     pairs = tuple(
         PairLabel(f"p{k}", f"one {k}", "other", "a", max(p, 1 - p), p, 0, "model") for k, p in enumerate(chances)
     )
+    pairs += (PairLabel("tied", "one", "other", "tie", 0.95, 0.5, 0, "model"),)
     pairs += (PairLabel("last", HOSTILE, HOSTILE, "tie", 0.5, 0.5, 2, "votes"),)
     data = example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels, pairs=pairs[::-1])
     page = check(render(data))
     text = re.sub(r"[ \n]+", " ", page.text)
+    assert "60 votes by 2 judges on 960 pairs" in text
     assert "Of 960 pairs, 60 got a label by votes and 900 by the model's belief." in text
     assert "The first response is better in 500 pairs, the second in 459, and 1 is a tie." in text
-    assert "The model is 80\xa0% sure or more of 600 of its 900 labels." in text
+    assert "The model is 80\xa0% sure or more of 601 of its 900 labels." in text
     assert "The first 200 of 901 pairs" in text
     assert ("svg", "aria-labelledby", "labels-wide-title labels-wide-text") in page.attributes
     assert "Recommended" not in text
     assert "Leaderboard" not in text
+
+
+def test_labels_that_no_vote_speaks_for_are_no_finding() -> None:
+    """The likelier of equally likely labels is no result: neither the report nor the screen counts which it is."""
+    labels = LabelShares(by_votes=0, by_machines=0, by_model=12, a=12, tie=0, b=0)
+    text = check(render(example(goal="label", recommendation=None, leaders=(), p_best_curves={}, labels=labels))).text
+    for told in (text, shares(labels)):
+        assert "No vote speaks for these labels yet." in told
+        assert "is better in" not in told
+
+
+def test_what_a_vote_changed_is_told_by_the_sides_it_was_shown_on() -> None:
+    assert trace.sentence(0.5, 0.58, swapped=False) == "The chance that the left one is better went from 50% to 58%."
+    assert trace.sentence(0.51, 0.27, swapped=True) == "The chance that the left one is better went from 49% to 73%."
 
 
 def everywhere(text: str) -> ReportData:

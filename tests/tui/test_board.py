@@ -56,6 +56,9 @@ async def test_it_shows_the_pool_what_is_recommended_and_what_is_left(size: tupl
     async with on_board(FakeService(board=BOARD), size) as voter:
         assert "Recommended: p5, the best with 62 %" in voter.text("#state")
         assert "68 % of unseen inputs (55 % to 79 %)" in " ".join(voter.text("#state").split())
+        state = voter.app.screen.query_one("#state")
+        whole = state.get_content_height(voter.app.size, voter.app.size, state.content_size.width)
+        assert state.content_size.height == whole, "no line of it is cut off"
         for words in ("23 of 60", "312 of 2000", "0.41 of 5"):
             assert words in voter.text("#budgets")
         assert voter.text("#coming").startswith("Making responses, 3 of 6. New prompts join in 7 votes. 2 responses")
@@ -71,6 +74,14 @@ async def test_it_shows_the_pool_what_is_recommended_and_what_is_left(size: tupl
         said = voter.pane("#one")
         for words in ("By rewrite, from p3, after 10 votes.", "exact_match 75 %", "split on mixed", "Review: {input}"):
             assert words in said
+
+
+@pytest.mark.parametrize(("ended", "said"), [("", "✔ You can stop here."), ("the budget is spent", "Nothing more to")])
+async def test_it_says_that_votes_are_enough_only_where_the_stop_rule_does(ended: str, said: str) -> None:
+    over = Progress(23, 23, 23, (0, 0, 0), True, ended or "the winner is known", ended)
+    async with on_board(FakeService(board=msgspec.structs.replace(BOARD, progress=over))) as voter:
+        assert voter.text("#state").startswith(said)
+        assert ("You can stop" in voter.text("#state")) == (not ended)
 
 
 async def test_a_study_that_tunes_nothing_has_no_board() -> None:

@@ -19,6 +19,7 @@ from tui.overview import interval, ranking
 from tui.pace import Pace
 from tui.pane import Pane
 from tui.vote import VoteScreen
+from tui.words import moment
 
 
 async def voted(voter: Voter) -> None:
@@ -54,7 +55,7 @@ async def test_overview_shows_ranking_balance_and_plots() -> None:
 
 
 async def test_overview_flips_between_ranking_and_plots_on_a_small_screen() -> None:
-    async with voting(FakeService(), SMALL) as voter:
+    async with voting(FakeService(left=(100, 160, 250)), SMALL) as voter:
         await voter.press("f2")
         assert voter.app.screen.query_one("#leaders").display
         assert not voter.app.screen.query_one("#plots").display
@@ -62,6 +63,11 @@ async def test_overview_flips_between_ranking_and_plots_on_a_small_screen() -> N
         assert not voter.app.screen.query_one("#leaders").display
         assert voter.app.screen.query_one("#plots").display
         assert "ranking" in voter.text("#keys")
+        for name in ("#regret", "#p_best"):
+            plot = voter.app.screen.query_one(name)
+            below = str(plot.border_subtitle)
+            assert below.startswith("│ enough at about")
+            assert len(below) <= plot.size.width, "nothing of it is cut off"
 
 
 async def test_overview_opens_an_item_and_tells_only_the_place_of_what_is_on_the_screen() -> None:
@@ -153,6 +159,21 @@ async def test_help_names_every_key(size: tuple[int, int]) -> None:
             for key, words in keys:
                 assert key in page
                 assert words in page
+        assert "taken for a slip and not counted." in " ".join(page.split()), "whatever the width"
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        ("2026-11-30T12:18:08.605+00:00", "30 Nov 2026, 12:18 UTC"),
+        ("2026-11-30T23:18:08-02:00", "1 Dec 2026, 01:18 UTC"),
+        ("2026-11-30 12:18", "30 Nov 2026, 12:18 UTC"),
+        ("", ""),
+        ("once", "once"),
+    ],
+)
+def test_a_time_is_told_as_people_write_it(time: str, said: str) -> None:
+    assert moment(time) == said
 
 
 def test_every_voting_key_is_in_the_help() -> None:

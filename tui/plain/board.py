@@ -10,7 +10,7 @@ from elicit.service.voting import Board, BoardRow, TuningService
 from elicit.types import BadInputError
 from tui.difference import changes, difference
 from tui.keys import sentence
-from tui.words import budgets, coming, counted, marks, origin, percent, standing_of
+from tui.words import budgets, coming, counted, ended, marks, origin, percent, standing_of
 
 BOARD_HELP = (
     "board: the prompts, best first, and how they stand",
@@ -56,7 +56,7 @@ class PlainBoard:
 
     def _tell(self, board: Board) -> None:
         self._listed = tuple(row.row for row in board.rows)
-        self._write(f"{standing_of(board)} {sentence(board.progress.why)}")
+        self._write(f"{ended(board)}{standing_of(board)} {sentence(board.progress.why)}")
         self._write("; ".join(f"{name} {words}" for name, _, _, words in budgets(board)) + f". {coming(board)}")
         for place, row in enumerate(board.rows, 1):
             told = ["recommended"] if row.row == board.best else []

@@ -377,7 +377,7 @@ def run(start: Callable[[], Awaitable[StudyService]], opening: str = OPENING) ->
     except KeyboardInterrupt:
         code = 3
     except (BadInputError, ConnectionError) as error:
-        print(one_line(str(error)), file=sys.stderr)
+        print(f"elicit: {one_line(str(error))}", file=sys.stderr)
         return 2
     _stdout(farewell(told[0].count if told else 0))
     return code

@@ -55,7 +55,7 @@ export function overview(view) {
     ["Votes left", progress.stop ? "none" : progress.left ? `about ${progress.left[1]}` : "–", progress.stop ? "" : `80 % interval ${left}`],
     view.expected !== null && [view.regret_name, percent(view.expected)],
     view.labels && ["Pairs labelled by votes", number(view.labels.by_votes), `of ${number(view.labels.a + view.labels.tie + view.labels.b)}`],
-    view.labels && ["First better, tie, second", [view.labels.a, view.labels.tie, view.labels.b].map(number).join(" · "), "pairs"],
+    view.labels && ["First better, tie, second", view.labels.by_votes + view.labels.by_machines ? [view.labels.a, view.labels.tie, view.labels.b].map(number).join(" · ") : "–", "pairs"],
     ["Seconds a vote", view.seconds_median === null ? "–" : view.seconds_median.toFixed(1), "median"],
     ["Went left", progress.votes ? percent(view.left_share) : "–", "of the decided votes"],
     ["Tie, both bad, skip", ["tie", "both_bad", "skip"].map((name) => number(view.counts[name] ?? 0)).join(" · "), "votes"],

@@ -1,11 +1,18 @@
 """The bound on what is unacceptable: monotone, pooled, and right as often as it says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.recommendation import below
+from elicit.log.events import Asked, Weighed
+from elicit.types import Query
+from studies.decisions import stop_of
+from studies.outlook import outlook
+from studies.recommendation import below, counts, recommended
+from tests.studies.tuning.parity import prompts, tuned
 
 Counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=8)
 
@@ -65,3 +72,34 @@ def test_what_it_says_with_a_confidence_is_right_as_often() -> None:
         inside = (said_ >= low) & (said_ < high)
         error = 2.6 * (0.25 / inside.sum()) ** 0.5
         assert abs(right_[inside].mean() - said_[inside].mean()) < error
+
+
+def test_who_is_quarantined_condemns_and_clears_nobody(tmp_path: Path) -> None:
+    with tuned(tmp_path / "s", prompts()[:4], safety={"limit": 0.1}) as study:
+        study.weigh([Weighed("zoe", 0.0, "boss", "calls everything unacceptable")])
+        for judge in ("maya", "zoe"):
+            query = Query(0, 1, inputs=(0,))
+            study._append(Asked(query, judge, study.state.folded))
+            study.tell(study.state.seq, "both_bad", judge, unacceptable=("a", "b") if judge == "zoe" else ("a",))
+        shown, flagged = counts(study.spec, study.state)
+        assert shown.tolist() == [1, 1, 0, 0]
+        assert flagged.tolist() == [1, 0, 0, 0]
+
+
+def test_nobody_may_stop_while_nothing_may_be_recommended(tmp_path: Path) -> None:
+    stop = {"regret": 0.5, "confidence": 0.2}
+    with tuned(tmp_path / "s", prompts()[:3], safety={"limit": 0.4, "confidence": 0.7}, stop=stop) as study:
+        study._append(Asked(Query(0, 1, inputs=(0,)), "maya", study.state.folded))
+        study.tell(study.state.seq, "a", "maya", unacceptable=("a",))
+        assert stop_of(study.engine, study.spec).stop
+        assert recommended(study.engine, study.spec, study.state) is None
+        assert not outlook(study).stop
+        assert "none is known to be acceptable" in outlook(study).why
+        for number in range(8):  # the second prompt is clean
+            study._append(Asked(Query(1, 2, inputs=(number,)), "maya", study.state.folded))
+            study.tell(study.state.seq, "skip" if number else "tie", "maya", unacceptable=("b",))
+        study._append(Asked(Query(0, 1, inputs=(1,)), "maya", study.state.folded))
+        study.tell(study.state.seq, "a", "maya")
+        assert recommended(study.engine, study.spec, study.state) == 1 != study.engine.best()
+        assert outlook(study).stop
+        assert "recommended item" not in outlook(study).why
