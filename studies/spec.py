@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import tomlkit
 
+from adapters.addresses import networks
 from adapters.files.toml_files import read_toml
-from adapters.http.addresses import networks
 from elicit.plugins import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
 from studies.tuning_spec import Tuning

@@ -17,10 +17,10 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
 from adapters.access import Access, Invite
-from adapters.http.addresses import network_of
+from adapters.addresses import network_of
 from adapters.http.encoding import add_openapi, add_problems, hears, problem, says, spoken
-from adapters.http.markup import render
 from adapters.http.observability import Figures, Telling
+from adapters.markup import render
 from elicit.service.http_backend import ServedStudy
 from elicit.service.http_schema import (
     Accepting,

@@ -13,7 +13,7 @@ from collections import Counter
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from adapters.http.addresses import network_of
+from adapters.addresses import network_of
 from elicit.service.http_schema import Who
 
 LARGEST_HEAD = 64 * 1024

@@ -41,10 +41,10 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 
     import uvicorn
 
-    from adapters.http.addresses import is_loopback, url_of
+    from adapters.addresses import is_loopback, url_of
     from adapters.http.app import app_for
     from adapters.http.protocol_limits import BACKLOG, Bounded, most_connections
-    from adapters.http.running import announced
+    from adapters.server_address import announced
     from studies.serving.backend import Served
 
     log_to_folder(study[0])
@@ -136,7 +136,7 @@ def admin(study: Path, name: str, url: str | None) -> None:
 
 def _base(study: Path, url: str | None) -> str:
     """What links to a study begin with."""
-    from adapters.http.running import address_of_server
+    from adapters.server_address import address_of_server
 
     found = url or address_of_server(study)
     if found is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from markupsafe import Markup
 
-from adapters.http import markup
+from adapters import markup
 from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from adapters import server_address
 from adapters.access import FILE as ACCESS
 from adapters.files import images
 from adapters.files.export import TEMPORARY
 from adapters.files.formats import PairRow
-from adapters.http import running
 from adapters.ledger import FILE, LIVE, LOCK, MISSING, RESTORE, SqliteLedger
 from elicit import diagnostics
 from elicit.arithmetic import requested_code_path
@@ -144,7 +144,7 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
     with appearing(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
-            passed = (*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE, *running.FILES)
+            passed = (*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE, *server_address.FILES)
             if file.is_file() and not file.name.startswith(passed):
                 shutil.copyfile(file, part / file.name)
         if (pictures := folder / images.FOLDER).is_dir():

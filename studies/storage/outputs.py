@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from adapters import server_address
 from adapters.access import FILE as ACCESS
 from adapters.files import images
-from adapters.http import running
 from adapters.ledger import LIVE, LOCK
 from elicit import diagnostics
 from elicit.types import BadInputError
 from studies import spec as specs
 from studies.storage import forgetting, kept_belief
 
-OWN = (*LIVE, ACCESS, LOCK, specs.FILE, kept_belief.FILE, forgetting.INTENT, diagnostics.FILE, *running.FILES)
+OWN = (*LIVE, ACCESS, LOCK, specs.FILE, kept_belief.FILE, forgetting.INTENT, diagnostics.FILE, *server_address.FILES)
 """How the names of a study's own files begin; SQLite keeps more beside each database."""
 
 

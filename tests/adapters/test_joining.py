@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from adapters.http.app import TRIES
-from adapters.http.running import ADDRESS, address_of_server
+from adapters.server_address import ADDRESS, address_of_server
 from tests.adapters.study_server import StudyServer
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.http.markup import render
+from adapters.markup import render
 from elicit.safe_text import harmless
 
 TAGS = {

@@ -1,0 +1,1 @@
+"""Voting and tuning line by line, without a full screen."""
