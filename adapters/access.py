@@ -19,7 +19,7 @@ import msgspec
 from sqlite_utils import Database
 
 from adapters.sqlite_files import is_damage, scrub
-from elicit.service.http_schema import Admission, Invitation, Invited, RefusedError, Scope, Who
+from elicit.service.http_schema import Admission, Invitation, Invited, Principal, Scope, ServiceError
 from elicit.service.names import alike
 from elicit.types import BadInputError
 
@@ -68,11 +68,11 @@ class Access:
     def _table(self, name: str, columns: dict[str, Any], key: str) -> None:
         self._db.table(name).create(columns, pk=key, if_not_exists=True)
 
-    def who(self, token: str) -> Who | None:
+    def who(self, token: str) -> Principal | None:
         """Whom a token stands for; None for one that is not, or no longer, valid."""
         name = _hash(token)
         row = self._db.execute("SELECT judge, scope FROM tokens WHERE hash = ?", [name]).fetchone()
-        return Who(row[0], row[1], self.study) if row else None
+        return Principal(row[0], row[1], self.study) if row else None
 
     def has_admin(self) -> bool:
         """Whether anybody can run the study."""
@@ -82,7 +82,7 @@ class Access:
         """Raises RefusedError (409) for the name of somebody who runs the study: a token would end theirs."""
         rows = self._db.execute("SELECT judge FROM tokens WHERE scope = 'admin'").fetchall()
         if any(alike(judge, name) for (name,) in rows):
-            raise RefusedError(409, f"the name {judge!r} is taken in this study; choose another")
+            raise ServiceError(409, f"the name {judge!r} is taken in this study; choose another")
 
     def admit(self, judge: str, scope: Scope) -> Admission:
         """A token for this judge, told this once; those it had before end. Raises RefusedError (507)."""
@@ -119,7 +119,7 @@ class Access:
         with _written():
             spent = self._db.execute(spend, [_hash(code), time.time()]).rowcount
         if not spent:
-            raise RefusedError(410, "this invite is used up or over; ask for another link")
+            raise ServiceError(410, "this invite is used up or over; ask for another link")
         try:
             yield
         except BaseException:
@@ -150,7 +150,7 @@ def _written() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         why = f"the study's tokens could not be written ({error})"
-        raise RefusedError(507, f"{why}; nothing was saved, send this again when there is room") from error
+        raise ServiceError(507, f"{why}; nothing was saved, send this again when there is room") from error
 
 
 def _hash(secret: str) -> str:

@@ -25,7 +25,7 @@ class AnswerError(ValueError):
     """An answer that is too large, or cannot be unpacked."""
 
 
-class Answer(NamedTuple):
+class BoundedResponse(NamedTuple):
     """A response and its body, unpacked."""
 
     response: httpx.Response
@@ -84,7 +84,9 @@ def without_password(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-async def exchange(client: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], **content: Any) -> Answer:
+async def exchange(
+    client: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], **content: Any
+) -> BoundedResponse:
     """The answer to one request. content: the body, as httpx takes it.
 
     Raises httpx.HTTPError where none comes, AnswerError where it is too large or cannot be unpacked.
@@ -107,7 +109,7 @@ async def exchange(client: httpx.AsyncClient, method: str, url: str, headers: di
             raise AnswerError(f"its answer cannot be unpacked ({error})") from None
         if unpacker is not None and data and not unpacker.eof:
             raise AnswerError("its answer cannot be unpacked (it ends too early)")
-    return Answer(response, bytes(data))
+    return BoundedResponse(response, bytes(data))
 
 
 def _certificates() -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elicit.inference.posterior import Posterior
 from elicit.inference.residuals import copeland_scores
-from elicit.selection import Candidates, Pick, one_by_one
+from elicit.selection import Candidates, Pick, greedy_batch
 from elicit.types import Vote
 
 
@@ -50,7 +50,7 @@ class CopelandThompson:
             score = float((first[a] > 0).sum()) / max(1, len(rows) - 1)
             return Pick(int(rows[a]), int(rows[b]), score, 1.0)
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)
 
 
 def _challenger(first: Tensor, others: Tensor, partners: Tensor) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, among_least_known, highest, one_by_one
+from elicit.selection import Candidates, Pick, among_least_known, argmax_pick, greedy_batch
 from elicit.types import Vote
 
 
@@ -29,6 +29,6 @@ class DOptimal:
             if not len(pairs):
                 return None
             weights, _, variance = posterior.mixture(pairs)
-            return highest(pairs, weights @ variance)
+            return argmax_pick(pairs, weights @ variance)
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from elicit.inference.gaussian import NODE_WEIGHTS, NODES
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, among_least_known, highest, one_by_one
+from elicit.selection import Candidates, Pick, among_least_known, argmax_pick, greedy_batch
 from elicit.types import Vote
 
 
@@ -31,9 +31,9 @@ class ExpectedInformationGain:
             pairs = among_least_known(posterior, candidates, self.size)
             if not len(pairs):
                 return None
-            return highest(pairs, information(*posterior.mixture(pairs)))
+            return argmax_pick(pairs, information(*posterior.mixture(pairs)))
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)
 
 
 BITS = 1.4426950408889634

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, highest, improvement, one_by_one
+from elicit.selection import Candidates, Pick, argmax_pick, expected_improvement, greedy_batch
 from elicit.types import Vote
 
 NEGLIGIBLE = 1e-4
@@ -43,10 +43,10 @@ class Eubo:
             against = torch.stack([rows, rows[:1].expand(len(rows))], 1)
             weights, d, variance = posterior.mixture(torch.cat([pairs, against]))
             means = (weights @ d[:, len(pairs) :])[place]
-            gain = improvement(d[:, : len(pairs)], self.widen * variance[:, : len(pairs)].sqrt())
+            gain = expected_improvement(d[:, : len(pairs)], self.widen * variance[:, : len(pairs)].sqrt())
             value = means[:, 1] + weights @ gain
             # Once nothing is left to gain, the best item meets the next best instead of whom rounding favours.
             level = value > value.max() - NEGLIGIBLE
-            return highest(pairs[level], value[level] + NEGLIGIBLE * means[level].sum(1))
+            return argmax_pick(pairs[level], value[level] + NEGLIGIBLE * means[level].sum(1))
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)

@@ -14,7 +14,7 @@ import torch
 
 from elicit.inference.gaussian import NODE_WEIGHTS, NODES
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, highest, improvement, one_by_one, spread
+from elicit.selection import Candidates, Pick, argmax_pick, expected_improvement, greedy_batch, mixture_variance
 from elicit.stats import gauss_hermite
 from elicit.types import Vote
 
@@ -40,8 +40,8 @@ class KnowledgeGradient:
             if not len(pairs):
                 return None
             weights, means, variances = posterior.mixture(pairs)
-            d, s2 = weights @ means, spread(weights, means, variances)
-            promise = posterior.mean()[pairs[:, 1]] + improvement(d, 2 * s2.sqrt())
+            d, s2 = weights @ means, mixture_variance(weights, means, variances)
+            promise = posterior.mean()[pairs[:, 1]] + expected_improvement(d, 2 * s2.sqrt())
             kept = torch.sort(promise, descending=True, stable=True).indices[: self.most]
             pairs, d, s2 = pairs[kept], d[kept], s2[kept]
             p = torch.sigmoid(d[:, None] + s2.sqrt()[:, None] * NODES)
@@ -50,12 +50,12 @@ class KnowledgeGradient:
             rows = torch.unique(torch.cat([rows, pairs.flatten()]))
             i, j = torch.triu_indices(len(rows), len(rows), 1)
             apart = torch.zeros(len(rows), len(rows), dtype=s2.dtype)
-            apart[i, j] = apart[j, i] = spread(*posterior.mixture(rows[torch.stack([i, j], 1)]))
+            apart[i, j] = apart[j, i] = mixture_variance(*posterior.mixture(rows[torch.stack([i, j], 1)]))
             a, b = torch.searchsorted(rows, pairs).unbind(1)
             # cov(f_i, f_a - f_b) but for a part that all items share, which moves no maximum on average.
             step = (apart[b] - apart[a]) / 2 * (resolved / s2).sqrt()[:, None]
             mean = posterior.mean()[rows]
             value = sum(w * (mean + z * step).max(1).values for z, w in zip(_Z, _W, strict=True))
-            return highest(pairs, torch.as_tensor(value))
+            return argmax_pick(pairs, torch.as_tensor(value))
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, highest, one_by_one, spread
+from elicit.selection import Candidates, Pick, argmax_pick, greedy_batch, mixture_variance
 from elicit.types import Vote
 
 
@@ -34,11 +34,11 @@ class MaxInP:
             if not len(pairs):
                 return None
             weights, means, variances = posterior.mixture(pairs)
-            mean, sd = weights @ means, spread(weights, means, variances).sqrt()
+            mean, sd = weights @ means, mixture_variance(weights, means, variances).sqrt()
             beaten = torch.zeros(posterior.n, dtype=torch.bool)
             beaten[pairs[mean > self.confidence * sd, 1]] = True
             beaten[pairs[-mean > self.confidence * sd, 0]] = True
             alive = ~beaten[pairs].any(1)
-            return highest(pairs, torch.where(alive, sd, sd - sd.max()) if alive.any() else sd)
+            return argmax_pick(pairs, torch.where(alive, sd, sd - sd.max()) if alive.any() else sd)
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, highest, improvement, one_by_one
+from elicit.selection import Candidates, Pick, argmax_pick, expected_improvement, greedy_batch
 from elicit.stopping import ranking
 from elicit.types import Vote
 
@@ -42,7 +42,7 @@ class Swap:
             if not len(pairs):
                 return None
             weights, d, variance = posterior.mixture(pairs)
-            gain = improvement(torch.where(first, -d, d), self.widen * variance.sqrt())
-            return highest(pairs, weights @ gain)
+            gain = expected_improvement(torch.where(first, -d, d), self.widen * variance.sqrt())
+            return argmax_pick(pairs, weights @ gain)
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)

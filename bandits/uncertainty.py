@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, among_least_known, highest, one_by_one
+from elicit.selection import Candidates, Pick, among_least_known, argmax_pick, greedy_batch
 from elicit.types import Vote
 
 
@@ -33,6 +33,6 @@ class UncertaintySampling:
                 return None
             weights, mean, variance = posterior.mixture(pairs)
             p = weights @ torch.sigmoid(mean * (1 + torch.pi / 8 * variance).rsqrt())
-            return highest(pairs, -(p - 0.5).abs())
+            return argmax_pick(pairs, -(p - 0.5).abs())
 
-        return one_by_one(choose, posterior, candidates, k)
+        return greedy_batch(choose, posterior, candidates, k)

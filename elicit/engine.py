@@ -20,7 +20,7 @@ from elicit.inference import snapshots
 from elicit.inference.interactions import InteractionPosterior
 from elicit.inference.posterior import Knowledge, Posterior, UtilityModel
 from elicit.inference.snapshots import Snapshot
-from elicit.inference.subset import Within
+from elicit.inference.subset import SubsetPosterior
 from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.selection import Candidates
@@ -32,7 +32,7 @@ from elicit.types import (
     NothingLeftError,
     Outcome,
     Query,
-    Shown,
+    ShownOrder,
     UnknownNameError,
     Vote,
 )
@@ -160,7 +160,7 @@ class Engine:
     @property
     def live(self) -> Posterior:
         """The belief about the items that are not retired."""
-        return self.posterior if self._live is None else Within(self.posterior, self._live)
+        return self.posterior if self._live is None else SubsetPosterior(self.posterior, self._live)
 
     def limited_threads(self) -> AbstractContextManager[None]:
         """For whoever computes with `posterior`: as many of torch's threads as the engine itself computes with."""
@@ -190,7 +190,7 @@ class Engine:
         decision = len(self.votes) + len(pending)
         posterior = self.posterior
         for a, b in pending:
-            posterior = posterior.anticipate(a, b)
+            posterior = posterior.fantasize(a, b)
         taken = frozenset(pending)
         rng = stream(self.seed, "select", decision)
         wanted = 1 if k is None else k
@@ -199,7 +199,7 @@ class Engine:
         pairs = self._pairs if within is None else checks.pairs_of(list(within), self.n)
         votes, avoided = self.votes, taken | {checks.ordered(p) for p in avoid}
         if self._live is not None:
-            posterior = live = Within(posterior, self._live)
+            posterior = live = SubsetPosterior(posterior, self._live)
             votes, taken, avoided = live.votes(votes), live.pairs(taken), live.pairs(avoided)
             if pairs is not None:
                 pairs = torch.tensor(sorted(live.pairs((a, b) for a, b in pairs.tolist()))).reshape(-1, 2)
@@ -216,7 +216,7 @@ class Engine:
             asked = [(int(self._live[a]), int(self._live[b])) for a, b in asked]
         queries = []
         for i, ((a, b), pick) in enumerate(zip(asked, picks, strict=True)):
-            shown: Shown = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
+            shown: ShownOrder = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
             why = {"p_a": round(float(belief.probability[i]), 6), "sd": round(float(belief.variance[i].sqrt()), 6)}
             queries.append(Query(a, b, decision + i, pick.score, pick.propensity, shown, self.selector, why))
         return queries[0] if k is None else queries

@@ -117,19 +117,19 @@ class Selector(Protocol):
         ...
 
 
-def highest(pairs: Tensor, values: Tensor) -> Pick:
+def argmax_pick(pairs: Tensor, values: Tensor) -> Pick:
     """The pair (P, 2) of the highest value (P,), chosen with certainty; the first of equal ones."""
     best = int(values.argmax())
     return Pick(int(pairs[best, 0]), int(pairs[best, 1]), float(values[best]), 1.0)
 
 
-def spread(weights: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+def mixture_variance(weights: Tensor, means: Tensor, variances: Tensor) -> Tensor:
     """(P,) variances of a mixture of M Gaussians: weights (M,), means and variances (M, P)."""
     variance: Tensor = weights @ (variances + means**2) - (weights @ means) ** 2
     return variance.clamp_min(1e-12)
 
 
-def improvement(mean: Tensor, sd: Tensor) -> Tensor:
+def expected_improvement(mean: Tensor, sd: Tensor) -> Tensor:
     """E max(0, x) of x ~ N(mean, sd^2), elementwise: the expected improvement."""
     z = mean / sd
     gain: Tensor = mean * torch.special.ndtr(z) + sd * torch.exp(-0.5 * z * z) / (2 * torch.pi) ** 0.5
@@ -141,7 +141,7 @@ def among_least_known(posterior: Posterior, candidates: Candidates, size: int) -
     return candidates.near(posterior.least_known(size) if candidates.pairs is None else torch.arange(0))
 
 
-def one_by_one(
+def greedy_batch(
     choose: Callable[[Posterior, Candidates], Pick | None],
     posterior: Posterior,
     candidates: Candidates,
@@ -155,5 +155,5 @@ def one_by_one(
             break
         picks.append(pick)
         if len(picks) < k:
-            posterior = posterior.anticipate(pick.a, pick.b)
+            posterior = posterior.fantasize(pick.a, pick.b)
     return picks

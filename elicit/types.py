@@ -14,7 +14,7 @@ from elicit.conversation import render_messages
 
 Choice = Literal["a", "b", "tie", "both_bad", "skip"]
 Side = Literal["a", "b"]
-Shown = Literal["ab", "ba"]
+ShownOrder = Literal["ab", "ba"]
 Goal = Literal["best", "top", "rank", "label"]
 EXPECTED: dict[Goal, str] = {
     "best": "Expected simple regret",
@@ -121,7 +121,7 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     decision: int = 0
     score: float = 0.0
     propensity: float = 1.0
-    shown: Shown = "ab"
+    shown: ShownOrder = "ab"
     selector: str = ""
     why: dict[str, float] = {}
     inputs: tuple[int, ...] = ()
@@ -143,7 +143,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     were paid before.
     """
 
-    logits: dict[Shown, float] = {}
+    logits: dict[ShownOrder, float] = {}
     tie: float | None = None
     aspects: dict[str, tuple[float, float]] = {}
     reasoning: str = ""

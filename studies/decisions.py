@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from elicit.stopping import Stop
     from studies.spec import Spec
 
-LANE = "router "
+WORKER = "router "
 """How the names begin under which the router holds queries in the log while it decides."""
 
 
 class Constraints(NamedTuple):
     """What a judge's next query may not be, as the log says. pending: the pairs that are with others, anticipated one
-    by one; answered: the pairs that it is not to be asked again, the newest first; strict: whether none of these may
+    by one; excluded: the pairs that it is not to be asked again, the newest first; strict: whether none of these may
     be asked even where no other is left."""
 
     pending: tuple[tuple[int, int], ...]
-    answered: tuple[tuple[int, int], ...]
+    excluded: tuple[tuple[int, int], ...]
     strict: bool
 
 
@@ -41,9 +41,9 @@ def constraints_on(state: State, judge: str, voted: int | None = None) -> Constr
     """
     pending = tuple(state.pending(judge, voted))
     if state.inputs:
-        return Constraints(pending, tuple(worn(state)), True)
+        return Constraints(pending, tuple(exhausted_pairs(state)), True)
     own = () if voted is None else (state.asked[voted].query.pair,)
-    seen = tuple(dict.fromkeys(reversed(answered(state, judge, *own))))
+    seen = tuple(dict.fromkeys(reversed(excluded_pairs(state, judge, *own))))
     pairs = len(state.pairs) or len(state.items) * (len(state.items) - 1) // 2
     if not state.pairs and len({*seen, *pending}) >= pairs:
         seen = seen[: pairs // 2]
@@ -53,23 +53,23 @@ def constraints_on(state: State, judge: str, voted: int | None = None) -> Constr
 def choose(engine: Engine, constraints: Constraints) -> Query | None:
     """The next query under these constraints: live asks, looking ahead and replays share it. None: no pair is left."""
     try:
-        query = engine.ask(pending=constraints.pending, avoid=constraints.answered)
+        query = engine.ask(pending=constraints.pending, avoid=constraints.excluded)
     except NothingLeftError:
         return None
-    return None if constraints.strict and query.pair in constraints.answered else query
+    return None if constraints.strict and query.pair in constraints.excluded else query
 
 
-def answered(state: State, judge: str, *more: tuple[int, int]) -> list[tuple[int, int]]:
+def excluded_pairs(state: State, judge: str, *more: tuple[int, int]) -> list[tuple[int, int]]:
     """The pairs that are not for this judge: its own votes, `more`, listed pairs with anybody's label, and what it
     failed on; newest last.
 
     A machine says the same again, so what the router has had is not for it.
     """
-    listed, lane = bool(state.pairs), judge.startswith(LANE)
+    listed, lane = bool(state.pairs), judge.startswith(WORKER)
     own = [live.vote for live in state.votes if live.vote.judge == judge or (listed and labels(state, live))]
     pairs = [*(vote.pair for vote in own), *more]
     pairs += [state.asked[n].query.pair for n in state.routed] if lane else []
-    failed = [n for n, holder in state.deferred.items() if holder == judge or (lane and holder.startswith(LANE))]
+    failed = [n for n, holder in state.deferred.items() if holder == judge or (lane and holder.startswith(WORKER))]
     return pairs + [state.asked[n].query.pair for n in failed]
 
 
@@ -88,7 +88,7 @@ def labelled(state: State) -> set[tuple[int, int]]:
     return {live.vote.pair for live in state.votes if labels(state, live)}
 
 
-def worn(state: State) -> list[tuple[int, int]]:
+def exhausted_pairs(state: State) -> list[tuple[int, int]]:
     """The pairs of prompts that were compared on every input that they can be compared on."""
     return [pair for pair, inputs in used(state).items() if not set(usable(state, *pair)) - inputs]
 
@@ -97,14 +97,14 @@ def pairs_left(state: State, judge: str) -> int:
     """How many pairs `choose` has for a judge: those that are not with others, labelled or worn, of items in play."""
     taken = set(state.pending(judge))
     if state.pairs:
-        return len(state.listed() - taken - set(answered(state, judge)))
+        return len(state.listed() - taken - set(excluded_pairs(state, judge)))
     retired = set(state.retired())
-    taken |= set(worn(state)) if state.inputs else set()
+    taken |= set(exhausted_pairs(state)) if state.inputs else set()
     live = len(state.items) - len(retired)
     return live * (live - 1) // 2 - sum(not retired.intersection(pair) for pair in taken)
 
 
-def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]:
+def choose_batch(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]:
     """Up to k queries for whoever comes, as a function of the log: not on pairs under way, as long as there are others.
 
     pool: only listed pairs of that pool; empty: all.
@@ -124,26 +124,26 @@ def restock(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]
     return engine.ask(min(k, left), pending=pending, avoid=avoid, within=within)
 
 
-def lessons(state: State, since: int = 0, until: int | None = None) -> list[Vote]:
+def engine_votes(state: State, since: int = 0, until: int | None = None) -> list[Vote]:
     """What the engine learns of the live votes, from one on up to before another: never seconds, reasons or notes, so
     that they decide nothing. Those that check an annotator or are quarantined count as skipped."""
     return [
-        taught(live.vote, state.weight(live.vote.judge) if decides(state, live) else 0)
+        engine_vote(live.vote, state.weight(live.vote.judge) if decides(state, live) else 0)
         for live in state.votes[since:until]
     ]
 
 
-def bring(engine: Engine, state: State, revised: int, votes: int | None = None, most: int | None = None) -> int:
+def sync_engine(engine: Engine, state: State, revised: int, votes: int | None = None, most: int | None = None) -> int:
     """Let the engine hold what the first votes of the state teach (None: all), learning at most so many now. revised:
     what this returned last time, 0 for a fresh engine."""
     if revised == state.revised:
-        engine.learn(lessons(state, len(engine.votes), votes)[:most])
+        engine.learn(engine_votes(state, len(engine.votes), votes)[:most])
     else:
-        engine.follow(lessons(state, 0, votes), most)
+        engine.follow(engine_votes(state, 0, votes), most)
     return state.revised
 
 
-def taught(vote: Vote, weight: float) -> Vote:
+def engine_vote(vote: Vote, weight: float) -> Vote:
     """What the engine learns of a vote that counts so much."""
     outcome = vote.outcome if weight else ChoiceOutcome("skip")
     return Vote(vote.a, vote.b, outcome, vote.judge, weight=weight or 1.0, inputs=vote.inputs)

@@ -15,7 +15,7 @@ PART = ".part"
 
 
 @contextmanager
-def appearing(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill that takes its name when the block ends well, and vanishes when it does not.
 
     Raises BadInputError where it cannot be written.

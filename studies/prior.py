@@ -18,7 +18,7 @@ def expected_by(folder: Path, items: Sequence[Item]) -> list[Item]:
 
     Raises BadInputError where there is no such study, or its model knows nothing of items like these.
     """
-    from studies.decisions import engine_for, lessons
+    from studies.decisions import engine_for, engine_votes
     from studies.study import Study
 
     if any(PRIOR in item.features for item in items):
@@ -45,7 +45,7 @@ def expected_by(folder: Path, items: Sequence[Item]) -> list[Item]:
                 f"{folder} knows its items by their ids only and expects nothing of others, such as {more[0].id!r}; "
                 "leave out --prior"
             )
-        engine.learn(lessons(state))
+        engine.learn(engine_votes(state))
     mean, _ = engine.utilities()
     return [
         msgspec.structs.replace(item, features={**item.features, PRIOR: round(float(mean[row]), 6)})

@@ -17,7 +17,7 @@ from elicit.plugins.user_files import guard
 from elicit.tuning.protocol import quotes
 from elicit.tuning.signals import SIGNALS, UNDIRECTED, UNREFERENCED, Signal
 from elicit.types import Item, Query, UnknownNameError
-from studies.tuning_spec import Tuning
+from studies.tuning_spec import TuningSpec
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
@@ -48,7 +48,7 @@ class AlikeError(Exception):
         self.pair, self.inputs = pair, tuple(inputs)
 
 
-def tried_on(engine: Engine, state: State, query: Query, tuning: Tuning) -> Query:
+def tried_on(engine: Engine, state: State, query: Query, tuning: TuningSpec) -> Query:
     """The query with up to `tuning.batch` inputs to compare the two prompts on: those on which an answer teaches most,
     of those where the responses differ, and where there are automatic signals, of those where one of these differs, for
     else a tie is likely.
@@ -59,7 +59,7 @@ def tried_on(engine: Engine, state: State, query: Query, tuning: Tuning) -> Quer
     a, b = query.pair
     fresh = sorted(set(usable(state, a, b)) - used(state).get((a, b), set()))
     both = [i for i in fresh if (a, i) in state.responses and (b, i) in state.responses]
-    differ = [i for i in both if told(state, a, i) != told(state, b, i)]
+    differ = [i for i in both if response_key(state, a, i) != response_key(state, b, i)]
     signals = directed(tuning.signals)
     telling = [
         i for i in differ if any(signalled(state, *s, a, i) != signalled(state, *s, b, i) for s in signals.items())
@@ -131,7 +131,7 @@ def signalled(state: State, name: str, signal: Signal, row: int, given: int) -> 
     return 0.0 if response.failure else signal(response.text, one.reference, state.kinds)
 
 
-def told(state: State, row: int, given: int) -> tuple[str, ...]:
+def response_key(state: State, row: int, given: int) -> tuple[str, ...]:
     """What tells responses apart: their words, spaces aside, or that there is none, for whatever reason."""
     response = state.responses[row, given]
     return ("",) if response.failure else tuple(response.text.split())

@@ -13,13 +13,13 @@ from adapters.llm.target import DownError, SpentError
 from elicit.log.events import Consulted
 from elicit.log.ledger import InUseError
 from elicit.plugins import registry
-from elicit.routing.judging import Estimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
+from elicit.routing.judging import CostEstimate, Judge, ModelJudge, QuestionedJudge, TaughtJudge
 from elicit.safe_text import quantity
 from elicit.types import BadInputError, Query, Vote
 from studies import spec as specs
-from studies.decisions import LANE, labelled, resumable, trusted
+from studies.decisions import WORKER, labelled, resumable, trusted
 from studies.routing.costs import cost, spent_on_machines
-from studies.routing.dispatcher import Desk
+from studies.routing.dispatcher import Dispatcher
 from studies.routing.failures import Failures
 from studies.routing.judges_lock import JudgesLock
 from studies.spec import QUESTION
@@ -28,7 +28,7 @@ from studies.tuning.tuner import Tuner
 
 RESUME = 60.0
 """Seconds after which work beside people asks judges again what they failed on, and those that were paused."""
-LANES = 8
+CONCURRENCY = 8
 """Queries on their way at the same time, so that slow judges are not waited for one after the other."""
 
 Report = Callable[[int, float], None]
@@ -81,7 +81,7 @@ def _asked_for(number: int, noun: str) -> str:
     return f"{quantity(number, noun)} {'was' if number == 1 else 'were'} asked for"
 
 
-def begun(study: Study) -> dict[str, Judge]:
+def start_judges(study: Study) -> dict[str, Judge]:
     """The configured judges, ready to answer.
 
     Raises BadInputError where none is configured, or one cannot work on this study.
@@ -131,9 +131,9 @@ def _edited(study: Study) -> bool:
     return bool(specs.changes(study.spec, file, len(study.state.votes)))
 
 
-def estimates(study: Study, queries: int) -> dict[str, Estimate]:
+def estimates(study: Study, queries: int) -> dict[str, CostEstimate]:
     """What answering so many queries would cost each judge that asks a model; nobody is asked."""
-    judges = begun(study)
+    judges = start_judges(study)
     return {name: judge.estimate(queries) for name, judge in judges.items() if isinstance(judge, ModelJudge)}
 
 
@@ -148,7 +148,7 @@ def run(
     no judge is configured, or one is down.
     """
     limit = study.spec.routing.budget if budget is None else budget
-    judges = begun(study)
+    judges = start_judges(study)
     for spec in study.spec.judges if limit is not None else ():
         judge = judges[spec.name]
         if spec.price is None and isinstance(judge, ModelJudge) and judge.estimate(1).cost is None:
@@ -172,7 +172,7 @@ def elsewhere(study: Study) -> RunResult:
     return RunResult("elsewhere", where, 0, 0, 0, False)
 
 
-async def work(
+async def answer_in_background(
     study: Study,
     room: Callable[[], Awaitable[None]],
     tuner: Tuner | None = None,
@@ -187,7 +187,7 @@ async def work(
     Raises as `run` does, but a judge that is down is paused.
     """
     limit = study.spec.routing.budget
-    working = _Run(study, begun(study), None, report, True, limit, room, tuner, beside=True)
+    working = _Run(study, start_judges(study), None, report, True, limit, room, tuner, beside=True)
     return await working.begin(again)
 
 
@@ -283,7 +283,7 @@ class _Run:
 
     async def _routed(self) -> tuple[Reason, str]:
         """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
-        study, desk = self.study, Desk(self.study, self.judges, self.limit, self.failures)
+        study, desk = self.study, Dispatcher(self.study, self.judges, self.limit, self.failures)
         busy = 0
         ended: tuple[Reason, str] | None = None
 
@@ -309,7 +309,7 @@ class _Run:
                         ended = ("judges_paused", "no judge answers any more") if paused else nothing
                     return
                 busy += 1
-                settled = await desk.settle(query)
+                settled = await desk.dispatch(query)
                 busy, self.answered = busy - 1, self.answered + settled
                 self.report(self.answered, desk.spent)
                 await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
@@ -317,8 +317,8 @@ class _Run:
         await desk.attend(list(study.state.waiting))
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(LANES):
-                    group.create_task(lane(f"{LANE}{number}"))
+                for number in range(CONCURRENCY):
+                    group.create_task(lane(f"{WORKER}{number}"))
         except* (BadInputError, DownError, SpentError) as errors:
             raise errors.exceptions[0] from None
         assert ended is not None

@@ -14,7 +14,7 @@ from adapters.addresses import networks
 from adapters.files.toml_files import read_toml
 from elicit.plugins import registry
 from elicit.types import EXPECTED, BadInputError, Goal, UnknownNameError
-from studies.tuning_spec import Tuning
+from studies.tuning_spec import TuningSpec
 
 FILE = "study.toml"
 
@@ -51,7 +51,7 @@ class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     person: bool = False
 
 
-class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RoutingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who answers what `elicit run` asks. Money is in the unit of the judges' prices.
 
     router: "none" lets the first judge that can answer. person_price: what one person's vote costs; 0: people are not
@@ -70,7 +70,7 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epoch: Annotated[int, msgspec.Meta(ge=1)] = 250
 
 
-class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ServingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How `elicit serve` lends queries to annotators.
 
     overlap: votes a query is to get, each from another annotator; where a router decides, one that goes to people.
@@ -122,9 +122,9 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_options: dict[str, Any] = {}
     selector_options: dict[str, Any] = {}
     stop: StopRule = StopRule()
-    routing: Routing = Routing()
-    serving: Serving = Serving()
-    tuning: Tuning | None = None
+    routing: RoutingSpec = RoutingSpec()
+    serving: ServingSpec = ServingSpec()
+    tuning: TuningSpec | None = None
     judges: tuple[JudgeSpec, ...] = ()
 
 
@@ -249,7 +249,7 @@ def dumps(spec: Spec) -> str:
     if spec.goal == "best":
         small = "stop once the regret of the recommended item is this small with this confidence"
     document["stop"].comment(small)
-    for name, usual in (("routing", Routing()), ("serving", Serving()), ("tuning", None)):
+    for name, usual in (("routing", RoutingSpec()), ("serving", ServingSpec()), ("tuning", None)):
         if getattr(spec, name) != usual:
             document.add(name, tomlkit.item(_stated(tables[name])))
     for name in ("model_options", "selector_options"):

@@ -41,20 +41,20 @@ from elicit.log.state import LiveVote, State
 from elicit.tuning.protocol import Input
 from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
 from studies.decisions import (
-    LANE,
-    bring,
+    WORKER,
     budget_spent,
     choose,
     constraints_on,
     engine_for,
-    lessons,
+    engine_vote,
+    engine_votes,
     over,
     pairs_left,
     resumable,
     stop_of,
-    taught,
+    sync_engine,
 )
-from studies.items.presentation import Shown
+from studies.items.presentation import PresentedItems
 from studies.lookahead import Branch, Lookahead
 from studies.prompt_inputs import tried_on
 from studies.spec import Spec
@@ -77,7 +77,7 @@ class Study:
         self._writable = writable
         self._kept = 0
         self.folder, self.spec, self.state = folder, spec, state
-        self.shown = Shown(state)
+        self.shown = PresentedItems(state)
         self._ledger = ledger
         self._turn = threading.RLock()
         self._ahead = Lookahead()
@@ -148,11 +148,11 @@ class Study:
                 self._engine, self._revised, self._grown = engine_for(self.spec, self.state), 0, self.state.grown
                 path = code_path_in_force() or "without MKL"
                 logger.info("an engine for %d items on %s, code path %s", self._engine.n, self._engine.device, path)
-                kept_belief.resume(self.folder, self._engine, self.spec, lessons(self.state))
+                kept_belief.resume(self.folder, self._engine, self.spec, engine_votes(self.state))
                 self._kept = len(self._engine.votes)
             done, votes = len(self._engine.votes), len(self.state.votes)
             if self._revised != self.state.revised or done < votes:
-                self._revised = bring(self._engine, self.state, self._revised, most=most)
+                self._revised = sync_engine(self._engine, self.state, self._revised, most=most)
                 self._keep(GOING_ON)
             return self._engine
 
@@ -337,7 +337,7 @@ class Study:
 
                 def branch(outcome: Outcome) -> Branch:  # in another thread, while the state goes on
                     after = engine.fork()
-                    after.learn([taught(Vote(query.a, query.b, outcome, judge, inputs=query.inputs), weight)])
+                    after.learn([engine_vote(Vote(query.a, query.b, outcome, judge, inputs=query.inputs), weight)])
                     return Branch(after, choose(after, following), stop_of(after, self.spec))
 
                 self._ahead.start(self._key(judge), number, branch)
@@ -389,7 +389,7 @@ class Study:
         """That there are as many votes as there are to be, in a sentence, or an empty string; for the router's lanes,
         those under way among them."""
         votes, under_way = len(self.state.votes), 0
-        if judge.startswith(LANE):
+        if judge.startswith(WORKER):
             others = sum(q not in self.state.routed for holder, q in self.state.open.items() if holder != judge)
             under_way = self.state.to_come(audits=False) + others
         if votes + under_way < self.spec.votes:
@@ -410,7 +410,7 @@ class Study:
             self.state = State()
             for event in self._ledger.read():
                 self.state.fold(event)
-            self.shown = Shown(self.state)
+            self.shown = PresentedItems(self.state)
             self._engine, self._stop = None, None  # they know the judge by its name
             return pseudonym
 

@@ -27,7 +27,7 @@ from tui.help import HelpScreen
 from tui.history import HistoryScreen
 from tui.keys import OPENING, farewell
 from tui.overview import OverviewScreen
-from tui.pace import Pace
+from tui.pace import VotingPace
 from tui.picture import terminal_graphics
 from tui.router import RouterScreen
 from tui.vote import VoteScreen
@@ -107,7 +107,7 @@ class VoteApp(App[None]):
         self._service: StudyService | None = None
         self._card: StudyCard
         self._warned = False
-        self.pace = Pace(now)
+        self.pace = VotingPace(now)
         self.failure = ""
         self.register_theme(_THEME)
         self.theme = "elicit"

@@ -8,7 +8,7 @@ from rich.text import Text
 from elicit.safe_text import one_line
 from elicit.service.voting import Progress, Turn
 from tui.keys import sentence
-from tui.pace import Pace
+from tui.pace import VotingPace
 
 QUIET = "#8d97a5"
 STRONG = "bold #e6edf3"
@@ -22,7 +22,7 @@ def bar(done: float, total: float, width: int) -> str:
     return "━" * filled + "─" * (width - filled)
 
 
-def top_line(title: str, progress: Progress, pace: Pace, width: int) -> Text:
+def top_line(title: str, progress: Progress, pace: VotingPace, width: int) -> Text:
     """Votes, target, pace and what is left; the title where there is room. Nothing about the items."""
     wide = width >= 100
     cells = 24 if wide else 12

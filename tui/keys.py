@@ -10,28 +10,28 @@ OPENING = "Starting the engine"
 """What is being done until the first pair comes, on this machine."""
 
 
-class Ballot(NamedTuple):
+class KeyVote(NamedTuple):
     """What a voting key says: which side, and how strongly."""
 
     choice: str
     strength: int | None = None
 
 
-VOTES: dict[str, Ballot] = {
-    "left": Ballot("left"),
-    "h": Ballot("left"),
-    "right": Ballot("right"),
-    "l": Ballot("right"),
-    "1": Ballot("left", 3),
-    "2": Ballot("left", 2),
-    "3": Ballot("left", 1),
-    "4": Ballot("tie"),
-    "5": Ballot("right", 1),
-    "6": Ballot("right", 2),
-    "7": Ballot("right", 3),
-    "equals_sign": Ballot("tie"),
-    "0": Ballot("both_bad"),
-    "s": Ballot("skip"),
+VOTES: dict[str, KeyVote] = {
+    "left": KeyVote("left"),
+    "h": KeyVote("left"),
+    "right": KeyVote("right"),
+    "l": KeyVote("right"),
+    "1": KeyVote("left", 3),
+    "2": KeyVote("left", 2),
+    "3": KeyVote("left", 1),
+    "4": KeyVote("tie"),
+    "5": KeyVote("right", 1),
+    "6": KeyVote("right", 2),
+    "7": KeyVote("right", 3),
+    "equals_sign": KeyVote("tie"),
+    "0": KeyVote("both_bad"),
+    "s": KeyVote("skip"),
 }
 """Key name -> vote."""
 

@@ -16,7 +16,7 @@ FEWEST, FEW = 3, 10
 """Votes from which on a pace is told, and from which on that of this session alone."""
 
 
-class Pace:
+class VotingPace:
     """Counts active seconds for the ballot on the screen, and keeps those of the votes.
 
     `now` is the clock, in seconds. `known` are the seconds of this person's earlier votes.

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from elicit.safe_text import one_line
-from elicit.service.voting import JudgeRow, Lean, Routed, Routing, StudyService
+from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
 from tui.difference import Line
@@ -61,7 +61,7 @@ class RouterScreen(Screen[None]):
     def __init__(self, service: StudyService, tuned: bool) -> None:
         super().__init__()
         self._service, self._tuned = service, tuned
-        self._routing: Routing | None = None
+        self._routing: RoutingView | None = None
         self._known = False
 
     def compose(self) -> ComposeResult:
@@ -118,7 +118,7 @@ class RouterScreen(Screen[None]):
         pane.show(lines_of(page(self._routing, width)), top=False)
 
 
-def page(routing: Routing, width: int) -> list[Line]:
+def page(routing: RoutingView, width: int) -> list[Line]:
     """All of it as lines no wider than `width`."""
     rows = [*_answers(routing, width), *_money(routing, width), *_trust(routing, width), []]
     title = [Segment("Last decisions", _TITLE), _note("  newest first, with the chance that each had")]
@@ -129,7 +129,7 @@ def page(routing: Routing, width: int) -> list[Line]:
     return [_cut(row, width) for row in rows]
 
 
-def _answers(routing: Routing, width: int) -> list[Line]:
+def _answers(routing: RoutingView, width: int) -> list[Line]:
     """Who answered, as a bar whose parts differ in shape, and in numbers."""
     counts = {name: getattr(routing, name) for name in _SHAPES}
     total = sum(counts.values())
@@ -157,7 +157,7 @@ def split(counts: list[int], cells: int) -> list[int]:
     return found
 
 
-def _money(routing: Routing, width: int) -> list[Line]:
+def _money(routing: RoutingView, width: int) -> list[Line]:
     each = "" if routing.per_vote is None else f", {money(routing.per_vote)} a vote"
     each += "" if routing.per_bit is None else f", {money(routing.per_bit)} a bit"
     if routing.budget is None:
@@ -167,7 +167,7 @@ def _money(routing: Routing, width: int) -> list[Line]:
     return [_gauge("Spent", routing.spent, routing.budget, words, f", {share}{each}", width)]
 
 
-def _trust(routing: Routing, width: int) -> list[Line]:
+def _trust(routing: RoutingView, width: int) -> list[Line]:
     """Audits, what is accepted, and the certificate's own sentence."""
     read = f"{routing.read} of {routing.epoch}"
     told = f"{routing.audits} in all, {routing.wrong} of them wrong ({part(routing.wrong, routing.audits)})"
@@ -194,7 +194,7 @@ def _trust(routing: Routing, width: int) -> list[Line]:
     return rows
 
 
-def _judges(routing: Routing, width: int) -> list[Line]:
+def _judges(routing: RoutingView, width: int) -> list[Line]:
     """A table, with what each judge leans to below it."""
     longest = max([0, *(cell_len(one_line(row.judge)) for row in routing.judges)])
     names = max(8, min(max(longest + 2, _NAMES), width - _TABLE))
@@ -234,7 +234,7 @@ def _lean(lean: Lean, most: float, wide: bool) -> Line:
     return row
 
 
-def _decision(made: Routed, width: int) -> list[Line]:
+def _decision(made: RoutingDecision, width: int) -> list[Line]:
     """Who was to answer and why; what an audit found stands behind it."""
     found = {"right": " ✔ audit: right", "wrong": " ✖ audit: wrong", "": ""}[made.audit]
     shape, style = _SHAPES[made.to]

@@ -20,7 +20,7 @@ from tui.ballot import BallotView, Side
 from tui.dialogs import Enough, Note, Reading, Reasons
 from tui.header import in_place_of_a_ballot, keys_line, scale_line, status_line, top_line
 from tui.keys import VOTES, refused, sentence, spoken, vote_keys, waiting
-from tui.pace import Pace
+from tui.pace import VotingPace
 from tui.picture import open_outside
 from tui.render import Renderer
 
@@ -70,7 +70,7 @@ class VoteScreen(Screen[None]):
         service: StudyService,
         card: StudyCard,
         first: Turn,
-        pace: Pace,
+        pace: VotingPace,
         graphics: type[Widget] | None = None,
     ) -> None:
         super().__init__()

@@ -7,7 +7,17 @@ from datetime import UTC, datetime
 from rich.cells import cell_len, set_cell_size
 
 from elicit.safe_text import one_line
-from elicit.service.voting import Board, BoardRow, LabelShares, LeaderRow, Lean, Overview, PairLabel, Progress, Routing
+from elicit.service.voting import (
+    Board,
+    BoardRow,
+    LabelShares,
+    LeaderRow,
+    Lean,
+    Overview,
+    PairLabel,
+    Progress,
+    RoutingView,
+)
 from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."
@@ -84,7 +94,7 @@ def label_of(pair: PairLabel) -> str:
     return {"a": "first", "b": "second"}.get(pair.label, pair.label)
 
 
-def standing(routing: Routing) -> tuple[str, str]:
+def standing(routing: RoutingView) -> tuple[str, str]:
     """What matters most now: a mark and a sentence. ✖ alarm, ▲ warning, ✔ certified, ○ not yet."""
     unseen = f"{routing.accepted} of {routing.machines} machine labels ({part(routing.accepted, routing.machines)})"
     if routing.alarm is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.http_client import open_client, retry_after
 from elicit.safe_text import one_line
-from elicit.service.http_schema import RefusedError
+from elicit.service.http_schema import ServiceError
 from elicit.types import BadInputError
 
 T = TypeVar("T")
@@ -133,7 +133,7 @@ class Server:
             return self._read(kind, answer)
         said = _problem(answer)
         if said is not None and 400 <= answer.status_code < 500 and answer.status_code not in PASSING:
-            raise RefusedError(answer.status_code, self._safe(said), retry_after(answer))
+            raise ServiceError(answer.status_code, self._safe(said), retry_after(answer))
         words = self._safe(said or answer.reason_phrase)
         where = f" and points to {self._safe(answer.headers['location'])}" if "location" in answer.headers else ""
         raise AwayError(

@@ -12,7 +12,7 @@ import msgspec
 
 from adapters.client.connection import Address, AwayError, Server, Token, address_of
 from elicit.safe_text import one_line
-from elicit.service.http_schema import Accepting, Admission, RefusedError, Welcome
+from elicit.service.http_schema import Accepting, Admission, ServiceError, Welcome
 from elicit.service.names import checked_name
 from elicit.types import BadInputError, hash_of
 
@@ -67,7 +67,7 @@ async def join(link: Link, name: Callable[[Welcome], str], folder: Path) -> Admi
         welcome = await server.call(Welcome, "GET", "invites", link.invite)
         judge = checked_name(name(welcome))
         admission = await server.call(Admission, "POST", "invites", link.invite, "accept", body=Accepting(judge))
-    except RefusedError as error:
+    except ServiceError as error:
         raise BadInputError(str(error)) from None
     except AwayError as error:
         raise ConnectionError(f"{error}; the link holds, try again later") from None

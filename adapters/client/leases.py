@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.client.connection import Server
 from adapters.files import images
-from elicit.service.http_schema import MOST_LEASES, Beat, Lease, Leases, RefusedError, Wanted
+from elicit.service.http_schema import MOST_LEASES, Lease, LeaseExtension, LeaseRequest, Leases, ServiceError
 from elicit.service.voting import Ballot, Progress
 
 AHEAD = 3
@@ -24,7 +24,7 @@ GONE = (404, 409, 410)
 """What a server says of a lease that is not held any more."""
 
 
-class Held(msgspec.Struct, eq=False):
+class HeldBallot(msgspec.Struct, eq=False):
     """A lease with its ballot as the screen has it. until, beat: when it ends and when it is to be held on to, in
     seconds of `now`."""
 
@@ -39,14 +39,14 @@ class Held(msgspec.Struct, eq=False):
         self.until, self.beat = now() + seconds, now() + seconds / 3
 
 
-class Holding:
+class LeaseHolder:
     """Every method that calls the server raises what `Server.call` does. numbers: the next number of a ballot."""
 
     def __init__(self, server: Server, study: str, numbers: Iterator[int]) -> None:
         self._server, self._study, self._numbers = server, study, numbers
         self._pictures = TemporaryDirectory(prefix="elicit-")
-        self.open: Held | None = None
-        self.ahead: list[Held] = []
+        self.open: HeldBallot | None = None
+        self.ahead: list[HeldBallot] = []
         self.spent: set[str] = set()
         """Leases with a vote; what the server may still call held."""
         self.progress = Progress(0, 0, 0, None, False, "")
@@ -58,17 +58,17 @@ class Holding:
         """When it is to be asked for more; infinite: after the next vote."""
 
     @property
-    def all(self) -> list[Held]:
+    def all(self) -> list[HeldBallot]:
         """The open one and those ahead."""
         return [*([] if self.open is None else [self.open]), *self.ahead]
 
-    def fresh(self) -> list[Held]:
+    def fresh(self) -> list[HeldBallot]:
         """Those ahead that have not ended by our reckoning: a machine that slept holds leases that have."""
         moment = now()
         self.ahead = [held for held in self.ahead if not held.gone and held.until > moment]
         return self.ahead
 
-    def spend(self) -> Held:
+    def spend(self) -> HeldBallot:
         """The open one has its vote."""
         assert self.open is not None
         held, self.open = self.open, None
@@ -76,7 +76,7 @@ class Holding:
         self.asked = False
         return held
 
-    def reopen(self, held: Held) -> None:
+    def reopen(self, held: HeldBallot) -> None:
         """Open a ballot again; the one that was open comes after it."""
         self.spent.discard(held.lease.lease)
         if self.open is not None:
@@ -95,11 +95,11 @@ class Holding:
             return 0.0
         return max(0.05, min([inf, *(one.beat - moment for one in held), *([self.ask_at - moment] if few else [])]))
 
-    async def take(self, lease: Lease, number: int) -> Held:
+    async def take(self, lease: Lease, number: int) -> HeldBallot:
         """A lease as a ballot of that number, with its pictures fetched."""
         files = {pane: str(await self._picture(lease, pane)) for pane in lease.images}
         pictures = (files.get("left", ""), files.get("right", ""))
-        held = Held(lease, Ballot(number, lease.number, lease.left, lease.right, lease.context, *pictures))
+        held = HeldBallot(lease, Ballot(number, lease.number, lease.left, lease.right, lease.context, *pictures))
         held.lasts(lease.seconds)
         return held
 
@@ -108,7 +108,7 @@ class Holding:
         for held in self.all:
             try:
                 await self._server.call(type(None), "DELETE", "leases", held.lease.lease)
-            except RefusedError as error:
+            except ServiceError as error:
                 if error.status not in GONE:
                     raise
 
@@ -116,10 +116,10 @@ class Holding:
         """Remove the pictures."""
         self._pictures.cleanup()
 
-    async def _hold_on(self, held: Held) -> None:
+    async def _hold_on(self, held: HeldBallot) -> None:
         try:
-            beat = await self._server.call(Beat, "POST", "leases", held.lease.lease, "heartbeat")
-        except RefusedError as error:
+            beat = await self._server.call(LeaseExtension, "POST", "leases", held.lease.lease, "heartbeat")
+        except ServiceError as error:
             if error.status not in GONE:
                 raise
             held.gone, self.asked = True, False
@@ -129,7 +129,7 @@ class Holding:
 
     async def ask(self) -> None:
         """Ask for more, and take up what is new."""
-        wanted, voted = Wanted(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
+        wanted, voted = LeaseRequest(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
         given = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=wanted)
         known = {held.lease.lease: held for held in self.all}
         for lease in given.leases:
@@ -138,7 +138,7 @@ class Holding:
             elif lease.lease not in self.spent:
                 try:
                     self.ahead.append(await self.take(lease, next(self._numbers)))
-                except RefusedError as error:
+                except ServiceError as error:
                     if error.status not in GONE:
                         raise
         self.progress, self.why, self.asked, self.ask_at = given.progress, given.why, voted == len(self.spent), inf

@@ -16,7 +16,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from adapters.client.connection import Address
-from elicit.service.http_schema import Cast
+from elicit.service.http_schema import VoteRequest
 from elicit.types import BadInputError, hash_of
 
 
@@ -28,9 +28,9 @@ class Parcel(msgspec.Struct, frozen=True):
     refused: str = ""
 
     @property
-    def cast(self) -> Cast:
+    def cast(self) -> VoteRequest:
         """What it says."""
-        return msgspec.json.decode(self.body, type=Cast)
+        return msgspec.json.decode(self.body, type=VoteRequest)
 
 
 def state_folder() -> Path:

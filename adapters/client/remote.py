@@ -20,20 +20,20 @@ import msgspec
 from msgspec.structs import replace
 
 from adapters.client.connection import Address, AwayError, Server, address_of, checked_token
-from adapters.client.leases import ASK_AGAIN, Held, Holding, now
+from adapters.client.leases import ASK_AGAIN, HeldBallot, LeaseHolder, now
 from adapters.client.outbox import Outbox, Parcel
 from elicit.service.http_schema import (
-    Cast,
-    Noting,
+    NoteRequest,
     Receipt,
-    RefusedError,
     ServedCard,
     ServedVote,
-    Void,
+    ServiceError,
     Voided,
+    VoidRequest,
+    VoteRequest,
     VotesPage,
 )
-from elicit.service.voting import Answer, Ballot, Overview, PastVote, Routing, StudyCard, Turn
+from elicit.service.voting import Answer, Ballot, Overview, PastVote, RoutingView, StudyCard, Turn
 from elicit.types import BadInputError, hash_of
 
 T = TypeVar("T")
@@ -56,11 +56,11 @@ class RemoteService:
     def __init__(self, server: Server, address: Address, card: ServedCard, outbox: Outbox) -> None:
         self._server, self._address, self._card, self._outbox = server, address, card, outbox
         self._numbers = count(1)
-        self._holding = Holding(server, address.study, self._numbers)
+        self._holding = LeaseHolder(server, address.study, self._numbers)
         self._holding.spent = {parcel.cast.lease for parcel in outbox.waiting()}
         self._unsure = {parcel.key for parcel in outbox.waiting()}
         """Parcels that the server may have got although it did not say so."""
-        self._voted: dict[str, Held] = {}
+        self._voted: dict[str, HeldBallot] = {}
         """What this process voted on and did not hear of yet, by the parcels' keys."""
         self._queries: dict[int, int] = {}
         """The ballots' numbers by the server's votes."""
@@ -97,7 +97,7 @@ class RemoteService:
             kept = _kept(waiting, outbox)
             outbox.close()
             await server.close()
-            if isinstance(error, RefusedError):
+            if isinstance(error, ServiceError):
                 raise BadInputError(_refusal(error, address) + kept) from None
             if isinstance(error, AwayError):
                 raise ConnectionError(f"{error}{kept}{' for the next start' if waiting else ''}") from None
@@ -142,7 +142,7 @@ class RemoteService:
             raise BadInputError("that pair is not open any more; vote on the one that is")
         said = {name: getattr(answer, name) for name in ("choice", "strength", "seconds", "reasons", "note")}
         try:
-            cast = msgspec.convert({"lease": held.lease.lease, "token": held.lease.token, **said}, Cast)
+            cast = msgspec.convert({"lease": held.lease.lease, "token": held.lease.token, **said}, VoteRequest)
         except msgspec.ValidationError as error:
             raise BadInputError(f"the server will not take this vote ({error}); change that and vote again") from None
         parcel = Parcel(secrets.token_urlsafe(18), msgspec.json.encode(cast))
@@ -178,7 +178,7 @@ class RemoteService:
         if vote is None:
             raise BadInputError("the server does not have that vote yet; try again when it has")
         try:
-            body = msgspec.convert({"note": text}, Noting)
+            body = msgspec.convert({"note": text}, NoteRequest)
         except msgspec.ValidationError as error:
             raise BadInputError(f"the server will not take this note ({error}); make it shorter") from None
         async with self._line():
@@ -202,8 +202,8 @@ class RemoteService:
     async def overview(self) -> Overview:
         return await self._for_admins(Overview, "overview")
 
-    async def routing(self) -> Routing | None:
-        return await self._for_admins(Routing | None, "routing")  # type: ignore[arg-type]
+    async def routing(self) -> RoutingView | None:
+        return await self._for_admins(RoutingView | None, "routing")  # type: ignore[arg-type]
 
     async def close(self) -> None:
         """Send what waits and hand back what is held, as far as that takes no more than `PATIENCE` seconds."""
@@ -256,7 +256,7 @@ class RemoteService:
             if not away.unsent:
                 self._unsure.add(parcel.key)
             raise
-        except RefusedError as error:
+        except ServiceError as error:
             if error.status == 401:
                 raise
             self._refused(parcel, str(error))
@@ -280,8 +280,8 @@ class RemoteService:
         holding, self._voiding = self._holding, vote.vote
         path = (*self._of_study, "votes", vote.vote, "void")
         try:
-            lease = (await self._server.call(Voided, "POST", *path, body=Void(again=True))).lease
-        except RefusedError as error:
+            lease = (await self._server.call(Voided, "POST", *path, body=VoidRequest(again=True))).lease
+        except ServiceError as error:
             if error.status != 409:
                 raise
             # An earlier try got there although no word of it came back; the pair is among the leases.
@@ -316,7 +316,7 @@ class RemoteService:
         async with self._line():
             try:
                 return await self._server.call(kind, "GET", *self._of_study, name)
-            except RefusedError as error:
+            except ServiceError as error:
                 if error.status != 403:
                     raise
                 raise BadInputError("only who runs this study sees its results; ask them for the report") from None
@@ -380,7 +380,7 @@ def _kept(waiting: int, outbox: Outbox) -> str:
 def _refusal(error: Exception, address: Address) -> str:
     """Why nothing goes on, in a sentence."""
     server, study = address
-    status = error.status if isinstance(error, RefusedError) else 0
+    status = error.status if isinstance(error, ServiceError) else 0
     if status == 401:
         return (
             f"the server {server} does not take this token any more, or never did; ask who runs the study for a new one"
@@ -396,7 +396,7 @@ def _past(vote: ServedVote, query: int, number: int) -> PastVote:
     return PastVote(query=query, number=number, undone=vote.voided, **{name: getattr(vote, name) for name in _TOLD})
 
 
-def _unsent(cast: Cast, held: Held, judge: str) -> ServedVote:
+def _unsent(cast: VoteRequest, held: HeldBallot, judge: str) -> ServedVote:
     ballot, time = held.ballot, "not sent yet"
     said: dict[str, Any] = {name: getattr(cast, name) for name in ("strength", "seconds", "reasons", "note")}
     return ServedVote(0, judge, ballot.left, ballot.right, ballot.context, cast.choice, time, **said)

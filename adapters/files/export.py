@@ -51,7 +51,7 @@ def write_rows(
     if str(path) == "-":
         _write_standard_output(kind, plain)
         return
-    with replacing(Path(path)) as file:
+    with atomic_file(Path(path)) as file:
         _WRITERS[kind](file, plain)
 
 
@@ -60,7 +60,7 @@ def write_text(path: str | Path, text: str) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
-    with replacing(Path(path)) as file:
+    with atomic_file(Path(path)) as file:
         file.write(text.encode())
 
 
@@ -68,7 +68,7 @@ def write_table(path: str | Path, table: pa.Table) -> None:
     """Write a table of Arrow's as parquet, as `write_rows` writes rows: whole or not at all."""
     import pyarrow.parquet as pq
 
-    with replacing(Path(path)) as file:
+    with atomic_file(Path(path)) as file:
         pq.write_table(table, file, compression="zstd")
 
 
@@ -195,7 +195,7 @@ def _write_standard_output(kind: Written, rows: Sequence[Mapping[str, Any]]) -> 
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that takes the path's name when the block ends well, and vanishes when it does not."""
     name = one_line(str(path))
     target, mode, temporary, handle = _opened(path)

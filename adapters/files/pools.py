@@ -20,7 +20,7 @@ ROW_BY_ROW = ("features", "meta", "image", "payload", "context")
 """Columns that only reading row by row can make sense of."""
 
 
-class Pool(NamedTuple):
+class ItemColumns(NamedTuple):
     """N items. texts: None where no item has one; vectors (N, e) float32: None where there are no embeddings; named:
     the other features by name, each (N,) float64; table: all columns as they stand in the file."""
 
@@ -31,7 +31,7 @@ class Pool(NamedTuple):
     table: pa.Table
 
 
-def read_pool(path: str | Path) -> Pool | None:
+def read_pool(path: str | Path) -> ItemColumns | None:
     """The columns `id`, `text`, `embedding` and `features.NAME` of a `.parquet` file; unlike `read_items` it takes
     items that have vectors and no text, and does not compare their contents.
 
@@ -62,7 +62,7 @@ def read_pool(path: str | Path) -> Pool | None:
     vectors = _vectors(table.column("embedding"), path) if "embedding" in names else None
     features = [name for name in names if name.startswith(FEATURE)]
     named = {name.removeprefix(FEATURE): _numbers(table.column(name), path, name) for name in features}
-    return Pool(ids, texts, vectors, named, table) if ids else None
+    return ItemColumns(ids, texts, vectors, named, table) if ids else None
 
 
 def _listed(kind: Any) -> bool:

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse
 from adapters.access import Access, Invite
 from adapters.addresses import network_of
 from adapters.http.encoding import add_openapi, add_problems, hears, problem, says, spoken
-from adapters.http.observability import Figures, Telling
+from adapters.http.observability import Metrics, RequestLog
 from adapters.markup import render
 from elicit.service.http_backend import ServedStudy
 from elicit.service.http_schema import (
@@ -28,34 +28,34 @@ from elicit.service.http_schema import (
     AgreementView,
     Amendment,
     AnnotatorRow,
-    Beat,
-    Cast,
     Enrolment,
     Invitation,
     Invited,
     ItemsPage,
     LeaderPage,
     Lease,
+    LeaseExtension,
+    LeaseRequest,
     Leases,
     MachineRow,
-    Noting,
+    NoteRequest,
     Pane,
     Pausing,
     PosteriorPage,
+    Principal,
     Receipt,
-    RefusedError,
     Replaying,
     ReplayJob,
     ServedCard,
-    Void,
+    ServiceError,
     Voided,
+    VoidRequest,
+    VoteRequest,
     VotesPage,
-    Wanted,
     Welcome,
-    Who,
 )
 from elicit.service.names import checked_name
-from elicit.service.voting import Overview, Progress, Routing
+from elicit.service.voting import Overview, Progress, RoutingView
 
 RATE = 1200
 """Requests a minute that one token may make."""
@@ -80,7 +80,7 @@ Limit = Annotated[int, Query(ge=1, le=MOST)]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 
-class _Door:
+class Authenticator:
     """Who stands before it, and what may be opened for them."""
 
     def __init__(self, served: Sequence[tuple[ServedStudy, Access]], rate: int) -> None:
@@ -90,20 +90,20 @@ class _Door:
         self._rate, self._tries = RateLimitItemPerMinute(rate), RateLimitItemPerMinute(TRIES)
         self._joining = RateLimitItemPerMinute(JOINING)
 
-    def known(self, request: Request) -> Who | None:
+    def known(self, request: Request) -> Principal | None:
         """Whoever the bearer token stands for."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         known = (access.who(token.strip()) for access in self.access.values()) if kind.lower() == "bearer" else ()
         return next((found for found in known if found), None)
 
-    def who(self, request: Request) -> Who:
+    def who(self, request: Request) -> Principal:
         """Whoever the bearer token stands for. Raises RefusedError: 401, 429."""
         who = self.known(request)
         if who is None:
             self._guessed(request, "token")
-            raise RefusedError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
+            raise ServiceError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
         if not self._limiter.hit(self._rate, who.study, who.judge):
-            raise RefusedError(429, f"a token may make {self._rate.amount} requests a minute; wait", 60.0)
+            raise ServiceError(429, f"a token may make {self._rate.amount} requests a minute; wait", 60.0)
         request.state.who = who
         return who
 
@@ -112,28 +112,28 @@ class _Door:
         for study, access in self.access.items():
             if (invite := access.invited(code)) is not None:
                 if not self._limiter.hit(self._joining, "invite", hashlib.sha256(code.encode()).hexdigest()):
-                    raise RefusedError(429, f"an invite may be used {JOINING} times a minute; wait", 60.0)
+                    raise ServiceError(429, f"an invite may be used {JOINING} times a minute; wait", 60.0)
                 return study, invite
         self._guessed(request, "invite")
-        raise RefusedError(410, "this invite is used up or over; ask for another link")
+        raise ServiceError(410, "this invite is used up or over; ask for another link")
 
     def _guessed(self, request: Request, what: str) -> None:
         """Count what is not known. Raises RefusedError (429) for too many."""
         host = network_of(request.client.host) if request.client else ""
         if not self._limiter.hit(self._tries, what, host):
-            raise RefusedError(429, f"an address may try {TRIES} times a minute; wait", 60.0)
+            raise ServiceError(429, f"an address may try {TRIES} times a minute; wait", 60.0)
 
     def study(self, study: str, request: Request) -> ServedStudy:
         """The study of a path. Raises RefusedError (404) where the token does not open it."""
         if self.who(request).study != study:
-            raise RefusedError(404, f"there is no study {study!r} for this token")
+            raise ServiceError(404, f"there is no study {study!r} for this token")
         return self.studies[study]
 
     def admin(self, study: str, request: Request) -> ServedStudy:
         """The same, for those who run it. Raises RefusedError (403) for others."""
         found = self.study(study, request)
         if request.state.who.scope != "admin":
-            raise RefusedError(403, "this is for whoever runs the study")
+            raise ServiceError(403, "this is for whoever runs the study")
         return found
 
 
@@ -154,8 +154,8 @@ def app_for(
         openapi_url="/v1/openapi.json",
         lifespan=lifespan,
     )
-    door, figures = _Door(served, rate), Figures()
-    app.add_middleware(Telling, figures=figures, log=log)
+    door, figures = Authenticator(served, rate), Metrics()
+    app.add_middleware(RequestLog, figures=figures, log=log)
     add_problems(app)
     _health(app, door, figures)
     _pages(app)
@@ -166,7 +166,7 @@ def app_for(
     return app
 
 
-def _health(app: FastAPI, door: _Door, figures: Figures) -> None:
+def _health(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
     @app.get("/healthz", **spoken(dict[str, str], to_all=True))
     async def healthz() -> Response:
         return says({"status": "ok"})
@@ -188,7 +188,7 @@ def _pages(app: FastAPI) -> None:
 
     def page(name: str) -> Response:
         if name not in files:
-            raise RefusedError(404, "there is no such page")
+            raise ServiceError(404, "there is no such page")
         tag = f'"{hashlib.sha256(files[name]).hexdigest()[:16]}"'
         kind = KINDS[Path(name).suffix]
         return Response(files[name], media_type=kind, headers={"ETag": tag, "Cache-Control": "no-cache"})
@@ -206,9 +206,9 @@ def _pages(app: FastAPI) -> None:
         return page(name)
 
 
-def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
+def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
     """What annotators and scripts that judge use."""
-    Token = Annotated[Who, Depends(door.who)]
+    Token = Annotated[Principal, Depends(door.who)]
     Study = Annotated[ServedStudy, Depends(door.study)]
 
     @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (409, 410), to_all=True))
@@ -218,7 +218,7 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
         access.check_free(name)
         with access.used(code):
             await door.studies[study].enrol(
-                Who(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
+                Principal(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
             )
         return says(access.admit(name, "annotator"), 201)
 
@@ -239,9 +239,9 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     async def progress(opened: Study, request: Request) -> Response:
         return says(await opened.progress(request.state.who))
 
-    @app.post("/v1/studies/{study}/leases", **spoken(Leases, 201, Wanted, (403,)))
+    @app.post("/v1/studies/{study}/leases", **spoken(Leases, 201, LeaseRequest, (403,)))
     async def lease(
-        opened: Study, request: Request, body: Annotated[Wanted, Depends(hears(Wanted))], html: bool = False
+        opened: Study, request: Request, body: Annotated[LeaseRequest, Depends(hears(LeaseRequest))], html: bool = False
     ) -> Response:
         found = await opened.lease(request.state.who, body)
         if html:
@@ -251,7 +251,7 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
             answer.headers["Retry-After"] = str(max(1, round(found.retry_after)))
         return answer
 
-    @app.post("/v1/leases/{lease}/heartbeat", **spoken(Beat, errors=(410,)))
+    @app.post("/v1/leases/{lease}/heartbeat", **spoken(LeaseExtension, errors=(410,)))
     async def heartbeat(lease: str, who: Token) -> Response:
         return says(await door.studies[who.study].heartbeat(who, lease))
 
@@ -265,8 +265,8 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
         path = await door.studies[who.study].image(who, lease, pane)
         return FileResponse(path, media_type=TYPES.get(path.suffix, "application/octet-stream"))
 
-    @app.post("/v1/votes", **spoken(Receipt, 201, Cast, (409,)))
-    async def vote(who: Token, body: Annotated[Cast, Depends(hears(Cast))], key: Key) -> Response:
+    @app.post("/v1/votes", **spoken(Receipt, 201, VoteRequest, (409,)))
+    async def vote(who: Token, body: Annotated[VoteRequest, Depends(hears(VoteRequest))], key: Key) -> Response:
         digest = hashlib.sha256(msgspec.json.encode(body)).hexdigest()
         receipt = await door.studies[who.study].vote(who, body, key, digest)
         figures.votes.labels(who.study).inc()
@@ -281,24 +281,28 @@ def _voting(app: FastAPI, door: _Door, figures: Figures) -> None:
     ) -> Response:
         return says(await opened.votes(request.state.who, cursor, limit))
 
-    @app.post("/v1/studies/{study}/votes/{vote}/void", **spoken(Voided, 200, Void, (409,)))
+    @app.post("/v1/studies/{study}/votes/{vote}/void", **spoken(Voided, 200, VoidRequest, (409,)))
     async def void(
-        opened: Study, vote: int, request: Request, body: Annotated[Void, Depends(hears(Void))], html: bool = False
+        opened: Study,
+        vote: int,
+        request: Request,
+        body: Annotated[VoidRequest, Depends(hears(VoidRequest))],
+        html: bool = False,
     ) -> Response:
         done = await opened.void(request.state.who, vote, body)
         if html and done.lease:
             done = Voided(done.vote, _as_html(done.lease))
         return says(done)
 
-    @app.put("/v1/studies/{study}/votes/{vote}/note", **spoken(None, 204, Noting, (409,)))
+    @app.put("/v1/studies/{study}/votes/{vote}/note", **spoken(None, 204, NoteRequest, (409,)))
     async def note(
-        opened: Study, vote: int, request: Request, body: Annotated[Noting, Depends(hears(Noting))]
+        opened: Study, vote: int, request: Request, body: Annotated[NoteRequest, Depends(hears(NoteRequest))]
     ) -> Response:
         await opened.note(request.state.who, vote, body.note)
         return Response(status_code=204)
 
 
-def _running(app: FastAPI, door: _Door) -> None:
+def _running(app: FastAPI, door: Authenticator) -> None:
     """What whoever runs a study uses to change it."""
     Admin = Annotated[ServedStudy, Depends(door.admin)]
 
@@ -329,7 +333,7 @@ def _running(app: FastAPI, door: _Door) -> None:
         for row in await opened.views.annotators():
             if row.judge == judge:
                 return says(door.access[study].admit(judge, row.scope), 201)
-        raise RefusedError(404, f"there is no annotator {judge!r}")
+        raise ServiceError(404, f"there is no annotator {judge!r}")
 
     @app.post("/v1/studies/{study}/invites", **spoken(Invited, 201, Invitation, (403,)))
     async def invite(study: str, opened: Admin, body: Annotated[Invitation, Depends(hears(Invitation))]) -> Response:
@@ -340,7 +344,7 @@ def _running(app: FastAPI, door: _Door) -> None:
         return says(await opened.views.replay(body), 202)
 
 
-def _reading(app: FastAPI, door: _Door) -> None:
+def _reading(app: FastAPI, door: Authenticator) -> None:
     """What whoever runs a study can see of it."""
     Admin = Annotated[ServedStudy, Depends(door.admin)]
     away = (403, 503)
@@ -373,7 +377,7 @@ def _reading(app: FastAPI, door: _Door) -> None:
     async def agreement(opened: Admin) -> Response:
         return says(await opened.views.agreement())
 
-    @app.get("/v1/studies/{study}/routing", **spoken(Routing | None, errors=away))
+    @app.get("/v1/studies/{study}/routing", **spoken(RoutingView | None, errors=away))
     async def routing(opened: Admin) -> Response:
         return says(await opened.views.routing())
 
@@ -407,7 +411,7 @@ def _reading(app: FastAPI, door: _Door) -> None:
             yield ServerSentEvent(raw_data=msgspec.json.encode(event).decode(), event=event.type, id=str(event.seq))
 
 
-async def _card(study: ServedStudy, who: Who) -> ServedCard:
+async def _card(study: ServedStudy, who: Principal) -> ServedCard:
     card = await study.card(who)
     return msgspec.structs.replace(card, guidelines_html=render(card.guidelines))
 

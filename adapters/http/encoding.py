@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 
-from elicit.service.http_schema import RefusedError
+from elicit.service.http_schema import ServiceError
 from elicit.types import BadInputError
 
 T = TypeVar("T")
@@ -57,17 +57,17 @@ def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > LARGEST:
-                        raise RefusedError(413, f"a body may have {LARGEST} bytes; send less")
+                        raise ServiceError(413, f"a body may have {LARGEST} bytes; send less")
         except ClientDisconnect:
-            raise RefusedError(400, "the body broke off; send it again") from None
+            raise ServiceError(400, "the body broke off; send it again") from None
         except TimeoutError:
-            raise RefusedError(408, f"the body did not arrive within {PATIENCE} seconds; send it again") from None
+            raise ServiceError(408, f"the body did not arrive within {PATIENCE} seconds; send it again") from None
         try:
             return decoder.decode(bytes(body))
         except msgspec.ValidationError as error:
-            raise RefusedError(422, f"the body cannot be used: {_readable(str(error))}") from None
+            raise ServiceError(422, f"the body cannot be used: {_readable(str(error))}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RefusedError(400, f"the body is no JSON: {error}") from None
+            raise ServiceError(400, f"the body is no JSON: {error}") from None
 
     return read
 
@@ -87,7 +87,7 @@ def add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(BadInputError)
     async def refused(_: Request, error: BadInputError) -> Response:
-        if isinstance(error, RefusedError):
+        if isinstance(error, ServiceError):
             return problem(error.status, str(error), error.retry_after)
         return problem(422, str(error))
 

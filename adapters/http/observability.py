@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elicit.service.http_backend import ServedStudy
-from elicit.service.http_schema import Who
+from elicit.service.http_schema import Principal
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 SAFE = (
@@ -31,7 +31,7 @@ POLICY = (
 )
 
 
-class Figures:
+class Metrics:
     """The figures of one server."""
 
     def __init__(self) -> None:
@@ -58,10 +58,10 @@ class Figures:
         return generate_latest(self.registry)
 
 
-class Telling:
+class RequestLog:
     """Middleware: safe headers on every answer, its time among the figures, and one line of it in the log."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, log: TextIO | None = None) -> None:
+    def __init__(self, app: ASGIApp, figures: Metrics, log: TextIO | None = None) -> None:
         self._app, self._figures, self._log = app, figures, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +93,7 @@ class Telling:
         # Anybody can make up a method, and each would be a figure of its own.
         method = scope["method"] if route != "(none)" else "(any)"
         self._figures.requests.labels(method, route, str(status)).observe(seconds)
-        who: Who | None = scope.get("state", {}).get("who")
+        who: Principal | None = scope.get("state", {}).get("who")
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "method": method,

@@ -14,7 +14,7 @@ from collections import Counter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adapters.addresses import network_of
-from elicit.service.http_schema import Who
+from elicit.service.http_schema import Principal
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
@@ -93,7 +93,7 @@ class Bounded(HttpToolsProtocol):
 
     def rank(self) -> int:
         """How much this connection matters, by the best token it has shown."""
-        who: Who | None = self.cycle.scope.get("state", {}).get("who") if self.cycle else None
+        who: Principal | None = self.cycle.scope.get("state", {}).get("who") if self.cycle else None
         return max(self._rank, RANKS[who.scope] if who else 0)
 
     @property

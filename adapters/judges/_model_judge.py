@@ -17,10 +17,10 @@ import msgspec
 from adapters.llm import prompting
 from adapters.llm.calls import BudgetError, CallBook, Prices
 from adapters.llm.chat import Api, Reply, Request
-from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.llm.endpoint import Completion, Endpoint, EndpointError, RejectedError, checked_url
 from adapters.llm.verdicts import ParseError
 from elicit.randomness import stream
-from elicit.routing.judging import Estimate
+from elicit.routing.judging import CostEstimate
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote, hash_of
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ _OURS = {"model", "messages", "system", "max_tokens", "max_completion_tokens", "
 _ESTIMATED = 100  # pairs whose prompts an estimate writes
 
 
-class Asked(NamedTuple):
+class PromptParts(NamedTuple):
     """What is put to the model: its prompt's two parts, and the JSON schema of the reply, None for prose."""
 
     system: str
@@ -146,7 +146,7 @@ class AskingJudge(ABC):
         try:
             answers = await _all(self._replies(one, asking) for one in self._ask(query))
         except (EndpointError, BudgetError) as error:
-            lasting = isinstance(error, BudgetError) or (isinstance(error, RefusedError) and error.lasting)
+            lasting = isinstance(error, BudgetError) or (isinstance(error, RejectedError) and error.lasting)
             return JudgeFailure(self._name, str(error), lasting, cost=asking.cost)
         try:
             read = self._read(*([answer.reply for answer in several] for several in answers))
@@ -166,7 +166,7 @@ class AskingJudge(ABC):
         )
         return Vote(query.a, query.b, self._outcome(verdict), self._name, verdict=verdict)
 
-    def _discard_unread(self, answers: Sequence[Sequence[Answer]]) -> None:
+    def _discard_unread(self, answers: Sequence[Sequence[Completion]]) -> None:
         """Forget the replies to each question that say nothing, so that it is asked again another time."""
         for several in answers:
             replies = [answer.reply for answer in several]
@@ -182,7 +182,7 @@ class AskingJudge(ABC):
         except BadInputError as error:
             raise BadInputError(f"judge {self._name!r}: {error}") from None
 
-    def estimate(self, queries: int) -> Estimate:
+    def estimate(self, queries: int) -> CostEstimate:
         """See `elicit.routing.judging.ModelJudge`; from the prompts of at most a hundred pairs, rather too much."""
         n = len(self._items)
         if self._pairs:
@@ -199,13 +199,13 @@ class AskingJudge(ABC):
         tokens_out = calls * self._longest
         priced = self.price_in is not None and self.price_out is not None
         cost = self._prices.cost(tokens_in, tokens_out) if priced else None
-        return Estimate(queries, calls, tokens_in, tokens_out, cost)
+        return CostEstimate(queries, calls, tokens_in, tokens_out, cost)
 
     async def end(self) -> None:
         await self._endpoint.close()
 
     @abstractmethod
-    def _ask(self, query: Query) -> tuple[Asked, Asked]:
+    def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         """The two questions that a query takes: in both orders, or about both responses."""
 
     @abstractmethod
@@ -237,7 +237,7 @@ class AskingJudge(ABC):
     def _longest(self) -> int:
         return self.max_tokens or self._prompt.answer.max_tokens
 
-    def _request(self, asked: Asked, sample: int) -> Request:
+    def _request(self, asked: PromptParts, sample: int) -> Request:
         sampled = self.samples > 1 and self.temperature is None
         return Request(
             asked.system,
@@ -249,7 +249,7 @@ class AskingJudge(ABC):
             sample,
         )
 
-    async def _replies(self, asked: Asked, asking: _Asking) -> list[Answer]:
+    async def _replies(self, asked: PromptParts, asking: _Asking) -> list[Completion]:
         """One answer if it comes with log-probabilities, else as many as samples are wanted."""
         first = await asking.ask(self._request(asked, 0))
         if first.reply.tokens or self.samples == 1:
@@ -263,7 +263,7 @@ class _Asking:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint, self.cost = endpoint, 0.0
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> Completion:
         try:
             answer = await self._endpoint.ask(request)
         except EndpointError as error:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.judges._model_judge import AskingJudge, PromptParts
 from adapters.llm.answers import read_object
 from adapters.llm.chat import Reply
 from adapters.llm.verdicts import ParseError, label_of
@@ -55,10 +55,10 @@ class Aspects(AskingJudge):
     def _told(self) -> Mapping[str, Any]:
         return {"criteria": self.criteria}
 
-    def _ask(self, query: Query) -> tuple[Asked, Asked]:
+    def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         there = self._prompt.fill(self._pair(query.a, query.b), self._told())
         back = self._prompt.fill(self._pair(query.b, query.a), self._told())
-        return Asked(*there, self._schema()), Asked(*back, self._schema())
+        return PromptParts(*there, self._schema()), PromptParts(*back, self._schema())
 
     def _schema(self) -> dict[str, Any]:
         rating = {"type": "integer", "enum": [1, 2, 3, 4, 5]}

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.judges._model_judge import AskingJudge, PromptParts
 from adapters.llm.answers import chances, log_odds, reasoning
 from adapters.llm.chat import Reply
 from elicit.types import ChoiceOutcome, Query, Verdict, Vote, hash_of
@@ -44,11 +44,11 @@ class Pairwise(AskingJudge):
         """Take people's votes as examples, oldest first; the newest decided ones are shown, never a machine's."""
         self._votes = tuple(v for v in votes if v.verdict is None and v.outcome.choice in ("a", "b"))
 
-    def _ask(self, query: Query) -> tuple[Asked, Asked]:
+    def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         examples = self._examples(query)
         there = self._prompt.fill(self._pair(query.a, query.b), self._told(), examples)
         back = self._prompt.fill(self._pair(query.b, query.a), self._told(), examples)
-        return Asked(*there), Asked(*back)
+        return PromptParts(*there), PromptParts(*back)
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer

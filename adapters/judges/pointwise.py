@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.judges._model_judge import AskingJudge, PromptParts
 from adapters.llm.answers import chances, log_odds, reasoning
 from adapters.llm.chat import Reply
 from elicit.types import Query, Verdict
@@ -37,15 +37,15 @@ class Pointwise(AskingJudge):
         comparing = f'People see this response beside another and are asked "{question}" Would they choose this one?'
         self._question = self.question or comparing
 
-    def _ask(self, query: Query) -> tuple[Asked, Asked]:
+    def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         return self._about(query.a), self._about(query.b)
 
     def _told(self) -> Mapping[str, Any]:
         return {"question": self._question}
 
-    def _about(self, row: int) -> Asked:
+    def _about(self, row: int) -> PromptParts:
         item = self._items[row]
-        return Asked(*self._prompt.fill({"context": item.context, "response": item.shown_text}, self._told()))
+        return PromptParts(*self._prompt.fill({"context": item.context, "response": item.shown_text}, self._told()))
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.judges._model_judge import Asked, AskingJudge
+from adapters.judges._model_judge import AskingJudge, PromptParts
 from adapters.llm.answers import chances, log_odds, reasoning
 from adapters.llm.chat import Reply
 from elicit.types import BadInputError, Item, Query, Verdict
@@ -43,13 +43,13 @@ class Rubric(AskingJudge):
     def _told(self) -> Mapping[str, Any]:
         return {"rubric": self.rubric}
 
-    def _ask(self, query: Query) -> tuple[Asked, Asked]:
+    def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         return self._about(self._items[query.a]), self._about(self._items[query.b])
 
-    def _about(self, item: Item) -> Asked:
+    def _about(self, item: Item) -> PromptParts:
         known = item.meta.get(self.reference.removeprefix("meta."), "") if self.reference else ""
         texts = {"context": item.context, "response": item.shown_text, "reference": str(known)}
-        return Asked(*self._prompt.fill(texts, self._told()))
+        return PromptParts(*self._prompt.fill(texts, self._told()))
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer

@@ -54,7 +54,7 @@ class UnreadableError(EndpointError):
     """It answered something that is no reply."""
 
 
-class RefusedError(EndpointError):
+class RejectedError(EndpointError):
     """It will not answer this: the key, the model or a parameter is wrong. `lasting`: nor anything else."""
 
     def __init__(self, why: str, *, lasting: bool) -> None:
@@ -91,7 +91,7 @@ def checked_url(url: str) -> str:
     return parts._replace(path=path).geturl()
 
 
-class Answer(NamedTuple):
+class Completion(NamedTuple):
     """A reply, what was paid for it now, and whether it had been paid for before; `key` names what was asked."""
 
     reply: Reply
@@ -141,7 +141,7 @@ class Endpoint:
         self._next = 0.0
         self._refused: set[str] = set()
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> Completion:
         """The model's reply to the request; one that was paid for before costs nothing.
 
         Cancelling is safe at any time: a call that is under way goes on, and what it brings is kept (see `close`).
@@ -152,7 +152,7 @@ class Endpoint:
         failures, lost = 0, 0.0
         while True:
             if (known := self.book.find(key)) is not None:
-                return Answer(known, 0.0, True, key)
+                return Completion(known, 0.0, True, key)
             call = self._under_way.get(key)
             mine = call is None
             if call is None:
@@ -163,7 +163,7 @@ class Endpoint:
                 call = self._begin(key, request)
             try:
                 reply, cost = await asyncio.shield(call)
-                return Answer(reply, lost + cost if mine else lost, not mine, key)
+                return Completion(reply, lost + cost if mine else lost, not mine, key)
             except (UnreachableError, BusyError, UnreadableError) as failure:
                 failures, lost = failures + 1, lost + failure.cost * mine
                 wait = self._wait(key, failures, failure)
@@ -172,7 +172,7 @@ class Endpoint:
                     raise
             await self.sleep(wait)
 
-    def discard(self, answer: Answer) -> None:
+    def discard(self, answer: Completion) -> None:
         """Forget a reply that cannot be used, so that whoever asks the same again gets another."""
         self.book.discard(answer.key)
 
@@ -253,7 +253,7 @@ class Endpoint:
             raise
         cost = self.book.settle(most, key, reply)
         if reply.refusal:
-            refused = RefusedError(f"{self.url}: {reply.refusal}", lasting=False)
+            refused = RejectedError(f"{self.url}: {reply.refusal}", lasting=False)
             refused.cost = cost
             raise refused
         return reply, cost
@@ -288,7 +288,9 @@ class Endpoint:
                 raise self._failure(status, words, wait, answer)
             self._refused.add(spare)
 
-    def _failure(self, status: int, words: str, wait: float | None, answer: http_client.Answer) -> EndpointError:
+    def _failure(
+        self, status: int, words: str, wait: float | None, answer: http_client.BoundedResponse
+    ) -> EndpointError:
         """What an answer that is no reply means. status: 0 where it says an error and not which."""
         response = answer.response
         in_reply = f"{status or 'an error'}: {self._shown(words)}"
@@ -298,7 +300,7 @@ class Endpoint:
             target = http_client.without_password(urljoin(self.url, response.headers.get("location", "")))
             for call in chat.PATHS.values():
                 target = target.removesuffix(call)
-            return RefusedError(
+            return RejectedError(
                 f"{said} and points to {self._without_key(one_line(target))}; if that is the right address, make it "
                 "the option endpoint",
                 lasting=True,
@@ -308,16 +310,16 @@ class Endpoint:
         parts = urlsplit(self.url)
         if status in (404, 405) and not re.search(r"/v\d", parts.path) and "model" not in words.casefold():
             said += f"; most endpoints are under /v1: try {parts._replace(path=parts.path + '/v1').geturl()}"
-        return RefusedError(said, lasting=unpaid or status in (401, 402, 403, 404, 405))
+        return RejectedError(said, lasting=unpaid or status in (401, 402, 403, 404, 405))
 
-    async def _send(self, method: str, path: str, **content: Any) -> http_client.Answer:
+    async def _send(self, method: str, path: str, **content: Any) -> http_client.BoundedResponse:
         try:
             if self._client is None:
                 self._client = http_client.open_client(self.url, self.timeout)
             async with asyncio.timeout(self.timeout):
                 return await http_client.exchange(self._client, method, self._address(path), self._headers(), **content)
         except BadInputError as error:
-            raise RefusedError(f"{self.url} cannot be asked: {error}", lasting=True) from None
+            raise RejectedError(f"{self.url} cannot be asked: {error}", lasting=True) from None
         except http_client.AnswerError as error:
             raise UnreadableError(f"{self.url}: {error}", billed=True) from None
         except (TimeoutError, httpx.HTTPError) as error:
@@ -352,7 +354,7 @@ class Endpoint:
         # A word of a few letters, as local servers take it for a key, is no secret and may stand anywhere.
         return text.replace(self._secret, "***") if len(self._secret) >= 8 else text
 
-    def _words(self, answer: http_client.Answer) -> str:
+    def _words(self, answer: http_client.BoundedResponse) -> str:
         """An answer that is no reply, in short: its status and its own words."""
         said = self._shown(chat.error_words(answer.data))
         return f"{answer.response.status_code} {answer.response.reason_phrase}" + (f": {said}" if said else "")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from adapters.llm.calls import BudgetError, CallBook, Prices
 from adapters.llm.chat import Api, Reply, Request
-from adapters.llm.endpoint import Answer, Endpoint, EndpointError, RefusedError, checked_url
+from adapters.llm.endpoint import Completion, Endpoint, EndpointError, RejectedError, checked_url
 from adapters.llm.reasoning import is_empty, without_reasoning
 from elicit.plugins.user_files import load_module
 from elicit.safe_text import described
@@ -96,7 +96,7 @@ class EndpointTarget:
             raise SpentError(
                 f"{self._role}: {error}, and the next call could cost more; raise tuning.money to go on"
             ) from None
-        except RefusedError as error:
+        except RejectedError as error:
             if error.lasting:
                 raise self._down(error) from None
             return Response(failure=str(error), cost=error.cost)
@@ -118,7 +118,7 @@ class EndpointTarget:
         thought = reply.tokens_out > 1 or without_reasoning(reply.text) != reply.text
         return "all reasoning, no answer" if thought else "the response is empty"
 
-    async def _asked(self, request: Request) -> Answer:
+    async def _asked(self, request: Request) -> Completion:
         while True:
             self._under_way += 1
             try:

@@ -18,7 +18,7 @@ SHORT = 1e-3
 
 
 @dataclass(frozen=True)
-class Averaged(Transitive):
+class AveragedPosterior(Transitive):
     """Belief that is the mixture of the `parts`' beliefs."""
 
     parts: tuple[GridPosterior, ...]
@@ -94,5 +94,5 @@ class Averaged(Transitive):
     def p_best(self) -> Tensor:
         return self._total(lambda part: part.p_best())
 
-    def anticipate(self, a: int, b: int) -> Self:
-        return replace(self, parts=tuple(part.anticipate(a, b) for part in self.parts))
+    def fantasize(self, a: int, b: int) -> Self:
+        return replace(self, parts=tuple(part.fantasize(a, b) for part in self.parts))

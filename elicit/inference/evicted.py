@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Retired:
+class EvictedEffects:
     """Own effects of items that gave up their seats: rows (L,) ascending; mean, variance (M, L).
 
     Of an item that has a seat again, what stands here is out of date.
@@ -28,18 +28,18 @@ class Retired:
         """Where the row stands, or would."""
         return int(torch.searchsorted(self.rows, row))
 
-    def under(self, models: Tensor) -> Retired:
+    def under(self, models: Tensor) -> EvictedEffects:
         """The same under the chosen `models` (m,)."""
-        return Retired(self.rows, self.mean[models], self.variance[models])
+        return EvictedEffects(self.rows, self.mean[models], self.variance[models])
 
-    def joined(self, rows: Sequence[int], mean: Tensor, variance: Tensor) -> Retired:
+    def joined(self, rows: Sequence[int], mean: Tensor, variance: Tensor) -> EvictedEffects:
         """These and more of them, in any order; mean, variance: (M, len(rows))."""
         both = torch.cat([self.rows, torch.tensor(rows, device=self.rows.device)])
         # Of an item that had given up its seat before, the new entry comes last and counts.
         both, last = torch.sort(both, stable=True)
         last = last[torch.cat([both[1:] != both[:-1], both[:1] == both[:1]])]
         means, variances = torch.cat([self.mean, mean], 1), torch.cat([self.variance, variance], 1)
-        return Retired(torch.unique_consecutive(both), means[:, last], variances[:, last])
+        return EvictedEffects(torch.unique_consecutive(both), means[:, last], variances[:, last])
 
 
 def places(rows: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

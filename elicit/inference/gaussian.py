@@ -88,7 +88,7 @@ class GridPosterior(Transitive):
             posterior = posterior._after(vote)
         return posterior
 
-    def anticipate(self, a: int, b: int) -> Self:
+    def fantasize(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
         parent, c, d, s2 = self._foreseen(a, b, -1, None)
         shrink = torch.zeros_like(s2)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elicit.inference.evicted import Retired
+from elicit.inference.evicted import EvictedEffects
 from elicit.inference.networks import History
 from elicit.inference.noise import Noise
 
@@ -40,8 +40,8 @@ def laplace(
     history: History,
     noise: Noise,
     turned: Callable[[], None],
-    near: tuple[Tensor, Retired] | None = None,
-) -> tuple[Tensor, Tensor, Retired]:
+    near: tuple[Tensor, EvictedEffects] | None = None,
+) -> tuple[Tensor, Tensor, EvictedEffects]:
     """Mode (M, r), covariance (M, r, r) and own effects, under M models with variances amplitude2 and own (M,).
 
     basis: (N, r) coordinates of all items. turned: called TURNS times on the way, FEWER times where there is a mode
@@ -69,7 +69,7 @@ def laplace(
             size = torch.where((after >= reached)[:, None], size, size / 2)
         mode, effects, reached = mode + size * step, effects + size * along, after
         turned()
-    return mode, curvature.covariance, Retired(rows, effects, 1 / curvature.stiff)
+    return mode, curvature.covariance, EvictedEffects(rows, effects, 1 / curvature.stiff)
 
 
 @dataclass(frozen=True)

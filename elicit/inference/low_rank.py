@@ -24,7 +24,7 @@ from torch import Tensor
 
 from elicit.inference.basis import CHUNK_ROWS, Table
 from elicit.inference.columns import Columns
-from elicit.inference.evicted import Retired, places
+from elicit.inference.evicted import EvictedEffects, places
 from elicit.inference.gaussian import SAMPLED_MODELS, GridPosterior, root
 from elicit.inference.kernels import DenseCovariance, OwnCovariance
 from elicit.inference.posterior import Mixture
@@ -53,7 +53,7 @@ class LowRankPosterior(GridPosterior):
 
     table: Table
     seats: dict[int, int] = field(default_factory=dict)
-    retired: Retired
+    retired: EvictedEffects
 
     @staticmethod
     def of(
@@ -69,7 +69,7 @@ class LowRankPosterior(GridPosterior):
         v = torch.cat([variances.double(), seated], 1)
         mu = torch.cat([means.double(), torch.zeros_like(seated)], 1)
         table = Table.of(basis, torch.softmax(evidence, 0).to(v) @ variances.double())
-        nobody = Retired(torch.zeros(0, dtype=torch.long, device=v.device), v[:, :0], v[:, :0])
+        nobody = EvictedEffects(torch.zeros(0, dtype=torch.long, device=v.device), v[:, :0], v[:, :0])
         return LowRankPosterior(OwnCovariance(v), Columns(), v[:, :0], mu, v, evidence, table=table, retired=nobody)
 
     @property
@@ -83,8 +83,8 @@ class LowRankPosterior(GridPosterior):
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def anticipate(self, a: int, b: int) -> Self:
-        narrowed = super().anticipate(a, b)
+    def fantasize(self, a: int, b: int) -> Self:
+        narrowed = super().fantasize(a, b)
         if narrowed.mu is self.mu:
             narrowed.__dict__["_means"] = self._means  # not moved, and costly to compute again
         return narrowed

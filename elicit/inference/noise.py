@@ -56,7 +56,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Settled(Noise):
+class FixedNoise(Noise):
     """What very many votes have shown, which those that follow do not change: the tie parameter and the share of slips,
     but for judges whose own slips are known."""
 

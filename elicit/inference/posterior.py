@@ -113,7 +113,7 @@ class Posterior(Protocol):
         """(N,) probabilities of being the best item; they sum to 1."""
         ...
 
-    def anticipate(self, a: int, b: int) -> Self:
+    def fantasize(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
         ...
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Within:
+class SubsetPosterior:
     """What `whole` believes of its `rows` (S,), ascending; as a `Posterior` over S items.
 
     Utilities are centred on these, and the best item is the best of these.
@@ -107,5 +107,5 @@ class Within:
         won = self.values(SAMPLES, rng).argmax(1)
         return torch.bincount(won, minlength=self.n).double() / len(won)
 
-    def anticipate(self, a: int, b: int) -> Self:
-        return replace(self, whole=self.whole.anticipate(int(self.rows[a]), int(self.rows[b])))
+    def fantasize(self, a: int, b: int) -> Self:
+        return replace(self, whole=self.whole.fantasize(int(self.rows[a]), int(self.rows[b])))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from elicit.tuning.protocol import Input, Response
-from elicit.types import Item, Outcome, Query, Shown, Side, Verdict
+from elicit.types import Item, Outcome, Query, ShownOrder, Side, Verdict
 
 SCHEMA = 5
 """Version of the log's format; a newer one is refused."""
@@ -149,7 +149,7 @@ class Leased(Body, frozen=True, tag="leased"):
     query: int
     judge: str
     lease: str
-    shown: Shown
+    shown: ShownOrder
     seconds: float
 
 
@@ -249,7 +249,7 @@ class Voted(Body, frozen=True, tag="voted"):
     note: str = ""
     raw: dict[str, Any] | None = None
     lease: str = ""
-    shown: Shown | None = None
+    shown: ShownOrder | None = None
     key: str = ""
     digest: str = ""
     unacceptable: tuple[Side, ...] = ()

@@ -43,7 +43,7 @@ from elicit.log.events import (
 )
 from elicit.tuning.protocol import Input, Response
 from elicit.tuning.signals import kinds_of
-from elicit.types import BadInputError, Item, Shown, Side, Vote
+from elicit.types import BadInputError, Item, ShownOrder, Side, Vote
 
 ANTICIPATED = 16
 """Queries under way whose answers a selector counts on."""
@@ -60,25 +60,25 @@ class LiveVote:
     vote: Vote
     raw: dict[str, Any] | None = None
     lease: str = ""
-    shown: Shown = "ab"
+    shown: ShownOrder = "ab"
     check: str = ""
     unacceptable: tuple[Side, ...] = ()
 
 
 @dataclass
-class Held:
+class LeaseState:
     """A lease: a query lent to a judge. over: why it ended, empty while it runs."""
 
     query: int
     judge: str
-    shown: Shown
+    shown: ShownOrder
     seconds: float
     time: str
     over: str = ""
 
 
 @dataclass(frozen=True)
-class Keyed:
+class IdempotentVote:
     """A vote that was sent under a key: the digest of what was sent, its seq and time, and how many of the judge's
     votes counted with it."""
 
@@ -137,14 +137,14 @@ class State:
     wanted: dict[int, int] = field(default_factory=dict)
     waiting: list[int] = field(default_factory=list)
     stock: dict[int, int] = field(default_factory=dict)
-    leases: dict[str, Held] = field(default_factory=dict)
+    leases: dict[str, LeaseState] = field(default_factory=dict)
     held: dict[str, list[str]] = field(default_factory=dict)
     taken: dict[int, list[str]] = field(default_factory=dict)
     given: dict[str, int] = field(default_factory=dict)
     had: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
     lent: dict[str, int] = field(default_factory=dict)
     checks: dict[str, list[int]] = field(default_factory=dict)
-    keys: dict[tuple[str, str], Keyed] = field(default_factory=dict)
+    keys: dict[tuple[str, str], IdempotentVote] = field(default_factory=dict)
     enrolled: dict[str, Enrolled] = field(default_factory=dict)
     weighed: dict[str, Weighed] = field(default_factory=dict)
     paused: bool = False
@@ -245,7 +245,9 @@ class State:
             case Enrolled(judge=judge) as enrolled:
                 self.enrolled[judge] = enrolled
             case Leased() as leased:
-                self.leases[leased.lease] = Held(leased.query, leased.judge, leased.shown, leased.seconds, event.time)
+                self.leases[leased.lease] = LeaseState(
+                    leased.query, leased.judge, leased.shown, leased.seconds, event.time
+                )
                 self.held.setdefault(leased.judge, []).append(leased.lease)
                 self.taken.setdefault(leased.query, []).append(leased.judge)
                 self.had.setdefault(leased.judge, set()).add(self.asked[leased.query].query.pair)
@@ -264,7 +266,7 @@ class State:
                 self.paused = paused
         return self
 
-    def _ended(self, lease: str, why: str) -> Held:
+    def _ended(self, lease: str, why: str) -> LeaseState:
         held = self.leases[lease]
         if not held.over:
             self.held[held.judge].remove(lease)
@@ -288,7 +290,7 @@ class State:
             self._ended(voted.lease, "voted")
             if late:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self.keys[voted.judge, voted.key] = Keyed(voted.digest, event.seq, event.time, given)
+            self.keys[voted.judge, voted.key] = IdempotentVote(voted.digest, event.seq, event.time, given)
             self._lacks(voted.query, -1)
             self._wait(voted.query)
             return

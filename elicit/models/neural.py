@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.inference.averaging import Averaged
+from elicit.inference.averaging import AveragedPosterior
 from elicit.inference.gaussian import GridPosterior
 from elicit.inference.kernels import DenseCovariance
 from elicit.inference.laplace import MANY, ROWS, laplace
@@ -82,7 +82,7 @@ class NeuralPosterior(LowRankPosterior):
 
 
 @dataclass(frozen=True)
-class Joined(Averaged):
+class Joined(AveragedPosterior):
     """The average, and the network that joins it later; it has learnt nothing yet but keeps the votes."""
 
     waiting: Training | None = None

@@ -29,7 +29,7 @@ SAID = 3
 """a, tie, b: columns 0, 1, 2 of every table here."""
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class AgreementInterval(msgspec.Struct, frozen=True):
     """A number with its 95 % interval; `count`: the cases it rests on, or the comparisons where it is a ceiling."""
 
     value: float
@@ -52,14 +52,14 @@ class Agreement(msgspec.Struct, frozen=True):
     cases: with two votes or more; votes: on these; annotators: who gave them.
     """
 
-    alpha_nominal: Estimate | None
-    alpha_ordinal: Estimate | None
-    fleiss: Estimate | None
+    alpha_nominal: AgreementInterval | None
+    alpha_ordinal: AgreementInterval | None
+    fleiss: AgreementInterval | None
     cohen: float | None
-    one: Estimate | None
-    one_decided: Estimate | None
-    majority: Estimate | None
-    majority_decided: Estimate | None
+    one: AgreementInterval | None
+    one_decided: AgreementInterval | None
+    majority: AgreementInterval | None
+    majority_decided: AgreementInterval | None
     cases: int
     votes: int
     annotators: int
@@ -79,13 +79,13 @@ def agreement(who: ArrayLike, which: ArrayLike, said: ArrayLike, rng: np.random.
         return Agreement(None, None, None, None, None, None, None, None, 0, 0, 0)
     draws = rng.multinomial(len(counts), times / times.sum(), RESAMPLES)
 
-    def estimated(statistic: Any, size: float, *options: Any) -> Estimate | None:
+    def estimated(statistic: Any, size: float, *options: Any) -> AgreementInterval | None:
         value = float(statistic(rows, times[None], *options)[0])
         if np.isnan(value):
             return None
         resampled = statistic(rows, draws, *options)
         low, high = np.nanquantile(resampled, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-        return Estimate(value, float(low), float(high), int(size))
+        return AgreementInterval(value, float(low), float(high), int(size))
 
     sizes, decided = rows.sum(1), rows[:, ::2].sum(1)
     outvoted = np.isin(case, np.unique(case)[np.bincount(_numbers(case)) > 1])

@@ -32,7 +32,7 @@ PASSES = 3
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RateEstimate:
     """The mean label a person would give, over all cases, and what it rests on.
 
     The two added cases draw it towards one half, by less than its standard error.
@@ -52,7 +52,7 @@ class Estimate:
         return max(0.0, self.value - half), min(1.0, self.value + half)
 
 
-def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None = None) -> Estimate:
+def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None = None) -> RateEstimate:
     """How often a would win over all T cases, had a person labelled each.
 
     human (T,): 1 where the person preferred a, 0 where b, 0.5 for a tie, NaN where nobody was asked. propensity (T,):
@@ -74,7 +74,7 @@ def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None 
     share = _share(-float(of_label @ of_guess), float(of_guess @ of_guess) + rest) if machine is not None else 0.0
     variance = float(((of_label + share * of_guess) ** 2).sum()) + share**2 * rest
     freedom = max(1.0, float(1 / (g @ g)) - (1 if machine is None else 2))
-    return Estimate(
+    return RateEstimate(
         value=value + share * (mean - guessed),
         standard_error=math.sqrt(variance * (freedom + 1) / freedom),
         freedom=freedom,

@@ -22,7 +22,7 @@ from elicit.inference.gaussian import NODE_WEIGHTS, NODES
 from elicit.inference.laplace import FEWER, TURNS, slopes
 from elicit.inference.low_rank import LowRankPosterior
 from elicit.inference.networks import BATCH, STEPS, Generation, History, principal
-from elicit.inference.noise import SLIPS, Noise, Settled
+from elicit.inference.noise import SLIPS, FixedNoise, Noise
 from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models.neural import OWNS, believed, seen
 from elicit.randomness import stream
@@ -181,7 +181,7 @@ def utilities(
     basis = _basis(inputs, trained_on[0], noise, report)
     if parts is None:
         return Utilities(believed_of(keys, noise, OWNS[0]), counted)
-    noise = Settled(**vars(noise), tied=noise.nu, slipped=noise.slip())
+    noise = FixedNoise(**vars(noise), tied=noise.nu, slipped=noise.slip())
     expected, belief = _Prior(noise, OWNS[0], 1.0), None
     shares: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
@@ -281,7 +281,7 @@ class _Prior(NamedTuple):
     """What is taken for granted of voters and items. own: variance of what the networks miss of an item; scale: by how
     much what was believed of differences without knowing all this is to be multiplied."""
 
-    noise: Settled
+    noise: FixedNoise
     own: float
     scale: float
 

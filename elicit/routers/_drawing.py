@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.routers._labelling import AsAnswered, Fused
-from elicit.routing.case import Budget, Case, Decision, Pace, Seat, offer
-from elicit.routing.dispersion import View
+from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
+from elicit.routing.dispersion import Belief
 from elicit.routing.fusion import Label
 
 
@@ -19,7 +19,7 @@ class HearsAll:
     """
 
     def __init__(self, labels: AsAnswered | Fused, explore: float = 0.0) -> None:
-        self.labels, self.pace = labels, Pace(explore)
+        self.labels, self.pace = labels, BudgetPacer(explore)
 
     def score(self, case: Case) -> float:
         """How much a human's answer is wanted; all alike are drawn for by lot."""
@@ -50,6 +50,6 @@ class HearsAll:
             self.pace.saw(self.score(case.unanswered))
         self.labels.tell(case)
 
-    def label(self, case: Case) -> View | Label:
+    def label(self, case: Case) -> Belief | Label:
         """The label of a case."""
         return self.labels.label(case)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.routers._labelling import AsAnswered
-from elicit.routing.case import Budget, Case, Decision, Pace, Seat, offer
-from elicit.routing.dispersion import View
+from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
+from elicit.routing.dispersion import Belief
 from elicit.types import BadInputError, Verdict
 
 NONE = 2.0
@@ -28,7 +28,7 @@ class Selective(AsAnswered):
             if not 0 < value < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {value!r}")
         self.risk, self.calibration = risk, calibration
-        self.pace = Pace()
+        self.pace = BudgetPacer()
         self.checked: dict[str, list[tuple[float, bool]]] = {}
 
     def panel(self, seats: Sequence[Seat]) -> list[Seat]:
@@ -84,7 +84,7 @@ class Selective(AsAnswered):
             wrong = (verdict.logit > 0) != (said[0] == "a")
             self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
 
-    def label(self, case: Case) -> View:
+    def label(self, case: Case) -> Belief:
         """The human's answer, else the verdict of the last judge asked."""
         last = dict(list(case.verdicts.items())[-1:])
         return super().label(Case(verdicts=last, outcomes=case.outcomes))

@@ -4,7 +4,7 @@ What an answer is worth is computed and not guessed: the bits it is expected to 
 (objective "label") or of the utilities (objective "model"). Where the model and the judges contradict each other the
 label is uncertain though every one of them is sure, so such queries are asked before those that are merely even, which
 humans call ties. The money left over the queries left sets the price that a bit must be worth
-(`elicit.routing.case.Pace`).
+(`elicit.routing.case.BudgetPacer`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from elicit.routers._labelling import Fused
-from elicit.routing.case import Budget, Case, Decision, Pace, Seat, offer
-from elicit.routing.dispersion import View
+from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
+from elicit.routing.dispersion import Belief
 from elicit.stats import gauss_hermite, sigmoid
 from elicit.types import BadInputError
 
@@ -40,7 +40,7 @@ class Default(Fused):
         if not 0 < explore <= 1:
             raise BadInputError(f"the default router's explore is a share over 0 and up to 1, not {explore!r}")
         self.objective = objective
-        self.pace = Pace(explore)
+        self.pace = BudgetPacer(explore)
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
         judges, human, share = offer(case, seats, budget)
@@ -71,10 +71,10 @@ class Default(Fused):
             self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
         super().tell(case)
 
-    def _human_bits(self, case: Case, view: View) -> float:
+    def _human_bits(self, case: Case, view: Belief) -> float:
         return view.bits if self.objective == "label" else utility_bits(case)
 
-    def _verdict_bits(self, judge: Seat, case: Case, view: View) -> float:
+    def _verdict_bits(self, judge: Seat, case: Case, view: Belief) -> float:
         """Bits a judge's verdict is expected to tell of the label's side, and of what it teaches for later queries.
 
         The verdict moves the log-odds by a step up or down, by odds that leave the mean probability where it is.
@@ -99,7 +99,7 @@ def _entropy(p: float) -> float:
     return -sum(q * float(np.log2(q)) for q in (p, 1 - p) if q > 0)
 
 
-def _known(view: View, case: Case) -> str:
+def _known(view: Belief, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
     judges = [f"{name} says {float(sigmoid(verdict.logit)):.0%}" for name, verdict in case.verdicts.items()]
     swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elicit.stats import sigmoid
-from elicit.types import Choice, Shown, Verdict
+from elicit.types import Choice, ShownOrder, Verdict
 
 POSITION = "position"
 Z95 = 1.959964
@@ -113,13 +113,13 @@ def corrected(verdict: Verdict, found: Sequence[Bias], gaps: Mapping[str, float]
     `gaps` counted for no more with this judge than with humans."""
     values = {bias.name: bias.value for bias in found}
     extra = sum(values.get(name, 0.0) * gap for name, gap in (gaps or {}).items())
-    first: dict[Shown, float] = {"ab": values.get(POSITION, 0.0), "ba": -values.get(POSITION, 0.0)}
+    first: dict[ShownOrder, float] = {"ab": values.get(POSITION, 0.0), "ba": -values.get(POSITION, 0.0)}
     logits = {order: logit - first[order] - extra for order, logit in verdict.logits.items()}
     return msgspec.structs.replace(verdict, logits=logits)
 
 
 @dataclass(frozen=True)
-class Place:
+class PositionBias:
     """A running estimate of the position bias of one judge, shrunk to none: what `position` says, vote by vote.
 
     both: how many verdicts in both orders, and the sum of their half differences; ab, ba: how many in one order alone
@@ -131,7 +131,7 @@ class Place:
     both: tuple[int, float] = (0, 0.0)
     alone: Mapping[str, tuple[int, float]] = field(default_factory=lambda: {"ab": (0, 0.0), "ba": (0, 0.0)})
 
-    def after(self, verdict: Verdict) -> Place:
+    def after(self, verdict: Verdict) -> PositionBias:
         """With one more verdict."""
         if len(verdict.logits) == 2:
             n, total = self.both

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from elicit.types import ChoiceOutcome, Outcome, Shown, Verdict, mirror
+from elicit.types import ChoiceOutcome, Outcome, ShownOrder, Verdict, mirror
 
 SeatKind = Literal["human", "llm"]
 ROUNDING = 1e-9
@@ -105,7 +105,7 @@ class Case:
 
 def mirrored(verdict: Verdict) -> Verdict:
     """The verdict with a and b exchanged: who was shown first keeps the place."""
-    turned: dict[Shown, Shown] = {"ab": "ba", "ba": "ab"}
+    turned: dict[ShownOrder, ShownOrder] = {"ab": "ba", "ba": "ab"}
     return msgspec.structs.replace(
         verdict,
         logits={turned[order]: -logit for order, logit in verdict.logits.items()},
@@ -212,7 +212,7 @@ def offer(case: Case, seats: Sequence[Seat], budget: Budget) -> Offer:
     return Offer(judges, humans[0], min(share, 1.0))
 
 
-class Pace:
+class BudgetPacer:
     """Spends evenly on what scores highest: a dual price of money, found as a quantile of the scores seen so far.
 
     Of a stream of which a share can be afforded, those are taken whose score is among the highest share of the last
@@ -265,7 +265,7 @@ def joint(case: Case) -> ChoiceOutcome:
     return ChoiceOutcome("a" if case.logit > 0 else "b")
 
 
-def verdict_of(outcome: Outcome, shown: Shown) -> Verdict:
+def verdict_of(outcome: Outcome, shown: ShownOrder) -> Verdict:
     """The verdict of a judge that says no more than its choice, of two in the order shown."""
     logit = {"a": SURE, "b": -SURE}.get(outcome.choice, 0.0)
     return Verdict({shown: logit}, tie=float(outcome.choice == "tie"))

@@ -1,7 +1,7 @@
 """A certificate that machine labels above a threshold are wrong at most so often.
 
-Before any audit is read, a `Plan` freezes the cuts of the confidence that will be tried. Then a person labels cases
-drawn uniformly at random, blind to the machine's label. Given how many of the audits fall above a cut, the number
+Before any audit is read, a `AuditPlan` freezes the cuts of the confidence that will be tried. Then a person labels
+cases drawn uniformly at random, blind to the machine's label. Given how many of the audits fall above a cut, the number
 wrong among them is binomial, so the upper bound of Clopper and Pearson (1934) is exact there. The cuts are tested in
 their fixed order, from the most confident down, each at the full error probability, and the first that fails ends the
 test (Maurer, Hothorn and Lehmacher 1995; for risks: Angelopoulos, Bates, Candes, Jordan and Lei 2021). An error would
@@ -35,7 +35,7 @@ MOST_AUDITS = 1 << 50
 
 
 @dataclass(frozen=True)
-class Plan:
+class AuditPlan:
     """What was fixed before the audits of one epoch: read nothing of them first.
 
     alpha: the risk to be certified. delta: what this epoch may spend of the probability of a false certificate.
@@ -60,7 +60,7 @@ class Certificate:
     audits above it, those wrong among them, and the upper bound of the risk at the plan's delta.
     """
 
-    plan: Plan
+    plan: AuditPlan
     threshold: float | None
     coverage: float
     audits: int
@@ -99,7 +99,7 @@ def plan(
     epoch: int = 1,
     agreement: float | None = None,
     votes: int = 1,
-) -> Plan:
+) -> AuditPlan:
     """The cuts that `audits` audits will be tried on, from the confidences (T,) of cases that are not audited.
 
     delta: the probability of a false certificate in all epochs together. agreement: how often two independent human
@@ -129,10 +129,10 @@ def plan(
     places = np.maximum(np.ceil(wanted * len(found) - 1e-9).astype(int) - 1, 0)
     cuts = np.unique(falling[places])[::-1]
     coverages = (found >= cuts[:, None]).mean(1)
-    return Plan(epoch, alpha, part, audits, tuple(cuts.tolist()), tuple(coverages.tolist()))
+    return AuditPlan(epoch, alpha, part, audits, tuple(cuts.tolist()), tuple(coverages.tolist()))
 
 
-def certify(plan: Plan, confidence: ArrayLike, wrong: ArrayLike) -> Certificate:
+def certify(plan: AuditPlan, confidence: ArrayLike, wrong: ArrayLike) -> Certificate:
     """What the audits of an epoch allow; nothing before all that were planned are in, so that peeking gains nothing.
 
     confidence (n,): the machine's, of each audited case. wrong (n,) bool: whether its label differed from the

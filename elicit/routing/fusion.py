@@ -23,9 +23,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from elicit.routing.bias import Place
+from elicit.routing.bias import PositionBias
 from elicit.routing.case import Case, Probabilities
-from elicit.routing.dispersion import DECIDED, Dispersion, View
+from elicit.routing.dispersion import DECIDED, Belief, Dispersion
 from elicit.stats import gauss_hermite
 from elicit.types import Choice
 
@@ -145,7 +145,7 @@ class Fusion:
 
     weights: Weights = field(default_factory=lambda: Weights(PRIOR))
     evenness: Weights = field(default_factory=lambda: Weights(TIE_PRIOR))
-    places: Mapping[str, Place] = field(default_factory=dict)
+    places: Mapping[str, PositionBias] = field(default_factory=dict)
     errors: Mapping[tuple[str, str], Errors] = field(default_factory=dict)
     dispersion: Dispersion = field(default_factory=Dispersion)
     votes: int = 0
@@ -190,8 +190,8 @@ class Fusion:
             "ties": float(np.mean([verdict.tie or 0.0 for verdict in heard])),
         }
 
-    def _place(self, judge: str) -> Place:
-        return self.places.get(judge, Place())
+    def _place(self, judge: str) -> PositionBias:
+        return self.places.get(judge, PositionBias())
 
     # -- learning ---------------------------------------------------------------------------------------------
 
@@ -251,15 +251,15 @@ class Fusion:
         terms["human"] = view.logit - x
         return Label(view.probabilities, view.logit, float(np.sqrt(variance)), {k: v for k, v in terms.items() if v})
 
-    def view(self, case: Case) -> View:
+    def view(self, case: Case) -> Belief:
         """What is believed about what humans would say of a case."""
         found = self.features(case)
         weights = self.weights.knowing(list(found))
         return self._view(float(weights.row(found) @ weights.mean), case)
 
-    def _view(self, x: float, case: Case) -> View:
+    def _view(self, x: float, case: Case) -> Belief:
         tie = float(outcomes(np.array(x), self._log_nu(case))[1])
-        return View(x, tie, self.dispersion).after([*case.earlier.values(), *case.outcomes.values()])
+        return Belief(x, tie, self.dispersion).after([*case.earlier.values(), *case.outcomes.values()])
 
     def _log_nu(self, case: Case) -> float:
         even = self.symmetric(case)

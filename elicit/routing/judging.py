@@ -26,7 +26,7 @@ class Judge(Protocol):
         ...
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class CostEstimate(msgspec.Struct, frozen=True):
     """What answering queries would cost at most; `cost` in the money of the judge's prices, None where it has none."""
 
     queries: int
@@ -44,7 +44,7 @@ class ModelJudge(Judge, Protocol):
         """Make sure, at no cost, that it can answer. Raises BadInputError, which says how to test it, where not."""
         ...
 
-    def estimate(self, queries: int) -> Estimate:
+    def estimate(self, queries: int) -> CostEstimate:
         """What answering so many queries of the study would cost, without asking anybody."""
         ...
 

@@ -13,7 +13,7 @@ from zlib import crc32
 from elicit.log.events import GOLD, REPEAT
 from elicit.log.state import State
 from elicit.randomness import stream
-from elicit.types import Query, Shown
+from elicit.types import Query, ShownOrder
 
 APART = 5
 """Votes between one and its repeat, at least."""
@@ -52,7 +52,7 @@ def assign(
     return chosen
 
 
-def shown_to(state: State, judge: str, query: int, seed: int) -> Shown:
+def shown_to(state: State, judge: str, query: int, seed: int) -> ShownOrder:
     """Which of the two stands on the left for this judge: by lot; in a repeat, the other one than before."""
     asked = state.asked[query].query
     if asked.selector == REPEAT:
@@ -88,6 +88,6 @@ def check_for(
         fit = [v for v in mine[:-APART] if v.vote.outcome.choice in ("a", "b", "tie") and v.vote.pair not in repeated]
         if fit:
             first = fit[int(rng.integers(len(fit)))]
-            other: Shown = "ba" if first.shown == "ab" else "ab"
+            other: ShownOrder = "ba" if first.shown == "ab" else "ab"
             return Query(first.vote.a, first.vote.b, turn, 0.0, shares[1] / len(fit), other, REPEAT)
     return None

@@ -27,7 +27,7 @@ MOST_LEASES = 20
 """Queries that one annotator may hold at once."""
 
 
-class RefusedError(BadInputError):
+class ServiceError(BadInputError):
     """What was asked cannot be done now, or not by whoever asked; `status` is the HTTP status that says so."""
 
     def __init__(self, status: int, detail: str, retry_after: float | None = None) -> None:
@@ -35,7 +35,7 @@ class RefusedError(BadInputError):
         self.status, self.retry_after = status, retry_after
 
 
-class Who(msgspec.Struct, frozen=True):
+class Principal(msgspec.Struct, frozen=True):
     """Who a token stands for; study: the only one it opens, empty for all."""
 
     judge: str
@@ -46,7 +46,7 @@ class Who(msgspec.Struct, frozen=True):
 # -- what clients send ----------------------------------------------------------------------------------------------
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Leases asked for: so many at once, those held already among them."""
 
     n: Annotated[int, msgspec.Meta(ge=1, le=MOST_LEASES)] = 1
@@ -54,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For whom an admin asks; everybody else asks for themselves."""
 
 
-class Cast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class VoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A vote on a leased query, in the terms of its screen."""
 
     lease: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -68,14 +68,14 @@ class Cast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: Note = ""
 
 
-class Void(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class VoidRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A vote is to count no more. `again`: lease its query to the same annotator once more, as an undo does."""
 
     why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     again: bool = False
 
 
-class Noting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A note on a past vote; it replaces the one before."""
 
     note: Note
@@ -199,7 +199,7 @@ class Leases(msgspec.Struct, frozen=True):
     retry_after: float | None = None
 
 
-class Beat(msgspec.Struct, frozen=True):
+class LeaseExtension(msgspec.Struct, frozen=True):
     """A lease was held on to: it now ends then."""
 
     lease: str

@@ -234,7 +234,7 @@ class JudgeRow(msgspec.Struct, frozen=True):
     leans: tuple[Lean, ...]
 
 
-class Routed(msgspec.Struct, frozen=True):
+class RoutingDecision(msgspec.Struct, frozen=True):
     """One decision of the router. No text and no name of an item: nobody can tell which pair it was about."""
 
     to: Literal["people", "machines", "nobody"]
@@ -246,7 +246,7 @@ class Routed(msgspec.Struct, frozen=True):
     """What a person's blind audit of the machines' label found; empty where there was none."""
 
 
-class Routing(msgspec.Struct, frozen=True):
+class RoutingView(msgspec.Struct, frozen=True):
     """What the router's screen draws. Of pairs that are open or wait for people it tells nothing that a machine said:
     what judges lean to, flip and agree on, and the decisions, are told of the other pairs. An audit that was read
     counts, also where its pair is asked anew.
@@ -284,7 +284,7 @@ class Routing(msgspec.Struct, frozen=True):
     alarm: int | None
     """Audits of accepted labels after which the alarm went off."""
     warning: int | None
-    decisions: tuple[Routed, ...]
+    decisions: tuple[RoutingDecision, ...]
     """The last ones, newest first."""
 
     @property
@@ -385,7 +385,7 @@ class StudyService(Protocol):
 
     async def overview(self) -> Overview: ...
 
-    async def routing(self) -> Routing | None:
+    async def routing(self) -> RoutingView | None:
         """Who answered what, at what cost, and how far machines are to be trusted; None where nothing is routed."""
         ...
 

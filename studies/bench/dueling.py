@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from elicit.types import BadInputError
 from studies.bench import methods as known
-from studies.simulation.jobs import Job, Plan, Row, fingerprint, measure, versions
+from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
 from studies.simulation.simulate import duel, luck_of
 from studies.simulation.summaries import marks_of, summary, timing
 
@@ -106,7 +106,9 @@ def _checked(path: Path, name: str, given: Any) -> Matrix:
     return Matrix(name, p)
 
 
-def dueling(matrices: Sequence[Matrix], methods: Sequence[str], votes: int, seeds: int, plan: Plan) -> dict[str, Any]:
+def dueling(
+    matrices: Sequence[Matrix], methods: Sequence[str], votes: int, seeds: int, plan: RunPlan
+) -> dict[str, Any]:
     """Run every method on every matrix and seed.
 
     Raises BadInputError for unknown methods, or where `plan.out` does not fit.

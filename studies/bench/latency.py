@@ -13,7 +13,7 @@ import numpy as np
 from elicit.stats import sigmoid
 from elicit.types import BadInputError
 from studies.bench import methods as known
-from studies.simulation.jobs import Job, Plan, Row, measure, versions
+from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
 from studies.simulation.simulate import clock, luck_of
 
 SD = 2.0
@@ -27,7 +27,7 @@ def latency(
     methods: Sequence[str],
     window: int,
     seed: int,
-    plan: Plan,
+    plan: RunPlan,
 ) -> dict[str, Any]:
     """Measure every method on made-up items, one fresh process of one thread at a time.
 

@@ -27,13 +27,13 @@ from elicit.randomness import stream
 from elicit.tuning.protocol import Input, Pool, Response, Rules, fill
 from elicit.tuning.signals import SIGNALS, kinds_of
 from elicit.types import BadInputError, JudgeFailure, UnknownNameError, hash_of
-from studies.simulation.jobs import Job, Plan, Row, measure, versions
+from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
 from studies.simulation.summaries import marks_of, summary
 from studies.study import Study
-from studies.tuning.admission import sound
+from studies.tuning.admission import admissible
 from studies.tuning.board import shortfalls_of
 from studies.tuning.setup import Setup
-from studies.tuning.tuner import Tuner, made
+from studies.tuning.tuner import Tuner, target_for
 
 MARKS = (10, 20, 30, 40, 60, 80)
 METHODS = ("elicit", "unsignalled", "random", "random_search", "successive_halving", "exhaustive")
@@ -114,7 +114,7 @@ def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[
         raise UnknownNameError("signal", signal, list(SIGNALS))
     folder.mkdir(parents=True, exist_ok=True)
     prompts = asyncio.run(_drawn(setup, size))
-    responses = asyncio.run(_responses(made(tuning.target, folder, "target", None), prompts, inputs, report))
+    responses = asyncio.run(_responses(target_for(tuning.target, folder, "target", None), prompts, inputs, report))
     kinds = kinds_of({one.reference for one in inputs})
     worth = np.array(
         [
@@ -138,7 +138,7 @@ async def _drawn(setup: Setup, size: int) -> list[str]:
     slots.begin(None)
     texts = [item.text for item in setup.items]
     proposals = await slots.propose(Pool(task, (), (), examples), 2 * size, stream(0, "pool"))
-    kept, _ = sound(proposals, texts, Rules())
+    kept, _ = admissible(proposals, texts, Rules())
     return [*texts, *(proposal.text for proposal in kept)][:size]
 
 
@@ -163,7 +163,7 @@ async def _responses(
         await target.end()
 
 
-def prompts(pools: Sequence[Measured], methods: Sequence[str], votes: int, seeds: int, plan: Plan) -> dict[str, Any]:
+def prompts(pools: Sequence[Measured], methods: Sequence[str], votes: int, seeds: int, plan: RunPlan) -> dict[str, Any]:
     """Run every method on every pool and seed. Rows: `votes`, `calls`, `accuracy` on the inputs held out, `gap` to the
     pool's best and `within_5`. Methods without votes have the calls that elicit had taken on the same pool and seed
     by that vote.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from elicit.randomness import stream
 from elicit.types import BadInputError, Goal
 from studies.bench import methods as known
-from studies.simulation.jobs import Job, Plan, Row, fingerprint, measure, versions
+from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
 from studies.simulation.simulate import regrets, simulate
 from studies.simulation.summaries import curve, marks_of, summary
 
@@ -173,7 +173,7 @@ def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def selection(
-    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: Plan, setting: Setting, lucks: int = 1
+    instances: Sequence[Instance], methods: Sequence[str], votes: int, plan: RunPlan, setting: Setting, lucks: int = 1
 ) -> dict[str, Any]:
     """Run every method on every instance: vote t on rows a < b is won by a iff U[t mod T] < sigmoid(u_a - u_b).
 

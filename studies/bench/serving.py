@@ -26,7 +26,7 @@ import numpy as np
 from adapters.access import Access
 from elicit.log.events import Voted
 from elicit.types import BadInputError
-from studies.spec import Serving
+from studies.spec import ServingSpec
 from studies.study import Study
 
 AGAIN = (429, 500, 502, 503, 507)
@@ -78,7 +78,7 @@ def serving(
         study = Path(folder) / "load"
         rng = np.random.default_rng(seed)
         texts = [f"{i} " + " ".join(rng.choice(WORDS, 12)) for i in range(items)]
-        Study.create(study, items=texts, votes=10**9, serving=Serving(overlap=overlap, lease=120.0)).close()
+        Study.create(study, items=texts, votes=10**9, serving=ServingSpec(overlap=overlap, lease=120.0)).close()
         with closing(Access(study)) as access:
             admin = access.admit("admin", "admin").token
         return asyncio.run(under_load(study, admin, annotators, votes, think, kills, seed, report))

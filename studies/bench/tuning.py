@@ -15,7 +15,7 @@ from adapters.files.tables import read_table
 from adapters.judges.simulated import scaled
 from elicit.types import UnknownNameError
 from studies.bench import methods as known
-from studies.simulation.jobs import Job, Plan, Row, fingerprint, measure, versions
+from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
 from studies.simulation.simulate import luck_of, regrets, simulate
 from studies.simulation.summaries import curve, marks_of, summary
 
@@ -25,7 +25,7 @@ RIVAL = "apohf"
 
 
 @dataclass(frozen=True)
-class Pool:
+class PromptPool:
     """One task measured with one model: prompts, their embeddings (N, d) and scores (N,); the rows of the task's own
     prompts, written before any other was tried."""
 
@@ -36,7 +36,7 @@ class Pool:
     defaults: tuple[int, ...] = ()
 
 
-def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | None) -> list[Pool]:
+def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | None) -> list[PromptPool]:
     """The pools of a table with columns task, prompt, model, score; duplicate prompts are averaged.
 
     A column `method` says "default" of the prompts that a task came with. tasks: their names, or "even" or "odd" for
@@ -75,12 +75,12 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
             prompts = sorted(averaged[model])
             features = embed(prompts).astype(np.float64)
             defaults = tuple(row for row, prompt in enumerate(prompts) if prompt in given.get(task, ()))
-            pools.append(Pool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults))
+            pools.append(PromptPool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults))
     return pools
 
 
 def tuning(
-    pools: Sequence[Pool], methods: Sequence[str], votes: int, seeds: int, sd: float, plan: Plan
+    pools: Sequence[PromptPool], methods: Sequence[str], votes: int, seeds: int, sd: float, plan: RunPlan
 ) -> dict[str, Any]:
     """Run every method on every pool and seed.
 
@@ -115,7 +115,7 @@ def tuning(
     return {"bench": "tuning", "setting": setting, "rows": rows, "summary": found}
 
 
-def run(pool: Pool, method: str, seed: int, votes: int, sd: float) -> list[Row]:
+def run(pool: PromptPool, method: str, seed: int, votes: int, sd: float) -> list[Row]:
     """One method on one pool with one simulated person: a row per mark.
 
     beats_default, ties_default: the share of the task's own prompts than which the recommendation's score is higher,

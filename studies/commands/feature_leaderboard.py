@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from adapters.files.comparisons import Comparisons, read_comparisons
 from adapters.files.export import write_rows, write_table
 from adapters.files.formats import item_of, read_items
-from adapters.files.pools import FEATURE, META, Pool, read_pool
+from adapters.files.pools import FEATURE, META, ItemColumns, read_pool
 from adapters.files.tables import Row, kind_of, quoted
 from elicit.types import BadInputError, Item
 from studies.commands.options import progress
@@ -42,7 +42,7 @@ class Candidates(NamedTuple):
 
     ids: Sequence[str]
     features: Floats
-    read: Pool | Sequence[Item]
+    read: ItemColumns | Sequence[Item]
     before: bool
 
 
@@ -118,7 +118,7 @@ class Learnt:
         """The candidates as they are in their file, with the utility as a feature and the rest as `meta`."""
         check_output(path)
         read, nested = self.candidates.read, kind_of(path) == "jsonl"
-        if isinstance(read, Pool):
+        if isinstance(read, ItemColumns):
             write_table(path, self._table(read.table))
             return
         items = [read[i] for i in self.order.tolist()]
@@ -169,8 +169,8 @@ def _rows(votes: Comparisons, ids: Sequence[str], file: str, items: str) -> NDAr
 
 
 def _candidates(path: str, output: str | None) -> Candidates:
-    read: Pool | list[Item] | None = read_pool(path)
-    if isinstance(read, Pool):
+    read: ItemColumns | list[Item] | None = read_pool(path)
+    if isinstance(read, ItemColumns):
         ids, before = read.ids, UTILITY in read.named
         named = {name: values for name, values in read.named.items() if name != UTILITY}
         features = known_of_pool(read._replace(named=named)).features

@@ -16,7 +16,7 @@ from studies.commands.option_types import MOST
 from studies.commands.options import progress, say
 
 if TYPE_CHECKING:
-    from studies.simulation.jobs import Plan
+    from studies.simulation.jobs import RunPlan
 
 
 Row = dict[str, Any]
@@ -33,9 +33,9 @@ class Run:
     plot: Path | None
     as_json: bool
 
-    def measured(self, measure: Callable[[Plan], Row], runs: int) -> Row:
+    def measured(self, measure: Callable[[RunPlan], Row], runs: int) -> Row:
         """What `measure` gives under a progress bar; leaves the command with 3 when interrupted, which is said."""
-        from studies.simulation.jobs import Plan
+        from studies.simulation.jobs import RunPlan
 
         finished = 0
         try:
@@ -46,7 +46,7 @@ class Run:
                     finished = done
                     step(done)
 
-                return measure(Plan(self.workers or 0, self.out, report))
+                return measure(RunPlan(self.workers or 0, self.out, report))
         except KeyboardInterrupt:
             kept = (
                 f"in {self.out}; the same command goes on from there"

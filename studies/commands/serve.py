@@ -45,7 +45,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     from adapters.http.app import app_for
     from adapters.http.protocol_limits import BACKLOG, Bounded, most_connections
     from adapters.server_address import announced
-    from studies.serving.backend import Served
+    from studies.serving.backend import AnnotationBackend
 
     log_to_folder(study[0])
     names = [path.resolve().name for path in study]
@@ -64,10 +64,10 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
                 f"{host} port {port} cannot be used ({error.strerror}); choose another --port"
             ) from None
         listener.listen()  # who connects as soon as the address is told must not be refused
-        opened: list[tuple[Served, Access]] = []
+        opened: list[tuple[AnnotationBackend, Access]] = []
         for path in study:
             access = stack.enter_context(contextlib.closing(_access(path)))
-            opened.append((Served(path, access.secret), access))
+            opened.append((AnnotationBackend(path, access.secret), access))
 
         @contextlib.asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from studies.commands.options import JSON, STUDY, _done, example, progress, say
 if TYPE_CHECKING:
     from adapters.files.formats import JudgmentRow
     from adapters.files.tables import Skipped
-    from elicit.routing.judging import Estimate
+    from elicit.routing.judging import CostEstimate
     from studies.study import Study
 
 
@@ -218,7 +218,7 @@ def to_ask(study: Study) -> int:
     return min(left, len(study.state.listed() - labelled(study.state)) if study.state.pairs else left)
 
 
-def _estimated(costs: dict[str, Estimate], as_json: bool) -> None:
+def _estimated(costs: dict[str, CostEstimate], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"judges": {name: msgspec.to_builtins(cost) for name, cost in costs.items()}}))
         return

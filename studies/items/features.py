@@ -13,7 +13,7 @@ from elicit.inference.posterior import Knowledge
 from elicit.types import BadInputError, Item
 
 if TYPE_CHECKING:
-    from adapters.files.pools import Pool
+    from adapters.files.pools import ItemColumns
 
 EMBEDDED = 100_000
 """Characters of a text that are embedded; what comes later moves a mean of token vectors little."""
@@ -54,7 +54,7 @@ def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = (
     )
 
 
-def known_of_pool(pool: Pool) -> Knowledge:
+def known_of_pool(pool: ItemColumns) -> Knowledge:
     """The same of a pool read by columns, in single precision."""
     vectors = pool.vectors
     if vectors is None and pool.texts is not None and all(pool.texts):

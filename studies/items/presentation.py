@@ -15,7 +15,7 @@ QUOTED = 300
 """Characters of an input that stand above its response where there are several."""
 
 
-class Sides(NamedTuple):
+class PresentedPair(NamedTuple):
     """Markdown: what stands above both panes, and the two panes."""
 
     context: str
@@ -23,12 +23,12 @@ class Sides(NamedTuple):
     b: str
 
 
-def sides(state: State, query: Query) -> Sides:
+def presented_pair(state: State, query: Query) -> PresentedPair:
     """The two sides of a query."""
     a, b = state.items[query.a], state.items[query.b]
     if not query.inputs:
-        return Sides(a.context or b.context, a.shown_text, b.shown_text)
-    return Sides(
+        return PresentedPair(a.context or b.context, a.shown_text, b.shown_text)
+    return PresentedPair(
         context_of(state, query.inputs), column(state, query.a, query.inputs), column(state, query.b, query.inputs)
     )
 
@@ -58,7 +58,7 @@ def said(response: Response) -> str:
     return f"*(not whole: it was cut at max_tokens)*\n\n{response.text}" if response.cut else response.text
 
 
-class Shown(Sequence[Item]):
+class PresentedItems(Sequence[Item]):
     """The sides of queries as items, for judges that know a study by its items: those of the study or, where prompts
     are compared on inputs, what they brought forth, as it is asked about."""
 

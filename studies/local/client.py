@@ -7,7 +7,7 @@ from typing import Self
 
 from adapters.rpc import Caller
 from elicit.log.events import Mark
-from elicit.service.voting import Answer, Ballot, Board, Overview, PastVote, Routing, StudyCard, Turn
+from elicit.service.voting import Answer, Ballot, Board, Overview, PastVote, RoutingView, StudyCard, Turn
 
 
 class LocalService:
@@ -51,8 +51,8 @@ class LocalService:
     async def overview(self) -> Overview:
         return await self._engine.call(Overview, "overview")
 
-    async def routing(self) -> Routing | None:
-        return await self._engine.call(Routing | None, "routing")  # type: ignore[arg-type]
+    async def routing(self) -> RoutingView | None:
+        return await self._engine.call(RoutingView | None, "routing")  # type: ignore[arg-type]
 
     async def board(self) -> Board:
         return await self._engine.call(Board, "board")

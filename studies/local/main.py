@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adapters import rpc
 from studies.local.tuning_host import TuningHost
-from studies.local.voting_host import Host
+from studies.local.voting_host import VotingHost
 from studies.study import Study
 
 
@@ -17,10 +17,10 @@ def main() -> None:
     # A vote must not wait for the thread that looks ahead; the default interval is 5 ms.
     sys.setswitchinterval(0.0005)
 
-    def host() -> Host:
+    def host() -> VotingHost:
         study = Study.open(Path(folder))
         if study.spec.tuning is None:
-            return Host(study, judge)
+            return VotingHost(study, judge)
         return TuningHost(study, judge)
 
     rpc.answer(Path(folder), host)

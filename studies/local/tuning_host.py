@@ -11,10 +11,10 @@ from adapters.llm.target import DownError, SpentError
 from elicit.log.events import Mark, Marked
 from elicit.service.voting import Board, Progress, Turn
 from elicit.types import BadInputError, Query
-from studies.local.voting_host import Host
+from studies.local.voting_host import VotingHost
 from studies.outlook import progress, without_more
 from studies.routing.judges_lock import JudgesLock
-from studies.run import RESUME, work
+from studies.run import RESUME, answer_in_background
 from studies.study import Study
 from studies.tuning.board import board_of
 from studies.tuning.tuner import Tuner
@@ -27,7 +27,7 @@ ROOM = 4
 """Queries that may wait for people before machine judges are given more."""
 
 
-class TuningHost(Host):
+class TuningHost(VotingHost):
     """`TuningService` over an open study that tunes prompts, for one judge."""
 
     def __init__(self, study: Study, judge: str) -> None:
@@ -144,7 +144,7 @@ class TuningHost(Host):
     async def _work(self) -> None:
         """Let machine judges answer what the router gives them; those that fail rest for a while."""
         now = time.monotonic()
-        result = await work(self._study, self._room, self._tuner, again=now >= self._resume_from)
+        result = await answer_in_background(self._study, self._room, self._tuner, again=now >= self._resume_from)
         if now >= self._resume_from:
             self._resume_from = now + RESUME
         self._failing = ""
@@ -152,12 +152,12 @@ class TuningHost(Host):
             self._judges_from = self._resume_from = time.monotonic() + RESUME
             self._failing = result.why
 
-    def _start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+    def _start(self, name: str, answer_in_background: Coroutine[Any, Any, Any]) -> None:
         """Begin something beside, unless it is under way."""
         if name in self._beside:
-            work.close()
+            answer_in_background.close()
             return
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(answer_in_background)
         self._beside[name] = task
 
         def ended(task: asyncio.Task[Any]) -> None:

@@ -16,14 +16,14 @@ from elicit.service.voting import (
     Overview,
     PastVote,
     Progress,
-    Routing,
+    RoutingView,
     StudyCard,
     Turn,
     outcome_of,
     unacceptable_of,
 )
 from elicit.types import BadInputError, Query
-from studies.items.presentation import sides
+from studies.items.presentation import presented_pair
 from studies.outlook import NONE_LEFT, progress
 from studies.reporting import status
 from studies.reporting.routing_view import routing_view
@@ -33,7 +33,7 @@ from studies.study import Study
 logger = logging.getLogger(__name__)
 
 
-class Host:
+class VotingHost:
     """`StudyService` over an open study, for one judge."""
 
     def __init__(self, study: Study, judge: str) -> None:
@@ -104,14 +104,14 @@ class Host:
         listed = {pair_id for pair_id, a, b in state.pairs if (min(a, b), max(a, b)) == pair}
         return listed | {state.items[row].id for row in pair}
 
-    async def routing(self) -> Routing | None:
+    async def routing(self) -> RoutingView | None:
         return routing_view(self._study)
 
     async def close(self) -> None:
         self._study.close()
 
     def _ballot(self, query: Query, number: int) -> Ballot:
-        shown = sides(self._study.state, query)
+        shown = presented_pair(self._study.state, query)
         rows = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
         left, right = (shown.a, shown.b) if query.shown == "ab" else (shown.b, shown.a)
         pictures = (str(images.stored(self._study.folder, self._study.state.items[row]) or "") for row in rows)

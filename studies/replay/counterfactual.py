@@ -23,10 +23,10 @@ from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.routing.case import mirrored
 from elicit.types import BadInputError, Verdict, Vote
-from studies.decisions import by_people, engine_for, lessons
+from studies.decisions import by_people, engine_for, engine_votes
 from studies.items.features import gaps, knowledge_of
 from studies.routing.costs import cost
-from studies.simulation.jobs import Job, Plan, Row, measure, versions
+from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
 from studies.simulation.recorded_streams import Pair, Preference, Recorded
 from studies.simulation.routing import routing
 from studies.simulation.simulate import regrets
@@ -39,7 +39,9 @@ RECORDED = "recorded"
 MARKS = (5, 10, 20, 40, 80, 150, 300, 600)
 
 
-def counterfactual(study: Study, selectors: Sequence[str], votes: int | None, seeds: int, plan: Plan) -> dict[str, Any]:
+def counterfactual(
+    study: Study, selectors: Sequence[str], votes: int | None, seeds: int, plan: RunPlan
+) -> dict[str, Any]:
     """Replay the study's votes under each of the selectors, `seeds` times with other luck, and in their own order.
 
     votes: at most so many a replay; None: as many as were recorded. Rows carry the metrics after so many votes:
@@ -53,7 +55,7 @@ def counterfactual(study: Study, selectors: Sequence[str], votes: int | None, se
     for name in selectors:
         if name not in (RECORDED, "default"):
             registry.selector(name)
-    cast = [vote for vote in lessons(study.state) if vote.outcome.choice != "skip"]
+    cast = [vote for vote in engine_votes(study.state) if vote.outcome.choice != "skip"]
     if len(cast) < 2:
         raise BadInputError(f"{study.folder} has {len(cast)} votes; a replay needs 2 or more")
     budget = min(votes or len(cast), len(cast))
@@ -76,7 +78,7 @@ def counterfactual(study: Study, selectors: Sequence[str], votes: int | None, se
     return {"bench": "replay", "setting": setting, "rows": rows, "summary": summarised(rows)}
 
 
-def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: int, plan: Plan) -> dict[str, Any]:
+def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: int, plan: RunPlan) -> dict[str, Any]:
     """Replay the study's queries under each of the routers, with people for each of the shares of them.
 
     Raises BadInputError where too few pairs have votes of two people, or for an unknown router.

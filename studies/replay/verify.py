@@ -23,7 +23,7 @@ from elicit.log.events import (
 from elicit.log.state import State
 from elicit.types import Query
 from studies import spec as specs
-from studies.decisions import bring, choose, constraints_on, engine_for, restock
+from studies.decisions import choose, choose_batch, constraints_on, engine_for, sync_engine
 from studies.prompt_inputs import AlikeError, MissingError, tried_on
 from studies.study import Study
 
@@ -78,7 +78,7 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
                 again = early.pop(event.seq)
             else:
                 engine = engine or engine_for(specs.convert(state.spec), state)
-                revised = bring(engine, state, revised)
+                revised = sync_engine(engine, state, revised)
                 again = _again(engine, state, specs.convert(state.spec), body.judge)
             checked += 1
             if (found := _compare(event, body.query, again)) is not None:
@@ -92,15 +92,15 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
         for later in overtaken.pop(event.seq, ()) if state.engine == ENGINE else ():
             assert isinstance(later.body, Asked)
             engine = engine or engine_for(specs.convert(state.spec), state)
-            revised = bring(engine, state, revised)
+            revised = sync_engine(engine, state, revised)
             early[later.seq] = _again(engine, state, specs.convert(state.spec), later.body.judge)
         if (batch := batches.get(event.seq)) is not None and state.engine == ENGINE:
             engine = engine or engine_for(specs.convert(state.spec), state)
             known = sum(live.seq <= batch.folded for live in state.votes)
             if len(engine.votes) > known:
                 revised = -1  # another decision had seen more
-            revised = bring(engine, state, revised, known)
-            stock = restock(engine, state, batch.batch, batch.pool)
+            revised = sync_engine(engine, state, revised, known)
+            stock = choose_batch(engine, state, batch.batch, batch.pool)
     if drift:
         return Verification(drift.status, checked, drift.event, drift.why + (paths and f"; {paths}"))
     return Verification("same", checked)

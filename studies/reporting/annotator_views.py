@@ -13,7 +13,7 @@ import numpy as np
 
 from elicit.log.events import GOLD, REPEAT, Weighed
 from elicit.log.state import LiveVote
-from elicit.quality.agreement import Estimate, agreement
+from elicit.quality.agreement import AgreementInterval, agreement
 from elicit.quality.conduct import conduct
 from elicit.quality.findings import Finding
 from elicit.quality.records import SKIP, UNKNOWN, Records
@@ -148,7 +148,7 @@ def agreement_view(study: Study) -> AgreementView:
     )
 
 
-def _three(estimate: Estimate | None) -> tuple[float, float, float] | None:
+def _three(estimate: AgreementInterval | None) -> tuple[float, float, float] | None:
     return (estimate.value, estimate.low, estimate.high) if estimate else None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.files.export import write_rows, write_text
 from adapters.files.tables import Written
 from elicit.types import BadInputError, mirror
-from studies.items.presentation import sides
+from studies.items.presentation import presented_pair
 from studies.reporting.labels import pair_labels
 from studies.reporting.prompt_exports import preferences, prompt_text, promptfoo
 from studies.reporting.status import leaders
@@ -52,7 +52,7 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
         pair_id, first = listed.get(vote.pair, (None, vote.a))
         choice, shown, p_a = vote.outcome.choice, live.shown, query.why.get("p_a")
         a, b = items[vote.a], items[vote.b]
-        shown_as = sides(study.state, query)
+        shown_as = presented_pair(study.state, query)
         if first != vote.a:  # speak of the pair as it was listed
             a, b, p_a = b, a, None if p_a is None else round(1 - p_a, 6)
             choice, shown = mirror(vote.outcome).choice, "ba" if shown == "ab" else "ab"

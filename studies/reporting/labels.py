@@ -39,7 +39,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     is covered by the certificate.
     """
     from studies.routing.audits import acceptance, machine_labels
-    from studies.routing.dispatcher import Desk, told
+    from studies.routing.dispatcher import Dispatcher, label_record
 
     state, votes = study.state, labelling_votes(study.spec, study.state)
     cast: dict[Pair, int] = {}
@@ -47,8 +47,8 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
         cast[live.vote.pair] = cast.get(live.vote.pair, 0) + 1
     listed = list(state.listed())
     model = dict(zip(listed, by_model(study, listed, votes).tolist(), strict=True))
-    known = Desk(study, {}).labels() if state.routed else {}
-    fused = {state.asked[number].query.pair: told(label) for number, label in known.items()}
+    known = Dispatcher(study, {}).labels() if state.routed else {}
+    fused = {state.asked[number].query.pair: label_record(label) for number, label in known.items()}
     unseen = {state.asked[n].query.pair: label for n, label in machine_labels(study).items()}
     accepted = acceptance(study) if state.routed else None
     rows = []

@@ -14,7 +14,7 @@ from studies.recommendation import recommended
 if TYPE_CHECKING:
     from elicit.tuning.protocol import Input
     from studies.study import Study
-    from studies.tuning_spec import ModelSpec, Tuning
+    from studies.tuning_spec import ModelSpec, TuningSpec
 
 ASSERTIONS = {"exact_match": "equals", "contains": "icontains", "json": "is-json"}
 """promptfoo's assertion for a signal of ours."""
@@ -82,7 +82,7 @@ def preferences(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def _tuning(study: Study) -> Tuning:
+def _tuning(study: Study) -> TuningSpec:
     if study.spec.tuning is None:
         raise BadInputError(f"{study.folder} tunes no prompts; export its votes or items")
     return study.spec.tuning

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adapters.files import images
-from adapters.files.export import replacing
+from adapters.files.export import atomic_file
 from elicit.log.state import LiveVote
 from elicit.types import BadInputError, Item
 from studies.decisions import decides
@@ -41,7 +41,7 @@ def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
     """
     check_output(path)
     page = render(report_data(study, notes))
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         file.write(page.encode())
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from elicit.ranking.prediction_powered import Estimate, win_rate
+from elicit.ranking.prediction_powered import RateEstimate, win_rate
 from elicit.routing.bias import Bias, Judged, biases
 from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.decisions import by_people, trusted
 from studies.items.features import gaps
-from studies.items.presentation import sides
+from studies.items.presentation import presented_pair
 from studies.routing.audits import SIDES, _agreement, acceptance, machine_labels
 from studies.routing.costs import cost, spent
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Totals(NamedTuple):
-    """What routing has come to; the fields are those of `elicit.service.voting.Routing`."""
+    """What routing has come to; the fields are those of `elicit.service.voting.RoutingView`."""
 
     router: str
     machines: int
@@ -115,7 +115,7 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
     return lines
 
 
-def first_wins(spec: Spec, state: State) -> Estimate | None:
+def first_wins(spec: Spec, state: State) -> RateEstimate | None:
     """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
     have answered two of them. Where several answered one, it counts by their mean.
 
@@ -199,7 +199,7 @@ def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int])
         if number in hidden:
             continue
         query = study.state.asked[number].query
-        shown = sides(study.state, query)
+        shown = presented_pair(study.state, query)
         votes = [said[number]] if number in said else []
         leans = gaps(shown.a, shown.b)
         judged += [Judged(asked.verdict, leans, votes) for asked in several if asked.judge == judge and asked.verdict]

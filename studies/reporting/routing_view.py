@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from elicit.service.voting import JudgeRow, Lean, Routed, Routing
+from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView
 from studies.decisions import by_people
 from studies.reporting.routing import bits_asked_for, judged_by, totals
 from studies.routing.audits import audits, machine_labels
@@ -17,7 +17,7 @@ SHOWN = 10
 """Decisions that are shown."""
 
 
-def routing_view(study: Study) -> Routing | None:
+def routing_view(study: Study) -> RoutingView | None:
     """The router's screen as plain values; None where the study has no router and nothing was ever routed."""
     state, rules = study.state, study.spec.routing
     if rules.router == "none" and not state.routed:
@@ -26,7 +26,7 @@ def routing_view(study: Study) -> Routing | None:
     sent = {number: routes[0].to for number, routes in state.routed.items()}
     people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
     waiting = {number for number in pending if sent.get(number) == "people"}
-    return Routing(
+    return RoutingView(
         **total._asdict(),
         people=len(people - waiting),
         waiting=len(waiting),
@@ -62,7 +62,7 @@ def hidden(study: Study) -> set[int]:
     return {number for number, made in asked.items() if made.query.pair in pairs}
 
 
-def _decisions(study: Study) -> Iterator[Routed]:
+def _decisions(study: Study) -> Iterator[RoutingDecision]:
     """Where the queries went, newest first, without the hidden ones."""
     unseen, labels = hidden(study), machine_labels(study)
     found: dict[int, Literal["right", "wrong"]] = {
@@ -72,4 +72,4 @@ def _decisions(study: Study) -> Iterator[Routed]:
         if number not in unseen:
             to: Literal["people", "machines", "nobody"] = "machines" if number in labels else "nobody"
             to = "people" if routes[0].to == "people" else to
-            yield Routed(to, routes[0].propensity, routes[0].reason, found.get(number, ""))
+            yield RoutingDecision(to, routes[0].propensity, routes[0].reason, found.get(number, ""))

@@ -15,7 +15,7 @@ from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, P
 from elicit.stats import Z90
 from elicit.types import EXPECTED, Goal
 from studies.decisions import labels as speaks
-from studies.items.presentation import sides
+from studies.items.presentation import presented_pair
 from studies.outlook import Outlook, outlook
 from studies.recommendation import recommended
 from studies.reporting.annotators import annotators
@@ -197,7 +197,7 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
         vote = live.vote
         number += live.seq in live_seqs
         query = study.state.asked[live.query].query
-        shown = sides(study.state, query)
+        shown = presented_pair(study.state, query)
         left, right = (shown.a, shown.b) if live.shown == "ab" else (shown.b, shown.a)
         found.append(
             PastVote(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from elicit.log.state import State
-from studies.decisions import engine_for, lessons, stop_of
+from studies.decisions import engine_for, engine_votes, stop_of
 from studies.spec import Spec
 
 POINTS = 60
@@ -41,7 +41,7 @@ class Trace:
 def trace_of(spec: Spec, state: State, *, points: int = POINTS, closely: bool = True) -> Trace:
     """Learn the study's votes again; points: about how often to look; closely: also what each vote taught."""
     engine = engine_for(spec, state)
-    votes = lessons(state)
+    votes = engine_votes(state)
     step = max(1, -(-len(votes) // points))
     trace = Trace()
     for i in range(len(votes) + 1):

@@ -23,7 +23,7 @@ from elicit.routing.judging import Judge, ModelJudge
 from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Verdict, Vote
 from studies.decisions import labelling_votes
 from studies.items.features import gaps
-from studies.items.presentation import sides
+from studies.items.presentation import presented_pair
 from studies.routing.costs import cost
 from studies.routing.failures import NOBODY, Failures
 
@@ -39,7 +39,7 @@ PRICED = 100
 NO_LIMIT = 1e12
 
 
-class Desk:
+class Dispatcher:
     """Routes the queries of one study. judges: those configured, begun, by name. budget: instead of the study's.
     failures: of the run so far; who is paused there is asked nothing.
 
@@ -71,7 +71,7 @@ class Desk:
 
     # -- one query --------------------------------------------------------------------------------------------
 
-    async def settle(self, query: Query) -> bool:
+    async def dispatch(self, query: Query) -> bool:
         """Route a query until it is with people or nobody is asked any more; record its label then.
 
         One that no machine judge could answer is deferred, unless the router gives it to people while other machines
@@ -87,7 +87,7 @@ class Desk:
             seats, budget = self.seats(), self.budget()
             step = len(self.study.state.consulted.get(query.id, []))
             decision = self._router.route(case, seats, budget, self._luck(query.id, step))
-            decision = _on(decision, case, seats, budget, self._router.label(case))
+            decision = _with_context(decision, case, seats, budget, self._router.label(case))
             if decision.judge is None:
                 judges, human, _ = offer(case, seats, budget)
                 if judges or human or case.asked:
@@ -148,7 +148,7 @@ class Desk:
             return
         chance = self.spec.audits if self._price_of_person() <= self.money() + ROUNDING else 0.0
         drawn = stream(self.study.spec.seed, "audit", query.id).random() < chance
-        names, label = JOINED.join(sorted(case.verdicts)), told(self._router.label(case))
+        names, label = JOINED.join(sorted(case.verdicts)), label_record(self._router.label(case))
         more: list[Voted | Routed] = [Voted(query.id, joint(case), names, raw={"label": label})]
         if drawn:
             more.append(Routed(query.id, "audit", chance, {}, "drawn by lot"))
@@ -238,7 +238,7 @@ class Desk:
 
     def _blank(self, query: Query) -> Case:
         state = self.study.state
-        shown, first, second = sides(state, query), state.items[query.a], state.items[query.b]
+        shown, first, second = presented_pair(state, query), state.items[query.a], state.items[query.b]
         return Case(gaps=gaps(shown.a, shown.b), topic=str(first.meta.get("topic", second.meta.get("topic", ""))))
 
     def _luck(self, number: int, step: int) -> np.random.Generator:
@@ -294,8 +294,8 @@ class Desk:
                 teaches = voted.outcome.choice != "skip" and self.study.state.weight(voted.judge) > 0
                 if voted.raw is None and voted.query in self._cases and teaches:
                     before = self._answers.setdefault(voted.query, {})
-                    told = self._cases[voted.query].answered(voted.outcome, voted.judge)
-                    self._router.tell(replace(told, earlier=dict(before)))
+                    case = self._cases[voted.query].answered(voted.outcome, voted.judge)
+                    self._router.tell(replace(case, earlier=dict(before)))
                     before[voted.judge] = voted.outcome
 
     def labels(self) -> dict[int, Labelled]:
@@ -308,14 +308,14 @@ class Desk:
         return {number: self._router.label(case) for number, case in cases.items()}
 
 
-def told(label: Labelled) -> dict[str, Any]:
+def label_record(label: Labelled) -> dict[str, Any]:
     """A label as the log keeps it."""
     a, tie, b = label.probabilities
     terms: Mapping[str, float] = getattr(label, "terms", {})
     return {"a": a, "tie": tie, "b": b, "logit": label.logit, "terms": dict(terms)}
 
 
-def _on(decision: Decision, case: Case, seats: Iterable[Seat], budget: Budget, label: Labelled) -> Decision:
+def _with_context(decision: Decision, case: Case, seats: Iterable[Seat], budget: Budget, label: Labelled) -> Decision:
     """The decision with all it was made on: what the utility model said, by which the case is brought back from the
     log, who could be asked, and the money; and with the label as it would be without anybody more."""
     numbers = {"mean": case.mean, "variance": case.variance, "queries": float(budget.queries)}

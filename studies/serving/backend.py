@@ -29,30 +29,30 @@ from elicit.log.events import (
     Voted,
     Weighed,
 )
-from elicit.log.state import Held, LiveVote, State
+from elicit.log.state import LeaseState, LiveVote, State
 from elicit.service.http_schema import (
     Amendment,
     AnnotatorRow,
-    Cast,
     Enrolment,
     ItemsPage,
+    Principal,
     Receipt,
-    RefusedError,
     ServedCard,
+    ServiceError,
     StudyEvent,
-    Void,
     Voided,
+    VoidRequest,
+    VoteRequest,
     VotesPage,
     Welcome,
-    Who,
 )
 from elicit.service.names import alike, checked_name
 from elicit.service.voting import Answer, Progress, outcome_of
 from elicit.types import BadInputError
-from studies.decisions import LANE
+from studies.decisions import WORKER
 from studies.serving.golds import golds_of
-from studies.serving.group_commit import Committer
-from studies.serving.leases import Leasing
+from studies.serving.group_commit import GroupCommitter
+from studies.serving.leases import LeaseManager
 from studies.serving.pages import items_page, votes_page
 from studies.storage import folders
 
@@ -70,7 +70,7 @@ SETTLING = 0.005
 """Seconds between two looks whether a lease is over."""
 
 
-class Served(Leasing):
+class AnnotationBackend(LeaseManager):
     """`elicit.service.http_backend.ServedStudy` over a folder; between `begin` and `close` it is the study's only
     writer.
 
@@ -95,7 +95,7 @@ class Served(Leasing):
 
     def begin(self) -> None:
         """Start the engine and the clock."""
-        self._commits = Committer(self._ledger, self.state, self._follow)
+        self._commits = GroupCommitter(self._ledger, self.state, self._follow)
         self.views.begin(self._wanted, self._refresh)
         self._clock = asyncio.create_task(self._tick())
 
@@ -110,16 +110,16 @@ class Served(Leasing):
 
     # -- votes ------------------------------------------------------------------------------------------------
 
-    async def vote(self, who: Who, cast: Cast, key: str, digest: str) -> Receipt:
+    async def vote(self, who: Principal, cast: VoteRequest, key: str, digest: str) -> Receipt:
         """Record a vote, on disk before this returns; see `elicit.service.http_backend.ServedStudy`."""
         held = self._held(who, cast.lease)
         if not hmac.compare_digest(cast.token.encode(), self._token(cast.lease).encode()):
-            raise RefusedError(404, "there is no such lease; ask for another")
+            raise ServiceError(404, "there is no such lease; ask for another")
         place = (held.judge, key)  # an admin votes for whom it asked
         while True:
             known = self.state.keys.get(place)
             if (known.digest if known else self._digests.get(place, digest)) != digest:
-                raise RefusedError(
+                raise ServiceError(
                     422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
                 )
             if known:
@@ -132,13 +132,13 @@ class Served(Leasing):
             # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
             await asyncio.sleep(SETTLING)
         if held.over and (why := self._too_late(held)):
-            raise RefusedError(409, f"this lease is over ({why}); the vote was not counted")
+            raise ServiceError(409, f"this lease is over ({why}); the vote was not counted")
         # Lent again to the same judge in the meantime, a query is answered by the vote that comes first.
         ended = [Returned(one, "released") for one in again if one != cast.lease]
         try:
             outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
         except ValueError as error:
-            raise RefusedError(
+            raise ServiceError(
                 422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
             ) from error
         self._seen[held.judge] = time.monotonic()
@@ -163,7 +163,7 @@ class Served(Leasing):
         )
         return await asyncio.shield(self._flying[place])
 
-    def _too_late(self, held: Held) -> str:
+    def _too_late(self, held: LeaseState) -> str:
         """Why a vote on a lease that is over cannot count, or an empty string."""
         if held.over != "expired" or not self.spec.serving.late:
             return held.over
@@ -183,12 +183,12 @@ class Served(Leasing):
         known = self.state.keys[voted.judge, voted.key]
         return Receipt(known.vote, voted.lease, known.time, known.votes)
 
-    async def void(self, who: Who, vote: int, void: Void) -> Voided:
+    async def void(self, who: Principal, vote: int, void: VoidRequest) -> Voided:
         """Let a vote count no more; with `again`, its query is lent to its judge once more."""
         async with self._locks[self._vote(who, vote)[1]]:
             live, judge = self._vote(who, vote)
             if live is None:
-                raise RefusedError(409, f"vote {vote} was taken back before")
+                raise ServiceError(409, f"vote {vote} was taken back before")
             bodies: list[AnyBody] = [Undone(vote, judge, "" if judge == who.judge else who.judge, void.why)]
             lease = secrets.token_hex(12)
             if void.again:
@@ -196,28 +196,28 @@ class Served(Leasing):
             await self._commits.commit(*bodies)
             return Voided(vote, self._lease(lease, self.state.given.get(judge, 0) + 1) if void.again else None)
 
-    async def note(self, who: Who, vote: int, note: str) -> None:
+    async def note(self, who: Principal, vote: int, note: str) -> None:
         """Attach a note to a vote; it replaces the one before."""
         live, _ = self._vote(who, vote)
         if live is None:
-            raise RefusedError(409, f"vote {vote} was taken back")
+            raise ServiceError(409, f"vote {vote} was taken back")
         await self._commits.commit(Noted(live.query, live.vote.judge, note))
 
-    async def votes(self, who: Who, after: int | None, limit: int) -> VotesPage:
+    async def votes(self, who: Principal, after: int | None, limit: int) -> VotesPage:
         """Votes, newest first, those taken back among them: an admin's page has everybody's."""
         return votes_page(self.state, None if who.scope == "admin" else who.judge, after, limit)
 
-    def _vote(self, who: Who, vote: int) -> tuple[LiveVote | None, str]:
+    def _vote(self, who: Principal, vote: int) -> tuple[LiveVote | None, str]:
         """The live vote of that number (None: it was taken back), if this one may touch it, and its judge."""
         for votes in (self.state.votes, self.state.undone):
             for live in reversed(votes):
                 if live.seq == vote and (who.scope == "admin" or live.vote.judge == who.judge):
                     return (live if votes is self.state.votes else None), live.vote.judge
-        raise RefusedError(404, f"there is no vote {vote} of yours")
+        raise ServiceError(404, f"there is no vote {vote} of yours")
 
     # -- whoever runs the study -------------------------------------------------------------------------------
 
-    async def card(self, who: Who) -> ServedCard:
+    async def card(self, who: Principal) -> ServedCard:
         """What a voter is told before the first query."""
         spec = self.spec
         return ServedCard(
@@ -241,7 +241,7 @@ class Served(Leasing):
         said = (self.id, spec.title, spec.author, spec.question)
         return Welcome(*said, quota or spec.serving.quota, seconds_of(self.state), spec.serving.deadline)
 
-    async def progress(self, who: Who) -> Progress:
+    async def progress(self, who: Principal) -> Progress:
         """The voter's own work and how much is left."""
         return self._progress(who.judge)
 
@@ -249,30 +249,30 @@ class Served(Leasing):
         """A page of the items, in their order."""
         return items_page(self.state, after, limit)
 
-    async def pause(self, who: Who, paused: bool) -> ServedCard:
+    async def pause(self, who: Principal, paused: bool) -> ServedCard:
         """Lend no queries, or go on. Votes on what is lent are taken all the same."""
         if paused != self.state.paused:
             await self._commits.commit(Paused(paused, who.judge))
         return await self.card(who)
 
-    async def enrol(self, who: Who, enrolment: Enrolment) -> None:
+    async def enrol(self, who: Principal, enrolment: Enrolment) -> None:
         """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
         name, state = checked_name(enrolment.judge), self.state
         known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
         async with self._locks[""]:
             if taken := next((other for other in known if alike(other, name)), None):
                 like = "" if taken == name else ", or looks like one that is"
-                raise RefusedError(409, f"the name {name!r} is taken in this study{like}; choose another")
-            if JOINED in name or name.startswith(LANE):
-                raise RefusedError(422, f"the name {name!r} means something else in the log; choose another")
+                raise ServiceError(409, f"the name {name!r} is taken in this study{like}; choose another")
+            if JOINED in name or name.startswith(WORKER):
+                raise ServiceError(422, f"the name {name!r} means something else in the log; choose another")
             self._check_pools(enrolment.pools)
             await self._commits.commit(Enrolled(name, enrolment.scope, enrolment.pools, enrolment.quota))
 
-    async def amend(self, who: Who, judge: str, amendment: Amendment) -> AnnotatorRow:
+    async def amend(self, who: Principal, judge: str, amendment: Amendment) -> AnnotatorRow:
         """Change what an annotator's votes weigh, its pools or its quota."""
         old = self.state.enrolled.get(judge)
         if old is None:
-            raise RefusedError(404, f"there is no annotator {judge!r}")
+            raise ServiceError(404, f"there is no annotator {judge!r}")
         bodies: list[AnyBody] = []
         if amendment.weight is not None:
             bodies.append(Weighed(judge, amendment.weight, who.judge, amendment.why))
@@ -303,7 +303,7 @@ class Served(Leasing):
                 there = (
                     f"known are: {', '.join(sorted(known))}" if known else "this study has none (`meta.pool` of pairs)"
                 )
-                raise RefusedError(422, f"there is no pool {pool!r}; {there}")
+                raise ServiceError(422, f"there is no pool {pool!r}; {there}")
 
     async def _refresh(self) -> None:
         await self._commits.commit()

@@ -22,11 +22,11 @@ from elicit.service.http_schema import (
     LeaderPage,
     MachineRow,
     PosteriorPage,
-    RefusedError,
     Replaying,
     ReplayJob,
+    ServiceError,
 )
-from elicit.service.voting import Overview, Routing
+from elicit.service.voting import Overview, RoutingView
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,7 +38,7 @@ JOBS = 20
 """Replays whose results are remembered."""
 
 
-class Modelled:
+class EngineClient:
     """A study's engine process. It may die: it is started again, and what it knew is in the log."""
 
     def __init__(self, folder: Path) -> None:
@@ -93,11 +93,11 @@ class Modelled:
 
     async def _ask(self, kind: Any, method: str, *arguments: Any) -> Any:
         if self._caller is None:
-            raise RefusedError(503, f"{self.down}; votes are taken all the same, ask for this again soon", 2.0)
+            raise ServiceError(503, f"{self.down}; votes are taken all the same, ask for this again soon", 2.0)
         try:
             return await self._caller.call(kind, method, *arguments)
         except ConnectionError:
-            raise RefusedError(503, "the engine has stopped and is started again; ask again soon", 2.0) from None
+            raise ServiceError(503, "the engine has stopped and is started again; ask again soon", 2.0) from None
 
     # -- what an admin sees ---------------------------------------------------------------------------------
 
@@ -125,9 +125,9 @@ class Modelled:
         """How far people agree."""
         return await self._ask(AgreementView, "agreement")  # type: ignore[no-any-return]
 
-    async def routing(self) -> Routing | None:
+    async def routing(self) -> RoutingView | None:
         """Who answered what; None where nothing is routed."""
-        return await self._ask(Routing | None, "routing")  # type: ignore[no-any-return]
+        return await self._ask(RoutingView | None, "routing")  # type: ignore[no-any-return]
 
     async def export(self, table: str, format: str) -> Path:  # noqa: A002
         """A table as a file, which whoever asked for it deletes."""
@@ -138,7 +138,7 @@ class Modelled:
     async def replay(self, replaying: Replaying) -> ReplayJob:
         """Begin a replay, in a process of its own; only one runs at a time. Raises RefusedError (429)."""
         if self._replaying:
-            raise RefusedError(429, "a replay is running; wait for its result, then ask for another", 5.0)
+            raise ServiceError(429, "a replay is running; wait for its result, then ask for another", 5.0)
         job = secrets.token_hex(8)
         self._jobs[job] = ReplayJob(job, False)
         for old in list(self._jobs)[:-JOBS]:
@@ -149,7 +149,7 @@ class Modelled:
     async def replayed(self, job: str) -> ReplayJob:
         """A replay, done or not. Raises RefusedError (404)."""
         if job not in self._jobs:
-            raise RefusedError(404, f"there is no replay {job!r}; start one")
+            raise ServiceError(404, f"there is no replay {job!r}; start one")
         return self._jobs[job]
 
     async def _replay(self, job: str, replaying: Replaying) -> None:

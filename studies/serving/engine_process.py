@@ -20,15 +20,15 @@ from adapters import rpc
 from elicit.quality.findings import Finding
 from elicit.safe_text import quantity
 from elicit.service.http_schema import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
-from elicit.service.voting import Overview, Routing
+from elicit.service.voting import Overview, RoutingView
 from elicit.types import BadInputError
-from studies.decisions import over, restock, stop_of, votes_to_come
+from studies.decisions import choose_batch, over, stop_of, votes_to_come
 from studies.outlook import Outlook, judged, progress
 from studies.reporting import annotator_views, status
 from studies.reporting.exports import export
 from studies.reporting.routing_view import routing_view
 from studies.routing.judges_lock import JudgesLock
-from studies.run import RESUME, work
+from studies.run import RESUME, answer_in_background
 from studies.serving.pages import following
 from studies.study import Study
 
@@ -43,7 +43,7 @@ POINTS = 400
 """Of the curves that an admin sees."""
 
 
-class Modeller:
+class EngineProcess:
     """What the server asks of the engine."""
 
     def __init__(self, study: Study) -> None:
@@ -93,7 +93,7 @@ class Modeller:
         if needed <= 0:
             return max(0, wanted - free)
         engine = study.catch_up(0)
-        queries = restock(engine, state, min(needed, CHUNK), pool)
+        queries = choose_batch(engine, state, min(needed, CHUNK), pool)
         if queries:
             study.stock(queries, pool)
         return max(0, wanted - free - overlap * len(queries))
@@ -128,7 +128,9 @@ class Modeller:
                 await asyncio.sleep(SLOWLY)
             began = time.monotonic()
             try:
-                result = await work(self._study, self._room, again=began >= self._again, report=self._settled)
+                result = await answer_in_background(
+                    self._study, self._room, again=began >= self._again, report=self._settled
+                )
                 self._why_machines = result.why
                 self._paused = result.reason == "judges_paused"
             except BadInputError as error:
@@ -188,7 +190,7 @@ class Modeller:
             model_version=study.state.folded,
         )
 
-    async def routing(self) -> Routing | None:
+    async def routing(self) -> RoutingView | None:
         return routing_view(self._study)
 
     async def agreement(self) -> AgreementView:
@@ -226,7 +228,7 @@ def main() -> None:
     import sys
 
     folder = Path(sys.argv[1])
-    rpc.answer(folder, lambda: Modeller(Study.open(folder, beside=True)))
+    rpc.answer(folder, lambda: EngineProcess(Study.open(folder, beside=True)))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from itertools import islice
 from elicit.log.events import AnyBody, Event
 from elicit.log.ledger import Ledger
 from elicit.log.state import State
-from elicit.service.http_schema import RefusedError
+from elicit.service.http_schema import ServiceError
 from elicit.types import BadInputError
 
 FULL = 507
 
 
-class Committer:
+class GroupCommitter:
     """Appends to a ledger and folds what is on disk into `state`, in the log's order, what other processes wrote too.
 
     told: called with every event after it is folded. All methods belong to one event loop.
@@ -38,7 +38,7 @@ class Committer:
         cannot be recorded; nothing is half-written then.
         """
         if self._closing:
-            raise RefusedError(503, "the server is stopping and nothing was saved; send this again soon", 2.0)
+            raise ServiceError(503, "the server is stopping and nothing was saved; send this again soon", 2.0)
         future: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         self._queue.append((bodies, future))
         self._some.set()
@@ -92,7 +92,7 @@ class Committer:
         try:
             missed = [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
         except BadInputError:  # what was appended is on disk: a refusal for good would be wrong
-            raise RefusedError(503, "the study's log cannot be read now; send this again", 1.0) from None
+            raise ServiceError(503, "the study's log cannot be read now; send this again", 1.0) from None
         missed = [event for event in missed if not events or event.seq < events[0].seq]
         parts: list[list[Event] | Exception] = []
         start = 0
@@ -106,7 +106,7 @@ def _refusal(error: Exception) -> Exception:
     """What whoever wanted to write is told; not where on the server's disk the log is."""
     if isinstance(error, BadInputError) and isinstance(error.__cause__, sqlite3.Error):
         why = f"the study's log could not be written ({error.__cause__})"
-        return RefusedError(FULL, f"{why}; nothing was saved, send this again when there is room")
+        return ServiceError(FULL, f"{why}; nothing was saved, send this again when there is room")
     return error
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 from adapters.files import images
 from elicit.log.events import CHECK, Asked, Event, Leased, Returned, Voted
-from elicit.log.state import Held, State
+from elicit.log.state import LeaseState, State
 from elicit.service.assignment import assign, check_for, shown_to
-from elicit.service.http_schema import Beat, Lease, Leases, Pane, RefusedError, Wanted, Who
+from elicit.service.http_schema import Lease, LeaseExtension, LeaseRequest, Leases, Pane, Principal, ServiceError
 from elicit.service.voting import Progress
 from elicit.types import BadInputError
 from studies.outlook import NONE_LEFT
-from studies.serving.engine_client import Modelled
-from studies.serving.group_commit import Committer
+from studies.serving.engine_client import EngineClient
+from studies.serving.group_commit import GroupCommitter
 from studies.spec import Spec
 
 ACTIVE = 60.0
@@ -43,7 +43,7 @@ TICK = 0.5
 """Seconds between two looks at leases that end, and at what other processes wrote."""
 
 
-class Leasing:
+class LeaseManager:
     """The part of a served study that lends queries. golds: see `studies.serving.golds`; secret: what tokens are made
     with."""
 
@@ -51,7 +51,7 @@ class Leasing:
         self, folder: Path, state: State, spec: Spec, golds: Sequence[tuple[int, int, float]], secret: bytes
     ) -> None:
         self.id, self.folder, self.state, self.spec = folder.resolve().name, folder, state, spec
-        self.views = Modelled(folder)
+        self.views = EngineClient(folder)
         self._golds, self._secret = golds, secret
         self._due = {lease: time.monotonic() + held.seconds for lease, held in state.leases.items() if not held.over}
         self._seen: dict[str, float] = {}
@@ -59,9 +59,9 @@ class Leasing:
         self._voting: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._changed = asyncio.Event()
-        self._commits: Committer
+        self._commits: GroupCommitter
 
-    async def lease(self, who: Who, wanted: Wanted) -> Leases:
+    async def lease(self, who: Principal, wanted: LeaseRequest) -> Leases:
         """Lend queries until the annotator holds so many; those held already come first."""
         judge = self._meant(who, wanted.annotator)
         self._seen[judge] = time.monotonic()
@@ -86,15 +86,15 @@ class Leasing:
         again = REOPENING if passing else None if why else 2.0
         return Leases(leases, self._progress(judge), ended or "the next pair is being chosen", again)
 
-    async def heartbeat(self, who: Who, lease: str) -> Beat:
+    async def heartbeat(self, who: Principal, lease: str) -> LeaseExtension:
         """Keep a lease for as long again from now."""
         held = self._held(who, lease)
         if held.over:
-            raise RefusedError(410, f"this lease is over ({held.over}); ask for another")
+            raise ServiceError(410, f"this lease is over ({held.over}); ask for another")
         self._due[lease] = time.monotonic() + held.seconds
-        return Beat(lease, _after(held.seconds), held.seconds)
+        return LeaseExtension(lease, _after(held.seconds), held.seconds)
 
-    async def release(self, who: Who, lease: str) -> None:
+    async def release(self, who: Principal, lease: str) -> None:
         """Give a query back unanswered."""
         held = self._held(who, lease)
         if not held.over and lease not in self._voting:
@@ -104,16 +104,16 @@ class Leasing:
             finally:
                 self._voting.discard(lease)
 
-    async def image(self, who: Who, lease: str, pane: Pane) -> Path:
+    async def image(self, who: Principal, lease: str, pane: Pane) -> Path:
         """The picture of a pane. Raises RefusedError (404) where it has none."""
         held = self._held(who, lease)
         item = self.state.items[self._sides(held)[pane == "right"]]
         try:
             picture = images.stored(self.folder, item)
         except BadInputError:  # its sentence names the item and the folder
-            raise RefusedError(404, f"the picture on the {pane} is missing; tell whoever runs the study") from None
+            raise ServiceError(404, f"the picture on the {pane} is missing; tell whoever runs the study") from None
         if picture is None:
-            raise RefusedError(404, f"there is no picture on the {pane}")
+            raise ServiceError(404, f"there is no picture on the {pane}")
         return picture
 
     # -- inside -----------------------------------------------------------------------------------------------
@@ -168,28 +168,28 @@ class Leasing:
             return f"the study has all its {self.spec.votes} votes; thank you", False
         return "", False
 
-    def _meant(self, who: Who, annotator: str | None) -> str:
+    def _meant(self, who: Principal, annotator: str | None) -> str:
         if who.scope != "admin":
             if annotator not in (None, who.judge):
-                raise RefusedError(403, f"this token is {who.judge!r}'s; leave the annotator out")
+                raise ServiceError(403, f"this token is {who.judge!r}'s; leave the annotator out")
             return who.judge
         if annotator is None or annotator not in self.state.enrolled:
-            raise RefusedError(422, "say for which annotator the queries are; known are those that were enrolled")
+            raise ServiceError(422, "say for which annotator the queries are; known are those that were enrolled")
         return annotator
 
     def _active(self, judge: str) -> list[str]:
         return [lease for lease in self.state.held.get(judge, ()) if lease not in self._voting]
 
-    def _held(self, who: Who, lease: str) -> Held:
+    def _held(self, who: Principal, lease: str) -> LeaseState:
         held = self.state.leases.get(lease)
         if held is None or (held.judge != who.judge and who.scope != "admin"):
-            raise RefusedError(404, "there is no such lease; ask for another")
+            raise ServiceError(404, "there is no such lease; ask for another")
         return held
 
     def _token(self, lease: str) -> str:
         return hmac.new(self._secret, lease.encode(), hashlib.sha256).hexdigest()[:24]
 
-    def _sides(self, held: Held) -> tuple[int, int]:
+    def _sides(self, held: LeaseState) -> tuple[int, int]:
         query = self.state.asked[held.query].query
         return (query.a, query.b) if held.shown == "ab" else (query.b, query.a)
 

@@ -43,7 +43,7 @@ class Job:
 
 
 @dataclass
-class Plan:
+class RunPlan:
     """How the runs are carried out.
 
     workers: processes, 0 for one per core; 1 runs in this process. out: file of finished runs. report: called with
@@ -55,7 +55,7 @@ class Plan:
     report: Callable[[int], None] = field(default=lambda _: None)
 
 
-def measure(bench: str, setting: dict[str, Any], jobs: Sequence[Job], plan: Plan, fresh: bool = False) -> list[Row]:
+def measure(bench: str, setting: dict[str, Any], jobs: Sequence[Job], plan: RunPlan, fresh: bool = False) -> list[Row]:
     """The rows of all jobs in the jobs' order, each run once, whatever the order in which they finish.
 
     setting: what the rows depend on beside the jobs' names. fresh: every run gets a new process, one at a time, so

@@ -22,7 +22,7 @@ from torch import Tensor
 from elicit.engine import Engine
 from elicit.inference.gaussian import NODE_WEIGHTS, NODES, GridPosterior, root
 from elicit.randomness import stream
-from elicit.selection import improvement
+from elicit.selection import expected_improvement
 from elicit.types import BadInputError
 
 LARGEST = 4000
@@ -40,7 +40,7 @@ HALF = (math.pi * math.log(2) / 2) ** 0.5
 
 
 @dataclass(frozen=True)
-class Plan:
+class Forecast:
     """regret: (S, T + 1) what the stop rule measures, in truth, in S simulated studies before the first vote and after
     each: simple regret, the share of wrong top items, or of wrongly ordered pairs. seconds: wall time; bytes_moved:
     read from the columns, which is what it is bound by."""
@@ -56,7 +56,7 @@ class Plan:
         return np.where(bad.any(1), last, 0)
 
 
-def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None] = lambda _: None) -> Plan:
+def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None] = lambda _: None) -> Forecast:
     """Simulate `studies` studies of `votes` votes more towards the engine's goal from what it believes now, on items
     that are not retired.
 
@@ -89,7 +89,7 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
                 done += size
                 report(done)
     found = torch.cat(regret)[torch.as_tensor(rng.permutation(studies))]
-    return Plan(found.numpy(), time.perf_counter() - begin, moved)
+    return Forecast(found.numpy(), time.perf_counter() - begin, moved)
 
 
 def _batch_for(engine: Engine, rows: Tensor) -> tuple[Callable[[Tensor, Tensor, Tensor, int], Batch], int]:
@@ -151,7 +151,7 @@ class Batch:
         with_first = self.covariance(first, t)
         mean = self.mean - self.mean[self.here, first][:, None]
         spread = self.variance + self.variance[self.here, first][:, None] - 2 * with_first
-        gain = improvement(mean, WIDEN * spread.clamp_min(1e-9).sqrt())
+        gain = expected_improvement(mean, WIDEN * spread.clamp_min(1e-9).sqrt())
         gain[never] = -torch.inf
         gain[self.here, first] = -torch.inf
         second = gain.argmax(1)

@@ -15,7 +15,7 @@ from adapters.files.formats import JudgmentRow, PairRow, check_judgments, read_j
 from elicit.inference.posterior import Knowledge
 from elicit.randomness import stream
 from elicit.stats import sigmoid
-from elicit.types import BadInputError, Item, Shown, Verdict
+from elicit.types import BadInputError, Item, ShownOrder, Verdict
 from studies.items.features import gaps, knowledge_of
 from studies.simulation.jobs import fingerprint
 
@@ -67,7 +67,7 @@ class Recorded:
         return fingerprint(np.array(told), features, np.array(sorted(self.prices.items()), dtype=str))
 
 
-class Asked(NamedTuple):
+class RecordedQuery(NamedTuple):
     """A pair of the stream: what the human says who may be asked, and what the others say, whom nobody can ask.
 
     side: 1 where more of the others prefer a, -1 where more prefer b, 0 where as many. majority: what most of them say,
@@ -83,7 +83,7 @@ class Asked(NamedTuple):
 class Stream(NamedTuple):
     """The pairs in the order they come, and the votes held out: (row, row, whether the first won)."""
 
-    asked: tuple[Asked, ...]
+    asked: tuple[RecordedQuery, ...]
     held_out: tuple[tuple[int, int, bool], ...]
 
 
@@ -106,7 +106,7 @@ def stream_of(recorded: Recorded, seed: int) -> Stream:
         others = Counter(pair.votes[:drawn] + pair.votes[drawn + 1 :])
         first, *rest = others.most_common()
         majority = first[0] if not rest or first[1] > rest[0][1] else None
-        asked.append(Asked(pair, pair.votes[drawn], int(np.sign(others["a"] - others["b"])), majority))
+        asked.append(RecordedQuery(pair, pair.votes[drawn], int(np.sign(others["a"] - others["b"])), majority))
     out = [
         (pair.a, pair.b, vote == "a")
         for pair in recorded.pairs
@@ -182,7 +182,7 @@ def verdict_of(rows: Sequence[JudgmentRow]) -> Verdict | None:
     A verdict merged over both orders stands for both. A tie marked inconsistent is two orders that disagree; which way
     is not recorded, so it tells nothing of a leaning to a place.
     """
-    logits: dict[Shown, float] = {}
+    logits: dict[ShownOrder, float] = {}
     for row in rows:
         logit = {"a": LOUD, "b": -LOUD, "tie": 0.0}[row.preference]
         if row.order in ("ab", "ba"):

@@ -22,8 +22,8 @@ from elicit.randomness import stream
 from elicit.routing.case import Budget, Case, Moments, Seat, cavity
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Vote
 from studies.simulation import audits
-from studies.simulation.jobs import Job, Plan, Row, measure, versions
-from studies.simulation.recorded_streams import Asked, Recorded, stream_of
+from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
+from studies.simulation.recorded_streams import Recorded, RecordedQuery, stream_of
 
 HUMAN = Seat("human", "human", 1.0)
 RESAMPLED = 2000
@@ -40,7 +40,7 @@ class Scored(NamedTuple):
 
 
 def routing(
-    recorded: Sequence[Recorded], routers: Sequence[str], shares: Sequence[float], plan: Plan, told: dict[str, Any]
+    recorded: Sequence[Recorded], routers: Sequence[str], shares: Sequence[float], plan: RunPlan, told: dict[str, Any]
 ) -> dict[str, Any]:
     """Run every router at every share; recorded: one for each seed, often the same. told: the setting in words.
 
@@ -137,13 +137,13 @@ def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
     }
 
 
-def _differences(engine: Engine, asked: Sequence[Asked]) -> list[Moments]:
+def _differences(engine: Engine, asked: Sequence[RecordedQuery]) -> list[Moments]:
     """Mean and variance of u_a - u_b, by pair."""
     told = engine.posterior.difference(torch.tensor([[one.pair.a, one.pair.b] for one in asked]))
     return list(zip(told.mean.tolist(), told.variance.tolist(), strict=True))
 
 
-def _votes(one: Asked, case: Case) -> list[Vote]:
+def _votes(one: RecordedQuery, case: Case) -> list[Vote]:
     """What the utility model learns of a pair that is done."""
     a, b = one.pair.a, one.pair.b
     votes = [Vote(a, b, outcome, "human") for outcome in case.outcomes.values()]
@@ -153,7 +153,7 @@ def _votes(one: Asked, case: Case) -> list[Vote]:
     return votes
 
 
-def _add(score: Scored, one: Asked, label: Any) -> Scored:
+def _add(score: Scored, one: RecordedQuery, label: Any) -> Scored:
     right = 0.5 * (1 + float(np.sign(label.logit)) * one.side) if one.side else 0.0
     named = ("a", "tie", "b")[int(np.argmax(label.probabilities))]
     return Scored(
@@ -164,7 +164,7 @@ def _add(score: Scored, one: Asked, label: Any) -> Scored:
     )
 
 
-def _log_loss(asked: Sequence[Asked], labels: Sequence[Any]) -> float:
+def _log_loss(asked: Sequence[RecordedQuery], labels: Sequence[Any]) -> float:
     """Mean negative log-likelihood, in nats, of the others' side."""
     losses = [np.logaddexp(0, -one.side * label.logit) for one, label in zip(asked, labels, strict=True) if one.side]
     return float(np.mean(losses)) if losses else 0.0

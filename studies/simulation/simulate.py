@@ -20,7 +20,7 @@ Chance = Callable[[int, int], float]
 """Rows a < b -> the probability that a wins."""
 
 
-class Asked(Protocol):
+class PairQuery(Protocol):
     """A pair of rows that a method wants compared."""
 
     @property
@@ -33,7 +33,7 @@ class Asked(Protocol):
 class Method(Protocol):
     """What can be measured: it asks for a pair, is told who won, and recommends a row. The engine is one."""
 
-    def ask(self) -> Asked:
+    def ask(self) -> PairQuery:
         """The pair worth asking now."""
         ...
 

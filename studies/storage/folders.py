@@ -36,7 +36,7 @@ from elicit.log.state import State
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 from studies import spec as specs
-from studies.folder import appearing
+from studies.folder import atomic_folder
 from studies.items.candidates import candidates, prompts
 from studies.items.features import knowledge_of
 from studies.spec import Spec
@@ -69,7 +69,7 @@ def make(
         rows = [msgspec.structs.replace(row, context=checked.tuning.input) for row in rows]
     if len(rows) > 1:
         knowledge_of(rows, checked.embedder, checked.scores)
-    with appearing(folder) as part:
+    with atomic_folder(folder) as part:
         kept = tuple(images.keep(rows, part))
         created = Created(SCHEMA, ENGINE, msgspec.to_builtins(checked), requested_code_path())
         bodies: list[AnyBody] = [created, ItemsAdded(kept)]
@@ -141,7 +141,7 @@ def copy(folder: Path, ledger: Ledger, target: Path) -> None:
         raise BadInputError(f"{target} already exists; choose another name for the backup")
     if folder.resolve() in target.resolve().parents:
         raise BadInputError(f"{target} is inside the study itself; choose a place elsewhere for the backup")
-    with appearing(target) as part:
+    with atomic_folder(target) as part:
         ledger.backup(part)
         for file in folder.iterdir():
             passed = (*LIVE, ACCESS, LOCK, TEMPORARY, diagnostics.FILE, *server_address.FILES)

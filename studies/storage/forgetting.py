@@ -24,7 +24,7 @@ from tomlkit.items import AoT, Null, Whitespace
 from adapters.access import FILE as ACCESS
 from adapters.access import Access
 from adapters.files import images
-from adapters.files.export import TEMPORARY, replacing, write_rows
+from adapters.files.export import TEMPORARY, atomic_file, write_rows
 from adapters.files.tables import KINDS, read_table
 from adapters.ledger import LIVE, LOCK, SqliteLedger
 from adapters.llm import calls
@@ -173,7 +173,7 @@ def _rewrite_text(path: Path, intent: Intent) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        with replacing(path) as file:
+        with atomic_file(path) as file:
             file.write(data)
     except BadInputError as error:
         why = getattr(error.__cause__, "strerror", None) or error

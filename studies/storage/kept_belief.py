@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapters.files.export import replacing
+from adapters.files.export import atomic_file
 from elicit.log.events import ENGINE
 from elicit.types import BadInputError, Vote
 from studies.spec import Spec
@@ -52,7 +52,7 @@ def keep(folder: Path, engine: Engine, spec: Spec) -> None:
         votes, snapshot = engine.snapshot()
         heading = Heading(votes, _digest(engine, spec, engine.votes[:votes]), msgspec.Raw(snapshot.structure))
         data = save(snapshot.tensors, {"heading": msgspec.json.encode(heading).decode()})
-        with replacing(folder / FILE) as file:
+        with atomic_file(folder / FILE) as file:
             file.write(hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest())
             file.write(data)
     except (NoSnapshotError, BadInputError, OSError) as error:

@@ -32,7 +32,7 @@ _VOID = frozenset(_EMPTY.split())
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
-def sound(
+def admissible(
     proposals: Sequence[Proposal],
     known: Iterable[str],
     rules: Rules,

@@ -15,7 +15,7 @@ from elicit.randomness import stream
 from elicit.tuning.protocol import INPUT, Candidate, Input, Loss, Pool, Proposal
 from elicit.tuning.signals import Signal
 from elicit.types import Item
-from studies.decisions import engine_for, lessons
+from studies.decisions import engine_for, engine_votes
 from studies.items.presentation import said
 from studies.prompt_inputs import signalled
 from studies.tuning.allocation import Record
@@ -126,7 +126,7 @@ def promising(spec: Spec, state: State, proposals: Sequence[Proposal], k: int) -
         return list(proposals[:k])
     made = [item_of(proposal, f"new {n}", "") for n, proposal in enumerate(proposals)]
     engine = engine_for(spec, state, made)
-    engine.learn(lessons(state))
+    engine.learn(engine_votes(state))
     rows = torch.arange(len(state.items), len(state.items) + len(made))
     with engine.limited_threads():
         draws = engine.posterior.sample(DRAWS, stream(spec.seed, "promising", state.seq), rows)
@@ -200,7 +200,7 @@ Cells = dict[tuple[int, int], float]
 """A signal of the response of a prompt, by row, to an input, by row."""
 
 
-def told_by(state: State, signals: Mapping[str, Signal]) -> dict[str, Cells]:
+def response_signals(state: State, signals: Mapping[str, Signal]) -> dict[str, Cells]:
     """The signals of all responses to inputs that are not held out."""
     found: dict[str, Cells] = {}
     for name, signal in signals.items():

@@ -14,7 +14,7 @@ from elicit.randomness import stream
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED
 from elicit.types import Item
-from studies.decisions import engine_for, lessons
+from studies.decisions import engine_for, engine_votes
 from studies.outlook import outlook
 from studies.prompt_inputs import directed, signalled
 from studies.recommendation import acceptable, recommended
@@ -193,7 +193,7 @@ def _segments(study: Study, row: int) -> list[Part]:
     kept = [number for number, text in enumerate(texts) if text]
     items = [Item(f"without {number}", texts[number]) for number in kept]
     engine = engine_for(study.spec, study.state, items)
-    engine.learn(lessons(study.state))
+    engine.learn(engine_votes(study.state))
     n = len(study.state.items)
     pairs = torch.tensor([[row, n + place] for place in range(len(kept))])
     with engine.limited_threads():

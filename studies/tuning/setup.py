@@ -14,7 +14,7 @@ from elicit.tuning.placeholders import checked_prompt, with_places
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 from studies.spec import QUESTION
-from studies.tuning_spec import Tuning
+from studies.tuning_spec import TuningSpec
 
 EXAMPLE = Path(__file__).parent / "tasks" / "example.toml"
 
@@ -23,7 +23,7 @@ Ask = Callable[[str, str], str]
 
 
 class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
-    """What stands in a task file beside the fields of `Tuning`."""
+    """What stands in a task file beside the fields of `TuningSpec`."""
 
     prompts: tuple[str, ...] = ()
     inputs: str = ""
@@ -61,7 +61,7 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
         values = {"proposers": ["slots", "crossover"]} | values
     try:
         file = msgspec.convert(own, TaskFile)
-        tuning = msgspec.convert({name: v for name, v in values.items() if name not in own}, Tuning)
+        tuning = msgspec.convert({name: v for name, v in values.items() if name not in own}, TuningSpec)
     except msgspec.ValidationError as error:
         what = str(error)
         raise BadInputError(f"{where}: {what[0].lower()}{what[1:].replace('`$.', '`')}; mend it") from None

@@ -21,7 +21,7 @@ from elicit.tuning.protocol import SEED, Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
 from studies.prompt_inputs import JUDGE, AlikeError, MissingError, signals_of
 from studies.tuning import pool
-from studies.tuning.admission import sound
+from studies.tuning.admission import admissible
 from studies.tuning.allocation import allot
 from studies.tuning.pool import idle_proposers
 from studies.tuning_spec import ModelSpec
@@ -46,12 +46,12 @@ class Tuner:
     def __init__(self, study: Study, report: Report = lambda *_: None, target: Target | None = None) -> None:
         assert study.spec.tuning is not None
         self.study, self.tuning, self._report = study, study.spec.tuning, report
-        self.target = target or made(self.tuning.target, study.folder, "target", self.tuning.money)
+        self.target = target or target_for(self.tuning.target, study.folder, "target", self.tuning.money)
         writer, own = self.tuning.writer, self.tuning.target.function
         self.writer: Target | None = None if writer == "none" or (writer is None and own) else self.target
         if isinstance(writer, ModelSpec):
             # One purse for both.
-            self.writer = made(writer, study.folder, "target", self.tuning.money, role="the model that writes")
+            self.writer = target_for(writer, study.folder, "target", self.tuning.money, role="the model that writes")
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
@@ -160,9 +160,9 @@ class Tuner:
         for error in found:
             if isinstance(error, BaseException):
                 raise error
-        made = list(state.responses.values())
-        if len(made) >= PROOF and all(response.failure for response in made):
-            raise _all_failed(made, "so far")
+        responses = list(state.responses.values())
+        if len(responses) >= PROOF and all(response.failure for response in responses):
+            raise _all_failed(responses, "so far")
 
     async def _make(self, row: int, given: int) -> None:
         """Have one response made, and record it unless it is the failure that is known."""
@@ -253,7 +253,7 @@ class Tuner:
                     proposals = list(await proposer.propose(view, many, rng))
                 except OSError as error:
                     failure = str(error)
-                fit, dropped = sound(proposals, texts, self.tuning.rules, fields)
+                fit, dropped = admissible(proposals, texts, self.tuning.rules, fields)
                 kept[name] = await asyncio.to_thread(pool.promising, study.spec, state, fit, share)
                 texts += [proposal.text for proposal in kept[name]]
                 told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
@@ -277,7 +277,7 @@ class Tuner:
         cells = [(row, given) for row in rows for given in first[: depth[row]]]
         fresh = [cell for cell in cells if cell not in state.responses]
         await self.respond(fresh[: max(0, self.calls_left()) // 2])  # votes need responses too
-        cells_of = pool.told_by(state, self._signals)
+        cells_of = pool.response_signals(state, self._signals)
         calls, cost = 0, 0.0
         for name, judge in self._judges.items():
             cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
@@ -354,10 +354,10 @@ class Tuner:
         return response.text
 
 
-def _all_failed(made: Sequence[Response], which: str) -> BadInputError:
+def _all_failed(responses: Sequence[Response], which: str) -> BadInputError:
     return BadInputError(
-        f"all {len(made)} responses {which} have failed, the last: {made[-1].failure}; mend the model or tuning.target "
-        "in study.toml, and begin again"
+        f"all {len(responses)} responses {which} have failed, the last: {responses[-1].failure}; mend the model or "
+        "tuning.target in study.toml, and begin again"
     )
 
 
@@ -376,7 +376,9 @@ def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
     return found
 
 
-def made(spec: ModelSpec, folder: Path, name: str, money: float | None, *, role: str = "the target model") -> Target:
+def target_for(
+    spec: ModelSpec, folder: Path, name: str, money: float | None, *, role: str = "the target model"
+) -> Target:
     """The model that a table of the specification describes; role: what messages call it.
 
     Raises BadInputError where it cannot be made.

@@ -17,14 +17,14 @@ from starlette.routing import Route
 
 from adapters.http import protocol_limits
 from adapters.http.protocol_limits import Bounded
-from elicit.service.http_schema import Who
+from elicit.service.http_schema import Principal
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 async def _length(request: Request) -> Response:
     if scope := request.headers.get("x-who"):
-        request.state.who = Who("somebody", scope)
+        request.state.who = Principal("somebody", scope)
     return PlainTextResponse(str(len(await request.body())))
 
 

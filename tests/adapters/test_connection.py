@@ -18,7 +18,7 @@ from rich.traceback import Traceback
 
 from adapters.client.connection import AwayError, Server, address_of, checked_token
 from adapters.client.remote import RemoteService
-from elicit.service.http_schema import Receipt, RefusedError
+from elicit.service.http_schema import Receipt, ServiceError
 from elicit.types import BadInputError
 from tests.adapters.serving import Say, serving
 
@@ -72,7 +72,7 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 @pytest.mark.parametrize(
     ("say", "error", "expected"),
     [
-        (Say(b'{"detail": "too late"}', 409, PROBLEM), RefusedError, "^too late$"),
+        (Say(b'{"detail": "too late"}', 409, PROBLEM), ServiceError, "^too late$"),
         (Say(b'{"detail": "wait"}', 429, PROBLEM | {"Retry-After": "7"}), AwayError, "429 wait"),
         (Say(b'{"detail": "full"}', 507, PROBLEM), AwayError, "507 full"),
         (Say(b"<h1>not here</h1>", 404), AwayError, "answers 404"),
@@ -110,7 +110,7 @@ def test_no_traceback_shows_a_token(text: str) -> None:
 async def test_an_error_does_not_repeat_the_token() -> None:
     async with serving(lambda _: Say(b'{"detail": "bad T0KEN"}', 403, PROBLEM)) as there:
         door = Server(there.url.removesuffix("/v1"), "T0KEN")
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(ServiceError) as caught:
             await door.call(Receipt, "POST", "votes")
         await door.close()
     assert str(caught.value) == "bad ***"

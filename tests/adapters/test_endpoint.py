@@ -15,7 +15,7 @@ from adapters.llm.endpoint import (
     BusyError,
     Endpoint,
     EndpointError,
-    RefusedError,
+    RejectedError,
     UnreachableError,
     UnreadableError,
 )
@@ -145,9 +145,9 @@ async def test_a_lasting_fault_has_its_own_name(server: Server, tmp_path: Path, 
     cases: list[tuple[Say, type[EndpointError], float]] = [
         (Say(b"{"), UnreadableError, 1.0),
         (Say(b"<html>"), UnreadableError, 0.0),
-        (Say(b'{"error": "no such model"}', 404), RefusedError, 0.0),
-        (Say(b'{"error": {"code": "insufficient_quota"}}', 429), RefusedError, 0.0),
-        (Say(b"", 301, {"Location": "http://127.0.0.1:1/"}), RefusedError, 0.0),
+        (Say(b'{"error": "no such model"}', 404), RejectedError, 0.0),
+        (Say(b'{"error": {"code": "insufficient_quota"}}', 429), RejectedError, 0.0),
+        (Say(b"", 301, {"Location": "http://127.0.0.1:1/"}), RejectedError, 0.0),
         (Say(hang=True), UnreachableError, 1.0),
     ]
     for number, (said, error, billed) in enumerate(cases):
@@ -302,9 +302,9 @@ def test_an_address_that_is_none_or_holds_a_key_is_refused(tmp_path: Path, time:
     [
         (Say(b'{"error": {"message": "Daily quota reached"}}', 429), BusyError, "429 Said: Daily quota reached$", None),
         (Say(b'{"error": {"message": "Slow down", "code": 429}}'), BusyError, "answers 429: Slow down$", None),
-        (Say(b'{"error": {"message": "Bad key", "code": 401}}'), RefusedError, "answers 401: Bad key$", True),
+        (Say(b'{"error": {"message": "Bad key", "code": 401}}'), RejectedError, "answers 401: Bad key$", True),
         (Say(b'{"type": "error", "error": {"message": "Overloaded"}}'), BusyError, "an error: Overloaded$", None),
-        (Say(b'{"error": {"message": "Your credit balance is too low"}}', 400), RefusedError, "credit balance", True),
+        (Say(b'{"error": {"message": "Your credit balance is too low"}}', 400), RejectedError, "credit balance", True),
         (Say(b"<html><body><h1>Please sign in</h1>"), UnreadableError, "web page .*: Please sign in$", None),
         (Say(b"<html><body><h1>Bad gateway</h1>", 502), BusyError, "502 Said: Bad gateway$", None),
         (
@@ -320,9 +320,14 @@ def test_an_address_that_is_none_or_holds_a_key_is_refused(tmp_path: Path, time:
             None,
         ),
         (Say(b"data: {}\n\n"), UnreadableError, "answers as a stream", None),
-        (Say(b"", 302, {"Location": "https://sso.example/login?code=s3cret"}), RefusedError, "example/login; if", True),
-        (Say(b"", 301, {"Location": "/v2/chat/completions"}), RefusedError, r"points to http://\S+/v2; if", True),
-        (Say(b'{"choices": [{"message": {"refusal": "I will not."}}]}'), RefusedError, "refuses: I will not.$", False),
+        (
+            Say(b"", 302, {"Location": "https://sso.example/login?code=s3cret"}),
+            RejectedError,
+            "example/login; if",
+            True,
+        ),
+        (Say(b"", 301, {"Location": "/v2/chat/completions"}), RejectedError, r"points to http://\S+/v2; if", True),
+        (Say(b'{"choices": [{"message": {"refusal": "I will not."}}]}'), RejectedError, "refuses: I will not.$", False),
         (Say(b" " * (17 << 20)), UnreadableError, "larger than 16 MiB", None),
         (Say(b"[" * 200_000), UnreadableError, "nested too deep", None),
     ],
@@ -343,7 +348,7 @@ async def test_an_address_without_its_version_is_told_of_it(server: Server, tmp_
     server.always = lambda got: completion("A") if got.path.startswith("/v1/") else Say(b"404 page not found", 404)
     root = server.url.removesuffix("/v1")
     endpoint = make(server, tmp_path, time, url=root)
-    with pytest.raises(RefusedError, match=f"404 page not found; most endpoints are under /v1: try {server.url}$"):
+    with pytest.raises(RejectedError, match=f"404 page not found; most endpoints are under /v1: try {server.url}$"):
         await endpoint.ask(QUESTION)
     await endpoint.close()
     # The address of the call itself means the same.
@@ -378,7 +383,7 @@ async def test_a_refusal_is_paid_and_asked_again_another_time(server: Server, tm
     body = b'{"choices": [{"message": {"refusal": "no"}}], "usage": {"prompt_tokens": 100, "completion_tokens": 1}}'
     server.script.append(Say(body))
     endpoint = make(server, tmp_path, time)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RejectedError) as refused:
         await endpoint.ask(QUESTION)
     assert refused.value.cost == endpoint.book.spent == pytest.approx(1.01)
     answer = await endpoint.ask(QUESTION)
@@ -430,7 +435,7 @@ async def test_a_proxy_that_lacks_its_package_is_said_at_the_start(
     endpoint = make(server, tmp_path, time, url="https://api.example/v1")
     with pytest.raises(BadInputError, match="which needs a package"):
         await endpoint.check()
-    with pytest.raises(RefusedError, match="which needs a package") as refused:
+    with pytest.raises(RejectedError, match="which needs a package") as refused:
         await endpoint.ask(Request("", "other", max_tokens=4))
     assert refused.value.lasting
     await endpoint.close()

@@ -16,7 +16,7 @@ from adapters.files import images
 from adapters.files.formats import read_items
 from adapters.judges.pointwise import Pointwise
 from elicit.types import BadInputError, Item
-from studies.local.voting_host import Host
+from studies.local.voting_host import VotingHost
 from studies.study import Study
 from tests.adapters.pictures import other, png, save
 
@@ -145,7 +145,7 @@ async def test_ballots_name_the_pictures_in_the_order_shown(tmp_path: Path) -> N
     names = save(tmp_path / "art", 3)
     items = [{"id": name, "text": f"caption {name}", "image": str(tmp_path / "art" / name)} for name in names]
     with Study.create(tmp_path / "study", items=items) as study:
-        ballot = (await Host(study, "me").turn()).ballot
+        ballot = (await VotingHost(study, "me").turn()).ballot
         assert ballot is not None
         for text, image in ((ballot.left, ballot.left_image), (ballot.right, ballot.right_image)):
             assert Path(image).read_bytes() == (tmp_path / "art" / text.removeprefix("caption ")).read_bytes()

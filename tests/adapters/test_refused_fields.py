@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.llm.calls import CallBook, Prices
 from adapters.llm.chat import Api, Request
-from adapters.llm.endpoint import Endpoint, RefusedError
+from adapters.llm.endpoint import Endpoint, RejectedError
 from adapters.llm.refused_fields import body_without, refused_field
 from tests.adapters.serving import Got, Say, completion, message, serving
 
@@ -91,7 +91,7 @@ async def test_a_complaint_of_what_was_not_sent_is_no_reason_to_ask_again(tmp_pa
     async with serving(lambda got: Say(b'{"error": "temperature, seed and logprobs are wrong"}', 400)) as server:
         book = CallBook(tmp_path, "judge", Prices.of("openai", 1.0, 1.0))
         endpoint = Endpoint(url=server.url, api="openai", model="m", key="", book=book, retries=0)
-        with pytest.raises(RefusedError, match=r"answers 400 .*: temperature, seed and logprobs are wrong"):
+        with pytest.raises(RejectedError, match=r"answers 400 .*: temperature, seed and logprobs are wrong"):
             await endpoint.ask(Request("", "?", 4))
         assert ["temperature" in got.json for got in server.got] == [True, False]
         await endpoint.close()
@@ -102,7 +102,7 @@ async def test_a_bound_that_is_only_too_large_is_not_dropped(tmp_path: Path) -> 
     async with serving(lambda got: Say(words, 400)) as server:
         book = CallBook(tmp_path, "judge", Prices.of("openai", 1.0, 1.0))
         endpoint = Endpoint(url=server.url, api="openai", model="m", key="", book=book, retries=0)
-        with pytest.raises(RefusedError, match="too large"):
+        with pytest.raises(RejectedError, match="too large"):
             await endpoint.ask(Request("", "?", 9))
         assert all({"max_tokens", "max_completion_tokens"} & got.json.keys() for got in server.got)
         await endpoint.close()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.randomness import stream
-from elicit.routing.bias import Judged, Place, biases, corrected, position
+from elicit.routing.bias import Judged, PositionBias, biases, corrected, position
 from elicit.routing.case import mirrored
 from elicit.types import Choice, ChoiceOutcome, Verdict, mirror
 
@@ -87,7 +87,7 @@ def test_what_is_taken_off_is_gone() -> None:
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_the_place_cancels_where_both_orders_were_asked(ab: float, ba: float) -> None:
     verdict = Verdict(logits={"ab": ab, "ba": ba})
-    place = Place()
+    place = PositionBias()
     for query in judged(50, place=1.0):
         place = place.after(query.verdict)
     assert place.corrected(verdict) == verdict.logit
@@ -95,7 +95,7 @@ def test_the_place_cancels_where_both_orders_were_asked(ab: float, ba: float) ->
 
 @pytest.mark.parametrize("orders", ["both", "one"])
 def test_the_running_estimate_comes_to_the_same(orders: str) -> None:
-    queries, place = judged(400, place=0.7, orders=orders), Place()
+    queries, place = judged(400, place=0.7, orders=orders), PositionBias()
     for query in queries:
         place = place.after(query.verdict)
     whole = position(queries)

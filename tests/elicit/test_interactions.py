@@ -126,7 +126,7 @@ def test_votes_on_no_input_teach_what_they_teach_the_plain_model(given_votes: li
 def test_inputs_that_add_nothing_leave_the_plain_model(given_votes: list[Vote]) -> None:
     plain, same = utilities().update(given_votes), on_inputs({0.0: 1.0}).update(given_votes)
     assert_same_belief(plain, same)
-    assert_same_belief(plain.anticipate(0, 1), same.anticipate(0, 1))
+    assert_same_belief(plain.fantasize(0, 1), same.fantasize(0, 1))
     assert torch.allclose(same.preferred_on(0, 1, EVERY), same.preferred_on(0, 1, EVERY[:1]).expand(K))
     little = on_inputs({1e-6: 1.0}).update(given_votes)
     assert_same_belief(plain, little, 1e-3)
@@ -179,7 +179,7 @@ def test_beliefs_that_branch_do_not_disturb_each_other(given_votes: list[Vote]) 
     parent = on_inputs().update(given_votes)
     firsts = [Vote(0, 1, ChoiceOutcome(c), inputs=on) for c in ("a", "b") for on in ((), (0,), (1, 2))]  # type: ignore[arg-type]
     second = Vote(3, 2, ChoiceOutcome("a"), inputs=(0,))
-    grown = [parent.anticipate(4, 5)] + [parent.update([first]) for first in firsts]
+    grown = [parent.fantasize(4, 5)] + [parent.update([first]) for first in firsts]
     for first, child in zip(firsts, grown[1:], strict=True):
         alone = on_inputs().update([*given_votes, first, second])
         branch = child.update([second])
@@ -236,7 +236,7 @@ def test_a_vote_to_come_is_on_an_input_not_seen_before(given_votes: list[Vote], 
     of_nobody = [Vote(v.a, v.b, v.outcome, weight=v.weight, inputs=v.inputs) for v in given_votes]
     ids = BradleyTerry().init(N, Knowledge(), "cpu")
     posterior = InteractionPosterior.over(ids, apart, {0.7: 1.0}).update(of_nobody)
-    narrowed = posterior.anticipate(a, b)
+    narrowed = posterior.fantasize(a, b)
     assert torch.equal(posterior.mean(), narrowed.mean())
     after = [posterior._after(Vote(a, b, outcome, inputs=(K,)), compact=False) for outcome in DECIDED]
     z = [(child.evidence - posterior.evidence).exp()[:, None] for child in after]

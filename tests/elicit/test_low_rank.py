@@ -135,7 +135,7 @@ def test_a_vote_never_widens_a_models_variance(cast: list[Vote], a: int, step: i
     after = before.update([Vote(a, (a + step) % N, ChoiceOutcome("b"))])
     everyone = torch.arange(3)
     assert (after._mixture(PAIRS, everyone).variance <= before._mixture(PAIRS, everyone).variance + 1e-9).all()
-    narrowed = before.anticipate(a, (a + step) % N)
+    narrowed = before.fantasize(a, (a + step) % N)
     assert torch.equal(narrowed.mean(), before.mean())
     assert (narrowed.difference(PAIRS).variance <= before.difference(PAIRS).variance + 1e-9).all()
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.inference.averaging import Averaged
+from elicit.inference.averaging import AveragedPosterior
 from elicit.inference.columns import CHUNK
 from elicit.inference.gaussian import DECIDED, KEPT, GridPosterior
 from elicit.inference.outcomes import chance, likelihood
@@ -109,7 +109,7 @@ def test_beliefs_that_branch_do_not_disturb_each_other(name: str, given_votes: l
 @given(votes, st.integers(0, N - 1), st.integers(1, N - 1))
 def test_a_vote_to_come_narrows_and_moves_nothing(name: str, given_votes: list[Vote], a: int, step: int) -> None:
     posterior = learn(name, given_votes)
-    narrowed = posterior.anticipate(a, (a + step) % N)
+    narrowed = posterior.fantasize(a, (a + step) % N)
     assert torch.equal(posterior.mean(), narrowed.mean())
     assert (narrowed.difference(pairs).variance <= posterior.difference(pairs).variance + 1e-9).all()
     if not isinstance(posterior, GridPosterior):
@@ -158,7 +158,7 @@ def test_moment_matching_agrees_with_exact_integration(name: str) -> None:
     features = FEATURES[:2]
     cast = [Vote(0, 1, ChoiceOutcome(c)) for c in ("a", "a", "b", "a")]  # type: ignore[arg-type]
     begun = model.init(2, Knowledge(features), "cpu")
-    prior = begun.parts[0] if isinstance(begun, Averaged) else begun
+    prior = begun.parts[0] if isinstance(begun, AveragedPosterior) else begun
     assert isinstance(prior, GridPosterior)
     mixture = prior._mixture(torch.tensor([[0, 1]]), torch.arange(prior.base.models))
     x = torch.linspace(-40, 40, 8001, dtype=torch.float64)

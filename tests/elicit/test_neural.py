@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from elicit.inference.averaging import Averaged
+from elicit.inference.averaging import AveragedPosterior
 from elicit.inference.gaussian import GridPosterior
 from elicit.inference.kernels import FeatureCovariance, Kernel, Prior
 from elicit.inference.laplace import slopes
@@ -39,7 +39,7 @@ def learn(name: str, votes: list[Vote], x: np.ndarray = X) -> Posterior:
 def test_a_bent_utility_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neural, "TRAIN", 170)
     posterior = learn("neural", cast(600))
-    assert isinstance(posterior, Averaged)
+    assert isinstance(posterior, AveragedPosterior)
     assert np.corrcoef(posterior.mean().numpy(), BENT)[0, 1] > 0.9
     trained = posterior.parts[-1]
     assert isinstance(trained, NeuralPosterior)
@@ -103,7 +103,7 @@ def test_the_slopes_are_the_derivatives_of_the_votes_likelihood() -> None:
 def test_a_network_joins_the_default_and_counts_by_how_well_it_foretells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default, "TRAIN", 32)
     joined = learn("default", cast(200))
-    assert isinstance(joined, Averaged)
+    assert isinstance(joined, AveragedPosterior)
     assert len(joined.parts) == 2
     assert abs(float(joined.weights.sum()) - 1) < 1e-9
     low, high = (torch.stack([getattr(part.mean(), w)() for part in joined.parts]) for w in ("min", "max"))
@@ -115,9 +115,9 @@ def test_a_network_joins_the_default_and_counts_by_how_well_it_foretells(monkeyp
     draws = joined.sample(4000, np.random.default_rng(0))
     assert torch.allclose(draws.mean(0), joined.mean(), atol=0.2)
     assert torch.allclose(draws.std(0), joined.sd(), rtol=0.2)
-    narrowed = joined.anticipate(0, 1)
+    narrowed = joined.fantasize(0, 1)
     assert torch.equal(narrowed.mean(), joined.mean())
-    worse = Averaged((joined.parts[0], _doubtful(joined.parts[1])))
+    worse = AveragedPosterior((joined.parts[0], _doubtful(joined.parts[1])))
     assert float(worse.weights[1]) < float(joined.weights[1])
 
 

@@ -62,7 +62,7 @@ def test_without_residuals_it_is_bradley_terry_to_the_bit(given_votes: list[Vote
     assert torch.equal(plain.p_best(), same.p_best())
     assert plain.best() == same.best()
     assert same.transitive
-    assert torch.equal(plain.anticipate(0, 1).sd(), same.anticipate(0, 1).sd())
+    assert torch.equal(plain.fantasize(0, 1).sd(), same.fantasize(0, 1).sd())
 
 
 @settings(max_examples=30, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.routing.case import Budget, Case, Decision, Pace, Router, Seat, cavity, offer
+from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Router, Seat, cavity, offer
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Verdict
 
 ROUTERS = registry.names("router")
@@ -214,7 +214,7 @@ def test_wrong_options_are_told(name: str, options: dict[str, Any]) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=30, max_size=80), st.floats(0.05, 0.95))
 def test_a_pace_takes_the_share_it_is_given_and_the_highest_scores(scores: list[float], share: float) -> None:
-    pace = Pace()
+    pace = BudgetPacer()
     for score in scores:
         pace.saw(score)
     steps = [pace.chance(score, share) for score in (-1.0, 2.0)]
@@ -223,7 +223,7 @@ def test_a_pace_takes_the_share_it_is_given_and_the_highest_scores(scores: list[
 
 
 def test_scores_that_are_all_alike_are_drawn_for() -> None:
-    pace = Pace()
+    pace = BudgetPacer()
     for _ in range(50):
         assert pace.chance(1.0, 0.3) == pytest.approx(0.3)
         pace.saw(1.0)
@@ -255,8 +255,8 @@ def test_cse_finds_its_threshold_among_any_number_of_verdicts(verdicts: int) -> 
 
 @pytest.mark.parametrize("drift", [-2e-4, 0.0, 2e-4])
 def test_a_drift_of_all_scores_neither_starves_nor_floods_what_comes_late(drift: float) -> None:
-    pace = Pace()
+    pace = BudgetPacer()
     for n in range(100):
-        if n >= Pace.START:
+        if n >= BudgetPacer.START:
             assert pace.chance(0.4 * (1 + drift) ** n, 0.3) == pytest.approx(0.3)
         pace.saw(0.4 * (1 + drift) ** n)

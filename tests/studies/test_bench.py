@@ -19,7 +19,7 @@ from elicit.stats import sigmoid
 from elicit.types import BadInputError, ChoiceOutcome, Vote
 from studies.bench import apohf, dueling, methods, selection, tuning
 from studies.bench.peers import Pair
-from studies.simulation.jobs import Job, Plan, Row, measure
+from studies.simulation.jobs import Job, Row, RunPlan, measure
 from studies.simulation.simulate import luck_of, regrets
 
 Out = pytest.CaptureFixture[str]
@@ -99,10 +99,10 @@ def test_the_same_seed_gives_the_same_rows_and_resuming_changes_nothing(instance
     found = selection.read_instances(instances, families=["lin"])
     names = ["random", "linear_eubo", "default"]
 
-    def rows(plan: Plan, votes: int = 24) -> list[Row]:
+    def rows(plan: RunPlan, votes: int = 24) -> list[Row]:
         return steady(selection.selection(found, names, votes, plan, selection.Setting())["rows"])
 
-    whole = rows(Plan(1))
+    whole = rows(RunPlan(1))
     assert [(r["method"], r["seed"], r["votes"]) for r in whole] == [
         (m, s, v) for m in names for s in (1, 2) for v in (10, 20, 24)
     ]
@@ -113,24 +113,24 @@ def test_the_same_seed_gives_the_same_rows_and_resuming_changes_nothing(instance
 
     out = tmp_path / "runs.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        rows(Plan(1, out, interrupt))
+        rows(RunPlan(1, out, interrupt))
     assert len(out.read_text().splitlines()) == 1 + 2
     with out.open("a") as file:
         file.write('{"run": {"method": "def')  # a crash in the middle of a line
     steps: list[int] = []
-    assert rows(Plan(2, out, steps.append)) == whole  # the rest in two processes
+    assert rows(RunPlan(2, out, steps.append)) == whole  # the rest in two processes
     assert steps == [2, 3, 4, 5, 6]
     before = out.read_bytes()
-    assert rows(Plan(1, out)) == whole
+    assert rows(RunPlan(1, out)) == whole
     with pytest.raises(BadInputError, match=r"votes = 24, and now it is 25"):
-        rows(Plan(1, out), votes=25)
+        rows(RunPlan(1, out), votes=25)
     assert out.read_bytes() == before
 
 
 def test_more_luck_is_other_luck_and_an_instance_tried_again_is_no_other_instance(instances: Path) -> None:
     found = selection.read_instances(instances, families=["lin"])
-    once = selection.selection(found, ["random"], 24, Plan(1), selection.Setting())
-    thrice = selection.selection(found, ["random"], 24, Plan(1), selection.Setting(), lucks=3)
+    once = selection.selection(found, ["random"], 24, RunPlan(1), selection.Setting())
+    thrice = selection.selection(found, ["random"], 24, RunPlan(1), selection.Setting(), lucks=3)
     assert steady(thrice["rows"])[: len(once["rows"])] == steady(once["rows"])
     for name in (i.name for i in found):
         of = [r["simple_regret"] for r in thrice["rows"] if r["instance"] == name]
@@ -161,7 +161,7 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, text: st
     out = tmp_path / "runs.jsonl"
     out.write_text(text)
     with pytest.raises(BadInputError, match="give --out another name"):
-        measure("b", {}, [Job({"n": 1}, list, ())], Plan(1, out))
+        measure("b", {}, [Job({"n": 1}, list, ())], RunPlan(1, out))
     assert out.read_text() == text
 
 
@@ -347,7 +347,7 @@ def test_tuning_tells_what_the_recommendation_is_over_the_default_prompts(
 def test_tuning_counts_votes_to_the_rivals_regret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apohf, "STEPS", 20)
     pools = tuning.read_pools(prompts(tmp_path / "pools.parquet"), None, None)
-    result = tuning.tuning(pools, ["apohf", "default", "random"], 12, 2, 2.0, Plan(1))
+    result = tuning.tuning(pools, ["apohf", "default", "random"], 12, 2, 2.0, RunPlan(1))
     level = next(s["simple_regret"] for s in result["summary"] if s["method"] == "apohf")
     for entry in result["summary"]:
         curve = np.mean([r["regrets"] for r in result["rows"] if r["method"] == entry["method"]], 0)

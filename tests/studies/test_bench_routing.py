@@ -15,7 +15,7 @@ from elicit.cli import _code
 from elicit.randomness import stream
 from elicit.types import BadInputError
 from studies.simulation import recorded_streams, routing
-from studies.simulation.jobs import Plan, Row
+from studies.simulation.jobs import Row, RunPlan
 
 Out = pytest.CaptureFixture[str]
 WORDS = ("one", "two", "three", "four", "five")
@@ -121,7 +121,7 @@ def test_made_up_people_and_judges_are_as_good_as_they_are_said_to_be(liking: fl
 def test_every_router_is_measured_and_pays_no_more_than_there_is(files: tuple[Path, Path]) -> None:
     recorded = recorded_streams.read(*files)
     names = ["default", "random_fusion", "confidence", "all_llm"]
-    result = routing.routing([recorded, recorded], names, [0.1, 0.4], Plan(1), {})
+    result = routing.routing([recorded, recorded], names, [0.1, 0.4], RunPlan(1), {})
     assert len(result["rows"]) == 16
     for row in result["rows"]:
         assert row["cost"] <= row["pairs"] * (row["human_share"] + 0.02) + 1e-6

@@ -22,7 +22,7 @@ from studies.reporting.exports import export
 from studies.reporting.routing import first_wins, lines_of, routing_of
 from studies.reporting.status import status_of
 from studies.routing.audits import _out_of_reach, acceptance
-from studies.spec import JudgeSpec, Routing, Spec
+from studies.spec import JudgeSpec, RoutingSpec, Spec
 from studies.study import Study
 from tests.studies.routed import better, go, judge, make, vote
 
@@ -160,7 +160,7 @@ def test_a_study_too_small_for_a_certificate_says_what_it_takes(
 @given(st.floats(0.05, 0.4), st.floats(0.01, 0.2), st.floats(0, 1), st.integers(1, 60))
 def test_the_advice_for_a_certificate_can_be_followed(alpha: float, delta: float, audits: float, n: int) -> None:
     """With what is advised set, nothing is out of reach, and so many audits can show the risk."""
-    rules = Routing(router="all_llm", audits=audits, alpha=alpha, delta=delta)
+    rules = RoutingSpec(router="all_llm", audits=audits, alpha=alpha, delta=delta)
     spec = Spec("s", goal="label", routing=rules)
     state = State().fold(Event(1, "", Created(1, "", {})))
     state.fold(Event(2, "", ItemsAdded(tuple(Item(f"i{k}", str(k)) for k in range(2 * n)))))
@@ -245,7 +245,7 @@ def simulated(seed: int, pairs: int, share: float, lots: float) -> tuple[Spec, S
     """
     rng = np.random.default_rng(seed)
     judges = (JudgeSpec("gpt", "simulated"),)
-    spec = Spec("s", goal="label", routing=Routing(router="default", audits=lots), judges=judges)
+    spec = Spec("s", goal="label", routing=RoutingSpec(router="default", audits=lots), judges=judges)
     state = State()
     bodies: list[Any] = [Created(2, "3", {}), ItemsAdded(tuple(Item(f"i{k}", f"t{k}") for k in range(2 * pairs)))]
     turned = rng.random(pairs) < 0.5

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.log.events import Event, Paused
-from elicit.service.http_schema import RefusedError
-from studies.serving.group_commit import Committer
+from elicit.service.http_schema import ServiceError
+from studies.serving.group_commit import GroupCommitter
 from studies.storage import folders
 from studies.study import Study
 
@@ -28,16 +28,16 @@ def test_closing_leaves_no_writer_waiting(folder: Path, pauses: list[int], close
     ledger, state, _ = folders.load(folder, writable=True, beside=False)
     told: list[int] = []
 
-    async def write(commits: Committer, pause: int) -> Event | None:
+    async def write(commits: GroupCommitter, pause: int) -> Event | None:
         for _ in range(pause):
             await asyncio.sleep(0)
         try:
             return (await commits.commit(Paused(True, "boss")))[0]
-        except RefusedError:
+        except ServiceError:
             return None
 
     async def run() -> list[Event | None]:
-        commits = Committer(ledger, state, lambda event: told.append(event.seq))
+        commits = GroupCommitter(ledger, state, lambda event: told.append(event.seq))
         writers = [asyncio.create_task(write(commits, pause)) for pause in pauses]
         for _ in range(close_after):
             await asyncio.sleep(0)

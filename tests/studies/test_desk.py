@@ -14,8 +14,8 @@ from elicit.log.events import Asked, Routed
 from elicit.types import BadInputError
 from studies.replay.verify import verify
 from studies.routing.costs import spent
-from studies.routing.dispatcher import PEOPLE, Desk
-from studies.run import begun
+from studies.routing.dispatcher import PEOPLE, Dispatcher
+from studies.run import start_judges
 from studies.study import Study
 from tests.studies import routed
 from tests.studies.routed import ends, go, judge, make, vote
@@ -40,9 +40,9 @@ def test_every_query_ends_once_and_within_the_budget(tmp_path: Path, router: str
     study.close()
 
 
-def remade(study: Study, desk: Desk) -> None:
+def remade(study: Study, desk: Dispatcher) -> None:
     """A desk made from the log decides on the next queries like the one that kept running."""
-    fresh = Desk(study, desk.judges, desk.limit)
+    fresh = Dispatcher(study, desk.judges, desk.limit)
     for step, number in enumerate(list(study.state.asked)[:12]):
         query = study.query(number)
         for one in (desk, fresh):
@@ -63,11 +63,11 @@ def remade(study: Study, desk: Desk) -> None:
 async def test_a_router_made_from_the_log_decides_like_the_one_that_kept_running(tmp_path: Path, router: str) -> None:
     judges = [judge(tmp_path, "gpt"), judge(tmp_path, "tin", temper="wrong", price=0.002)]
     study = make(tmp_path, judges, 40, {"router": router, "budget": 15.0, "audits": 0.2})
-    desk = Desk(study, begun(study))
+    desk = Dispatcher(study, start_judges(study))
     for number in range(40):
         query = study.ask(f"router {number % 3}", waiting=False)
         assert query is not None
-        await desk.settle(query)
+        await desk.dispatch(query)
         if number % 4 == 3:
             vote(study, "maya" if number % 8 == 3 else "ben", 2)
         if number in (15, 30):

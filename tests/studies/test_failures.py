@@ -20,8 +20,8 @@ from studies.local.tuning_host import TuningHost
 from studies.replay.verify import verify
 from studies.reporting.status import status_of
 from studies.routing.failures import PATIENCE, failures_of
-from studies.run import LANES, RunResult, run
-from studies.serving.engine_process import Modeller
+from studies.run import CONCURRENCY, RunResult, run
+from studies.serving.engine_process import EngineProcess
 from studies.study import Study
 from tests.adapters.serving import Got, Say, completion, honest, serving_aside
 from tests.studies import routed
@@ -132,7 +132,7 @@ def test_an_outage_costs_no_vote_and_is_made_up_for(tmp_path: Path, goal: str, r
             assert during.left > 0
         if during.failed >= PATIENCE:
             assert during.reason == "judges_paused"
-            assert during.failed < PATIENCE + 2 * LANES
+            assert during.failed < PATIENCE + 2 * CONCURRENCY
         known, deferred = failures(study), set(study.state.deferred)
         model.mend()
         with reopened(study) as again:
@@ -182,7 +182,7 @@ def test_one_judge_of_two_is_paused_and_the_other_goes_on(tmp_path: Path, router
         assert (result.reason, result.exit_code, result.left) == ("nothing_left", 0, 0)
         assert "gpt answers no more: 5 queries one after the other failed, the last: " in result.why
         assert len(study.state.votes) == ALL
-        assert PATIENCE <= failures_of(study.state)["gpt"].count <= PATIENCE + LANES
+        assert PATIENCE <= failures_of(study.state)["gpt"].count <= PATIENCE + CONCURRENCY
         study.close()
 
 
@@ -360,7 +360,7 @@ async def test_a_server_keeps_people_going_while_judges_are_paused_and_tries_the
     model = Model()
     with serving_aside(model) as server:
         study = make(tmp_path, "label", "default", [judge(server.url)], routing={"person_price": 0.0})
-        modeller = Modeller(study)
+        modeller = EngineProcess(study)
 
         async def until(done: Callable[[], bool]) -> str:
             for _ in range(400):
@@ -385,7 +385,7 @@ async def test_a_server_keeps_people_going_while_judges_are_paused_and_tries_the
 
 async def test_a_server_whose_judge_is_down_from_the_start_lets_people_vote(tmp_path: Path) -> None:
     study = make(tmp_path, "label", "default", [judge("http://127.0.0.1:9/v1")])
-    modeller = Modeller(study)
+    modeller = EngineProcess(study)
     for _ in range(400):
         told = (await modeller.advance({"": 4})).machines
         if study.state.stock:
@@ -412,7 +412,7 @@ async def test_a_voter_who_tunes_goes_on_while_judges_are_paused(tmp_path: Path)
             await asyncio.sleep(0.05)
         assert votes >= 8
         assert WORDS in (await host.board()).doing
-        assert 0 < failures(study) <= PATIENCE + 2 * LANES  # they were not tried again at every vote
+        assert 0 < failures(study) <= PATIENCE + 2 * CONCURRENCY  # they were not tried again at every vote
         assert {live.vote.judge for live in study.state.votes} == {"maya"}
         await host.close()
 

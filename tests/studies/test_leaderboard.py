@@ -14,7 +14,7 @@ from adapters.files.export import write_rows
 from adapters.files.formats import read_items
 from adapters.files.tables import read_table
 from elicit.cli import _code
-from elicit.inference.noise import Settled
+from elicit.inference.noise import FixedNoise
 from elicit.ranking.davidson import probabilities
 from studies.commands.feature_leaderboard import learnt
 
@@ -253,7 +253,7 @@ def test_columns_of_the_names_that_are_written_are_replaced(tmp_path: Path, caps
 def test_too_many_votes_at_random_are_told(slips: float, told: bool, tmp_path: Path) -> None:
     votes, _ = pool(tmp_path)
     found = learnt(votes, None, str(tmp_path / "items.csv"), 0.9)
-    noise = Settled(slipped=slips)
+    noise = FixedNoise(slipped=slips)
     found.found = dataclasses.replace(found.found, posterior=dataclasses.replace(found.found.posterior, noise=noise))
     assert told == any("Some 20 % of the votes seem to be cast at random" in note for note in found.notes)
 

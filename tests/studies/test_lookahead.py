@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elicit.routing.case import Decision
-from studies.decisions import LANE
+from studies.decisions import WORKER
 from studies.replay.verify import verify
 from tests.studies import making
 
 PEOPLE = ("maya", "ben")
-LANES = (f"{LANE}0", f"{LANE}1")
+LANES = (f"{WORKER}0", f"{WORKER}1")
 
 steps = st.lists(
     st.one_of(

@@ -28,14 +28,14 @@ from elicit.service.voting import Overview, Progress
 from elicit.types import ChoiceOutcome, Item, Query
 from studies.decisions import votes_to_come
 from studies.local.tuning_host import TuningHost
-from studies.local.voting_host import Host
+from studies.local.voting_host import VotingHost
 from studies.outlook import Outlook
 from studies.reporting import status
 from studies.reporting.report_data import report_data
 from studies.reporting.status import status_of
 from studies.reporting.status_lines import status_lines, verdict
 from studies.run import run
-from studies.serving.engine_process import Modeller
+from studies.serving.engine_process import EngineProcess
 from studies.study import Study
 from studies.tuning.tuner import Tuner
 from tests.adapters import pictures
@@ -299,7 +299,7 @@ def no_contradiction(study: Study, found: status.Summary, feature: str) -> None:
 
 def before_any_vote(study: Study) -> float:
     from studies.decisions import engine_for, stop_of
-    from studies.decisions import taught as teaches
+    from studies.decisions import engine_vote as teaches
 
     engine = engine_for(study.spec, study.state)
     engine.learn([teaches(live.vote, 0) for live in study.state.votes])
@@ -354,7 +354,7 @@ def as_report(study: Study, found: status.Summary) -> None:
 
 async def as_screens(study: Study, found: status.Summary) -> None:
     """What the admin page and the overview are drawn from, and a voter's turn."""
-    modeller = Modeller(study)
+    modeller = EngineProcess(study)
     page = await modeller.overview()
     same_overview(page, found)
     assert page.progress == progress_of(found)
@@ -365,7 +365,7 @@ async def as_screens(study: Study, found: status.Summary) -> None:
     advanced, now = await modeller.advance({}), found.outlook
     assert (advanced.stop, advanced.reason, advanced.left) == (now.stop, now.why, now.votes_left)
 
-    host = TuningHost(study, "zoe") if study.spec.tuning else Host(study, "zoe")
+    host = TuningHost(study, "zoe") if study.spec.tuning else VotingHost(study, "zoe")
     same_overview(await host.overview(), found)
     turn = await host.turn()
     while turn.doing:
@@ -499,9 +499,9 @@ def by_commands(
 )
 async def test_the_overview_screen_draws_it(goal: str, kind: str, feature: str, words: str, tmp_path: Path) -> None:
     study = await asyncio.to_thread(made, tmp_path, goal, kind, feature)
-    found, host, clock = status.summarize(study), Host(study, "zoe"), Clock()
+    found, host, clock = status.summarize(study), VotingHost(study, "zoe"), Clock()
 
-    async def start() -> Host:
+    async def start() -> VotingHost:
         return host
 
     app = VoteApp(start, now=clock)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit.service.http_schema import Lease, Wanted
+from elicit.service.http_schema import Lease, LeaseRequest
 from studies.decisions import by_people
 from studies.replay.verify import verify
 from studies.reporting.status import status_of
 from studies.routing.costs import spent
-from studies.spec import Routing, Serving
+from studies.spec import RoutingSpec, ServingSpec
 from studies.study import Study
 from tests.studies import routed
 from tests.studies.routed import judge, make
@@ -120,14 +120,14 @@ def test_nobody_has_a_query_twice_and_none_is_lost(
 
 
 async def test_a_server_lends_what_the_router_gives_people_to_as_many_as_overlap_says(tmp_path: Path) -> None:
-    routing = Routing(router="default", person_price=1.0, budget=None, audits=0.0)
+    routing = RoutingSpec(router="default", person_price=1.0, budget=None, audits=0.0)
     spec: dict[str, Any] = {"items": None, "pairs": routed.pairs(4), "judges": (judge(tmp_path),), "routing": routing}
-    serving = Serving(overlap=3, gold_share=0.0, repeat_share=0.0)
+    serving = ServingSpec(overlap=3, gold_share=0.0, repeat_share=0.0)
     async with served(tmp_path / "study", PEOPLE, serving=serving, **spec) as study:
         for _ in range(200):
             held: list[tuple[str, Lease]] = []
             for name in PEOPLE:
-                held += [(name, lease) for lease in (await study.lease(person(name), Wanted(2))).leases]
+                held += [(name, lease) for lease in (await study.lease(person(name), LeaseRequest(2))).leases]
             for name, lease in held:
                 await vote(study, name, lease)
             people = Counter(live.query for live in study.state.votes if live.vote.judge in PEOPLE)

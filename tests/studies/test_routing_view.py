@@ -13,7 +13,7 @@ from adapters.files.formats import PairRow
 from elicit.log.events import Consulted, Event, Routed, Voted
 from elicit.log.state import State
 from elicit.routing.case import mirrored
-from elicit.service.voting import Routing
+from elicit.service.voting import RoutingView
 from elicit.types import mirror
 from studies.reporting.routing_view import SHOWN, hidden, routing_view
 from studies.routing.audits import audits, machine_labels
@@ -65,13 +65,13 @@ def unheard(study: Study) -> set[int]:
     return hidden(study) - {label.query for label, _, _ in audits(study)}
 
 
-def view_of(study: Study) -> Routing:
+def view_of(study: Study) -> RoutingView:
     view = routing_view(study)
     assert view is not None
     return view
 
 
-def retold(study: Study, queries: set[int]) -> Routing:
+def retold(study: Study, queries: set[int]) -> RoutingView:
     """The view if machines had said the opposite of these queries, in other words."""
     before, state = study.state, State()
     try:
@@ -141,7 +141,7 @@ def test_the_counts_add_up(study: Study) -> None:
     assert judge.failed > 0
     assert judge.verdicts + judge.failed == sum(map(len, study.state.consulted.values()))
     assert view.spent == pytest.approx(0.01 * judge.verdicts)
-    assert msgspec.json.decode(msgspec.json.encode(view), type=Routing) == view
+    assert msgspec.json.decode(msgspec.json.encode(view), type=RoutingView) == view
     (position,) = [lean for lean in judge.leans if lean.name == "position"]
     assert position.low <= 0.4 + 1e-9
     assert position.high >= 0.4 - 1e-9

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from adapters.rpc import Caller
 from elicit.cli import _code
-from elicit.service.http_schema import Wanted
+from elicit.service.http_schema import LeaseRequest
 from elicit.service.voting import Answer, Turn
 from elicit.types import BadInputError
 from studies.replay.verify import verify
 from studies.routing.failures import PATIENCE
 from studies.routing.judges_lock import JudgesLock
 from studies.run import opened, run
-from studies.spec import Routing
+from studies.spec import RoutingSpec
 from studies.study import Study
 from tests.studies import making, routed
 from tests.studies.routed import judge
@@ -54,7 +54,7 @@ async def test_judges_without_a_router_answer_beside_a_server(tmp_path: Path) ->
     spec: dict[str, Any] = {"items": None, "pairs": routed.pairs(30), "judges": (judge(tmp_path),)}
     async with served(tmp_path / "study", ("maya",), **spec) as study:
         for _ in range(3):
-            lease = (await study.lease(person("maya"), Wanted(1))).leases
+            lease = (await study.lease(person("maya"), LeaseRequest(1))).leases
             assert await asyncio.to_thread(_code, ["run", str(tmp_path / "study"), "--votes", "3"]) == 0
             for one in lease:
                 await vote(study, "maya", one)
@@ -66,7 +66,7 @@ async def test_judges_without_a_router_answer_beside_a_server(tmp_path: Path) ->
 async def test_what_a_server_lets_its_judges_answer_is_left_to_it(
     tmp_path: Path, temper: str, code: int, reason: str, capsys: Out
 ) -> None:
-    routing = Routing(router="default", person_price=0.0, audits=0.0)
+    routing = RoutingSpec(router="default", person_price=0.0, audits=0.0)
     spec: dict[str, Any] = {"items": None, "pairs": routed.pairs(30), "judges": (judge(tmp_path, temper=temper),)}
     async with served(tmp_path / "study", (), routing=routing, **spec) as study:
         for _ in range(600):

@@ -12,31 +12,43 @@ import pytest
 from adapters.files.formats import PairRow
 from elicit.log.events import STOCK, Asked, Leased
 from elicit.log.state import State
-from elicit.service.http_schema import Amendment, Cast, Enrolment, Lease, Leases, RefusedError, Void, Wanted, Who
+from elicit.service.http_schema import (
+    Amendment,
+    Enrolment,
+    Lease,
+    LeaseRequest,
+    Leases,
+    Principal,
+    ServiceError,
+    VoidRequest,
+    VoteRequest,
+)
 from elicit.types import BadInputError
 from studies.replay.verify import verify
 from studies.reporting.exports import export
 from studies.reporting.status import status_of, summarize
-from studies.serving.backend import Served
-from studies.spec import Routing, Serving
+from studies.serving.backend import AnnotationBackend
+from studies.spec import RoutingSpec, ServingSpec
 from studies.study import Study
 from tests.studies import routed
 
-ADMIN = Who("boss", "admin", "study")
+ADMIN = Principal("boss", "admin", "study")
 TEXTS = [f"Answer {n}" for n in range(8)]
 
 
-def person(name: str) -> Who:
-    return Who(name, "annotator", "study")
+def person(name: str) -> Principal:
+    return Principal(name, "annotator", "study")
 
 
 @asynccontextmanager
-async def served(folder: Path, people: tuple[str, ...] = ("maya", "ben"), **spec: Any) -> AsyncIterator[Served]:
+async def served(
+    folder: Path, people: tuple[str, ...] = ("maya", "ben"), **spec: Any
+) -> AsyncIterator[AnnotationBackend]:
     """A new study in `folder`, or the one that is there, open to annotators."""
     if not folder.exists():
         given: dict[str, Any] = {"items": TEXTS, "seed": 3, **spec}
         Study.create(folder, **given).close()
-    study = Served(folder, b"secret")
+    study = AnnotationBackend(folder, b"secret")
     study.begin()
     try:
         for name in people:
@@ -47,22 +59,24 @@ async def served(folder: Path, people: tuple[str, ...] = ("maya", "ben"), **spec
         await study.close()
 
 
-async def lent(study: Served, name: str, n: int = 1) -> tuple[Lease, ...]:
+async def lent(study: AnnotationBackend, name: str, n: int = 1) -> tuple[Lease, ...]:
     """So many leases, waiting for the engine as a client does."""
     for _ in range(100):
-        found = await study.lease(person(name), Wanted(n))
+        found = await study.lease(person(name), LeaseRequest(n))
         if len(found.leases) == n:
             return found.leases
         await asyncio.sleep(0.1)
     raise AssertionError(found.why)
 
 
-async def vote(study: Served, name: str, lease: Lease, choice: str = "left", key: str = "", **more: Any) -> int:
-    cast = Cast(lease.lease, lease.token, choice, **more)  # type: ignore[arg-type]
+async def vote(
+    study: AnnotationBackend, name: str, lease: Lease, choice: str = "left", key: str = "", **more: Any
+) -> int:
+    cast = VoteRequest(lease.lease, lease.token, choice, **more)  # type: ignore[arg-type]
     return (await study.vote(person(name), cast, key or lease.lease, f"{cast}")).vote
 
 
-async def ready(study: Served) -> None:
+async def ready(study: AnnotationBackend) -> None:
     """Wait until the engine has learnt every vote."""
     for _ in range(200):
         latest = study.views.latest
@@ -98,7 +112,7 @@ async def test_every_choice_of_the_stock_is_verified_with_what_was_under_way(tmp
                 lease = (await lent(study, name, 2))[0]
                 number = await vote(study, name, lease, ("left", "right", "tie")[turn % 3])
             if turn == 7:
-                await study.void(person("ben"), number, Void("a slip", again=True))
+                await study.void(person("ben"), number, VoidRequest("a slip", again=True))
         await ready(study)
     with Study.open(folder, writable=False) as opened:
         asked = sum(asked.judge == STOCK for asked in opened.state.asked.values())
@@ -109,15 +123,15 @@ async def test_every_choice_of_the_stock_is_verified_with_what_was_under_way(tmp
 async def test_a_vote_sent_again_under_its_key_counts_once(tmp_path: Path) -> None:
     async with served(tmp_path / "study") as study:
         lease = (await lent(study, "maya"))[0]
-        cast = Cast(lease.lease, lease.token, "left", seconds=2.0)
+        cast = VoteRequest(lease.lease, lease.token, "left", seconds=2.0)
         together = await asyncio.gather(*(study.vote(person("maya"), cast, "key", "digest") for _ in range(5)))
         assert len({(r.vote, r.time, r.votes) for r in together}) == 1
         await vote(study, "maya", (await lent(study, "maya"))[0])
         assert await study.vote(person("maya"), cast, "key", "digest") == together[0]
-        with pytest.raises(RefusedError, match="use a new key") as refused:
+        with pytest.raises(ServiceError, match="use a new key") as refused:
             await study.vote(person("maya"), cast, "key", "another digest")
         assert refused.value.status == 422
-        with pytest.raises(RefusedError, match="this lease is over") as refused:
+        with pytest.raises(ServiceError, match="this lease is over") as refused:
             await study.vote(person("maya"), cast, "other key", "digest")
         assert refused.value.status == 409
         assert study.state.given["maya"] == 2
@@ -133,22 +147,22 @@ async def test_a_key_is_its_judges_own(tmp_path: Path) -> None:
 ONE = [PairRow("only", "Which?", "one", "two")]
 
 
-async def over(study: Served, lease: Lease) -> None:
+async def over(study: AnnotationBackend, lease: Lease) -> None:
     """Wait until a lease has run out."""
     while not study.state.leases[lease.lease].over:
         await asyncio.sleep(0.1)
 
 
 async def test_a_lease_that_runs_out_goes_to_the_next(tmp_path: Path) -> None:
-    spec: dict[str, Any] = {"items": None, "pairs": ONE, "serving": Serving(lease=3.0, repeat_share=0)}
+    spec: dict[str, Any] = {"items": None, "pairs": ONE, "serving": ServingSpec(lease=3.0, repeat_share=0)}
     async with served(tmp_path / "study", **spec) as study:
         late = (await lent(study, "maya"))[0]
-        assert not (await study.lease(person("ben"), Wanted())).leases
+        assert not (await study.lease(person("ben"), LeaseRequest())).leases
         await study.heartbeat(person("maya"), late.lease)
         taken = (await lent(study, "ben"))[0]
         assert {taken.left, taken.right} == {"one", "two"}
         assert taken.token != late.token
-        with pytest.raises(RefusedError, match="is over") as refused:
+        with pytest.raises(ServiceError, match="is over") as refused:
             await study.heartbeat(person("maya"), late.lease)
         assert refused.value.status == 410
 
@@ -168,7 +182,7 @@ async def test_a_lease_that_runs_out_goes_to_the_next(tmp_path: Path) -> None:
 async def test_a_late_vote_counts_while_its_query_lacks_one(
     tmp_path: Path, overlap: int, before: str, why: str
 ) -> None:
-    serving = Serving(lease=1.0, overlap=overlap, repeat_share=0)
+    serving = ServingSpec(lease=1.0, overlap=overlap, repeat_share=0)
     async with served(tmp_path / "study", ("maya", "ben", "eva"), items=None, pairs=ONE, serving=serving) as study:
         late = (await lent(study, "maya"))[0]
         await over(study, late)
@@ -179,7 +193,7 @@ async def test_a_late_vote_counts_while_its_query_lacks_one(
                 await vote(study, name, lease)
         given = len(study.state.votes)
         if why:
-            with pytest.raises(RefusedError, match=f"expired, and {why}") as refused:
+            with pytest.raises(ServiceError, match=f"expired, and {why}") as refused:
                 await vote(study, "maya", late)
             assert refused.value.status == 409
             assert len(study.state.votes) == given
@@ -190,7 +204,7 @@ async def test_a_late_vote_counts_while_its_query_lacks_one(
             await vote(study, "ben", leases["ben"])
             assert len(study.state.votes) == 2
         if before == "maya holds it":
-            with pytest.raises(RefusedError, match="is over"):
+            with pytest.raises(ServiceError, match="is over"):
                 await vote(study, "maya", leases["maya"])
         assert len({live.vote.judge for live in study.state.votes}) == len(study.state.votes)
         await ready(study)
@@ -198,14 +212,14 @@ async def test_a_late_vote_counts_while_its_query_lacks_one(
 
 
 async def test_what_was_given_back_or_is_late_where_nothing_late_counts_is_over(tmp_path: Path) -> None:
-    async with served(tmp_path / "study", serving=Serving(lease=1.0, late=False)) as study:
+    async with served(tmp_path / "study", serving=ServingSpec(lease=1.0, late=False)) as study:
         lease = (await lent(study, "maya"))[0]
         await over(study, lease)
-        with pytest.raises(RefusedError, match="expired"):
+        with pytest.raises(ServiceError, match="expired"):
             await vote(study, "maya", lease)
         lease = (await lent(study, "ben"))[0]
         await study.release(person("ben"), lease.lease)
-        with pytest.raises(RefusedError, match="released"):
+        with pytest.raises(ServiceError, match="released"):
             await vote(study, "ben", lease)
         assert not study.state.votes
 
@@ -213,10 +227,10 @@ async def test_what_was_given_back_or_is_late_where_nothing_late_counts_is_over(
 async def test_each_query_gets_its_overlap_from_different_people(tmp_path: Path) -> None:
     names = ("maya", "ben", "ada")
     pairs = [PairRow(f"p{n}", "Which?", f"{n} one", f"{n} two") for n in range(6)]
-    spec: dict[str, Any] = {"items": None, "pairs": pairs, "serving": Serving(overlap=2, repeat_share=0)}
+    spec: dict[str, Any] = {"items": None, "pairs": pairs, "serving": ServingSpec(overlap=2, repeat_share=0)}
     async with served(tmp_path / "study", names, **spec) as study:
         for name in names * 6:
-            found = await study.lease(person(name), Wanted(1))
+            found = await study.lease(person(name), LeaseRequest(1))
             if found.leases:
                 await vote(study, name, found.leases[0])
         said = [(live.vote.pair, live.vote.judge) for live in study.state.votes]
@@ -228,16 +242,16 @@ async def test_undo_gives_the_same_query_again_and_an_admin_may_void(tmp_path: P
     async with served(tmp_path / "study") as study:
         lease = (await lent(study, "maya"))[0]
         number = await vote(study, "maya", lease)
-        with pytest.raises(RefusedError, match="no vote"):
-            await study.void(person("ben"), number, Void())
-        again = (await study.void(person("maya"), number, Void(again=True))).lease
+        with pytest.raises(ServiceError, match="no vote"):
+            await study.void(person("ben"), number, VoidRequest())
+        again = (await study.void(person("maya"), number, VoidRequest(again=True))).lease
         assert again is not None
         assert (again.left, again.right, again.number) == (lease.left, lease.right, 1)
         assert again.lease != lease.lease
         number = await vote(study, "maya", again, "right", note="on second thought")
-        assert (await study.void(ADMIN, number, Void("a test"))).lease is None
-        with pytest.raises(RefusedError, match="taken back"):
-            await study.void(ADMIN, number, Void())
+        assert (await study.void(ADMIN, number, VoidRequest("a test"))).lease is None
+        with pytest.raises(ServiceError, match="taken back"):
+            await study.void(ADMIN, number, VoidRequest())
         page = await study.votes(person("maya"), None, 10)
         assert [(vote.voided, vote.note, vote.a) for vote in page.votes] == [
             (True, "on second thought", ""),
@@ -250,7 +264,7 @@ async def test_pause_quota_deadline_and_quarantine_each_say_why_nothing_is_lent(
     async with served(tmp_path / "study") as study:
 
         async def told(name: str = "maya") -> Leases:
-            return await study.lease(person(name), Wanted(2))
+            return await study.lease(person(name), LeaseRequest(2))
 
         await lent(study, "maya")
         await study.pause(ADMIN, True)
@@ -267,7 +281,7 @@ async def test_pause_quota_deadline_and_quarantine_each_say_why_nothing_is_lent(
     toml = tmp_path / "study" / "study.toml"
     toml.write_text(toml.read_text() + '\n[serving]\ndeadline = "2020-01-01"\n')
     async with served(tmp_path / "study") as study:
-        assert "ended at 2020-01-01" in (await study.lease(person("maya"), Wanted(2))).why
+        assert "ended at 2020-01-01" in (await study.lease(person("maya"), LeaseRequest(2))).why
 
 
 async def test_a_quarantined_annotator_teaches_nothing_and_can_be_restored(tmp_path: Path) -> None:
@@ -292,7 +306,9 @@ async def test_a_quarantined_annotator_teaches_nothing_and_can_be_restored(tmp_p
 
 async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    Study.create(folder, items=TEXTS, serving=Serving(golds="golds.jsonl", gold_share=0.3, repeat_share=0.3)).close()
+    Study.create(
+        folder, items=TEXTS, serving=ServingSpec(golds="golds.jsonl", gold_share=0.3, repeat_share=0.3)
+    ).close()
     golds = [{"a": str(n), "b": str(n + 1), "answer": "a"} for n in range(1, 5)]
     with Study.open(folder, writable=False) as opened:
         ids = [item.id for item in opened.state.items]
@@ -332,10 +348,10 @@ async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path:
 )
 def test_a_gold_that_cannot_be_used_is_named_by_its_line(tmp_path: Path, line: str, what: str) -> None:
     folder = tmp_path / "study"
-    Study.create(folder, items=TEXTS, serving=Serving(golds="golds.jsonl")).close()
+    Study.create(folder, items=TEXTS, serving=ServingSpec(golds="golds.jsonl")).close()
     (folder / "golds.jsonl").write_text(line)
     with pytest.raises(BadInputError) as error:
-        Served(folder, b"secret")
+        AnnotationBackend(folder, b"secret")
     assert what in str(error.value)
     Study.open(folder).close()  # the refused server has let go of the study
 
@@ -362,23 +378,23 @@ async def test_pools_keep_pairs_for_those_who_know(tmp_path: Path) -> None:
     async with served(tmp_path / "study", (), items=None, pairs=pairs) as study:
         await study.enrol(ADMIN, Enrolment("lawyer", pools=("law",)))
         await study.enrol(ADMIN, Enrolment("anybody"))
-        with pytest.raises(RefusedError, match="known are: art, law"):
+        with pytest.raises(ServiceError, match="known are: art, law"):
             await study.enrol(ADMIN, Enrolment("cook", pools=("food",)))
         seen = await lent(study, "lawyer", 4)
         assert {int(lease.left.split()[0]) % 2 for lease in seen} == {0}
         for lease in seen:
             await vote(study, "lawyer", lease)
-        assert not (await study.lease(person("lawyer"), Wanted())).leases
+        assert not (await study.lease(person("lawyer"), LeaseRequest())).leases
 
 
 async def test_machines_take_the_easy_ones_and_people_what_the_router_gives_them(tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    routing = Routing(router="random", budget=10.0, person_price=1.0, audits=0.2)
+    routing = RoutingSpec(router="random", budget=10.0, person_price=1.0, audits=0.2)
     judges = (routed.judge(tmp_path, "quick"),)
     spec: dict[str, Any] = {"items": None, "pairs": routed.pairs(30), "judges": judges, "routing": routing}
     async with served(folder, **spec) as study:
         for _ in range(100):
-            found = await study.lease(person("maya"), Wanted(1))
+            found = await study.lease(person("maya"), LeaseRequest(1))
             if found.leases:
                 await vote(study, "maya", found.leases[0])
             labelled = {live.vote.pair for live in study.state.votes if live.vote.outcome.choice != "skip"}
@@ -416,7 +432,7 @@ async def test_the_log_is_followed_from_any_event_without_texts(tmp_path: Path) 
 async def test_a_name_is_taken_once_whatever_its_case(tmp_path: Path) -> None:
     async with served(tmp_path / "study") as study:
         for name in ("Maya", "maya", "nobody", "people"):
-            with pytest.raises(RefusedError, match="taken") as refused:
+            with pytest.raises(ServiceError, match="taken") as refused:
                 await study.enrol(ADMIN, Enrolment(name))
             assert refused.value.status == 409
 

@@ -15,7 +15,7 @@ from elicit.log.events import SCHEMA
 from elicit.log.state import State
 from elicit.selection import LONG
 from elicit.types import BadInputError, ChoiceOutcome
-from studies.decisions import restock
+from studies.decisions import choose_batch
 from studies.replay.verify import verify
 from studies.reporting.report_data import write_report
 from studies.reporting.status import status_of
@@ -539,12 +539,12 @@ def test_a_long_list_is_replayed_as_it_was_asked(tmp_path: Path) -> None:
             assert query is not None
             study.look_ahead(judge)
             study.tell(query, "ab"[i % 2], judge)
-        study.stock(restock(study.engine, study.state, 3))
+        study.stock(choose_batch(study.engine, study.state, 3))
         query = study.ask("me")
         assert query is not None
         study.tell(query, "tie", "me")
     with Study.open(folder) as study:
-        study.stock(restock(study.engine, study.state, 2))
+        study.stock(choose_batch(study.engine, study.state, 2))
         asked = making.asked(study)
         assert len({(a, b) for a, b, _ in asked}) == len(asked) == 14
         found = verify(study)

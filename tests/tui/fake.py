@@ -20,8 +20,8 @@ from elicit.service.voting import (
     Overview,
     PastVote,
     Progress,
-    Routed,
-    Routing,
+    RoutingDecision,
+    RoutingView,
     StudyCard,
     Turn,
 )
@@ -93,7 +93,7 @@ Ignore small matters of style. When both are equally good, say so: a tie teaches
 """
 
 
-ROUTING = Routing(
+ROUTING = RoutingView(
     router="default",
     people=61,
     machines=314,
@@ -132,27 +132,27 @@ ROUTING = Routing(
     alarm=None,
     warning=None,
     decisions=(
-        Routed(
+        RoutingDecision(
             "people",
             0.94,
             "first better with 54%, gpt-4o-mini says 61%, gpt-4o-mini changes sides with the order, "
             "people would tell 0.31 bit at 3.20 a bit",
         ),
-        Routed(
+        RoutingDecision(
             "machines",
             0.97,
             "first better with 92%, gpt-4o-mini says 88%, smollm2 says 71%, people would tell 0.06 bit at 16.67 a bit",
             "right",
         ),
-        Routed("machines", 1.0, "first better with 3%, gpt-4o-mini says 7%, no person can be asked", "wrong"),
-        Routed("nobody", 1.0, "first better with 50%, no person can be asked"),
-        Routed(
+        RoutingDecision("machines", 1.0, "first better with 3%, gpt-4o-mini says 7%, no person can be asked", "wrong"),
+        RoutingDecision("nobody", 1.0, "first better with 50%, no person can be asked"),
+        RoutingDecision(
             "people",
             0.91,
             "first better with 47%, gpt-4o-mini says 52%, past votes say the contrary, "
             "people would tell 0.29 bit at 3.45 a bit",
         ),
-        Routed(
+        RoutingDecision(
             "machines", 0.9, "first better with 88%, gpt-4o-mini says 81%, people would tell 0.09 bit at 11.11 a bit"
         ),
     ),
@@ -254,7 +254,7 @@ class FakeService:
         stop_at: int | None = None,
         target: int = 60,
         title: str = "Answers about Python",
-        routing: Routing | None = None,
+        routing: RoutingView | None = None,
         board: Board | None = None,
         guarded: bool = False,
         making: Sequence[str] = (),
@@ -369,7 +369,7 @@ class FakeService:
             counts={choice: sides.count(choice) for choice in ("left", "right", "tie", "both_bad", "skip")},
         )
 
-    async def routing(self) -> Routing | None:
+    async def routing(self) -> RoutingView | None:
         return self.router
 
     async def board(self) -> Board:

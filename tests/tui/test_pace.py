@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from elicit.service.voting import Progress
 from tests.tui.driving import Clock
-from tui.pace import GUARD, LONGEST_GAP, Pace
+from tui.pace import GUARD, LONGEST_GAP, VotingPace
 
 
 def progress(left: tuple[int, int, int] | None = None, stop: bool = False) -> Progress:
@@ -20,7 +20,7 @@ def progress(left: tuple[int, int, int] | None = None, stop: bool = False) -> Pr
 @given(st.lists(st.floats(0, 4000)))
 def test_active_seconds_are_the_gaps_each_capped(gaps: list[float]) -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = VotingPace(clock)
     pace.painted()
     expected = 0.0
     for gap in gaps:
@@ -35,7 +35,7 @@ def test_active_seconds_are_the_gaps_each_capped(gaps: list[float]) -> None:
 
 def test_a_wait_for_the_engine_is_not_the_voters_time() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = VotingPace(clock)
     clock.now += 30
     pace.painted()
     clock.now += 2
@@ -45,7 +45,7 @@ def test_a_wait_for_the_engine_is_not_the_voters_time() -> None:
 
 def test_the_guard() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = VotingPace(clock)
     pace.painted()
     assert pace.too_soon
     clock.now += GUARD + 0.001
@@ -67,13 +67,13 @@ def test_the_guard() -> None:
     ],
 )
 def test_what_is_left(left: tuple[int, int, int] | None, each: float, words: str) -> None:
-    pace = Pace(Clock(), known=[each] * 5)
+    pace = VotingPace(Clock(), known=[each] * 5)
     assert pace.to_go(progress(left)) == words
 
 
 @given(st.lists(st.floats(0.5, 60), max_size=30), st.lists(st.floats(0.5, 60), max_size=30), st.integers(1, 500))
 def test_the_pace_and_the_time_to_go_agree(known: list[float], now: list[float], high: int) -> None:
-    pace = Pace(Clock(), known)
+    pace = VotingPace(Clock(), known)
     for seconds in now:
         pace.voted(seconds)
     words = pace.to_go(progress((high, high, high)))
@@ -89,7 +89,7 @@ def test_the_pace_and_the_time_to_go_agree(known: list[float], now: list[float],
 
 
 def test_time_is_not_guessed_from_too_little() -> None:
-    pace = Pace(Clock())
+    pace = VotingPace(Clock())
     pace.voted(5)
     assert pace.to_go(progress((9, 12, 25))) == "about 12 more votes (9–25)"
     assert pace.to_go(progress((0, 0, 0), stop=True)) == "enough votes"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from elicit.safe_text import harmless
-from elicit.service.voting import JudgeRow, Lean, Routed, Routing
+from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView
 from elicit.types import BadInputError
 from tests.tui.driving import SMALL, WIDE, Voter, voting
 from tests.tui.fake import ROUTING, FakeService
@@ -21,7 +21,7 @@ from tui.words import money, percent
 
 ALARM = msgspec.structs.replace(ROUTING, alarm=57, warning=31, accepted=0, certificate="ALARM after 57 audits.")
 WARNING = msgspec.structs.replace(ROUTING, warning=31)
-FRESH = Routing(
+FRESH = RoutingView(
     router="default",
     people=0,
     machines=0,
@@ -131,9 +131,9 @@ LEANS = st.builds(Lean, st.text(), NUMBERS, NUMBERS, NUMBERS, COUNTS, COUNTS)
 JUDGES = st.builds(
     JudgeRow, st.text(), COUNTS, COUNTS, st.floats(0, 1e6), COUNTS, COUNTS, COUNTS, COUNTS, st.tuples(LEANS)
 )
-MADE = st.builds(Routed, st.sampled_from(["people", "machines", "nobody"]), st.floats(0, 1), st.text())
+MADE = st.builds(RoutingDecision, st.sampled_from(["people", "machines", "nobody"]), st.floats(0, 1), st.text())
 ROUTINGS = st.builds(
-    Routing,
+    RoutingView,
     router=st.text(),
     people=COUNTS,
     machines=COUNTS,
@@ -159,7 +159,7 @@ ROUTINGS = st.builds(
 
 
 @given(ROUTINGS, st.integers(40, 200))
-def test_every_line_fits_and_is_one_line(routing: Routing, width: int) -> None:
+def test_every_line_fits_and_is_one_line(routing: RoutingView, width: int) -> None:
     for line in page(routing, width):
         text = plain_text([line])
         assert cell_len(text) <= width

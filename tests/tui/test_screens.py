@@ -16,7 +16,7 @@ from tui.difference import plain_text
 from tui.header import keys_line, scale_line, top_line
 from tui.keys import HELP, VOTES
 from tui.overview import interval, ranking
-from tui.pace import Pace
+from tui.pace import VotingPace
 from tui.pane import Pane
 from tui.vote import VoteScreen
 from tui.words import moment
@@ -249,7 +249,7 @@ def test_intervals_fill_their_cells(a: float, b: float, c: float, cells: int) ->
 @pytest.mark.parametrize("width", [78, 98, 118, 200])
 def test_the_lines_around_fit(width: int) -> None:
     service = FakeService(left=(100, 160, 250), target=400)
-    pace = Pace(lambda: 0.0, known=[8.0] * 5)
+    pace = VotingPace(lambda: 0.0, known=[8.0] * 5)
     line = top_line("A study with a rather long title that goes on and on and on", service._progress(), pace, width)
     assert cell_len(line.plain) <= width
     assert "about 160 more votes (100–250), 13–33 min" in line.plain

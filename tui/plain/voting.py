@@ -15,7 +15,7 @@ from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, Tunin
 from elicit.types import BadInputError
 from tui.difference import difference
 from tui.keys import HELP, OPENING, VOTES, farewell, refused, sentence, spoken
-from tui.pace import Pace
+from tui.pace import VotingPace
 from tui.plain.board import BOARD_HELP, PlainBoard
 from tui.words import (
     NO_ROUTER,
@@ -64,7 +64,7 @@ class PlainVoting:
         self._service = service
         self._read = read
         self._write = write
-        self.pace = Pace(now)
+        self.pace = VotingPace(now)
         self._reasons: tuple[str, ...] = ()
         self._note = ""
         self._unacceptable: tuple[Literal["left", "right"], ...] = ()
@@ -357,7 +357,7 @@ def _stdout(text: str) -> None:
     print(text, flush=True)
 
 
-async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, told: list[Pace]) -> None:
+async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, told: list[VotingPace]) -> None:
     _stdout(f"{opening}. This takes a few seconds.")
     service = await start()
     try:
@@ -370,7 +370,7 @@ async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, told:
 
 def run(start: Callable[[], Awaitable[StudyService]], opening: str = OPENING) -> int:
     """Let a person vote by lines; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence)."""
-    told: list[Pace] = []
+    told: list[VotingPace] = []
     code = 0
     try:
         asyncio.run(_run(start, opening, told))

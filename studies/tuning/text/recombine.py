@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adapters import embedder
 from elicit.tuning.protocol import PLACE
-from studies.tuning.text.segments import instruction, segments, told, without
+from studies.tuning.text.segments import instruction, instruction_rows, segments, without
 
 _ALIKE = 0.45
 """Cosine from which two sentences are taken to do the same work in a prompt, so that one can stand for the other: in
@@ -26,7 +26,7 @@ class _Parts:
     """A prompt's parts; `rows` of those that say what to do, and `core`, the one that says the task, if any does."""
 
     def __init__(self, text: str, task: str) -> None:
-        self.parts, self.rows = segments(text), told(text)
+        self.parts, self.rows = segments(text), instruction_rows(text)
         self.shown = sum(not PLACE.search(part) for row, part in enumerate(self.parts) if row not in self.rows)
         own = [row for row in self.rows if not _ROLE.match(self.body(row))]
         vectors = embedder.embed([task, *(self.parts[row] for row in own)])

@@ -36,7 +36,7 @@ def segments(text: str) -> list[str]:
     return [head + found[0], *found[1:]]
 
 
-def told(text: str) -> list[int]:
+def instruction_rows(text: str) -> list[int]:
     """Which of a prompt's parts say what to do: the rows of those that are no frame, no example and no cue."""
     frame, parts = _Frame(_LINE.findall(text)), segments(text)
     return [
@@ -52,7 +52,7 @@ def told(text: str) -> list[int]:
 def instruction(text: str) -> str:
     """What a prompt says to do, line by line as it stands there."""
     parts = segments(text)
-    said = "".join(parts[row] for row in told(text))
+    said = "".join(parts[row] for row in instruction_rows(text))
     return re.sub(r"\n\s*\n", "\n", said).strip()
 
 

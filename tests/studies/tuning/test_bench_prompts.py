@@ -8,7 +8,7 @@ import pytest
 
 from elicit.types import BadInputError
 from studies.bench import prompts as bench
-from studies.simulation.jobs import Plan
+from studies.simulation.jobs import RunPlan
 from studies.tuning.setup import setup_of
 from tests.adapters.serving import Got, Say, completion, serving_aside
 from tests.studies.tuning import parity
@@ -80,4 +80,4 @@ def test_a_model_that_is_down_or_says_nothing_is_a_sentence(tmp_path: Path) -> N
 def test_two_tasks_of_one_name_are_refused(tmp_path: Path) -> None:
     found = pool(tmp_path / "a", {"function": f"{parity.__file__}:answer"})
     with pytest.raises(BadInputError, match="two task files have the same name"):
-        bench.prompts([found, found], ["elicit"], 3, 1, Plan(workers=1))
+        bench.prompts([found, found], ["elicit"], 3, 1, RunPlan(workers=1))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from elicit.tuning.protocol import Proposal, Rules
 from studies.demo.measure import POOL
-from studies.tuning.admission import same, sound
+from studies.tuning.admission import admissible, same
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,15 @@ PROPOSED = st.lists(
 @given(PROPOSED, PROPOSED)
 def test_every_proposal_is_kept_or_counted_and_what_is_kept_is_sound(proposed: list[str], known: list[str]) -> None:
     rules = Rules(forbid=("sir",), longest=50)
-    kept, dropped = sound([Proposal(text) for text in proposed], known, rules)
+    kept, dropped = admissible([Proposal(text) for text in proposed], known, rules)
     assert len(kept) + sum(dropped.values()) == len(proposed)
     texts = [proposal.text for proposal in kept]
     assert all(any(sign.isalnum() for sign in text) and not rules.broken(text) for text in texts)
     assert not any(same(a, b) for a, b in itertools.combinations(texts, 2))
     assert not any(same(text, other) for text in texts for other in known)
     # What was kept is sound still, and nothing of it would join twice.
-    assert sound(kept, known, rules) == (kept, {})
-    assert sound(kept, texts, rules)[0] == []
+    assert admissible(kept, known, rules) == (kept, {})
+    assert admissible(kept, texts, rules)[0] == []
 
 
 def test_reasons_say_what_happened() -> None:
@@ -93,7 +93,7 @@ def test_reasons_say_what_happened() -> None:
         "Go  {input}",
         "Go: the {input}!",
     ]
-    kept, dropped = sound([Proposal(text) for text in texts], [], rules)
+    kept, dropped = admissible([Proposal(text) for text in texts], [], rules)
     assert [proposal.text for proposal in kept] == ["Go {input}"]
     assert dropped == {
         "it has no words": 2,
@@ -107,7 +107,7 @@ def test_reasons_say_what_happened() -> None:
 
 @pytest.mark.parametrize("text", ["Say it. " * 9, "Review: {input}\nAnswer:\n" * 5, "{input}\n" + "Yes.\nNo.\n" * 4])
 def test_what_does_not_find_an_end_is_dropped(text: str) -> None:
-    assert sound([Proposal(text)], [], Rules()) == ([], {"it repeats itself": 1})
+    assert admissible([Proposal(text)], [], Rules()) == ([], {"it repeats itself": 1})
 
 
 def test_no_two_prompts_of_the_demo_merge_though_many_have_nearly_the_same_vector() -> None:
@@ -117,7 +117,7 @@ def test_no_two_prompts_of_the_demo_merge_though_many_have_nearly_the_same_vecto
     rows = [json.loads(line) for line in POOL.read_text(encoding="utf-8").splitlines()]
     texts = [row["prompt"] for row in rows]
     accuracy = np.array([row["accuracy"] for row in rows])
-    kept, _ = sound([Proposal(text) for text in texts], [], Rules())
+    kept, _ = admissible([Proposal(text) for text in texts], [], Rules())
     assert len(kept) == len(texts)
     vectors = embed(texts)
     a, b = np.triu_indices(len(texts), 1)

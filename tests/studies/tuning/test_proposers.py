@@ -10,7 +10,7 @@ from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.tuning.protocol import PLACE, Input, Pool, Proposal, Rules, Writer
 from elicit.types import BadInputError
-from studies.tuning.admission import plain, sound
+from studies.tuning.admission import admissible, plain
 from tests.adapters.serving import Answerer, Say
 from tests.studies.tuning.pools import FILM, LATER, WORD, candidate
 from tests.studies.tuning.writers import saying, typist, willing
@@ -61,7 +61,7 @@ def lawful(name: str, pool: Pool, proposals: list[Proposal], k: int = 5) -> list
     asked = [one.why for one in proposals]
     assert all(why and "\n" not in why and len(why) <= 600 for why in asked)
     assert all(set(proposal.parents) <= rows for proposal in proposals)
-    kept, _ = sound(proposals, [prompt.text for prompt in pool.prompts], pool.rules)
+    kept, _ = admissible(proposals, [prompt.text for prompt in pool.prompts], pool.rules)
     for proposal in kept:
         assert not pool.rules.broken(proposal.text)
         if name not in RESPONSES:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from elicit.randomness import stream
 from studies.tuning.text import recombine
-from studies.tuning.text.segments import told
+from studies.tuning.text.segments import instruction_rows
 
 TASK = "Say whether a film review is positive or negative."
 A = f"You are a critic. {TASK} Be brief.\n\nReview: {{input}}\nAnswer:"
@@ -71,4 +71,10 @@ def test_a_prompt_in_another_s_frame(a: str, b: str, made: str) -> None:
 
 
 def test_what_says_what_to_do_is_neither_frame_nor_example_nor_cue() -> None:
-    assert [len(told(text)) for text in (A, B, SHOTS, "{input}", "{input}\n\nSay it.\nAnswer:")] == [3, 3, 1, 0, 1]
+    assert [len(instruction_rows(text)) for text in (A, B, SHOTS, "{input}", "{input}\n\nSay it.\nAnswer:")] == [
+        3,
+        3,
+        1,
+        0,
+        1,
+    ]

@@ -10,7 +10,7 @@ import pytest
 from adapters.llm.target import DownError, SpentError
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError
-from studies.prompt_inputs import told
+from studies.prompt_inputs import response_key
 from studies.replay.verify import verify
 from studies.run import run
 from studies.study import Study
@@ -39,7 +39,9 @@ def test_every_query_is_on_inputs_where_the_responses_differ(tmp_path: Path) -> 
             query = asked.query
             assert 1 <= len(query.inputs) <= 2
             assert not any(state.inputs[given].held_out for given in query.inputs)
-            assert any(told(state, query.a, given) != told(state, query.b, given) for given in query.inputs)
+            assert any(
+                response_key(state, query.a, given) != response_key(state, query.b, given) for given in query.inputs
+            )
 
 
 def test_a_study_goes_on_where_it_was_left_and_pays_nothing_twice(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_prompt_without_a_response_retires_with_the_cause(tmp_path: Path) -> N
     texts = [*parity.prompts()[:4], "Say {input} and fail.", "Fail, {input}, fail."]
     with parity.tuned(tmp_path / "s", texts, votes=30) as study:
         voted(study, 30)
-        assert not any(told(study.state, *cell) == ("",) for cell in study.state.responses if cell[0] < 4)
+        assert not any(response_key(study.state, *cell) == ("",) for cell in study.state.responses if cell[0] < 4)
         for asked in study.state.asked.values():
             sides = [study.state.responses[row, given] for row in asked.query.pair for given in asked.query.inputs]
             assert not all(response.failure for response in sides)
@@ -235,8 +237,8 @@ def test_an_endpoint_that_is_down_is_said_before_anything_is_asked(tmp_path: Pat
 def test_the_log_is_whole_in_json(tmp_path: Path) -> None:
     with parity.tuned(tmp_path / "s", proposers=["slots"], start=18, grow=2, every=3) as study:
         voted(study, 5)
-        told = [json.loads(msgspec.json.encode(event)) for event in study.events()]
-    kinds = {event["body"]["type"] for event in told}
+        events = [json.loads(msgspec.json.encode(event)) for event in study.events()]
+    kinds = {event["body"]["type"] for event in events}
     assert {"inputs_added", "items_added", "responded", "proposed", "measured", "asked", "voted"} <= kinds
 
 
