@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from elicit.diagnostics import FILE, configure_logging, log_to_folder, open_stderr
-from elicit.safe_text import described, harmless
+from elicit.safe_text import describe_error, harmless
 from elicit.types import BadInputError
 
 logger = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
             raise
         except BaseException as error:  # whatever it is: who asked waits for a reply
             logger.exception("%s failed", request["method"])
-            send(reply | {"error": f"the engine could not do this ({described(error)}); your votes are saved"})
+            send(reply | {"error": f"the engine could not do this ({describe_error(error)}); your votes are saved"})
 
     requests: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -218,7 +218,7 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
             return
         except Exception as error:
             logger.exception("the engine could not begin")
-            why = f"the engine could not begin ({described(error)}); see {folder / FILE}"
+            why = f"the engine could not begin ({describe_error(error)}); see {folder / FILE}"
             send({"id": 0, "error": why})
             return
         runner.run(serve(target))

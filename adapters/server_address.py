@@ -15,7 +15,7 @@ LONGEST_LOOK = 5.0
 
 
 @contextmanager
-def announced(folder: Path, url: str) -> Iterator[None]:
+def announce_address(folder: Path, url: str) -> Iterator[None]:
     """Leave word of the address while this lasts. Whoever was killed left a word without a lock, which nobody takes."""
     file, part = folder / ADDRESS, folder / f"{ADDRESS}.{os.getpid()}"
     with FileLock(folder / LOCK, timeout=LONGEST_LOOK):

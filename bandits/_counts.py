@@ -128,7 +128,7 @@ class Tally(Generic[State]):
         return kept
 
 
-def summed(rows: NDArray[np.int64], values: Numbers, n: int) -> Numbers:
+def sum_by_row(rows: NDArray[np.int64], values: Numbers, n: int) -> Numbers:
     """(N,) the sum of the values (D,) of each of n rows."""
     return np.bincount(rows, values, n).astype(np.float64)
 
@@ -175,7 +175,7 @@ class Partners:
         return ~named
 
 
-def drawn(rng: np.random.Generator, among: Mask, weight: Numbers | None = None) -> tuple[int, float]:
+def draw_row(rng: np.random.Generator, among: Mask, weight: Numbers | None = None) -> tuple[int, float]:
     """One of the rows of a mask (N,), and its chance: in proportion to `weight` (N,), evenly without.
 
     Where no row of the mask has weight they are even too.
@@ -187,7 +187,7 @@ def drawn(rng: np.random.Generator, among: Mask, weight: Numbers | None = None) 
     return int(rows[place]), float(share[place])
 
 
-def topmost(value: Numbers, among: Mask) -> Mask:
+def highest_rows(value: Numbers, among: Mask) -> Mask:
     """(N,) those rows of a mask (N,), not empty, whose value (N,) is the highest of them."""
     kept = np.where(among, value, -np.inf)
     top: Mask = among & (kept == kept.max())
@@ -213,7 +213,7 @@ def challenger(
 ) -> tuple[int, float, float]:
     """The partner of c with the highest upper bound against it, that bound, and its chance among ties."""
     bound = upper_bounds(tally, alpha, c)
-    d, share = drawn(rng, topmost(bound, partners.of(c)))
+    d, share = draw_row(rng, highest_rows(bound, partners.of(c)))
     return d, float(bound[d]), share
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Partners, counts, drawn, one_after_another, summed, topmost
+from bandits._counts import Partners, counts, draw_row, highest_rows, one_after_another, sum_by_row
 from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -31,12 +31,12 @@ class BordaThompson:
     ) -> list[Pick]:
         with self._tally.of(candidates, votes) as tally:
             rows, _, wins, games = tally.duels()
-            won, met = (summed(rows, x, tally.n) for x in (wins, games))
+            won, met = (sum_by_row(rows, x, tally.n) for x in (wins, games))
 
             def choose(partners: Partners) -> Pick:
                 first, second = rng.beta(won + 1, met - won + 1, (2, tally.n))
-                a, chance = drawn(rng, topmost(first, partners.some))
-                b, share = drawn(rng, topmost(second, partners.of(a)))
+                a, chance = draw_row(rng, highest_rows(first, partners.some))
+                b, share = draw_row(rng, highest_rows(second, partners.of(a)))
                 return Pick(a, b, float(first[a]), chance * share)
 
             return one_after_another(choose, candidates, k)

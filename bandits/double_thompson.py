@@ -18,11 +18,11 @@ from bandits._counts import (
     Partners,
     Tally,
     counts,
-    drawn,
+    draw_row,
+    highest_rows,
     one_after_another,
     sampled_wins,
-    summed,
-    topmost,
+    sum_by_row,
 )
 from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
@@ -48,7 +48,7 @@ class DoubleThompsonSampling:
             hopeful = self._upper_copeland(tally)
 
             def choose(partners: Partners) -> Pick:
-                among = topmost(hopeful, partners.some)
+                among = highest_rows(hopeful, partners.some)
                 first, chance = self._first(tally, among, rng)
                 second, theta, share = self._second(tally, first, partners.of(first), rng)
                 return Pick(first, second, theta, chance * share)
@@ -63,14 +63,14 @@ class DoubleThompsonSampling:
         """(N,) how many others each item may beat, all bounds in its favour; a pair that never met counts."""
         rows, _, wins, games = tally.duels()
         lost = wins / games + self._radius(tally, games) <= 0.5
-        return tally.n - 1.0 - summed(rows, lost.astype(np.float64), tally.n)
+        return tally.n - 1.0 - sum_by_row(rows, lost.astype(np.float64), tally.n)
 
     def _first(self, tally: Tally[None], among: Mask, rng: np.random.Generator) -> tuple[int, float]:
         if not self.plus:
-            return drawn(rng, topmost(sampled_wins(tally, rng), among))
+            return draw_row(rng, highest_rows(sampled_wins(tally, rng), among))
         theta = _sampled(tally, rng)
         score = (theta > 0.5).sum(1) / (tally.n - 1)
-        among = topmost(score, among)
+        among = highest_rows(score, among)
         rows = np.flatnonzero(among)
         p = theta[rows].clip(1e-12, 1 - 1e-12)
         bits = p * np.log(2 * p) + (1 - p) * np.log(2 * (1 - p))  # divergence of p from 1/2
@@ -78,7 +78,7 @@ class DoubleThompsonSampling:
         told = np.divide(loss, bits, out=np.zeros_like(loss), where=bits > 0).sum(1)
         regret = np.full(tally.n, np.inf)
         regret[rows] = told
-        return drawn(rng, topmost(-regret, among))
+        return draw_row(rng, highest_rows(-regret, among))
 
     def _second(
         self, tally: Tally[None], first: int, partners: Mask, rng: np.random.Generator
@@ -93,7 +93,7 @@ class DoubleThompsonSampling:
         closed = np.zeros(tally.n, dtype=bool)
         closed[rows] = wins / games - self._radius(tally, games) > 0.5
         among = partners & ~closed
-        second, share = drawn(rng, topmost(theta, among if among.any() else partners))
+        second, share = draw_row(rng, highest_rows(theta, among if among.any() else partners))
         return second, float(theta[second]), share
 
 

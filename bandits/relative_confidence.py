@@ -10,7 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Partners, challenger, counts, drawn, one_after_another, sampled_wins, summed, topmost
+from bandits._counts import (
+    Partners,
+    challenger,
+    counts,
+    draw_row,
+    highest_rows,
+    one_after_another,
+    sampled_wins,
+    sum_by_row,
+)
 from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -33,13 +42,13 @@ class RelativeConfidenceSampling:
     ) -> list[Pick]:
         with self._tally.of(candidates, votes) as tally:
             duels = tally.duels()
-            had = summed(duels.rows, duels.games, tally.n)
+            had = sum_by_row(duels.rows, duels.games, tally.n)
 
             def choose(partners: Partners) -> Pick:
                 champion = (sampled_wins(tally, rng) == tally.n - 1) & partners.some
                 if not champion.any():
-                    champion = topmost(-had, partners.some)
-                c, chance = drawn(rng, champion)
+                    champion = highest_rows(-had, partners.some)
+                c, chance = draw_row(rng, champion)
                 d, bound, share = challenger(tally, self.alpha, c, partners, rng)
                 return Pick(c, d, bound, chance * share)
 

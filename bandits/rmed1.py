@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandits._counts import Mask, Numbers, Partners, Tally, drawn, one_after_another, summed, topmost
+from bandits._counts import Mask, Numbers, Partners, Tally, draw_row, highest_rows, one_after_another, sum_by_row
 from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -76,7 +76,7 @@ def _divergence(tally: Tally[Round]) -> Numbers:
     with np.errstate(divide="ignore", invalid="ignore"):
         d = np.where(p > 0, p * np.log(2 * p), 0.0) + (1 - p) * np.log(2 * (1 - p))
     behind = p <= 0.5
-    return summed(rows[behind], (games * d)[behind], tally.n)
+    return sum_by_row(rows[behind], (games * d)[behind], tally.n)
 
 
 def _unmet(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> Pick | None:
@@ -84,12 +84,12 @@ def _unmet(tally: Tally[Round], partners: Partners, rng: np.random.Generator) ->
     if len(tally.met) == tally.askable:
         return None
     rows, others, _, games = tally.duels()
-    had = summed(rows, games, tally.n)
+    had = sum_by_row(rows, games, tally.n)
     for a in np.argsort(had, kind="stable"):
         fresh = partners.of(int(a))
         fresh[others[rows == a]] = False
         if fresh.any():
-            b, share = drawn(rng, topmost(-had, fresh))
+            b, share = draw_row(rng, highest_rows(-had, fresh))
             return Pick(int(a), b, 0.0, share)
     return None
 
@@ -100,7 +100,7 @@ def _turn(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> 
     order, place, _ = tally.state
     place = max(place, 0)  # some pairs have not met, but may not
     able = [i for i in (*order[place:], *order[:place]) if partners.some[i]]
-    item = able[0] if able else int(np.flatnonzero(topmost(-divergence, partners.some))[0])
+    item = able[0] if able else int(np.flatnonzero(highest_rows(-divergence, partners.some))[0])
     among = partners.of(item)
     duels = tally.duels()
     others, wins, games = (column[duels.rows == item] for column in (duels.others, duels.wins, duels.games))
@@ -109,5 +109,5 @@ def _turn(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> 
     winner = int(divergence.argmin())
     if among[winner] and (p[winner] <= 0.5 or not (np.delete(p, item) <= 0.5).any()):
         return Pick(item, winner, -float(divergence[item]), 1.0)
-    other, share = drawn(rng, topmost(-p, among))
+    other, share = draw_row(rng, highest_rows(-p, among))
     return Pick(item, other, -float(divergence[item]), share)

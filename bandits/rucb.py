@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Mask, Partners, Tally, challenger, drawn, one_after_another
+from bandits._counts import Mask, Partners, Tally, challenger, draw_row, one_after_another
 from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -43,7 +43,7 @@ class RelativeUpperConfidenceBound:
                     among = partners.some
                 others = max(1, int((among & ~favourite).sum()))
                 # The favourite gets half of the chance, the others share the rest.
-                c, chance = drawn(rng, among, np.where(favourite, 1.0, 1 / others))
+                c, chance = draw_row(rng, among, np.where(favourite, 1.0, 1 / others))
                 d, bound, share = challenger(tally, self.alpha, c, partners, rng)
                 return Pick(c, d, bound, chance * share)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandits._counts import Partners, counts, drawn, one_after_another, summed, topmost
+from bandits._counts import Partners, counts, draw_row, highest_rows, one_after_another, sum_by_row
 from elicit.inference.posterior import Posterior
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
@@ -27,12 +27,12 @@ class WinnerStays:
         last = next((vote.pair for vote in reversed(votes) if vote.outcome.choice != "skip"), ())
         with self._tally.of(candidates, votes) as tally:
             rows, _, wins, games = tally.duels()
-            lead = summed(rows, 2 * wins - games, tally.n)
+            lead = sum_by_row(rows, 2 * wins - games, tally.n)
             stays = lead + 0.25 * np.isin(np.arange(tally.n), last)  # leads are whole numbers, or halves after ties
 
             def choose(partners: Partners) -> Pick:
-                a, chance = drawn(rng, topmost(stays, partners.some))
-                b, share = drawn(rng, topmost(stays, partners.of(a)))
+                a, chance = draw_row(rng, highest_rows(stays, partners.some))
+                b, share = draw_row(rng, highest_rows(stays, partners.of(a)))
                 return Pick(a, b, float(lead[a]), chance * share)
 
             return one_after_another(choose, candidates, k)

@@ -80,7 +80,7 @@ def device_called(wanted: str) -> str:
     return wanted
 
 
-def ordered(pair: tuple[int, int]) -> tuple[int, int]:
+def order_pair(pair: tuple[int, int]) -> tuple[int, int]:
     """The two rows, the smaller first."""
     a, b = pair
     return (a, b) if a < b else (b, a)

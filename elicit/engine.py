@@ -186,7 +186,7 @@ class Engine:
             return self._ask(k, pending, avoid, within)
 
     def _ask(self, k: int | None, pending: Pairs, avoid: Pairs, within: Pairs | None) -> Query | list[Query]:
-        pending = [checks.ordered(p) for p in pending]
+        pending = [checks.order_pair(p) for p in pending]
         decision = len(self.votes) + len(pending)
         posterior = self.posterior
         for a, b in pending:
@@ -197,7 +197,7 @@ class Engine:
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise BadInputError(f"ask for 1 query or more, not {k!r}")
         pairs = self._pairs if within is None else checks.pairs_of(list(within), self.n)
-        votes, avoided = self.votes, taken | {checks.ordered(p) for p in avoid}
+        votes, avoided = self.votes, taken | {checks.order_pair(p) for p in avoid}
         if self._live is not None:
             posterior = live = SubsetPosterior(posterior, self._live)
             votes, taken, avoided = live.votes(votes), live.pairs(taken), live.pairs(avoided)
@@ -210,7 +210,7 @@ class Engine:
             picks += self._selector.select(posterior, votes, left, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise NothingLeftError(f"only {len(picks)} pairs are left to ask; ask for fewer")
-        asked = [checks.ordered((pick.a, pick.b)) for pick in picks]
+        asked = [checks.order_pair((pick.a, pick.b)) for pick in picks]
         belief = posterior.difference(torch.tensor(asked))
         if self._live is not None:
             asked = [(int(self._live[a]), int(self._live[b])) for a, b in asked]

@@ -89,7 +89,7 @@ def one_line(text: str, empty: str = "(empty)") -> str:
     return " ".join(harmless(text).split()) or empty
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error's class and what it says, on one line that can be encoded, of `LONGEST_REASON` characters at most."""
     try:
         said = one_line(str(error), empty="")

@@ -90,7 +90,7 @@ def binomial_at_least(hits: int, trials: int, p: float) -> float:
     return float(betainc(hits, trials - hits + 1, p)) if hits <= trials else 0.0
 
 
-def at_least(hits: int, probabilities: ArrayLike) -> float:
+def poisson_binomial_at_least(hits: int, probabilities: ArrayLike) -> float:
     """P(this many or more) of independent events with these probabilities (n,)."""
     p = np.asarray(probabilities, float)
     law = np.zeros(len(p) + 1)

@@ -9,8 +9,8 @@ from elicit.log.events import STOCK
 from elicit.log.state import LiveVote, State
 from elicit.safe_text import quantity
 from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
-from studies.items.features import embedded_texts, knowledge_of
-from studies.prompt_inputs import described, usable, used
+from studies.items.features import embed_texts, knowledge_of
+from studies.prompt_inputs import describe_items, usable, used_inputs
 from studies.spec import Spec
 
 if TYPE_CHECKING:
@@ -83,14 +83,14 @@ def decides(state: State, live: LiveVote) -> bool:
     return not live.check and state.weight(live.vote.judge) > 0
 
 
-def labelled(state: State) -> set[tuple[int, int]]:
+def labelled_pairs(state: State) -> set[tuple[int, int]]:
     """The pairs that have a label by somebody."""
     return {live.vote.pair for live in state.votes if labels(state, live)}
 
 
 def exhausted_pairs(state: State) -> list[tuple[int, int]]:
     """The pairs of prompts that were compared on every input that they can be compared on."""
-    return [pair for pair, inputs in used(state).items() if not set(usable(state, *pair)) - inputs]
+    return [pair for pair, inputs in used_inputs(state).items() if not set(usable(state, *pair)) - inputs]
 
 
 def pairs_left(state: State, judge: str) -> int:
@@ -112,7 +112,7 @@ def choose_batch(engine: Engine, state: State, k: int, pool: str = "") -> list[Q
     under_way = {state.asked[query].query.pair for query in state.under_way()}
     pending = state.pending(STOCK)
     if state.pairs:
-        within, avoid = state.listed(pool), labelled(state) | under_way
+        within, avoid = state.listed(pool), labelled_pairs(state) | under_way
         left = len(within) - len(within & (avoid | set(pending)))
     else:
         within, avoid = None, under_way
@@ -153,7 +153,7 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
     """The engine of a study before any vote; more: items beside those of the study."""
     from elicit.engine import Engine
 
-    items, signals = described([*state.items, *more], state.signals)
+    items, signals = describe_items([*state.items, *more], state.signals)
     known = knowledge_of(items, spec.embedder, (*spec.scores, *signals))
     engine = Engine(
         known.features,
@@ -169,7 +169,7 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
         top=spec.top,
         model_options=dict(spec.model_options),
         selector_options=dict(spec.selector_options),
-        inputs=embedded_texts([given.text for given in state.inputs]) if state.inputs else None,
+        inputs=embed_texts([given.text for given in state.inputs]) if state.inputs else None,
     )
     engine.retire(state.retired())
     return engine
@@ -200,7 +200,7 @@ def resumable(spec: Spec, state: State) -> list[int]:
     Those that went to people are among them as long as they wait: a judge that failed on one may be back.
     """
     live = set(state.live())
-    listed, known = bool(state.pairs), labelled(state)
+    listed, known = bool(state.pairs), labelled_pairs(state)
     others = {state.asked[query].query.pair for query in state.under_way()} if listed else set()
     machines = {judge.name for judge in spec.judges if not judge.person}
     found = []
@@ -219,7 +219,7 @@ def resumable(spec: Spec, state: State) -> list[int]:
     return found
 
 
-def over(spec: Spec, state: State) -> str:
+def why_over(spec: Spec, state: State) -> str:
     """Why nobody can be asked anything more, or an empty string."""
     if votes_to_come(spec, state):
         return ""
@@ -240,7 +240,7 @@ def votes_to_come(spec: Spec, state: State) -> int:
     promised = lent + sum(state.stock.values())
     if state.pairs:
         with_others = {state.asked[number].query.pair for number in state.under_way()}
-        fresh = state.listed() - labelled(state) - with_others
+        fresh = state.listed() - labelled_pairs(state) - with_others
         again = sum(state.asked[number].query.pair not in fresh for number in state.open.values())
         return waiting + min(budget, promised + again + spec.serving.overlap * len(fresh))
     return waiting + (budget if promised or state.open or pairs_left(state, "") else 0)
@@ -251,6 +251,6 @@ def budget_spent(spec: Spec, how: str = "") -> str:
     return f"the budget of {quantity(spec.votes, 'vote')} is spent{how}; raise `votes` in study.toml to go on"
 
 
-def trusted(spec: Spec, state: State) -> list[LiveVote]:
+def trusted_votes(spec: Spec, state: State) -> list[LiveVote]:
     """People's votes that count for something: never golds, hidden repeats, or votes of who is quarantined."""
     return [live for live in by_people(spec, state) if decides(state, live)]

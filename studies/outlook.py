@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from elicit.service.voting import Progress
-from studies.decisions import over, votes_to_come
+from studies.decisions import votes_to_come, why_over
 
 if TYPE_CHECKING:
     from elicit.stopping import Stop
@@ -38,11 +38,11 @@ class Outlook(NamedTuple):
 def outlook(study: Study, judge: str | None = None) -> Outlook:
     """Where the study stands; judge: as this judge sees it, who may have nothing left to do while others have."""
     spec, state = study.spec, study.state
-    ended = over(spec, state) if judge is None else study.exhausted(judge)
-    return judged(study.stop(), ended, votes_to_come(spec, state))
+    ended = why_over(spec, state) if judge is None else study.exhausted(judge)
+    return outlook_by(study.stop(), ended, votes_to_come(spec, state))
 
 
-def judged(rule: Stop, ended: str, to_come: int) -> Outlook:
+def outlook_by(rule: Stop, ended: str, to_come: int) -> Outlook:
     """The outlook by a stop rule. ended: why nothing more can be asked, or empty; to_come: votes at the most."""
     if rule.stop:
         return Outlook(True, "", rule.why, NONE_LEFT)

@@ -48,7 +48,7 @@ class AlikeError(Exception):
         self.pair, self.inputs = pair, tuple(inputs)
 
 
-def tried_on(engine: Engine, state: State, query: Query, tuning: TuningSpec) -> Query:
+def choose_inputs_for(engine: Engine, state: State, query: Query, tuning: TuningSpec) -> Query:
     """The query with up to `tuning.batch` inputs to compare the two prompts on: those on which an answer teaches most,
     of those where the responses differ, and where there are automatic signals, of those where one of these differs, for
     else a tie is likely.
@@ -57,12 +57,14 @@ def tried_on(engine: Engine, state: State, query: Query, tuning: TuningSpec) -> 
     """
     batch = tuning.batch
     a, b = query.pair
-    fresh = sorted(set(usable(state, a, b)) - used(state).get((a, b), set()))
+    fresh = sorted(set(usable(state, a, b)) - used_inputs(state).get((a, b), set()))
     both = [i for i in fresh if (a, i) in state.responses and (b, i) in state.responses]
     differ = [i for i in both if response_key(state, a, i) != response_key(state, b, i)]
-    signals = directed(tuning.signals)
+    signals = directed_signals(tuning.signals)
     telling = [
-        i for i in differ if any(signalled(state, *s, a, i) != signalled(state, *s, b, i) for s in signals.items())
+        i
+        for i in differ
+        if any(signal_value(state, *s, a, i) != signal_value(state, *s, b, i) for s in signals.items())
     ]
     wanted = max(LOOK, batch)
     first = engine.choose_inputs(a, b, min(wanted, len(fresh)), among=fresh)
@@ -99,7 +101,7 @@ def signals_of(names: tuple[str, ...]) -> dict[str, Signal]:
     return found
 
 
-def directed(names: tuple[str, ...]) -> dict[str, Signal]:
+def directed_signals(names: tuple[str, ...]) -> dict[str, Signal]:
     """Those of `signals_of` of which more is better."""
     return {name: signal for name, signal in signals_of(names).items() if name not in UNDIRECTED}
 
@@ -122,7 +124,7 @@ def _check_number(_: tuple[Any, ...], value: Any) -> str:
     return "" if math.isfinite(float(value)) else f"returned {value}, which is no finite number"
 
 
-def signalled(state: State, name: str, signal: Signal, row: int, given: int) -> float | None:
+def signal_value(state: State, name: str, signal: Signal, row: int, given: int) -> float | None:
     """A signal of the response of a prompt to an input, 0 where it failed; None where the input has no reference and
     the signal needs one."""
     one, response = state.inputs[given], state.responses[row, given]
@@ -143,7 +145,7 @@ def usable(state: State, a: int, b: int) -> list[int]:
     return [i for i, given in enumerate(state.inputs) if not (given.held_out or any(quotes(t, given) for t in texts))]
 
 
-def used(state: State) -> dict[tuple[int, int], set[int]]:
+def used_inputs(state: State) -> dict[tuple[int, int], set[int]]:
     """The inputs that each pair was asked on."""
     found: dict[tuple[int, int], set[int]] = {}
     for asked in state.asked.values():
@@ -151,7 +153,7 @@ def used(state: State) -> dict[tuple[int, int], set[int]]:
     return found
 
 
-def described(
+def describe_items(
     items: Sequence[Item], signals: Mapping[str, Mapping[int, float]]
 ) -> tuple[Sequence[Item], tuple[str, ...]]:
     """The items with what tuning knows of them as named features: the option chosen at each slot, and the automatic

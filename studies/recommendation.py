@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from elicit.arithmetic import limited_threads
-from studies.decisions import trusted
+from studies.decisions import trusted_votes
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
@@ -43,7 +43,7 @@ def acceptable(spec: Spec, state: State) -> NDArray[np.float64] | None:
     return below(shown, flagged, tuning.safety.limit)
 
 
-def recommended(engine: Engine, spec: Spec, state: State) -> int | None:
+def recommend(engine: Engine, spec: Spec, state: State) -> int | None:
     """The row of the recommended item: of a study that tunes prompts under a limit, the best that keeps to it, or
     None."""
     if spec.tuning is None or spec.tuning.safety is None:
@@ -56,10 +56,10 @@ def recommended(engine: Engine, spec: Spec, state: State) -> int | None:
     return max(fit, key=lambda row: float(mean[row])) if fit else None
 
 
-def guarded(engine: Engine, spec: Spec, state: State, found: Stop) -> Stop:
+def guard_stop(engine: Engine, spec: Spec, state: State, found: Stop) -> Stop:
     """The stop rule of a study with a limit, whose sentence is about the leading item, be it acceptable or not:
     it is not met while none may be recommended."""
-    fit = recommended(engine, spec, state)
+    fit = recommend(engine, spec, state)
     if fit == engine.best():
         return found
     why = found.why.replace("the recommended item", "the best item")
@@ -76,7 +76,7 @@ def counts(spec: Spec, state: State) -> tuple[NDArray[np.int64], NDArray[np.int6
     is quarantined says nothing of either."""
     n = len(state.items)
     shown, flagged = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    for live in trusted(spec, state):
+    for live in trusted_votes(spec, state):
         if live.vote.outcome.choice == "skip" and not live.unacceptable:
             continue
         for side, row in (("a", live.vote.a), ("b", live.vote.b)):

@@ -17,7 +17,7 @@ from elicit.routing.judging import CostEstimate, Judge, ModelJudge, QuestionedJu
 from elicit.safe_text import quantity
 from elicit.types import BadInputError, Query, Vote
 from studies import spec as specs
-from studies.decisions import WORKER, labelled, resumable, trusted
+from studies.decisions import WORKER, labelled_pairs, resumable, trusted_votes
 from studies.routing.costs import cost, spent_on_machines
 from studies.routing.dispatcher import Dispatcher
 from studies.routing.failures import Failures
@@ -102,7 +102,7 @@ def start_judges(study: Study) -> dict[str, Judge]:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[tuple[Study, bool]]:
+def open_for_judges(folder: Path) -> Iterator[tuple[Study, bool]]:
     """The study, open for its judges to answer, also beside a process that has it; and whether they may: where they
     answer in another process already, they may not.
 
@@ -221,7 +221,7 @@ class _Run:
             await self._check()
             if own is not None:
                 await own.begin()
-            people = [live.vote for live in trusted(study.spec, study.state)]
+            people = [live.vote for live in trusted_votes(study.spec, study.state)]
             for judge in self.judges.values():
                 if isinstance(judge, TaughtJudge):
                     judge.learn_from(people)
@@ -262,7 +262,7 @@ class _Run:
         """Why there is no next query."""
         state = self.study.state
         why = self.study.exhausted(judge, waiting=False) or "no pair is left to ask"
-        done = bool(state.pairs) and state.listed() <= labelled(state)
+        done = bool(state.pairs) and state.listed() <= labelled_pairs(state)
         return "votes_spent" if self.study.votes_spent(judge) and not done else "nothing_left", why
 
     def _result(self, reason: Reason, why: str) -> RunResult:

@@ -190,16 +190,16 @@ def convert(values: dict[str, Any], items: int | None = None) -> Spec:
     if items is not None and spec.goal == "top" and spec.top >= items:
         raise BadInputError(f"the top {spec.top} are to be found, but there are {items} items; say a smaller top")
     if ":" not in spec.model:
-        registry.known("model", spec.model)
+        registry.check_known("model", spec.model)
     if ":" not in spec.selector and spec.selector != "default":
-        registry.known("selector", spec.selector)
+        registry.check_known("selector", spec.selector)
     if spec.embedder not in EMBEDDERS:
         raise UnknownNameError("embedder", spec.embedder, list(EMBEDDERS))
     for judge in spec.judges:
         if ":" not in judge.kind:
-            registry.known("judge", judge.kind)
+            registry.check_known("judge", judge.kind)
     if ":" not in spec.routing.router and spec.routing.router != "none":
-        registry.known("router", spec.routing.router)
+        registry.check_known("router", spec.routing.router)
     if spec.tuning is not None:
         spec.tuning.check()
     try:

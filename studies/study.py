@@ -48,15 +48,15 @@ from studies.decisions import (
     engine_for,
     engine_vote,
     engine_votes,
-    over,
     pairs_left,
     resumable,
     stop_of,
     sync_engine,
+    why_over,
 )
 from studies.items.presentation import PresentedItems
 from studies.lookahead import Branch, Lookahead
-from studies.prompt_inputs import tried_on
+from studies.prompt_inputs import choose_inputs_for
 from studies.spec import Spec
 from studies.storage import folders, forgetting, kept_belief
 
@@ -248,7 +248,7 @@ class Study:
         """The query with the inputs to compare its prompts on; raises as `asking.tried_on` does."""
         with self._turn:
             assert self.spec.tuning is not None
-            return tried_on(self.catch_up(), self.state, query, self.spec.tuning)
+            return choose_inputs_for(self.catch_up(), self.state, query, self.spec.tuning)
 
     def stock(self, queries: Sequence[Query], pool: str = "") -> None:
         """Keep queries ready, for whoever comes, that the engine as it is now has chosen."""
@@ -351,9 +351,9 @@ class Study:
 
     def best(self) -> Item | None:
         """The recommended item; None where prompts are tuned under a limit that none is known to keep to."""
-        from studies.recommendation import recommended
+        from studies.recommendation import recommend
 
-        row = recommended(self.engine, self.spec, self.state)
+        row = recommend(self.engine, self.spec, self.state)
         return None if row is None else self.state.items[row]
 
     def stop(self) -> Stop:
@@ -366,9 +366,9 @@ class Study:
             found = self._stop[1]
             if self.spec.tuning is None or self.spec.tuning.safety is None:
                 return found
-            from studies.recommendation import guarded
+            from studies.recommendation import guard_stop
 
-            return guarded(self.engine, self.spec, self.state, found)
+            return guard_stop(self.engine, self.spec, self.state, found)
 
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
         """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
@@ -379,7 +379,7 @@ class Study:
             return why
         if pairs_left(state, judge):
             return ""
-        if why := over(spec, state):
+        if why := why_over(spec, state):
             return why
         if state.pairs:
             return "every pair is answered, skipped by you or with another judge"

@@ -103,7 +103,7 @@ class TuningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise BadInputError("to optimise a response, say the `input` that it is to respond to, and only then")
         for name in self.proposers:
             if ":" not in name:
-                registry.known("proposer", name)
+                registry.check_known("proposer", name)
         if self.optimises == "prompt" and self.calls < 2 * self.batch:
             raise BadInputError(
                 f"tuning.calls is {self.calls}, and one vote takes {2 * self.batch} responses; give it more"

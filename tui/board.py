@@ -23,8 +23,8 @@ from tui.editor import Editor
 from tui.header import QUIET, STRONG, keys_line, status_line
 from tui.keys import sentence
 from tui.pane import CHROME, Pane, lines_of
-from tui.pool import budget_line, changed, in_full, table
-from tui.words import coming, counted, ended, standing_of
+from tui.pool import budget_line, in_full, prompt_with_changes, table
+from tui.words import coming, in_number, standing_of, why_ended
 
 EVERY = 1.0
 """Seconds between two looks at the board."""
@@ -239,13 +239,15 @@ class BoardScreen(Screen[None]):
         if board is None or picked is None:
             return
         width, height = self.app.size.width, self.app.size.height
-        state = Text.assemble((f"{ended(board)}{standing_of(board)}\n", STRONG), (sentence(board.progress.why), QUIET))
+        state = Text.assemble(
+            (f"{why_ended(board)}{standing_of(board)}\n", STRONG), (sentence(board.progress.why), QUIET)
+        )
         self.query_one("#state", Static).update(state)
         self.query_one("#budgets", Static).update(budget_line(board, width - 2))
         self.query_one("#coming", Static).update(Text(coming(board), style=QUIET))
         pool = self.query_one("#pool")
         pool.styles.height = min(len(board.rows) + 3, max(5, (height - _AROUND) // 2))
-        pool.border_subtitle = f"{counted(sum(row.mark != 'retired' for row in board.rows), 'prompt')} take part"
+        pool.border_subtitle = f"{in_number(sum(row.mark != 'retired' for row in board.rows), 'prompt')} take part"
         head, lines = table(board, width - CHROME)
         self.query_one("#head", Static).update(head)
         self._fill_rows(board, lines)
@@ -268,7 +270,7 @@ class BoardScreen(Screen[None]):
         if self._changes and others:
             role, other = others[self._against % len(others)]
             pane.border_title = f"{name}: what changed from {one_line(other.item)}, {role}"
-            pane.show(lines_of(changed(picked, other, width)), top=top)
+            pane.show(lines_of(prompt_with_changes(picked, other, width)), top=top)
         else:
             pane.border_title = f"{name}: nothing to compare it with" if self._changes else name
             pane.show(lines_of(in_full(picked, board, width)), top=top)

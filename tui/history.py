@@ -22,7 +22,7 @@ from tui.ballot import NARROW
 from tui.dialogs import Note
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, keys_line
-from tui.keys import refused, spoken, with_board
+from tui.keys import unacceptable_in_words, vote_in_words, with_board
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import lay_out
 from tui.words import moment
@@ -112,7 +112,7 @@ class HistoryScreen(Screen[None]):
                 self.run_worker(self._keep(place, vote, text))
 
         self.app.push_screen(
-            Note(vote.note, f"A note on vote {vote.number}: {spoken(vote.choice, vote.strength)}"), keep
+            Note(vote.note, f"A note on vote {vote.number}: {vote_in_words(vote.choice, vote.strength)}"), keep
         )
 
     async def _keep(self, place: int, vote: PastVote, text: str) -> None:
@@ -140,7 +140,7 @@ class HistoryScreen(Screen[None]):
 
 def _entry(vote: PastVote) -> Text:
     line = Text.assemble((f"{vote.number:>4}  ", QUIET))
-    line.append(f"{spoken(vote.choice, vote.strength):<22}", style="strike" if vote.undone else "")
+    line.append(f"{vote_in_words(vote.choice, vote.strength):<22}", style="strike" if vote.undone else "")
     line.append("" if vote.seconds is None else f"{vote.seconds:>6.1f} s", style=QUIET)
     line.append(" ✎" if vote.note or vote.reasons else "")
     return line.append(" undone" if vote.undone else "", style=QUIET)
@@ -149,7 +149,9 @@ def _entry(vote: PastVote) -> Text:
 def in_full(vote: PastVote, width: int, above: str) -> list[Line]:
     """A past vote as lines: what was said, why it was asked, what stood above (named so) and both texts."""
     quiet, strong = Style.parse(QUIET), Style.parse(STRONG)
-    said = "; ".join(part for part in (spoken(vote.choice, vote.strength), refused(vote.unacceptable)) if part)
+    said = "; ".join(
+        part for part in (vote_in_words(vote.choice, vote.strength), unacceptable_in_words(vote.unacceptable)) if part
+    )
     said += " (taken back)" if vote.undone else ""
     rows: list[Line] = [[Segment("You said   ", quiet), Segment(said, strong)]]
     facts = [moment(vote.time)]

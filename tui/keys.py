@@ -144,13 +144,13 @@ def with_board(places: tuple[tuple[str, str], ...], tuned: bool, wide: bool) -> 
     return (*others, *((last,) if wide else ()), ("F6", "prompts"), leave)
 
 
-def spoken(choice: str, strength: int | None = None) -> str:
+def vote_in_words(choice: str, strength: int | None = None) -> str:
     """A vote in words: "LEFT, clearly better"."""
     words = _CHOICE.get(choice, choice)
     return f"{words}, {_STRENGTH[strength]}" if strength in _STRENGTH else words
 
 
-def refused(sides: tuple[str, ...]) -> str:
+def unacceptable_in_words(sides: tuple[str, ...]) -> str:
     """The sides that must not be, in words: "LEFT unacceptable"; nothing where there is none."""
     names = " and ".join(_CHOICE[side] for side in ("left", "right") if side in sides)
     return f"{names} unacceptable" if names else ""
@@ -158,7 +158,7 @@ def refused(sides: tuple[str, ...]) -> str:
 
 def waiting(reasons: tuple[str, ...], note: str, sides: tuple[str, ...]) -> str:
     """What goes with the vote to come."""
-    parts = (", ".join(one_line(reason) for reason in reasons), "a note" if note else "", refused(sides))
+    parts = (", ".join(one_line(reason) for reason in reasons), "a note" if note else "", unacceptable_in_words(sides))
     return "; ".join(part for part in parts if part)
 
 

@@ -22,10 +22,10 @@ from elicit.types import BadInputError
 from tui.ballot import NARROW
 from tui.dialogs import Reading
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
-from tui.keys import sentence, spoken, with_board
+from tui.keys import sentence, vote_in_words, with_board
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import Renderer
-from tui.words import fitted, label_of, percent, shares, state_of, sure_of, sureness
+from tui.words import fit, label_of, percent, shares, state_of, sure_of, sureness
 
 _QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
 _PLOT = (127, 178, 245)
@@ -193,7 +193,9 @@ def balance_line(overview: Overview, width: int) -> Text:
         ("right", QUIET),
     )
     counts = [
-        f"{spoken(choice).lower()} {count}" for choice, count in overview.counts.items() if count or choice == "tie"
+        f"{vote_in_words(choice).lower()} {count}"
+        for choice, count in overview.counts.items()
+        if count or choice == "tie"
     ]
     if overview.seconds_median is not None:
         counts.append(f"{overview.seconds_median:.1f} s a vote")
@@ -211,7 +213,7 @@ def ranking(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
     """
     leaders = overview.leaders
     if not leaders:
-        return labelled(overview, width, at)
+        return pair_lines(overview, width, at)
     named = [row for row in leaders if row.item]
     scale = 30 if width >= 95 else 13
     low = min((row.low for row in named), default=0.0)
@@ -230,8 +232,8 @@ def ranking(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
         rows.append(
             [
                 mark,
-                Segment(f"{fitted(row.item, ids)}  ", _QUIET),
-                Segment(fitted(row.text, text), _STRONG if row.rank == 1 else None),
+                Segment(f"{fit(row.item, ids)}  ", _QUIET),
+                Segment(fit(row.text, text), _STRONG if row.rank == 1 else None),
                 Segment(f"  {row.utility:>+7.2f}  "),
                 Segment(interval(row.low, row.utility, row.high, low, high, scale), _BAR),
                 Segment(f"  {'–' if sure is None else percent(sure):>6}", _STRONG if row.rank == 1 else None),
@@ -241,14 +243,14 @@ def ranking(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
     return rows
 
 
-def labelled(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
+def pair_lines(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]:
     """The pairs as lines: id, label, the chance of it, votes, and both texts."""
     if overview.labels is None or not overview.pairs:
         return [[Segment("There is nothing to rank yet.", _QUIET)]]
     ids = min(12, max(2, *(cell_len(one_line(pair.pair)) for pair in overview.pairs)))
     text = max(8, (width - 2 - ids - 2 - 8 - 8 - 7 - 2 - 3) // 2)
     rows = [
-        [Segment(fitted(shares(overview.labels), width), _STRONG)],
+        [Segment(fit(shares(overview.labels), width), _STRONG)],
         [Segment(f"  {'id':<{ids}}  {'better':<8}{'sure':>8}{'votes':>7}  {'first':<{text}} │ second", _QUIET)],
     ]
     for place, pair in enumerate(overview.pairs):
@@ -258,8 +260,8 @@ def labelled(overview: Overview, width: int, at: int = 0) -> list[list[Segment]]
             continue
         by = str(pair.votes) if pair.votes else pair.source[:6]
         known = f"{label_of(pair):<8}{percent(pair.probability):>8}{by:>7}"
-        texts = f"  {fitted(pair.a, text)} │ {fitted(pair.b, text)}"
-        rows.append([mark, Segment(f"{fitted(pair.pair, ids)}  ", _QUIET), Segment(known), Segment(texts, _QUIET)])
+        texts = f"  {fit(pair.a, text)} │ {fit(pair.b, text)}"
+        rows.append([mark, Segment(f"{fit(pair.pair, ids)}  ", _QUIET), Segment(known), Segment(texts, _QUIET)])
     return rows
 
 

@@ -82,7 +82,7 @@ class Picture(Container):
             coloured = self.app.console.color_system in ("truecolor", "256") and not self.app.no_color
             try:
                 if self._graphics is not None:
-                    image = await asyncio.to_thread(opened, file, _SHARPEST)
+                    image = await asyncio.to_thread(open_picture, file, _SHARPEST)
                 elif coloured:
                     lines = await asyncio.to_thread(blocks, file, width, height)
                 else:
@@ -104,7 +104,7 @@ def blocks(file: str, width: int, height: int) -> Page:
 
     Raises OSError or ValueError where it cannot be read.
     """
-    image = opened(file, (width, 2 * height))
+    image = open_picture(file, (width, 2 * height))
     left, top = (width - image.width) // 2, (height - (image.height + 1) // 2) // 2
     colours = [Color.from_rgb(*rgb) for rgb in zip(*[iter(image.tobytes())] * 3, strict=True)]
     colours += [Color.from_rgb(*GROUND)] * image.width  # below the last row of an odd number
@@ -116,7 +116,7 @@ def blocks(file: str, width: int, height: int) -> Page:
     return page(rows)
 
 
-def opened(file: str, most: tuple[int, int]) -> Image:
+def open_picture(file: str, most: tuple[int, int]) -> Image:
     """The picture upright and in RGB, with at most so many pixels across and down; an animation's first.
 
     Raises OSError or ValueError where it cannot be read or would take too much memory.

@@ -18,7 +18,7 @@ from tui.header import LEFT, QUIET, RIGHT, STRONG, bar
 from tui.keys import sentence
 from tui.overview import interval
 from tui.render import wrap
-from tui.words import budgets, fitted, marks, origin, percent
+from tui.words import budgets, fit, marks, origin, percent
 
 # Cells of the columns that are always there; a name is seldom longer than p100.
 _NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 12, 7
@@ -56,8 +56,8 @@ def table(board: Board, width: int) -> tuple[Text, list[Text]]:
 
 def _head(columns: Columns) -> str:
     safe = f"{'safe?':>{_SAFE}}" if columns.safe else ""
-    signals = "".join(f" {fitted(name, _SIGNAL - 1).strip():>{_SIGNAL - 1}}" for name in columns.signals)
-    numbers = f"{'utility':>7}  {fitted('90 % interval', columns.scale)} {'best?':>6} {'votes':>5}{safe}{signals}"
+    signals = "".join(f" {fit(name, _SIGNAL - 1).strip():>{_SIGNAL - 1}}" for name in columns.signals)
+    numbers = f"{'utility':>7}  {fit('90 % interval', columns.scale)} {'best?':>6} {'votes':>5}{safe}{signals}"
     return f"  {'#':>3}  {'prompt':<{_NAME}} {'maker':<{_MAKER}} {numbers}  {'':<{_MARK}}"
 
 
@@ -67,8 +67,8 @@ def _row(row: BoardRow, place: int, board: Board, columns: Columns, low: float, 
     line = Text(style=QUIET if out else "", no_wrap=True, overflow="crop")
     line.append("★ " if best else "  ", style=RIGHT)
     line.append(f"{'–' if out else place:>3}  ", style=QUIET)
-    line.append(fitted(row.item, _NAME), style=strong).append(" ")
-    line.append(fitted(row.maker, _MAKER) if row.maker else " " * _MAKER, style=QUIET).append(" ")
+    line.append(fit(row.item, _NAME), style=strong).append(" ")
+    line.append(fit(row.maker, _MAKER) if row.maker else " " * _MAKER, style=QUIET).append(" ")
     line.append(f"{row.utility:>+7.2f}  ")
     line.append(interval(row.low, row.utility, row.high, low, high, columns.scale), style=QUIET if out else LEFT)
     line.append(f" {'–' if out else percent(row.p_best):>6}", style=strong)
@@ -77,7 +77,7 @@ def _row(row: BoardRow, place: int, board: Board, columns: Columns, low: float, 
         line.append(f"{'–' if row.acceptable is None else percent(row.acceptable):>{_SAFE}}")
     for name in columns.signals:
         line.append(f" {percent(row.signals[name]) if name in row.signals else '–':>{_SIGNAL - 1}}")
-    return line.append(f"  {fitted(marks(row, board), _MARK) if marks(row, board) else ''}", style=QUIET)
+    return line.append(f"  {fit(marks(row, board), _MARK) if marks(row, board) else ''}", style=QUIET)
 
 
 def budget_line(board: Board, width: int) -> Text:
@@ -105,7 +105,7 @@ def in_full(row: BoardRow, board: Board, width: int) -> list[Line]:
     return [*rows, [], *wrap(harmless(row.text).expandtabs(4), width)]
 
 
-def changed(row: BoardRow, other: BoardRow, width: int) -> list[Line]:
+def prompt_with_changes(row: BoardRow, other: BoardRow, width: int) -> list[Line]:
     """A prompt with what was removed from and added to another, and why, where it was made from that one."""
     before, after = harmless(other.text).expandtabs(4), harmless(row.text).expandtabs(4)
     name, base = one_line(row.item), one_line(other.item)

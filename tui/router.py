@@ -23,7 +23,7 @@ from tui.keys import sentence, with_board
 from tui.overview import interval
 from tui.pane import CHROME, Pane, lines_of
 from tui.render import wrap
-from tui.words import NO_ROUTER, fitted, leaning, money, part, percent, standing
+from tui.words import NO_ROUTER, fit, leaning, money, part, percent, standing
 
 _HOW = (
     "Let machine judges take a part of the work: name them in [[judges]] tables of study.toml, and set "
@@ -212,7 +212,7 @@ def _judge(row: JudgeRow, names: int) -> Line:
     flips = f"{row.flips} {part(row.flips, row.swapped):>5}" if row.swapped else "not tried"
     failed = Segment(f" {row.failed:>7}", _STRONG if row.failed else None)
     return [
-        Segment(fitted(row.judge, names), _STRONG),
+        Segment(fit(row.judge, names), _STRONG),
         Segment(f"{row.verdicts:>9}"),
         failed,
         Segment(f" {money(row.cost):>9}"),
@@ -223,7 +223,7 @@ def _judge(row: JudgeRow, names: int) -> Line:
 
 def _lean(lean: Lean, most: float, wide: bool) -> Line:
     """A bias with its interval, and what it means in words."""
-    row = [Segment(f"  {fitted(lean.name, 9)}", _QUIET)]
+    row = [Segment(f"  {fit(lean.name, 9)}", _QUIET)]
     if wide:
         drawn = interval(lean.low, lean.value, lean.high, -most, most, 21)
         drawn = drawn[:10] + {" ": "┊", "─": "┼"}.get(drawn[10], drawn[10]) + drawn[11:]

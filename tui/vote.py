@@ -19,7 +19,7 @@ from elicit.types import BadInputError
 from tui.ballot import BallotView, Side
 from tui.dialogs import Enough, Note, Reading, Reasons
 from tui.header import in_place_of_a_ballot, keys_line, scale_line, status_line, top_line
-from tui.keys import VOTES, refused, sentence, spoken, vote_keys, waiting
+from tui.keys import VOTES, sentence, unacceptable_in_words, vote_in_words, vote_keys, waiting
 from tui.pace import VotingPace
 from tui.picture import open_outside
 from tui.render import Renderer
@@ -166,9 +166,13 @@ class VoteScreen(Screen[None]):
             slow.stop()
         self._given[ballot.query] = answer
         self._pace.voted(seconds)
-        given = (("reasons", self.reasons), ("note", self.note), (refused(self.unacceptable), self.unacceptable))
+        given = (
+            ("reasons", self.reasons),
+            ("note", self.note),
+            (unacceptable_in_words(self.unacceptable), self.unacceptable),
+        )
         extras = ", ".join(name for name, told in given if told)
-        said = spoken(vote.choice, vote.strength) + (f" ({extras})" if extras else "")
+        said = vote_in_words(vote.choice, vote.strength) + (f" ({extras})" if extras else "")
         self.reasons, self.note, self.unacceptable = (), "", ()
         self.say(f"Saved vote {ballot.number}: {said}. u takes it back.")
         await self._show(turn)
@@ -197,7 +201,7 @@ class VoteScreen(Screen[None]):
         self._pace.took_back()
         what = "your last vote"
         if taken is not None:
-            what = f"vote {turn.ballot.number}: {spoken(taken.choice, taken.strength)}"
+            what = f"vote {turn.ballot.number}: {vote_in_words(taken.choice, taken.strength)}"
             self.reasons, self.note, self.unacceptable = taken.reasons, taken.note, taken.unacceptable
         self.say(f"Took back {what}. The pair is open again.")
         await self._show(turn)

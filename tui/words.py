@@ -84,7 +84,7 @@ def shares(labels: LabelShares) -> str:
     if not labels.by_votes + labels.by_machines:  # the likelier of equally likely labels says nothing
         found = "No vote speaks for these labels yet."
     return (
-        f"{labels.by_votes} of {counted(labels.pairs, 'pair')} labelled by votes{machines}, {labels.by_model} by the "
+        f"{labels.by_votes} of {in_number(labels.pairs, 'pair')} labelled by votes{machines}, {labels.by_model} by the "
         f"model. {found}"
     )
 
@@ -118,7 +118,7 @@ def leaning(lean: Lean) -> str:
     return f"favours the {more if lean.value > 0 else less}{alone}"
 
 
-def ended(board: Board) -> str:
+def why_ended(board: Board) -> str:
     """That no more votes are asked for; empty while they are."""
     if board.progress.ended:
         return "Nothing more to vote on. "
@@ -145,12 +145,12 @@ def standing_of(board: Board) -> str:
 def coming(board: Board) -> str:
     """What is being made, when new prompts join, and what failed or was cut."""
     when = {None: "No new prompts join by themselves any more", 0: "New prompts join now"}.get(
-        board.next_prompts, f"New prompts join in {counted(board.next_prompts or 0, 'vote')}"
+        board.next_prompts, f"New prompts join in {in_number(board.next_prompts or 0, 'vote')}"
     )
     return " ".join(sentence(part) for part in (board.doing, when, board.idle, board.shortfalls) if part)
 
 
-def counted(number: int, noun: str) -> str:
+def in_number(number: int, noun: str) -> str:
     """A number of things."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -160,7 +160,7 @@ def origin(row: BoardRow, board: Board) -> str:
     names = {other.row: one_line(other.item) for other in board.rows}
     parents = " and ".join(names[parent] for parent in row.parents if parent in names)
     maker = f"by {one_line(row.maker)}" if row.maker else "of the first prompts"
-    return f"{maker}{f', from {parents}' if parents else ''}, after {counted(row.born, 'vote')}"
+    return f"{maker}{f', from {parents}' if parents else ''}, after {in_number(row.born, 'vote')}"
 
 
 def marks(row: BoardRow, board: Board) -> str:
@@ -182,7 +182,7 @@ def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
     )
 
 
-def fitted(text: str, cells: int) -> str:
+def fit(text: str, cells: int) -> str:
     """Any text on one line in exactly so many cells."""
     line = one_line(text)
     return set_cell_size(line, cells) if cell_len(line) <= cells else set_cell_size(line, cells - 1) + "…"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.files import fields
-from adapters.files.tables import Row, kind_of, quoted, read_table, unguarded
+from adapters.files.tables import Row, kind_of, quote, read_table, unguard_formula
 from elicit.types import CHOICES, BadInputError
 
 Codes = NDArray[np.int64]
@@ -91,7 +91,7 @@ def _by_row(rows: Sequence[Row], given: tuple[str, str, str] | None, clusters: S
         a.append(fields.needed_name(row, chosen.a))
         b.append(fields.needed_name(row, chosen.b))
         if a[-1] == b[-1]:
-            raise row.error(f"{quoted(a[-1])} is compared with itself; leave the row out", chosen.b)
+            raise row.error(f"{quote(a[-1])} is compared with itself; leave the row out", chosen.b)
         ended.append(_ended(row, chosen, a[-1], b[-1]))
         for column, name in zip(whose, clusters, strict=True):
             column.append(fields.needed_name(row, name))
@@ -114,16 +114,16 @@ def _ended(row: Row, columns: _Columns, a: str, b: str) -> str:
         return said
     words = ", ".join([*CHOICES, *SIDES[0]])
     raise row.error(
-        f"expected {words}, or the name of one of the two, got {quoted(said)}; write one of them", columns.ended
+        f"expected {words}, or the name of one of the two, got {quote(said)}; write one of them", columns.ended
     )
 
 
 def _no_columns(row: Row) -> BadInputError:
     if any(set(pair) <= row.values.keys() for pair in SIDES):
-        what, names = "that says who won", " or ".join(map(quoted, ENDED))
+        what, names = "that says who won", " or ".join(map(quote, ENDED))
     else:
-        what, names = "for each of the two items", " or ".join(f"{quoted(a)} and {quoted(b)}" for a, b in SIDES)
-    there = ", ".join(map(quoted, row.values)) or "none"
+        what, names = "for each of the two items", " or ".join(f"{quote(a)} and {quote(b)}" for a, b in SIDES)
+    there = ", ".join(map(quote, row.values)) or "none"
     return BadInputError(
         f"{row.table}: there is no column {what}; call it {names}, or say which columns to read; there are {there}"
     )
@@ -179,7 +179,7 @@ def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequenc
         table = _READERS[kind](path, list(dict.fromkeys([*chosen, *clusters])))
     except (BadInputError, pa.ArrowException, OSError, ValueError):
         return None
-    clean = unguarded if kind == "csv" else str
+    clean = unguard_formula if kind == "csv" else str
     found = [_decoded(table.column(name), clean) for name in (*chosen, *clusters)]
     whole = [column for column in found if column is not None]
     if len(whole) < len(found):

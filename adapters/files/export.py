@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
-from adapters.files.tables import Written, guarded, kind_of
+from adapters.files.tables import Written, guard_formula, kind_of
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, UnknownNameError
 
@@ -121,7 +121,7 @@ def _write_excel(file: BinaryIO, rows: Sequence[Mapping[str, Any]]) -> None:
 def _csv_lines(rows: Sequence[Mapping[str, Any]], separator: str, end: str) -> Iterator[str]:
     names = _columns(rows)
     if names:
-        yield _csv_line(map(guarded, names), separator) + end
+        yield _csv_line(map(guard_formula, names), separator) + end
     for row in rows if names else ():
         yield _csv_line((_csv_cell(row.get(name)) for name in names), separator) + end
 
@@ -138,7 +138,7 @@ def _csv_quoted(cell: str) -> str:
 
 
 def _csv_cell(value: Any) -> str:
-    return guarded(value) if isinstance(value, str) else "" if value is None else _as_text(value)
+    return guard_formula(value) if isinstance(value, str) else "" if value is None else _as_text(value)
 
 
 def _as_text(value: Any) -> str:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.files.tables import Row, article, decode_json, quoted
+from adapters.files.tables import Row, article, decode_json, quote
 from elicit.conversation import render_messages
 from elicit.types import BadInputError
 
@@ -60,7 +60,7 @@ def one_of(row: Row, field: str, choices: tuple[str, ...], default: str | None =
     if found not in choices:
         close = found.strip().lower()
         do = f"write {close}" if close in choices else "write one of them"
-        raise row.error(f"expected {' or '.join(choices)}, got {quoted(found)}; {do}", field)
+        raise row.error(f"expected {' or '.join(choices)}, got {quote(found)}; {do}", field)
     return found
 
 
@@ -71,9 +71,9 @@ def number(row: Row, field: str, value: Any) -> float:
         try:
             value = float(spelled) if "_" not in spelled else value
         except ValueError:
-            raise row.error(f"expected a number, got {quoted(value)}; write it like 1.5", field) from None
+            raise row.error(f"expected a number, got {quote(value)}; write it like 1.5", field) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        said = quoted(value) if isinstance(value, str) else article(value)
+        said = quote(value) if isinstance(value, str) else article(value)
         raise row.error(f"expected a number, got {said}; write it like 1.5", field)
     try:
         found = float(value)
@@ -95,7 +95,7 @@ def json_value(row: Row, field: str) -> Any:
         if value == "":
             return None
         if value.lstrip()[:1] in ("{", "["):
-            value = decode_json(value, f"{row.table}, {row.where}, field {quoted(field)}")
+            value = decode_json(value, f"{row.table}, {row.where}, field {quote(field)}")
         elif row.kind == "csv":
             try:
                 value = decode_json(value, "")
@@ -181,8 +181,8 @@ def need_all(row: Row, needed: Iterable[str]) -> None:
     lacking = [field for field in needed if field not in row.values]
     if len(lacking) < 2:
         return  # whoever reads the field says so, with the closest name
-    names = ", ".join(map(quoted, lacking))
-    there = ", ".join(map(quoted, row.values)) or "none"
+    names = ", ".join(map(quote, lacking))
+    there = ", ".join(map(quote, row.values)) or "none"
     what = f"{names} are missing; there are {there}. Add them, or say with --columns which they are"
     if row.kind == "jsonl":
         raise row.error(what)
@@ -191,10 +191,10 @@ def need_all(row: Row, needed: Iterable[str]) -> None:
 
 def missing(row: Row, field: str, otherwise: str = "") -> BadInputError:
     """The complaint that a field is not there, naming the closest one that is, or all. otherwise: what else helps."""
-    there = f" (there are {', '.join(map(quoted, row.values))})" if row.values else ""
+    there = f" (there are {', '.join(map(quote, row.values))})" if row.values else ""
     do = "fill it in" if field in row.values else f"add it{otherwise}{close_to(field, row.values) or there}"
     if row.kind != "jsonl" and field not in row.values:
-        return BadInputError(f"{row.table}: there is no column {quoted(field)}; {do}")
+        return BadInputError(f"{row.table}: there is no column {quote(field)}; {do}")
     return row.error(f"it is missing; {do}", field)
 
 
@@ -203,7 +203,7 @@ def close_to(wanted: str, there: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(wanted, list(there), n=1)
-    return f" (did you mean {quoted(close[0])}?)" if close else ""
+    return f" (did you mean {quote(close[0])}?)" if close else ""
 
 
 def _is_pair(value: Any) -> bool:
@@ -212,6 +212,6 @@ def _is_pair(value: Any) -> bool:
 
 def _add(row: Row, field: str, key: str, value: Any, found: dict[str, Any]) -> None:
     if key in found:
-        raise row.error(f"{quoted(key)} is given twice; keep one of the two columns", field)
+        raise row.error(f"{quote(key)} is given twice; keep one of the two columns", field)
     check_nested(row, field, value)
     found[key] = value

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from adapters.files import fields, images
-from adapters.files.tables import Row, Skipped, keep_good, quoted, read_table
+from adapters.files.tables import Row, Skipped, keep_good, quote, read_table
 from elicit.types import BadInputError, Item
 
 JudgeKind = Literal["human", "llm"]
@@ -109,7 +109,7 @@ def _items(rows: Sequence[Row], folder: Path, skipped: Skipped | None = None) ->
         item = item if item.id else msgspec.structs.replace(item, id=content[:ID_DIGITS])
         if content in by_content:
             twin_row, twin = by_content[content]
-            ids = "" if twin.id == item.id else f" (ids {quoted(twin.id)} and {quoted(item.id)})"
+            ids = "" if twin.id == item.id else f" (ids {quote(twin.id)} and {quote(item.id)})"
             raise row.error(f"this is the same item as in {twin_row.where}{ids}; keep one of the two")
         if item.id in by_id:
             raise _id_twice(row, "id", item.id, by_id[item.id])
@@ -186,8 +186,8 @@ def check_judgments(
             # Looking for a near name takes 50 µs for each pair: worth it until a person would notice the wait.
             close = fields.close_to(judgment.pair_id, known) if len(known) <= 10_000 else ""
             raise BadInputError(
-                f"{file}, judgment {count} by {quoted(judgment.judge_id)}: there is no pair"
-                f" {quoted(judgment.pair_id)}{close}; correct the pair_id or add the pair"
+                f"{file}, judgment {count} by {quote(judgment.judge_id)}: there is no pair"
+                f" {quote(judgment.pair_id)}{close}; correct the pair_id or add the pair"
             )
 
 
@@ -242,7 +242,7 @@ def _image(row: Row, folder: Path) -> str:
         file = images.named_in(folder, named)
         images.read(file)
     except BadInputError as error:
-        raise row.error(f"{quoted(named)}: {error}", "image") from None
+        raise row.error(f"{quote(named)}: {error}", "image") from None
     return str(file)
 
 
@@ -250,7 +250,7 @@ def _check_same_shape(row: Row, item: Item, first: Row, like: Item) -> None:
     """Raise `BadInputError` unless the item has the features, and as long an embedding, as the first one has."""
     for name in sorted(like.features.keys() ^ item.features.keys()):
         there, here = ("has", "has not") if name in like.features else ("has not", "has")
-        told = f"{first.where} {there} the feature {quoted(name)}, and this one {here}"
+        told = f"{first.where} {there} the feature {quote(name)}, and this one {here}"
         raise row.error(f"{told}; give every item the same features", "features")
     length, size = len(item.embedding or ()), len(like.embedding or ())
     if length != size:
@@ -259,7 +259,7 @@ def _check_same_shape(row: Row, item: Item, first: Row, like: Item) -> None:
 
 
 def _id_twice(row: Row, field: str, name: str, first: Row) -> BadInputError:
-    return row.error(f"{quoted(name)} is the {field} of {first.where} already; give each its own", field)
+    return row.error(f"{quote(name)} is the {field} of {first.where} already; give each its own", field)
 
 
 def _sides_equal(meta: Mapping[str, Any]) -> bool:

@@ -82,7 +82,7 @@ def read(file: Path) -> bytes:
     Raises BadInputError where there is none, or it is no whole picture, or too large.
     """
     raw = _raw(file)
-    data = cleaned(raw)
+    data = strip_metadata(raw)
     _names[hashlib.sha256(raw).digest()] = name_of(data)
     return data
 
@@ -104,7 +104,7 @@ def _raw(file: Path) -> bytes:
     return data
 
 
-def cleaned(data: bytes) -> bytes:
+def strip_metadata(data: bytes) -> bytes:
     """The picture alone, decoded once to make sure that it can be shown: nothing of its camera, author or place, and
     nothing behind its end. One that was to be turned is encoded anew, turned; of others no pixel changes.
 
@@ -172,7 +172,7 @@ def keep(items: list[Item], folder: Path) -> list[Item]:
     return kept
 
 
-def stored(folder: Path, item: Item) -> Path | None:
+def stored_picture(folder: Path, item: Item) -> Path | None:
     """The file of an item's picture in the study in `folder`; None where it has none.
 
     Raises BadInputError where the study names a file that is none of its own, or that is not there.

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.files import fields
-from adapters.files.tables import Row, quoted, read_table
+from adapters.files.tables import Row, quote, read_table
 from elicit.tuning.protocol import INPUT, Input
 from elicit.types import hash_of
 
@@ -33,13 +33,13 @@ def read_inputs(path: str | Path) -> list[Input]:
             odd = min(set(one.fields) ^ names)
             raise row.error(f"the inputs before have the fields {', '.join(sorted(names))}; give all the same", odd)
         if one.id in seen:
-            raise row.error(f"the input {quoted(one.id)} is in {seen[one.id].where} already; keep one of them")
+            raise row.error(f"the input {quote(one.id)} is in {seen[one.id].where} already; keep one of them")
         seen[one.id] = row
         inputs.append(one)
     return inputs
 
 
-def parted(inputs: list[Input], share: float = 0.4) -> list[Input]:
+def hold_out(inputs: list[Input], share: float = 0.4) -> list[Input]:
     """The inputs, of which about `share` are held out where the file says of none that it is: every k-th, so that both
     parts are alike however the file is ordered. With fewer than 4 inputs none is held out."""
     if any(one.held_out for one in inputs) or len(inputs) < 4:

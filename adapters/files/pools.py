@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.files.tables import kind_of, quoted
+from adapters.files.tables import kind_of, quote
 from elicit.types import BadInputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _ids(column: Any, path: str | Path) -> list[str]:
     if len(set(ids)) < len(ids):
         seen: set[str] = set()
         twice = next(one for one in ids if one in seen or seen.add(one))  # type: ignore[func-returns-value]
-        raise BadInputError(f"{path}: {quoted(twice)} is the id of two items; give each its own")
+        raise BadInputError(f"{path}: {quote(twice)} is the id of two items; give each its own")
     return ids
 
 
@@ -108,5 +108,5 @@ def _numbers(column: Any, path: str | Path, name: str, kind: Any = np.float64) -
     values = column.to_numpy().astype(kind, copy=False) if whole and not column.null_count else np.full(1, np.nan)
     if not np.isfinite(values).all():
         what = "has something that is no finite number"
-        raise BadInputError(f"{path}: the column {quoted(name)} {what}; give every item one, or leave it out")
+        raise BadInputError(f"{path}: the column {quote(name)} {what}; give every item one, or leave it out")
     return values

@@ -70,7 +70,7 @@ class Row(msgspec.Struct, frozen=True):
 
     def error(self, what: str, field: str | None = None) -> BadInputError:
         """The complaint about this row, ready to be raised; it starts with the file, the place and the field."""
-        inside = "" if field is None else f", field {quoted(field)}"
+        inside = "" if field is None else f", field {quote(field)}"
         return BadInputError(f"{self.table}, {self.where}{inside}: {what}")
 
 
@@ -127,11 +127,11 @@ def _renamed(row: Row, columns: Mapping[str, str]) -> Row:
     """The row with its fields called as they are known here."""
     for known, column in columns.items():
         if column not in row.values and row.kind != "jsonl":
-            there = ", ".join(map(quoted, row.values))
-            raise BadInputError(f"{row.table}: there is no column {quoted(column)} for {known}; there are {there}")
+            there = ", ".join(map(quote, row.values))
+            raise BadInputError(f"{row.table}: there is no column {quote(column)} for {known}; there are {there}")
         if known in row.values and known != column and known not in columns.values():
             raise BadInputError(
-                f"{row.table}: {known} is to be read from {quoted(column)}, and there is a column {quoted(known)} too; "
+                f"{row.table}: {known} is to be read from {quote(column)}, and there is a column {quote(known)} too; "
                 "rename one of them"
             )
     names = {column: known for known, column in columns.items()}
@@ -146,7 +146,7 @@ def kind_of(path: str | Path) -> Kind:
     for kind in KINDS:
         if kind == ending:
             return kind
-    said = f"the ending {quoted('.' + ending)} is not known" if ending else "the name has no ending"
+    said = f"the ending {quote('.' + ending)} is not known" if ending else "the name has no ending"
     raise BadInputError(f"{one_line(str(path))}: {said}; use {ENDINGS}")
 
 
@@ -178,19 +178,19 @@ def decode_json(text: str, place: str) -> Any:
         raise BadInputError(f"{place}, column {column}: {what}") from None
 
 
-def quoted(text: str, most: int = 60) -> str:
+def quote(text: str, most: int = 60) -> str:
     """A text for use inside a message: one line, harmless to a terminal, in quotes, at most `most` characters long."""
     short = one_line(text[: most + 1], empty="")
     return f'"{short if len(short) <= most else short[: most - 1] + "…"}"'
 
 
-def guarded(text: str) -> str:
+def guard_formula(text: str) -> str:
     """The text so that no spreadsheet runs it as a formula: with a leading apostrophe where one is called for."""
     return "'" + text if _FORMULA.match(text) else text
 
 
-def unguarded(text: str) -> str:
-    """What `guarded` was given: the apostrophe before a formula's first character goes away."""
+def unguard_formula(text: str) -> str:
+    """What `guard_formula` was given: the apostrophe before a formula's first character goes away."""
     return text[1:] if _GUARDED.match(text) else text
 
 
@@ -198,7 +198,7 @@ def _kind_read(path: str | Path) -> Kind:
     """What is in a file, by its ending. Raises `BadInputError` for an ending that says nothing."""
     ending = Path(path).suffix.lower().removeprefix(".")
     if ending not in READ:
-        said = f"the ending {quoted('.' + ending)} is not known" if ending else "the name has no ending"
+        said = f"the ending {quote('.' + ending)} is not known" if ending else "the name has no ending"
         raise BadInputError(f"{one_line(str(path))}: {said}; use {READ_ENDINGS}")
     return READ[ending]
 
@@ -287,7 +287,7 @@ def _csv_rows(text: str, name: str, skipped: Skipped | None) -> Iterator[tuple[i
                 raise error
             skipped.append(error)
         elif any(cells):
-            yield number, dict(zip(names, map(unguarded, cells), strict=True))
+            yield number, dict(zip(names, map(unguard_formula, cells), strict=True))
 
 
 def _separator(text: str) -> tuple[str, str]:
@@ -320,12 +320,12 @@ def _csv_records(text: str, name: str, separator: str) -> Iterator[tuple[int, li
 
 
 def _csv_names(place: str, header: Iterable[str]) -> list[str]:
-    names = [unguarded(cell.strip(" ")) for cell in header]
+    names = [unguard_formula(cell.strip(" ")) for cell in header]
     for column, column_name in enumerate(names):
         if not column_name:
             raise BadInputError(f"{place}: column {column + 1} has no name; name it or take it out")
         if column_name in names[:column]:
-            raise BadInputError(f"{place}: two columns are called {quoted(column_name)}; rename one of them")
+            raise BadInputError(f"{place}: two columns are called {quote(column_name)}; rename one of them")
     return names
 
 
@@ -342,7 +342,7 @@ def _parquet_rows(data: bytes, name: str) -> Iterator[dict[str, Any]]:
     columns: dict[str, list[Any]] = {}
     for column, values in zip(table.column_names, table.columns, strict=True):
         if column in columns:
-            raise BadInputError(f"{name}: two columns are called {quoted(column)}; rename one of them")
+            raise BadInputError(f"{name}: two columns are called {quote(column)}; rename one of them")
         if re.fullmatch(r"__index_level_\d+__", column):
             continue  # the row numbers that pandas saves along are no content
         try:
@@ -354,6 +354,6 @@ def _parquet_rows(data: bytes, name: str) -> Iterator[dict[str, Any]]:
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             why = one_line(str(error))[:100]
             what = f"the type {one_line(str(values.type))[:60]} cannot be used ({why}); make it text or numbers"
-            raise BadInputError(f"{name}, column {quoted(column)}: {what}") from None
+            raise BadInputError(f"{name}, column {quote(column)}: {what}") from None
     for row in range(table.num_rows if columns else 0):
         yield {column: values[row] for column, values in columns.items()}

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse
 
 from adapters.access import Access, Invite
 from adapters.addresses import network_of
-from adapters.http.encoding import add_openapi, add_problems, hears, problem, says, spoken
+from adapters.http.encoding import add_openapi, add_problems, describe_route, json_response, parse_body, problem
 from adapters.http.observability import Metrics, RequestLog
 from adapters.markup import render
 from elicit.service.http_backend import ServedStudy
@@ -167,16 +167,16 @@ def app_for(
 
 
 def _health(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
-    @app.get("/healthz", **spoken(dict[str, str], to_all=True))
+    @app.get("/healthz", **describe_route(dict[str, str], to_all=True))
     async def healthz() -> Response:
-        return says({"status": "ok"})
+        return json_response({"status": "ok"})
 
-    @app.get("/readyz", **spoken(dict[str, str], errors=(503,), to_all=True))
+    @app.get("/readyz", **describe_route(dict[str, str], errors=(503,), to_all=True))
     async def readyz() -> Response:
         down = [f"{study.id}: {study.views.down}" for study in door.studies.values() if study.views.down]
-        return problem(503, "; ".join(down), 2.0) if down else says({"status": "ready"})
+        return problem(503, "; ".join(down), 2.0) if down else json_response({"status": "ready"})
 
-    @app.get("/metrics", **spoken(str, errors=(403,), media=("text/plain",)))
+    @app.get("/metrics", **describe_route(str, errors=(403,), media=("text/plain",)))
     async def metrics(request: Request) -> Response:
         who = door.who(request)
         return Response(figures.page([door.admin(who.study, request)]), media_type="text/plain; version=0.0.4")
@@ -211,8 +211,10 @@ def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
     Token = Annotated[Principal, Depends(door.who)]
     Study = Annotated[ServedStudy, Depends(door.study)]
 
-    @app.post("/v1/invites/{code}/accept", **spoken(Admission, 201, Accepting, (409, 410), to_all=True))
-    async def accept(code: str, request: Request, body: Annotated[Accepting, Depends(hears(Accepting))]) -> Response:
+    @app.post("/v1/invites/{code}/accept", **describe_route(Admission, 201, Accepting, (409, 410), to_all=True))
+    async def accept(
+        code: str, request: Request, body: Annotated[Accepting, Depends(parse_body(Accepting))]
+    ) -> Response:
         study, invite = door.invited(code, request)
         name, access = checked_name(body.judge), door.access[study]
         access.check_free(name)
@@ -220,83 +222,86 @@ def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
             await door.studies[study].enrol(
                 Principal(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
             )
-        return says(access.admit(name, "annotator"), 201)
+        return json_response(access.admit(name, "annotator"), 201)
 
-    @app.get("/v1/invites/{code}", **spoken(Welcome, errors=(410,), to_all=True))
+    @app.get("/v1/invites/{code}", **describe_route(Welcome, errors=(410,), to_all=True))
     async def welcome(code: str, request: Request) -> Response:
         study, invite = door.invited(code, request)
-        return says(await door.studies[study].welcome(invite.quota))
+        return json_response(await door.studies[study].welcome(invite.quota))
 
-    @app.get("/v1/studies", **spoken(list[ServedCard]))
+    @app.get("/v1/studies", **describe_route(list[ServedCard]))
     async def studies(who: Token) -> Response:
-        return says([await _card(door.studies[who.study], who)])
+        return json_response([await _card(door.studies[who.study], who)])
 
-    @app.get("/v1/studies/{study}", **spoken(ServedCard))
+    @app.get("/v1/studies/{study}", **describe_route(ServedCard))
     async def card(opened: Study, request: Request) -> Response:
-        return says(await _card(opened, request.state.who))
+        return json_response(await _card(opened, request.state.who))
 
-    @app.get("/v1/studies/{study}/progress", **spoken(Progress))
+    @app.get("/v1/studies/{study}/progress", **describe_route(Progress))
     async def progress(opened: Study, request: Request) -> Response:
-        return says(await opened.progress(request.state.who))
+        return json_response(await opened.progress(request.state.who))
 
-    @app.post("/v1/studies/{study}/leases", **spoken(Leases, 201, LeaseRequest, (403,)))
+    @app.post("/v1/studies/{study}/leases", **describe_route(Leases, 201, LeaseRequest, (403,)))
     async def lease(
-        opened: Study, request: Request, body: Annotated[LeaseRequest, Depends(hears(LeaseRequest))], html: bool = False
+        opened: Study,
+        request: Request,
+        body: Annotated[LeaseRequest, Depends(parse_body(LeaseRequest))],
+        html: bool = False,
     ) -> Response:
         found = await opened.lease(request.state.who, body)
         if html:
             found = msgspec.structs.replace(found, leases=tuple(_as_html(lease) for lease in found.leases))
-        answer = says(found, 201)
+        answer = json_response(found, 201)
         if found.retry_after is not None:
             answer.headers["Retry-After"] = str(max(1, round(found.retry_after)))
         return answer
 
-    @app.post("/v1/leases/{lease}/heartbeat", **spoken(LeaseExtension, errors=(410,)))
+    @app.post("/v1/leases/{lease}/heartbeat", **describe_route(LeaseExtension, errors=(410,)))
     async def heartbeat(lease: str, who: Token) -> Response:
-        return says(await door.studies[who.study].heartbeat(who, lease))
+        return json_response(await door.studies[who.study].heartbeat(who, lease))
 
-    @app.delete("/v1/leases/{lease}", **spoken(None, 204, errors=(503, 507)))
+    @app.delete("/v1/leases/{lease}", **describe_route(None, 204, errors=(503, 507)))
     async def release(lease: str, who: Token) -> Response:
         await door.studies[who.study].release(who, lease)
         return Response(status_code=204)
 
-    @app.get("/v1/leases/{lease}/images/{pane}", **spoken(bytes, media=tuple(TYPES.values())))
+    @app.get("/v1/leases/{lease}/images/{pane}", **describe_route(bytes, media=tuple(TYPES.values())))
     async def image(lease: str, pane: Pane, who: Token) -> Response:
         path = await door.studies[who.study].image(who, lease, pane)
         return FileResponse(path, media_type=TYPES.get(path.suffix, "application/octet-stream"))
 
-    @app.post("/v1/votes", **spoken(Receipt, 201, VoteRequest, (409,)))
-    async def vote(who: Token, body: Annotated[VoteRequest, Depends(hears(VoteRequest))], key: Key) -> Response:
+    @app.post("/v1/votes", **describe_route(Receipt, 201, VoteRequest, (409,)))
+    async def vote(who: Token, body: Annotated[VoteRequest, Depends(parse_body(VoteRequest))], key: Key) -> Response:
         digest = hashlib.sha256(msgspec.json.encode(body)).hexdigest()
         receipt = await door.studies[who.study].vote(who, body, key, digest)
         figures.votes.labels(who.study).inc()
-        return says(receipt, 201)
+        return json_response(receipt, 201)
 
-    @app.get("/v1/studies/{study}/votes", **spoken(VotesPage))
+    @app.get("/v1/studies/{study}/votes", **describe_route(VotesPage))
     async def votes(
         opened: Study,
         request: Request,
         cursor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
         limit: Limit = 50,
     ) -> Response:
-        return says(await opened.votes(request.state.who, cursor, limit))
+        return json_response(await opened.votes(request.state.who, cursor, limit))
 
-    @app.post("/v1/studies/{study}/votes/{vote}/void", **spoken(Voided, 200, VoidRequest, (409,)))
+    @app.post("/v1/studies/{study}/votes/{vote}/void", **describe_route(Voided, 200, VoidRequest, (409,)))
     async def void(
         opened: Study,
         vote: int,
         request: Request,
-        body: Annotated[VoidRequest, Depends(hears(VoidRequest))],
+        body: Annotated[VoidRequest, Depends(parse_body(VoidRequest))],
         html: bool = False,
     ) -> Response:
         done = await opened.void(request.state.who, vote, body)
         if html and done.lease:
             done = Voided(done.vote, _as_html(done.lease))
-        return says(done)
+        return json_response(done)
 
-    @app.put("/v1/studies/{study}/votes/{vote}/note", **spoken(None, 204, NoteRequest, (409,)))
+    @app.put("/v1/studies/{study}/votes/{vote}/note", **describe_route(None, 204, NoteRequest, (409,)))
     async def note(
-        opened: Study, vote: int, request: Request, body: Annotated[NoteRequest, Depends(hears(NoteRequest))]
+        opened: Study, vote: int, request: Request, body: Annotated[NoteRequest, Depends(parse_body(NoteRequest))]
     ) -> Response:
         await opened.note(request.state.who, vote, body.note)
         return Response(status_code=204)
@@ -306,42 +311,46 @@ def _running(app: FastAPI, door: Authenticator) -> None:
     """What whoever runs a study uses to change it."""
     Admin = Annotated[ServedStudy, Depends(door.admin)]
 
-    @app.patch("/v1/studies/{study}", **spoken(ServedCard, 200, Pausing, (403,)))
-    async def pause(opened: Admin, request: Request, body: Annotated[Pausing, Depends(hears(Pausing))]) -> Response:
-        return says(await opened.pause(request.state.who, body.paused))
+    @app.patch("/v1/studies/{study}", **describe_route(ServedCard, 200, Pausing, (403,)))
+    async def pause(
+        opened: Admin, request: Request, body: Annotated[Pausing, Depends(parse_body(Pausing))]
+    ) -> Response:
+        return json_response(await opened.pause(request.state.who, body.paused))
 
-    @app.post("/v1/studies/{study}/annotators", **spoken(Admission, 201, Enrolment, (403, 409)))
+    @app.post("/v1/studies/{study}/annotators", **describe_route(Admission, 201, Enrolment, (403, 409)))
     async def enrol(
-        study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(hears(Enrolment))]
+        study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(parse_body(Enrolment))]
     ) -> Response:
         enrolment = msgspec.structs.replace(body, judge=checked_name(body.judge))
         door.access[study].check_free(enrolment.judge)
         await opened.enrol(request.state.who, enrolment)
-        return says(door.access[study].admit(enrolment.judge, body.scope), 201)
+        return json_response(door.access[study].admit(enrolment.judge, body.scope), 201)
 
     # Browsers read some names in a path, like .., as a way to elsewhere: those stand behind a question mark (?judge=).
-    @app.patch("/v1/studies/{study}/annotators", **spoken(AnnotatorRow, 200, Amendment, (403,)))
-    @app.patch("/v1/studies/{study}/annotators/{judge}", **spoken(AnnotatorRow, 200, Amendment, (403,)))
+    @app.patch("/v1/studies/{study}/annotators", **describe_route(AnnotatorRow, 200, Amendment, (403,)))
+    @app.patch("/v1/studies/{study}/annotators/{judge}", **describe_route(AnnotatorRow, 200, Amendment, (403,)))
     async def amend(
-        opened: Admin, judge: str, request: Request, body: Annotated[Amendment, Depends(hears(Amendment))]
+        opened: Admin, judge: str, request: Request, body: Annotated[Amendment, Depends(parse_body(Amendment))]
     ) -> Response:
-        return says(await opened.amend(request.state.who, judge, body))
+        return json_response(await opened.amend(request.state.who, judge, body))
 
-    @app.post("/v1/studies/{study}/tokens", **spoken(Admission, 201, errors=(403, 503, 507)))
-    @app.post("/v1/studies/{study}/annotators/{judge}/token", **spoken(Admission, 201, errors=(403, 503, 507)))
+    @app.post("/v1/studies/{study}/tokens", **describe_route(Admission, 201, errors=(403, 503, 507)))
+    @app.post("/v1/studies/{study}/annotators/{judge}/token", **describe_route(Admission, 201, errors=(403, 503, 507)))
     async def renew(study: str, opened: Admin, judge: str) -> Response:
         for row in await opened.views.annotators():
             if row.judge == judge:
-                return says(door.access[study].admit(judge, row.scope), 201)
+                return json_response(door.access[study].admit(judge, row.scope), 201)
         raise ServiceError(404, f"there is no annotator {judge!r}")
 
-    @app.post("/v1/studies/{study}/invites", **spoken(Invited, 201, Invitation, (403,)))
-    async def invite(study: str, opened: Admin, body: Annotated[Invitation, Depends(hears(Invitation))]) -> Response:
-        return says(door.access[study].invite(body), 201)
+    @app.post("/v1/studies/{study}/invites", **describe_route(Invited, 201, Invitation, (403,)))
+    async def invite(
+        study: str, opened: Admin, body: Annotated[Invitation, Depends(parse_body(Invitation))]
+    ) -> Response:
+        return json_response(door.access[study].invite(body), 201)
 
-    @app.post("/v1/studies/{study}/replays", **spoken(ReplayJob, 202, Replaying, (403,)))
-    async def replay(opened: Admin, body: Annotated[Replaying, Depends(hears(Replaying))]) -> Response:
-        return says(await opened.views.replay(body), 202)
+    @app.post("/v1/studies/{study}/replays", **describe_route(ReplayJob, 202, Replaying, (403,)))
+    async def replay(opened: Admin, body: Annotated[Replaying, Depends(parse_body(Replaying))]) -> Response:
+        return json_response(await opened.views.replay(body), 202)
 
 
 def _reading(app: FastAPI, door: Authenticator) -> None:
@@ -349,39 +358,42 @@ def _reading(app: FastAPI, door: Authenticator) -> None:
     Admin = Annotated[ServedStudy, Depends(door.admin)]
     away = (403, 503)
 
-    @app.get("/v1/studies/{study}/items", **spoken(ItemsPage, errors=(403,)))
+    @app.get("/v1/studies/{study}/items", **describe_route(ItemsPage, errors=(403,)))
     async def items(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
-        return says(await opened.items(cursor, limit))
+        return json_response(await opened.items(cursor, limit))
 
-    @app.get("/v1/studies/{study}/annotators", **spoken(list[AnnotatorRow], errors=away))
+    @app.get("/v1/studies/{study}/annotators", **describe_route(list[AnnotatorRow], errors=away))
     async def annotators(opened: Admin) -> Response:
-        return says(await opened.views.annotators())
+        return json_response(await opened.views.annotators())
 
-    @app.get("/v1/studies/{study}/judges", **spoken(list[MachineRow], errors=away))
+    @app.get("/v1/studies/{study}/judges", **describe_route(list[MachineRow], errors=away))
     async def judges(opened: Admin) -> Response:
-        return says(await opened.views.judges())
+        return json_response(await opened.views.judges())
 
-    @app.get("/v1/studies/{study}/leaderboard", **spoken(LeaderPage, errors=away))
+    @app.get("/v1/studies/{study}/leaderboard", **describe_route(LeaderPage, errors=away))
     async def leaderboard(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
-        return says(await opened.views.leaderboard(cursor, limit))
+        return json_response(await opened.views.leaderboard(cursor, limit))
 
-    @app.get("/v1/studies/{study}/posterior", **spoken(PosteriorPage, errors=away))
+    @app.get("/v1/studies/{study}/posterior", **describe_route(PosteriorPage, errors=away))
     async def posterior(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
-        return says(await opened.views.posterior(cursor, limit))
+        return json_response(await opened.views.posterior(cursor, limit))
 
-    @app.get("/v1/studies/{study}/overview", **spoken(Overview, errors=away))
+    @app.get("/v1/studies/{study}/overview", **describe_route(Overview, errors=away))
     async def overview(opened: Admin) -> Response:
-        return says(await opened.views.overview())
+        return json_response(await opened.views.overview())
 
-    @app.get("/v1/studies/{study}/agreement", **spoken(AgreementView, errors=away))
+    @app.get("/v1/studies/{study}/agreement", **describe_route(AgreementView, errors=away))
     async def agreement(opened: Admin) -> Response:
-        return says(await opened.views.agreement())
+        return json_response(await opened.views.agreement())
 
-    @app.get("/v1/studies/{study}/routing", **spoken(RoutingView | None, errors=away))
+    @app.get("/v1/studies/{study}/routing", **describe_route(RoutingView | None, errors=away))
     async def routing(opened: Admin) -> Response:
-        return says(await opened.views.routing())
+        return json_response(await opened.views.routing())
 
-    @app.get("/v1/studies/{study}/exports/{table}.{format}", **spoken(bytes, errors=away, media=tuple(TABLES.values())))
+    @app.get(
+        "/v1/studies/{study}/exports/{table}.{format}",
+        **describe_route(bytes, errors=away, media=tuple(TABLES.values())),
+    )
     async def export(
         study: str,
         opened: Admin,
@@ -392,12 +404,14 @@ def _reading(app: FastAPI, door: Authenticator) -> None:
         name, gone = f"{study}-{table}.{format}", BackgroundTask(path.unlink, missing_ok=True)
         return FileResponse(path, media_type=TABLES[format], filename=name, background=gone)
 
-    @app.get("/v1/studies/{study}/replays/{job}", **spoken(ReplayJob, errors=(403,)))
+    @app.get("/v1/studies/{study}/replays/{job}", **describe_route(ReplayJob, errors=(403,)))
     async def replayed(opened: Admin, job: str) -> Response:
-        return says(await opened.views.replayed(job))
+        return json_response(await opened.views.replayed(job))
 
     @app.get(
-        "/v1/studies/{study}/events", response_class=EventSourceResponse, responses=spoken(errors=(403,))["responses"]
+        "/v1/studies/{study}/events",
+        response_class=EventSourceResponse,
+        responses=describe_route(errors=(403,))["responses"],
     )
     async def events(
         opened: Admin,

@@ -37,12 +37,12 @@ class Problem(msgspec.Struct, frozen=True):
     type: str = "about:blank"
 
 
-def says(value: Any, status: int = 200) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """The answer: a struct as JSON."""
     return Response(msgspec.json.encode(value), status, media_type=JSON)
 
 
-def hears(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+def parse_body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     """A dependency that reads a body of this kind.
 
     Raises RefusedError: 408 for one that comes too slowly, 413 for more than LARGEST bytes, 400 for what is no JSON,
@@ -121,7 +121,7 @@ def _readable(error: str) -> str:
     )
 
 
-def spoken(
+def describe_route(
     answer: Any = None,
     status: int = 200,
     body: Any = None,

@@ -38,7 +38,7 @@ class Simulated:
                 f"simulated judge {name!r} knows items; where responses are compared, use kind 'reference'"
             )
         self._name = name
-        self.u = scaled(np.array(values, dtype=np.float64), self.sd)
+        self.u = scale_utilities(np.array(values, dtype=np.float64), self.sd)
 
     async def judge(self, query: Query) -> Vote | JudgeFailure:
         p = 1 / (1 + np.exp(self.u[query.b] - self.u[query.a]))
@@ -46,7 +46,7 @@ class Simulated:
         return Vote(query.a, query.b, ChoiceOutcome("a" if luck < p else "b"), self._name)
 
 
-def scaled(values: np.ndarray, sd: float) -> np.ndarray:
+def scale_utilities(values: np.ndarray, sd: float) -> np.ndarray:
     """Utilities (N,) in logits: `values` centred and scaled to the standard deviation `sd`; all equal gives zeros."""
     spread = values.std()
     scaled: np.ndarray = (values - values.mean()) * (sd / spread if spread > 0 else 0.0)

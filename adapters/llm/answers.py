@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from adapters.llm.chat import Reply, Token, is_label
 from adapters.llm.lenient_json import objects_in
 from adapters.llm.reasoning import is_empty, without_reasoning
-from adapters.llm.verdicts import ParseError, read_verdict, shortened
+from adapters.llm.verdicts import ParseError, read_verdict, shorten
 
 T = TypeVar("T")
 
@@ -75,10 +75,10 @@ def read_object(reply: Reply, read: Callable[[dict[str, Any]], T]) -> T:
         except ParseError as error:
             errors.append(error)
     if not found:
-        none = ParseError(f"the reply is not what was asked for: no JSON object in {shortened(text)}")
+        none = ParseError(f"the reply is not what was asked for: no JSON object in {shorten(text)}")
         raise errors[0] if errors else none
     if any(one != found[0] for one in found):
-        raise ParseError(f"the reply holds several objects that differ: {shortened(text)}")
+        raise ParseError(f"the reply holds several objects that differ: {shorten(text)}")
     return found[0]
 
 

@@ -65,9 +65,9 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         examples = list(examples)
         fence = fence_for([*texts.values(), *(text for example in examples for text in example.values())])
-        values: dict[str, Any] = {name: fenced(text, fence) for name, text in texts.items()}
+        values: dict[str, Any] = {name: fence_text(text, fence) for name, text in texts.items()}
         values["examples"] = [
-            {name: text if name == "answer" else fenced(text, fence) for name, text in example.items()}
+            {name: text if name == "answer" else fence_text(text, fence) for name, text in example.items()}
             for example in examples
         ]
         values |= dict(words) | {"fence": fence}
@@ -101,7 +101,7 @@ def fence_for(texts: Iterable[str]) -> str:
     return code
 
 
-def fenced(text: str, fence: str) -> str:
+def fence_text(text: str, fence: str) -> str:
     """The text between its fences, without what a chat template would obey; nothing for an empty text."""
     return f"[{fence}]\n{_CONTROL.sub(_apart, text)}\n[/{fence}]" if text.strip() else ""
 

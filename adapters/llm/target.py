@@ -16,7 +16,7 @@ from adapters.llm.chat import Api, Reply, Request
 from adapters.llm.endpoint import Completion, Endpoint, EndpointError, RejectedError, checked_url
 from adapters.llm.reasoning import is_empty, without_reasoning
 from elicit.plugins.user_files import load_module
-from elicit.safe_text import described
+from elicit.safe_text import describe_error
 from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
 
@@ -166,7 +166,7 @@ class FunctionTarget:
                 raise
             except BaseException as error:  # panics of compiled packages are no Exception
                 logger.exception("%s failed", self._place)
-                return Response(failure=f"{self._place} raised {described(error)}")
+                return Response(failure=f"{self._place} raised {describe_error(error)}")
         if not isinstance(said, str):
             return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
         said = said.encode("utf-8", "replace").decode()  # half a character can be neither stored nor shown

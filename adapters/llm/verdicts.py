@@ -65,15 +65,15 @@ def read_verdict(text: str, labels: Sequence[str], after: str = "") -> Stated:
     Raises ParseError where the text states none, or more than one.
     """
     if len(text) > _LONGEST_TEXT:
-        raise ParseError(f"the reply is longer than any verdict: {len(text)} characters, {shortened(text)}")
+        raise ParseError(f"the reply is longer than any verdict: {len(text)} characters, {shorten(text)}")
     found = _grammar(tuple(labels), after).read(text)
     if found is None:
-        line = shortened(text)
+        line = shorten(text)
         raise ParseError(f"the reply names none of {', '.join(labels)}: {line}")
     return found
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """The beginning of a text, on one line, quoted."""
     line = repr(" ".join(text[:1000].split()))
     return line if len(line) <= 62 else f"{line[:58]}...{line[0]}"

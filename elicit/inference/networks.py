@@ -107,7 +107,7 @@ class Generation:
 
     def trained(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
         """After so many steps more; their length falls to 0 along a cosine."""
-        start = untrained(inputs.shape[1], str(inputs.device))
+        start = initial_members(inputs.shape[1], str(inputs.device))
         weights = [w.clone().requires_grad_() for w in self.weights or start]
         optimiser = torch.optim.Adam(weights, lr=RATE, fused=True)
         zeros = tuple(torch.zeros_like(w) for w in start)
@@ -197,7 +197,7 @@ def principal(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def untrained(d: int, device: str) -> Weights:
+def initial_members(d: int, device: str) -> Weights:
     """Members before any vote, over inputs of d features (He et al. 2015); not to be written to."""
     rng = stream(0, "networks", d)
 

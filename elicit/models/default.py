@@ -18,7 +18,7 @@ from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models.bradley_terry import BradleyTerry
 from elicit.models.gp import GaussianProcess
 from elicit.models.intransitive import Intransitive
-from elicit.models.neural import TRAIN, Joined, learnt, seen_by_networks
+from elicit.models.neural import TRAIN, Joined, learn_votes, seen_by_networks
 from elicit.types import Vote
 
 LARGEST = 20_000
@@ -38,4 +38,4 @@ class Default:
         return Joined((process,), Training.on(seen_by_networks(known, device), TRAIN))
 
     def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
-        return learnt(posterior, votes)
+        return learn_votes(posterior, votes)

@@ -27,7 +27,7 @@ from elicit.inference.gaussian import GridPosterior
 from elicit.inference.kernels import DenseCovariance
 from elicit.inference.laplace import MANY, ROWS, laplace
 from elicit.inference.low_rank import LowRankPosterior
-from elicit.inference.networks import SAMPLE, History, Inputs, Training, Weights, hidden, untrained
+from elicit.inference.networks import SAMPLE, History, Inputs, Training, Weights, hidden, initial_members
 from elicit.inference.noise import Noise
 from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models.gp import GaussianProcess
@@ -59,8 +59,8 @@ class NeuralPosterior(LowRankPosterior):
     @staticmethod
     def trained(training: Training) -> NeuralPosterior:
         """The belief of networks in training, with all votes learnt, and the next generation beginning."""
-        basis = seen(training.inputs.components, training.finished())
-        belief = believed(basis, training.history, training.noise)
+        basis = hidden_components(training.inputs.components, training.finished())
+        belief = laplace_posterior(basis, training.history, training.noise)
         found = {f.name: getattr(belief, f.name) for f in fields(belief)}
         return NeuralPosterior(**found, training=training.next())
 
@@ -110,14 +110,14 @@ class Neural:
             return wide if known.inputs is not None else Joined((wide,), Training.on(inputs, TRAIN))
         training = Training.on(inputs)
         x = training.inputs.components
-        belief = believed(seen(x, untrained(x.shape[1], device)), training.history, Noise())
+        belief = laplace_posterior(hidden_components(x, initial_members(x.shape[1], device)), training.history, Noise())
         return NeuralPosterior(**{f.name: getattr(belief, f.name) for f in fields(belief)}, training=training)
 
     def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
-        return learnt(posterior, votes)
+        return learn_votes(posterior, votes)
 
 
-def learnt(posterior: Posterior, votes: Sequence[Vote]) -> Posterior:
+def learn_votes(posterior: Posterior, votes: Sequence[Vote]) -> Posterior:
     """The belief after votes, one after another."""
     if isinstance(posterior, GridPosterior):
         return posterior.update(votes)
@@ -138,7 +138,7 @@ def seen_by_networks(known: Knowledge, device: str) -> Inputs:
     return Inputs(parts, device)
 
 
-def believed(
+def laplace_posterior(
     basis: Tensor,
     history: History,
     noise: Noise,
@@ -177,7 +177,7 @@ def believed(
     return replace(belief, base=base, mu=mu, v=v, retired=retired, noise=noise)
 
 
-def seen(inputs: Tensor, weights: Weights) -> Tensor:
+def hidden_components(inputs: Tensor, weights: Weights) -> Tensor:
     """(N, r) principal components of both hidden layers of all members, each layer with half the variance of 1."""
     sample = inputs[torch.linspace(0, len(inputs) - 1, min(len(inputs), SAMPLE), device=inputs.device).long()]
     layers = hidden(*weights[:4], sample)

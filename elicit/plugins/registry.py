@@ -40,7 +40,7 @@ def names(kind: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 
 
-def known(kind: str, name: str) -> None:
+def check_known(kind: str, name: str) -> None:
     """Raises UnknownNameError, which lists the known ones, unless `name` is a built-in plug-in; loads nothing."""
     if name not in names(kind):
         raise UnknownNameError(kind, name, [*names(kind), "path/to/file.py:Class"])
@@ -56,7 +56,7 @@ def plugin(kind: str, name: str, options: dict[str, Any] | None = None) -> Any:
     if ":" in name:
         cls = user_files.load_class(kind, name, method)
     else:
-        known(kind, name)
+        check_known(kind, name)
         module = importlib.import_module(f"{package}.{name}")
         classes = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
         cls = next(c for c in classes if callable(getattr(c, method, None)))

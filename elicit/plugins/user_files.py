@@ -20,7 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType, coroutine
 from typing import Any
 
-from elicit.safe_text import described
+from elicit.safe_text import describe_error
 from elicit.types import BadInputError, JudgeFailure, Vote
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def guard(function: Callable[..., Any], kind: str, name: str, check: Check) -> C
             complaint = check(arguments, result)
         except Exception as error:  # what it holds is of another kind than it may be
             logger.exception("%s %r gave what cannot be checked", kind, name)
-            complaint = f"returned what cannot be used ({described(error)})"
+            complaint = f"returned what cannot be used ({describe_error(error)})"
         if complaint:
             code = inspect.unwrap(function).__code__
             raise BadInputError(
@@ -153,7 +153,7 @@ def translate_faults(kind: str, name: str, path: Path, what: str, code: CodeType
     except BaseException as error:  # panics of compiled packages are no Exception
         logger.exception("%s %r %s", kind, name, what)
         place = _place(error, path, code)
-        raise BadInputError(f"{kind} {name!r} {what} ({described(error)}{place}); mend {path.name}") from error
+        raise BadInputError(f"{kind} {name!r} {what} ({describe_error(error)}{place}); mend {path.name}") from error
 
 
 def _place(error: BaseException, path: Path, code: CodeType | None) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from elicit.quality.agreement import meetings
 from elicit.quality.findings import Finding
 from elicit.quality.records import B, Floats, Ints, Records
-from elicit.stats import at_least, binomial_at_least, coins_at_least, holm, jeffreys, spending
+from elicit.stats import binomial_at_least, coins_at_least, holm, jeffreys, poisson_binomial_at_least, spending
 
 QUARANTINED = 0.0
 
@@ -128,7 +128,7 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
     p = np.ones(len(kept))
     for n in np.flatnonzero(agreed[kept] > np.bincount(group, chance)[kept]):
         its = order[ends[kept[n]] - shared[kept[n]] : ends[kept[n]]]
-        p[n] = at_least(int(agreed[kept[n]]), chance[its])
+        p[n] = poisson_binomial_at_least(int(agreed[kept[n]]), chance[its])
     flags = holm(p, alpha / 2)
     flags[together] |= holm(p[together], alpha / 2)
     start = np.full(size, np.inf)
@@ -149,7 +149,7 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
     return out
 
 
-def coordinated(records: Records, names: Sequence[str], items: Sequence[str], alpha: float) -> list[Finding]:
+def check_promotion(records: Records, names: Sequence[str], items: Sequence[str], alpha: float) -> list[Finding]:
     """The share of decided votes that go to the item which someone pushes most, flagged where several push one item.
 
     The p-value of an annotator and an item is the exact tail of its wins in their votes, if the item won each with a
@@ -201,7 +201,7 @@ def _pushing(who: Ints, pair: Ints, won: Ints, suspects: Ints) -> tuple[Ints, Fl
         share = (wins + PRIOR_VOTES * in_general) / (votes + PRIOR_VOTES)
         most = share + FAR * (1 - share)
         if won[own].sum() > most.sum():
-            tails[n] = at_least(int(won[own].sum()), most)
+            tails[n] = poisson_binomial_at_least(int(won[own].sum()), most)
     return judges, tails
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from elicit.quality.collusion import against, coordinated, duplicates
+from elicit.quality.collusion import against, check_promotion, duplicates
 from elicit.quality.findings import Finding
 from elicit.quality.records import BOTH_BAD, SKIP, TIE, UNKNOWN, Floats, Ints, Records
 from elicit.stats import binomial_at_least, holm, jeffreys, longest_run, run_at_least, run_lengths, two_sided
@@ -60,20 +60,20 @@ def conduct(
         raise BadInputError(f"there are {len(items)} items and one with number {most}; give a name for each or none")
     called = items or [f"item {i}" for i in range(int(max(records.a.max(initial=-1), records.b.max(initial=-1))) + 1)]
     checks: tuple[list[Finding], ...] = (
-        gold(records, names),
+        check_golds(records, names),
         repeats(records, names),
-        side(records, names),
-        speed(records, names),
-        straight(records, names),
+        check_sides(records, names),
+        check_speed(records, names),
+        check_runs(records, names),
         against(records, names, rng, FAMILY_WISE),
         duplicates(records, names, FAMILY_WISE),
-        coordinated(records, names, called, FAMILY_WISE),
+        check_promotion(records, names, called, FAMILY_WISE),
     )
     place = {name: number for number, name in enumerate(names)}
     return tuple(sorted((found for check in checks for found in check), key=lambda found: place[found.judge]))
 
 
-def gold(records: Records, names: Sequence[str]) -> list[Finding]:
+def check_golds(records: Records, names: Sequence[str]) -> list[Finding]:
     """The share of golds answered right. Quarantined: who names the wrong side more often than the right one."""
     out = []
     rows = np.flatnonzero((records.gold != UNKNOWN) & (records.said != SKIP) & ~records.repeat)
@@ -115,7 +115,7 @@ def repeats(records: Records, names: Sequence[str]) -> list[Finding]:
     return _tested("repeats", records, names, told, measure)
 
 
-def side(records: Records, names: Sequence[str]) -> list[Finding]:
+def check_sides(records: Records, names: Sequence[str]) -> list[Finding]:
     """The share of decided votes for the left pane, which is half of them, as sides are drawn by lot."""
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
@@ -127,7 +127,7 @@ def side(records: Records, names: Sequence[str]) -> list[Finding]:
     return _tested("side", records, names, rows, measure)
 
 
-def speed(records: Records, names: Sequence[str]) -> list[Finding]:
+def check_speed(records: Records, names: Sequence[str]) -> list[Finding]:
     """The share of timed votes that were cast before the texts could be read.
 
     The others set what is usual, for where texts need not be read to the end all are fast.
@@ -144,7 +144,7 @@ def speed(records: Records, names: Sequence[str]) -> list[Finding]:
     return _tested("speed", records, names, rows, measure)
 
 
-def straight(records: Records, names: Sequence[str]) -> list[Finding]:
+def check_runs(records: Records, names: Sequence[str]) -> list[Finding]:
     """The share of votes inside runs of one answer on the screen, or of left and right in turn, too long for chance.
 
     Chance is independent answers with the annotator's own shares of decided votes, ties and both bad; but a decided

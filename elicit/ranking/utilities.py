@@ -24,7 +24,7 @@ from elicit.inference.low_rank import LowRankPosterior
 from elicit.inference.networks import BATCH, STEPS, Generation, History, principal
 from elicit.inference.noise import SLIPS, FixedNoise, Noise
 from elicit.inference.posterior import Knowledge, Posterior
-from elicit.models.neural import OWNS, believed, seen
+from elicit.models.neural import OWNS, hidden_components, laplace_posterior
 from elicit.randomness import stream
 from elicit.ranking import davidson
 from elicit.ranking.davidson import Floats, Ints
@@ -174,7 +174,7 @@ def utilities(
             progress(done, total)
 
     def believed_of(part: Keys, noise: Noise, own: float, near: LowRankPosterior | None = None) -> LowRankPosterior:
-        return believed(basis, _history(part, n), noise, own, lambda: report(turn), near)
+        return laplace_posterior(basis, _history(part, n), noise, own, lambda: report(turn), near)
 
     counted = np.bincount(keys // n % n, minlength=n) + np.bincount(keys % n, minlength=n)
     noise: Noise = _noise(keys, n)
@@ -274,7 +274,7 @@ def _basis(inputs: Tensor, keys: Keys, noise: Noise, report: Callable[[int], Non
         due = min(SLICE, steps - training.done)
         training = training.trained(due, inputs, history, noise)
         report(due)
-    return seen(inputs, training.weights)
+    return hidden_components(inputs, training.weights)
 
 
 class _Prior(NamedTuple):

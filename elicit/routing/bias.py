@@ -108,7 +108,7 @@ def position(judged: Sequence[Judged]) -> Bias | None:
     return Bias(POSITION, value, value - error, value + error, sum(n for _, _, n in parts), 0)
 
 
-def corrected(verdict: Verdict, found: Sequence[Bias], gaps: Mapping[str, float] | None = None) -> Verdict:
+def correct_biases(verdict: Verdict, found: Sequence[Bias], gaps: Mapping[str, float] | None = None) -> Verdict:
     """The verdict with the biases taken off: each order's log-odds as if the first place, the length and the rest of
     `gaps` counted for no more with this judge than with humans."""
     values = {bias.name: bias.value for bias in found}

@@ -87,7 +87,7 @@ class Case:
             self,
             mean=-self.mean,
             gaps={name: -gap for name, gap in self.gaps.items()},
-            verdicts={name: mirrored(verdict) for name, verdict in self.verdicts.items()},
+            verdicts={name: mirror_verdict(verdict) for name, verdict in self.verdicts.items()},
             outcomes={name: mirror(outcome) for name, outcome in self.outcomes.items()},
             earlier={name: mirror(outcome) for name, outcome in self.earlier.items()},
         )
@@ -103,7 +103,7 @@ class Case:
         return self.mean / float(np.sqrt(1 + np.pi * self.variance / 8))
 
 
-def mirrored(verdict: Verdict) -> Verdict:
+def mirror_verdict(verdict: Verdict) -> Verdict:
     """The verdict with a and b exchanged: who was shown first keeps the place."""
     turned: dict[ShownOrder, ShownOrder] = {"ab": "ba", "ba": "ab"}
     return msgspec.structs.replace(

@@ -181,7 +181,7 @@ def prompts(
         setup = read_task(EXAMPLE if task == "example" else Path(task))
         with progress(size * len(setup.inputs), f"responses, {setup.spec['title']}") as step:
             name = Path(task).stem
-            pools.append(bench_.measured(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
+            pools.append(bench_.measure_pool(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
         if told := pools[-1].shortfalls:
             say(f"{name}: {told}")
     run.show_methods(

@@ -30,7 +30,7 @@ OUTSIDE = (
 NEED_FEATURES = ("aepsych", "apohf", "gp", "linear_dueling", "neural", "pairwise_gp_eubo")
 
 
-def known() -> list[str]:
+def method_names() -> list[str]:
     """Every name `make` takes, but for selectors of one's own (`path/to/file.py:Class`)."""
     return ["default", *registry.names("selector"), *_models(), *PEERS, *OUTSIDE]
 
@@ -48,14 +48,14 @@ def check(methods: Sequence[str], features: bool, beyond: str = "") -> list[str]
     """
     chosen = list(dict.fromkeys(methods))
     if not chosen:
-        raise BadInputError(f"no method is named; give --methods some of: {', '.join(known())}")
+        raise BadInputError(f"no method is named; give --methods some of: {', '.join(method_names())}")
     for name in chosen:
         if name in NEED_FEATURES and not features:
             raise BadInputError(f"method {name!r} needs features, and these items are ids only; leave it out")
         if ":" in name:
             registry.selector(name)
-        elif name not in known():
-            raise UnknownNameError("method", name, [*known(), "path/to/file.py:Class"])
+        elif name not in method_names():
+            raise UnknownNameError("method", name, [*method_names(), "path/to/file.py:Class"])
         if beyond and name in (*PEERS, *OUTSIDE):
             raise BadInputError(f"method {name!r} cannot {beyond}; leave it out")
     for name in chosen:

@@ -10,14 +10,15 @@ from typing import Any
 import click
 
 from elicit.types import BadInputError
-from studies.bench.methods import OUTSIDE, known
+from studies.bench.methods import OUTSIDE, method_names
 from studies.commands.option_types import Whole
 from studies.commands.options import JSON
 from studies.commands.runs import Run, names_of, numbers_of
 
 PATH = click.Path(path_type=Path)
 METHODS = (
-    f"Comma-separated selectors, models and peers: {', '.join(name for name in known() if name not in OUTSIDE)}; "
+    "Comma-separated selectors, models and peers: "
+    f"{', '.join(name for name in method_names() if name not in OUTSIDE)}; "
     f"path/to/file.py:Class for a selector of one's own; and peers that are installed into an environment of their own "
     f"on first use: {', '.join(OUTSIDE)}."
 )

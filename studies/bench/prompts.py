@@ -100,7 +100,7 @@ class Recorded:
         """Nothing is held open."""
 
 
-def measured(setup: Setup, size: int, folder: Path, name: str, report: Callable[[int, int], None]) -> Measured:
+def measure_pool(setup: Setup, size: int, folder: Path, name: str, report: Callable[[int, int], None]) -> Measured:
     """A pool of `size` prompts from the slot grid, the task's own first ones among them, with all their responses.
 
     folder: keeps every response, so that an interrupted measurement goes on, and the next one pays for what is new

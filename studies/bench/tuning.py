@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adapters.files import fields
 from adapters.files.tables import read_table
-from adapters.judges.simulated import scaled
+from adapters.judges.simulated import scale_utilities
 from elicit.types import UnknownNameError
 from studies.bench import methods as known
 from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
@@ -111,7 +111,7 @@ def tuning(
     if RIVAL in chosen:
         curves = {m: np.mean([r["regrets"] for r in rows if r["method"] == m and "regrets" in r], 0) for m in chosen}
         for entry in found:
-            entry[f"votes_to_{RIVAL}"] = reached(curves[entry["method"]], float(curves[RIVAL][-1]))
+            entry[f"votes_to_{RIVAL}"] = first_reached(curves[entry["method"]], float(curves[RIVAL][-1]))
     return {"bench": "tuning", "setting": setting, "rows": rows, "summary": found}
 
 
@@ -121,7 +121,7 @@ def run(pool: PromptPool, method: str, seed: int, votes: int, sd: float) -> list
     beats_default, ties_default: the share of the task's own prompts than which the recommendation's score is higher,
     and to which it is equal; None where the file does not tell. regrets: in the last row, after every vote.
     """
-    u = scaled(pool.scores, sd)
+    u = scale_utilities(pool.scores, sd)
     made = known.make(method, pool.features, len(u), seed, votes)
     ran = simulate(made, u, votes, luck_of(seed))
     common = {"method": method, "task": pool.task, "model": pool.model, "seed": seed, "items": len(u)}
@@ -134,7 +134,7 @@ def run(pool: PromptPool, method: str, seed: int, votes: int, sd: float) -> list
     return rows
 
 
-def reached(curve: NDArray[np.float64], level: float) -> int | None:
+def first_reached(curve: NDArray[np.float64], level: float) -> int | None:
     """The first number of votes after which a curve (T,) is at `level` or below it; None where it never is."""
     below = np.flatnonzero(curve <= level)
     return int(below[0]) + 1 if len(below) else None

@@ -14,7 +14,7 @@ from adapters.files.comparisons import Comparisons, read_comparisons
 from adapters.files.export import write_rows, write_table
 from adapters.files.formats import item_of, read_items
 from adapters.files.pools import FEATURE, META, ItemColumns, read_pool
-from adapters.files.tables import Row, kind_of, quoted
+from adapters.files.tables import Row, kind_of, quote
 from elicit.types import BadInputError, Item
 from studies.commands.options import progress
 from studies.items.features import knowledge_of, known_of_pool
@@ -107,7 +107,7 @@ class Learnt:
                 "may come out too small."
             )
         if self.candidates.before:
-            notes.append(f"The items' own feature {quoted(UTILITY)} was not learnt from, and is replaced.")
+            notes.append(f"The items' own feature {quote(UTILITY)} was not learnt from, and is replaced.")
         notes.append(
             f"Each ± is right by itself with {100 * self.level:.4g} %; utilities are in logits, "
             "0 is the mean of all items."
@@ -134,7 +134,7 @@ class Learnt:
         return table
 
 
-def learnt(
+def learn_from_votes(
     file: str, columns: tuple[str, str, str] | None, items: str, level: float, output: str | None = None
 ) -> Learnt:
     """What the votes in `file` tell of the candidates in `items`, which can then be written to `output`.
@@ -161,9 +161,9 @@ def _rows(votes: Comparisons, ids: Sequence[str], file: str, items: str) -> NDAr
     place = {name: row for row, name in enumerate(ids)}
     rows = np.array([place.get(item, -1) for item in votes.items], np.int32)
     if missing := [votes.items[i] for i in np.flatnonzero(rows < 0).tolist()]:
-        who, they, their = f"{quoted(missing[0])} is", "it", "its"
+        who, they, their = f"{quote(missing[0])} is", "it", "its"
         if len(missing) > 1:
-            who, they, their = f"{quoted(missing[0])} and {len(missing) - 1:,} more are", "them", "their"
+            who, they, their = f"{quote(missing[0])} and {len(missing) - 1:,} more are", "them", "their"
         raise BadInputError(f"{file}: {who} voted on but not in {items}; add {they}, or leave {their} votes out")
     return rows
 

@@ -114,10 +114,10 @@ def _by_features(
     file: str, columns: tuple[str, str, str] | None, items: str, level: float, output: str | None, as_json: bool
 ) -> None:
     """The same from the features of the items in the file `items`."""
-    from studies.commands.feature_leaderboard import learnt
+    from studies.commands.feature_leaderboard import learn_from_votes
 
     try:
-        found = learnt(file, columns, items, level, output)
+        found = learn_from_votes(file, columns, items, level, output)
         if output is not None:
             found.write(output)
     except KeyboardInterrupt:

@@ -44,7 +44,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     from adapters.addresses import is_loopback, url_of
     from adapters.http.app import app_for
     from adapters.http.protocol_limits import BACKLOG, Bounded, most_connections
-    from adapters.server_address import announced
+    from adapters.server_address import announce_address
     from studies.serving.backend import AnnotationBackend
 
     log_to_folder(study[0])
@@ -85,7 +85,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
                 err=True,
             )
         for served, access in opened:
-            stack.enter_context(announced(served.folder, at))
+            stack.enter_context(announce_address(served.folder, at))
             click.echo(f"Serving {served.folder} at {at}")
             if not access.has_admin():
                 link = access.admit("admin", "admin").token

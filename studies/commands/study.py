@@ -149,13 +149,13 @@ def init(
 
 def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
     from studies.study import Study
-    from studies.tuning.setup import EXAMPLE, asked, read_task
+    from studies.tuning.setup import EXAMPLE, ask_study, read_task
     from studies.tuning.tuner import Tuner
 
     if task is None and not sys.stdin.isatty():
         raise BadInputError("--tune asks questions in a terminal; without one, give --task FILE, or --task example")
     if task is None:
-        setup = asked(lambda question, usual: str(click.prompt(question, default=usual, err=True)))
+        setup = ask_study(lambda question, usual: str(click.prompt(question, default=usual, err=True)))
     else:
         setup = read_task(EXAMPLE if task == "example" else Path(task))
     with Study.create(study, items=setup.items, inputs=setup.inputs, **setup.spec) as made:
@@ -188,7 +188,7 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
     already, it says so.
     """
     from studies.run import elsewhere, estimates
-    from studies.run import opened as opened_to_judge
+    from studies.run import open_for_judges as opened_to_judge
     from studies.run import run as run_study
     from studies.study import Study
 
@@ -212,10 +212,10 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
 
 def to_ask(study: Study) -> int:
     """How many queries there may still be: votes, or pairs without a label."""
-    from studies.decisions import labelled
+    from studies.decisions import labelled_pairs
 
     left = study.spec.votes - len(study.state.votes)
-    return min(left, len(study.state.listed() - labelled(study.state)) if study.state.pairs else left)
+    return min(left, len(study.state.listed() - labelled_pairs(study.state)) if study.state.pairs else left)
 
 
 def _estimated(costs: dict[str, CostEstimate], as_json: bool) -> None:
@@ -312,7 +312,7 @@ def forget(study: Path, judge: str, as_json: bool) -> None:
     from studies.storage import forgetting
     from studies.study import Study
 
-    begun = forgetting.interrupted(study)
+    begun = forgetting.interrupted_forgetting(study)
     with Study.open(study) as opened:  # which finishes what was begun
         pseudonym = begun.pseudonym if begun and begun.judge == judge else opened.forget(judge)
         votes = sum(pseudonym in live.vote.judge.split(JOINED) for live in opened.state.votes)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.judges.simulated import scaled
+from adapters.judges.simulated import scale_utilities
 from elicit.types import BadInputError, Item
 from studies.items.features import knowledge_of
 from studies.study import Study
@@ -141,7 +141,7 @@ def random_votes(
     from elicit.engine import Engine
     from studies.simulation.simulate import luck_of, simple_regret, simulate, votes_to_95
 
-    u = scaled(accuracy, SD)
+    u = scale_utilities(accuracy, SD)
     known, horizon = knowledge_of(study.state.items, study.spec.embedder), HORIZON * used
     target = max(0.05, simple_regret(u, row))
     needed = []

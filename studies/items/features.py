@@ -58,7 +58,7 @@ def known_of_pool(pool: ItemColumns) -> Knowledge:
     """The same of a pool read by columns, in single precision."""
     vectors = pool.vectors
     if vectors is None and pool.texts is not None and all(pool.texts):
-        vectors = embedded_texts(pool.texts).astype(np.float32)
+        vectors = embed_texts(pool.texts).astype(np.float32)
     x = np.stack(list(pool.named.values()), 1) if pool.named else None
     parts = [None if vectors is None else _unit_variance(vectors), None if x is None else _standardised(x)]
     present = [part.astype(np.float32, copy=False) for part in parts if part is not None]
@@ -78,10 +78,10 @@ def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | N
         )
     if embedder == "none" or not all(item.text for item in items):
         return None
-    return embedded_texts([item.text for item in items])
+    return embed_texts([item.text for item in items])
 
 
-def embedded_texts(texts: Sequence[str]) -> NDArray[np.float64]:
+def embed_texts(texts: Sequence[str]) -> NDArray[np.float64]:
     """(N, d) embeddings of texts, of unit variance together."""
     from adapters.embedder import embed
 

@@ -40,7 +40,7 @@ def context_of(state: State, inputs: Sequence[int]) -> str:
 
 def column(state: State, row: int, inputs: Sequence[int]) -> str:
     """What a prompt brought forth on the inputs, each under its input where there are several."""
-    told = [said(state.responses[row, given]) for given in inputs]
+    told = [response_text(state.responses[row, given]) for given in inputs]
     if len(inputs) == 1:
         return told[0]
     quoted = [" ".join(state.inputs[given].text.split()) for given in inputs]
@@ -48,7 +48,7 @@ def column(state: State, row: int, inputs: Sequence[int]) -> str:
     return "\n\n".join(f"> {text}\n\n{response}" for text, response in zip(short, told, strict=True))
 
 
-def said(response: Response) -> str:
+def response_text(response: Response) -> str:
     """A response as it is shown; a failure as such, and one that was cut with a word about it."""
     if response.failure:
         return f"*(no response: {response.failure})*"

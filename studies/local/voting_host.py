@@ -114,5 +114,5 @@ class VotingHost:
         shown = presented_pair(self._study.state, query)
         rows = (query.a, query.b) if query.shown == "ab" else (query.b, query.a)
         left, right = (shown.a, shown.b) if query.shown == "ab" else (shown.b, shown.a)
-        pictures = (str(images.stored(self._study.folder, self._study.state.items[row]) or "") for row in rows)
+        pictures = (str(images.stored_picture(self._study.folder, self._study.state.items[row]) or "") for row in rows)
         return Ballot(query.id, number, left, right, shown.context, *pictures)

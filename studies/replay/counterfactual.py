@@ -21,7 +21,7 @@ from elicit.engine import Engine
 from elicit.log.state import State
 from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.routing.case import mirrored
+from elicit.routing.case import mirror_verdict
 from elicit.types import BadInputError, Verdict, Vote
 from studies.decisions import by_people, engine_for, engine_votes
 from studies.items.features import gaps, knowledge_of
@@ -75,7 +75,7 @@ def counterfactual(
     ]
     setting = {"study": study.state.created, "votes": budget, "seeds": seeds, **versions()}
     rows = measure("replay", setting, jobs, plan)
-    return {"bench": "replay", "setting": setting, "rows": rows, "summary": summarised(rows)}
+    return {"bench": "replay", "setting": setting, "rows": rows, "summary": summarise(rows)}
 
 
 def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: int, plan: RunPlan) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def recorded_in(study: Study) -> Recorded:
         query = state.asked[number].query
         for asked in several:
             if asked.verdict is not None:
-                seen = asked.verdict if query.a < query.b else mirrored(asked.verdict)
+                seen = asked.verdict if query.a < query.b else mirror_verdict(asked.verdict)
                 verdicts.setdefault(query.pair, {})[asked.judge] = seen
     pairs = []
     for (a, b), said in votes.items():
@@ -161,7 +161,7 @@ def _answer(engine: Engine, deck: dict[tuple[int, int], list[Vote]]) -> tuple[Vo
     return vote, asked is free
 
 
-def summarised(rows: Sequence[Row]) -> list[Row]:
+def summarise(rows: Sequence[Row]) -> list[Row]:
     """One object per selector: regret, agreement and coverage at the last mark, and regret over the marks."""
     ordered = sorted(rows, key=lambda row: row["method"] == RECORDED)
     for_each = []

@@ -24,7 +24,7 @@ from elicit.log.state import State
 from elicit.types import Query
 from studies import spec as specs
 from studies.decisions import choose, choose_batch, constraints_on, engine_for, sync_engine
-from studies.prompt_inputs import AlikeError, MissingError, tried_on
+from studies.prompt_inputs import AlikeError, MissingError, choose_inputs_for
 from studies.study import Study
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query 
     if query is None or spec.tuning is None or not state.inputs:
         return query
     try:
-        return tried_on(engine, state, query, spec.tuning)
+        return choose_inputs_for(engine, state, query, spec.tuning)
     except (AlikeError, MissingError):
         return None
 

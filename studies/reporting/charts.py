@@ -115,7 +115,7 @@ def p_best(curves: Sequence[tuple[str, Sequence[float]]], title: str, summary: s
     return _both("pbest", title, summary, (320, 260), draw)
 
 
-def expected(values: Sequence[float], threshold: float, title: str, summary: str, name: str) -> Chart:
+def draw_expected(values: Sequence[float], threshold: float, title: str, summary: str, name: str) -> Chart:
     """What the stop rule measures (shares, from vote 0 on) with its threshold, called `name`."""
 
     def draw(fig: Figure, wide: bool) -> None:

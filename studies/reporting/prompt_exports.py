@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from elicit.tuning.protocol import INPUT, PLACE, SEED, fill
 from elicit.types import BadInputError
-from studies.recommendation import recommended
+from studies.recommendation import recommend
 
 if TYPE_CHECKING:
     from elicit.tuning.protocol import Input
@@ -56,7 +56,7 @@ def preferences(study: Study) -> list[dict[str, Any]]:
     answer."""
     _tuning(study)
     state, rows = study.state, list[dict[str, Any]]()
-    best = recommended(study.engine, study.spec, study.state)
+    best = recommend(study.engine, study.spec, study.state)
     best = study.engine.best() if best is None else best
     for live in state.votes:
         vote = live.vote
@@ -90,7 +90,7 @@ def _tuning(study: Study) -> TuningSpec:
 
 def _best(study: Study) -> int:
     _tuning(study)
-    best = recommended(study.engine, study.spec, study.state)
+    best = recommend(study.engine, study.spec, study.state)
     if best is None:
         raise BadInputError("no prompt is known to be acceptable, so there is none to export; vote on")
     return best
@@ -118,7 +118,7 @@ def template(prompt: str, names: Mapping[str, str]) -> str:
     return f"{made}\n\n" + (f"{{{{{names[INPUT]}}}}}" if list(names) == [INPUT] else "\n".join(labelled))
 
 
-def escaped(text: str) -> str:
+def escape_text(text: str) -> str:
     """A value as promptfoo renders it back to the very text: it takes its last newline off, and loads what it takes for
     the address of a file."""
     made = _escaped(text)
@@ -163,6 +163,6 @@ def _test(one: Input, names: Mapping[str, str], signals: tuple[str, ...]) -> dic
         if signal == "json":
             checks.append({"type": "is-json"})
         elif signal in ASSERTIONS and one.reference:
-            checks.append({"type": ASSERTIONS[signal], "value": escaped(one.reference)})
-    values = {names[name]: escaped(value) for name, value in one.fields.items()}
+            checks.append({"type": ASSERTIONS[signal], "value": escape_text(one.reference)})
+    values = {names[name]: escape_text(value) for name, value in one.fields.items()}
     return {"vars": values} | ({"assert": checks} if checks else {})

@@ -21,7 +21,7 @@ from adapters import markup
 from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
-from studies.reporting.report_people import People, agreed
+from studies.reporting.report_people import People, agreement_in_words
 
 if TYPE_CHECKING:
     from studies.reporting.charts import Chart
@@ -163,7 +163,7 @@ def render(data: ReportData) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.finalize = lambda value: harmless(value) if type(value) is str else value
     environment.filters |= {"count": count, "percent": percent, "logits": logits, "moment": moment, "line": one_line}
-    environment.filters |= {"said": said, "sentence": sentence, "fold": _text, "markdown": _markdown}
+    environment.filters |= {"vote_in_words": vote_in_words, "sentence": sentence, "fold": _text, "markdown": _markdown}
     with charts.drawing():
         page = _page(data)
     return environment.from_string(files("studies.reporting").joinpath("report.html.jinja").read_text("utf-8")).render(
@@ -200,7 +200,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "open_rows": rows[:OPEN_ROWS],
         "more_rows": rows[OPEN_ROWS:],
         "cut": any(text.left_out for _, text in rows),
-        "agreed": agreed(data.people) if data.people else "",
+        "agreed": agreement_in_words(data.people) if data.people else "",
         "live": data.items - data.retired,
         "labelled": [(pair, _text(pair.a, cap, ROW_PEEK), _text(pair.b, cap, ROW_PEEK)) for pair in listed],
     }
@@ -248,7 +248,7 @@ def sentence(text: str) -> str:
     return line[:1].upper() + line[1:] + ("" if line[-1:] in ("", ".", "!", "?") else ".")
 
 
-def said(vote: PastVote) -> str:
+def vote_in_words(vote: PastVote) -> str:
     """A vote in words: `left, clearly better`."""
     if vote.choice in ("left", "right"):
         return vote.choice + (f", {STRENGTHS[vote.strength]} better" if vote.strength in STRENGTHS else "")
@@ -369,7 +369,7 @@ def _expected(data: ReportData) -> Section | None:
     else:
         summary += f"It is above {threshold}" + (f", which it had reached after {count(met, 'vote')}." if met else ".")
     name = "regret asked for" if data.goal == "best" else "stop threshold"
-    chart = charts.expected(values, data.stop_regret, title, summary, name) if len(values) > 1 else None
+    chart = charts.draw_expected(values, data.stop_regret, title, summary, name) if len(values) > 1 else None
     return Section("expected", title, summary, chart)
 
 

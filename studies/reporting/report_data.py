@@ -117,7 +117,7 @@ def _pictures(folder: Path, items: Sequence[Item]) -> dict[str, str]:
     found = {}
     for item in items:
         with suppress(BadInputError):
-            if file := images.stored(folder, item):
+            if file := images.stored_picture(folder, item):
                 small = base64.b64encode(images.small(file)).decode()
                 found[item.id] = f"data:image/webp;base64,{small}"
     return found

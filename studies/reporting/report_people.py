@@ -79,7 +79,7 @@ def people_of(study: Study) -> People | None:
     return People(tuple(rows), agreement_view(study))
 
 
-def agreed(people: People) -> str:
+def agreement_in_words(people: People) -> str:
     """How far people agree, in a sentence or two."""
     n, view = len(people.annotators), people.agreement
     voted = f"{n} people voted" if n > 1 else "One person voted"

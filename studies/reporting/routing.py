@@ -11,11 +11,11 @@ import numpy as np
 from elicit.ranking.prediction_powered import RateEstimate, win_rate
 from elicit.routing.bias import Bias, Judged, biases
 from elicit.types import BadInputError, Choice, Vote, mirror
-from studies.decisions import by_people, trusted
+from studies.decisions import by_people, trusted_votes
 from studies.items.features import gaps
 from studies.items.presentation import presented_pair
 from studies.routing.audits import SIDES, _agreement, acceptance, machine_labels
-from studies.routing.costs import cost, spent
+from studies.routing.costs import cost, money_spent
 
 if TYPE_CHECKING:
     from elicit.log.state import State
@@ -43,7 +43,7 @@ class Totals(NamedTuple):
 
 def totals(study: Study) -> Totals:
     """What routing has come to, for whoever may see only the screen and for whoever may see all."""
-    rules, labels, accepted, money = study.spec.routing, machine_labels(study), acceptance(study), spent(study)
+    rules, labels, accepted, money = study.spec.routing, machine_labels(study), acceptance(study), money_spent(study)
     return Totals(
         router=rules.router,
         machines=len(labels),
@@ -126,7 +126,7 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
     said, open_ = dict[int, list[Vote]](), state.unheard()
-    for live in trusted(spec, state):
+    for live in trusted_votes(spec, state):
         if live.vote.outcome.choice in SIDES:
             said.setdefault(live.query, []).append(live.vote)
     human, propensity, machine = [], [], []
@@ -171,7 +171,7 @@ def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, An
     hidden: queries of whose verdicts nothing but their number and cost may be told.
     """
     state = study.state
-    said = {live.query: live.vote.outcome.choice for live in trusted(study.spec, study.state)}
+    said = {live.query: live.vote.outcome.choice for live in trusted_votes(study.spec, study.state)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
         for asked in several:

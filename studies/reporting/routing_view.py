@@ -22,7 +22,7 @@ def routing_view(study: Study) -> RoutingView | None:
     state, rules = study.state, study.spec.routing
     if rules.router == "none" and not state.routed:
         return None
-    pending, labels, unseen, total = state.unheard(), machine_labels(study), hidden(study), totals(study)
+    pending, labels, unseen, total = state.unheard(), machine_labels(study), undecided_queries(study), totals(study)
     sent = {number: routes[0].to for number, routes in state.routed.items()}
     people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
     waiting = {number for number in pending if sent.get(number) == "people"}
@@ -52,7 +52,7 @@ def routing_view(study: Study) -> RoutingView | None:
     )
 
 
-def hidden(study: Study) -> set[int]:
+def undecided_queries(study: Study) -> set[int]:
     """The queries about a pair that somebody is still to judge: it is open, or it waits for a person.
 
     By pair: one that the machines labelled may be asked again, as another query.
@@ -64,7 +64,7 @@ def hidden(study: Study) -> set[int]:
 
 def _decisions(study: Study) -> Iterator[RoutingDecision]:
     """Where the queries went, newest first, without the hidden ones."""
-    unseen, labels = hidden(study), machine_labels(study)
+    unseen, labels = undecided_queries(study), machine_labels(study)
     found: dict[int, Literal["right", "wrong"]] = {
         label.query: "wrong" if missed else "right" for label, missed, _ in audits(study)
     }

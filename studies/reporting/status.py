@@ -17,7 +17,7 @@ from elicit.types import EXPECTED, Goal
 from studies.decisions import labels as speaks
 from studies.items.presentation import presented_pair
 from studies.outlook import Outlook, outlook
-from studies.recommendation import recommended
+from studies.recommendation import recommend
 from studies.reporting.annotators import annotators
 from studies.reporting.labels import pair_labels
 from studies.routing.failures import failures_of
@@ -128,7 +128,7 @@ def summarize(study: Study) -> Summary:
         outlook=outlook(study),
         expected=study.stop().expected,
         leaders=rows,
-        best=None if spec.goal == "label" or recommended(study.engine, spec, state) is None else rows[0],
+        best=None if spec.goal == "label" or recommend(study.engine, spec, state) is None else rows[0],
         pairs=tuple(
             PairLabel(
                 row["pair_id"],
@@ -161,7 +161,7 @@ def leaders(study: Study, *, retired: bool = False) -> tuple[LeaderRow, ...]:
     are come after them."""
     engine, state, goal = study.engine, study.state, study.spec.goal
     mean, sd = engine.utilities()
-    order, best = engine.ranking(), recommended(study.engine, study.spec, study.state)
+    order, best = engine.ranking(), recommend(study.engine, study.spec, study.state)
     if best is not None:
         order = [best, *(row for row in order if row != best)]
     p_best, votes = engine.p_best(), state.tally()

@@ -17,7 +17,7 @@ import numpy as np
 from elicit.routing.certificate import Certificate, audits_needed, certify, plan
 from elicit.routing.drift import Drift, watch
 from elicit.types import BadInputError, Choice
-from studies.decisions import labelled, trusted
+from studies.decisions import labelled_pairs, trusted_votes
 
 if TYPE_CHECKING:
     from elicit.log.state import State
@@ -76,7 +76,7 @@ def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
     labels = machine_labels(study)
     drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
     found = []
-    for live in trusted(study.spec, study.state):
+    for live in trusted_votes(study.spec, study.state):
         label = labels.get(live.query)
         if label and live.query in drawn and live.vote.outcome.choice in SIDES:
             drawn.remove(live.query)
@@ -129,7 +129,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
     drawn = sum(len(routes) > 1 for routes in state.routed.values()) - read
     if state.pairs:
         routed = {state.asked[number].query.pair for number in state.routed}
-        left = len(state.listed() - labelled(state) - routed)
+        left = len(state.listed() - labelled_pairs(state) - routed)
     else:
         left = max(0, spec.votes - len(state.votes))
     to_come = drawn + rules.audits * left
@@ -150,7 +150,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
 def _agreement(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for live in trusted(study.spec, study.state):
+    for live in trusted_votes(study.spec, study.state):
         outcome = live.vote.outcome_of_pair
         if outcome.choice in ("a", "b"):
             by_pair.setdefault(live.vote.pair, []).append((live.vote.judge, outcome.choice))

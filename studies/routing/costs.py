@@ -23,7 +23,7 @@ def spent_on_machines(study: Study) -> float:
     return sum(cost(study, asked) for several in study.state.consulted.values() for asked in several)
 
 
-def spent(study: Study) -> float:
+def money_spent(study: Study) -> float:
     """The money that people and judges have cost so far."""
     prices, person = _configured(study), study.spec.routing.person_price
     people = sum(prices.get(live.vote.judge, person) for live in by_people(study.spec, study.state))

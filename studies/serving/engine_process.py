@@ -22,8 +22,8 @@ from elicit.safe_text import quantity
 from elicit.service.http_schema import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
 from elicit.service.voting import Overview, RoutingView
 from elicit.types import BadInputError
-from studies.decisions import choose_batch, over, stop_of, votes_to_come
-from studies.outlook import Outlook, judged, progress
+from studies.decisions import choose_batch, stop_of, votes_to_come, why_over
+from studies.outlook import Outlook, outlook_by, progress
 from studies.reporting import annotator_views, status
 from studies.reporting.exports import export
 from studies.reporting.routing_view import routing_view
@@ -113,7 +113,7 @@ class EngineProcess:
         if self._looked_at == at:
             return
         stop = stop_of(engine, study.spec)
-        self._outlook = judged(stop, over(study.spec, study.state), votes_to_come(study.spec, study.state))
+        self._outlook = outlook_by(stop, why_over(study.spec, study.state), votes_to_come(study.spec, study.state))
         earlier = [look for look in self._curve if look[0] < len(engine.votes)]
         self._curve = [*earlier, (len(engine.votes), stop.expected, float(engine.p_best()[engine.best()]))]
         if len(self._curve) > POINTS:

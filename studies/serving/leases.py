@@ -109,7 +109,7 @@ class LeaseManager:
         held = self._held(who, lease)
         item = self.state.items[self._sides(held)[pane == "right"]]
         try:
-            picture = images.stored(self.folder, item)
+            picture = images.stored_picture(self.folder, item)
         except BadInputError:  # its sentence names the item and the folder
             raise ServiceError(404, f"the picture on the {pane} is missing; tell whoever runs the study") from None
         if picture is None:

@@ -60,7 +60,7 @@ def forget(folder: Path, ledger: Ledger, judge: str) -> str:
     return intent.pseudonym
 
 
-def interrupted(folder: Path) -> Intent | None:
+def interrupted_forgetting(folder: Path) -> Intent | None:
     """The forgetting that was begun in this folder and not finished."""
     try:
         return msgspec.json.decode((folder / INTENT).read_bytes(), type=Intent)
@@ -70,7 +70,7 @@ def interrupted(folder: Path) -> Intent | None:
 
 def finish(folder: Path, ledger: Ledger) -> int:
     """Do what is still to be done of a forgetting that was begun, if any; in how many places the name was found now."""
-    intent = interrupted(folder)
+    intent = interrupted_forgetting(folder)
     if intent is None:
         return 0
     try:

@@ -12,7 +12,7 @@ from elicit.service.voting import Board, BoardRow, Progress
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED, Response
 from elicit.types import BadInputError
-from studies.recommendation import acceptable, recommended
+from studies.recommendation import acceptable, recommend
 from studies.tuning.bill import bill_of
 from studies.tuning.pool import idle_proposers, proposer_of
 
@@ -37,7 +37,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     n = len(state.items)
     ready = len(state.live()) >= 2
     (mean, sd), p = (study.engine.utilities(), study.engine.p_best()) if ready else ((np.zeros(n),) * 2, np.zeros(n))
-    best = recommended(study.engine, study.spec, study.state) if ready else None
+    best = recommend(study.engine, study.spec, study.state) if ready else None
     safe = acceptable(study.spec, study.state)
     makers, births = proposer_of(state), born(state)
     votes, since = state.tally(), state.since(state.grew)

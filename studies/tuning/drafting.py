@@ -109,7 +109,7 @@ def some(losses: Sequence[Loss], n: int, rng: np.random.Generator) -> list[Loss]
     return [newest[i] for i in sorted(rng.permutation(len(newest))[:n])]
 
 
-def marked(reply: str, tag: str) -> str:
+def marked_text(reply: str, tag: str) -> str:
     """What the writer put between <tag> and </tag>, the last pair and the innermost; else in its last code block.
 
     A mark that is not closed counts where the text ends as a text does. "" where nothing is marked.
@@ -134,12 +134,12 @@ def marked(reply: str, tag: str) -> str:
 
 def critique(reply: str, tag: str) -> str:
     """What the writer said before its text, the first sentence of it."""
-    said = re.split(rf"<{tag}>|```", reply, maxsplit=1, flags=re.IGNORECASE)[0] if marked(reply, tag) else ""
+    said = re.split(rf"<{tag}>|```", reply, maxsplit=1, flags=re.IGNORECASE)[0] if marked_text(reply, tag) else ""
     parts = segments(" ".join(said.replace("*", "").replace("#", "").split())[:2000])
     return parts[0].strip()[:300] if parts else ""
 
 
-async def drafted(asked: Sequence[Awaitable[Proposal | None]]) -> list[Proposal]:
+async def gather_drafts(asked: Sequence[Awaitable[Proposal | None]]) -> list[Proposal]:
     """What came of several drafts, asked at the same time, in their order.
 
     A draft that failed is left out. Raises OSError where all that were asked failed.

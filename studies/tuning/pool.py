@@ -16,8 +16,8 @@ from elicit.tuning.protocol import INPUT, Candidate, Input, Loss, Pool, Proposal
 from elicit.tuning.signals import Signal
 from elicit.types import Item
 from studies.decisions import engine_for, engine_votes
-from studies.items.presentation import said
-from studies.prompt_inputs import signalled
+from studies.items.presentation import response_text
+from studies.prompt_inputs import signal_value
 from studies.tuning.allocation import Record
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SHRINK = 2.0
 """Inputs' worth of the pool's mean in a prompt's measured signal."""
 
 
-def view(study: Study) -> Pool:
+def pool_view(study: Study) -> Pool:
     """What proposers are shown."""
     state, tuning = study.state, study.spec.tuning
     assert tuning is not None
@@ -79,7 +79,10 @@ def losses(state: State) -> tuple[Loss, ...]:
             context, response, preferred = state.items[row].context, state.items[row].text, state.items[better].text
         else:
             context = state.inputs[given].text
-            response, preferred = said(state.responses[row, given]), said(state.responses[better, given])
+            response, preferred = (
+                response_text(state.responses[row, given]),
+                response_text(state.responses[better, given]),
+            )
         reference = "" if given is None else state.inputs[given].reference
         told = (reference, vote.reasons, state.note_of(live))
         found.append(Loss(row, better, context, response, preferred, *told))
@@ -91,7 +94,7 @@ def proposer_of(state: State) -> dict[int, str]:
     return {row: made.proposer for made in state.proposed for row in made.items}
 
 
-def records(study: Study, names: Sequence[str]) -> dict[str, Record]:
+def proposer_records(study: Study, names: Sequence[str]) -> dict[str, Record]:
     """What has become of each proposer's children, generation by generation; those that did not join have lost."""
     state = study.state
     engine = study.engine if len(state.items) > 1 and state.votes else None
@@ -103,14 +106,14 @@ def records(study: Study, names: Sequence[str]) -> dict[str, Record]:
         for made in state.proposed:
             if made.proposer == name and made.generation:
                 lost = min(sum(made.dropped.values()), max(1, len(made.items)))  # an idea dropped is seldom paid for
-                joined = [beaten(engine, row, min(made.items)) for row in made.items]
+                joined = [chance_to_beat(engine, row, min(made.items)) for row in made.items]
                 chances[made.generation - 1] = (*joined, *[0.0] * lost)
                 cost += made.cost
         found[name] = Record(tuple(chances), cost)
     return found
 
 
-def beaten(engine: Engine | None, row: int, born: int) -> float:
+def chance_to_beat(engine: Engine | None, row: int, born: int) -> float:
     """The probability that a prompt is better than the best of those before row `born`; unknown is one in three."""
     if engine is None or born == 0:
         return 1 / 3
@@ -120,7 +123,7 @@ def beaten(engine: Engine | None, row: int, born: int) -> float:
     return float(torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9))[0])
 
 
-def promising(spec: Spec, state: State, proposals: Sequence[Proposal], k: int) -> list[Proposal]:
+def choose_promising(spec: Spec, state: State, proposals: Sequence[Proposal], k: int) -> list[Proposal]:
     """k of the proposals: each the best of all in a draw from what the votes lead to expect of them (Thompson)."""
     if len(proposals) <= k or not state.votes:
         return list(proposals[:k])
@@ -146,7 +149,7 @@ def item_of(proposal: Proposal, name: str, context: str) -> Item:
     return Item(name, proposal.text, context=context, meta=meta)
 
 
-def joining(
+def joining_events(
     state: State, made: Mapping[str, Proposed], kept: Mapping[str, Sequence[Proposal]], context: str = ""
 ) -> list[Any]:
     """The events by which proposals join, numbered on from the prompts there are; context: of responses, the input."""
@@ -171,7 +174,7 @@ def joining(
     return bodies
 
 
-def leaving(study: Study) -> list[Marked]:
+def retirements(study: Study) -> list[Marked]:
     """The prompts to retire: those that are hopeless, then the least promising beyond the pool's size."""
     state, tuning = study.state, study.spec.tuning
     assert tuning is not None
@@ -206,13 +209,13 @@ def response_signals(state: State, signals: Mapping[str, Signal]) -> dict[str, C
     for name, signal in signals.items():
         found[name] = {}
         for row, given in state.responses:
-            value = None if state.inputs[given].held_out else signalled(state, name, signal, row, given)
+            value = None if state.inputs[given].held_out else signal_value(state, name, signal, row, given)
             if value is not None:
                 found[name][row, given] = value
     return found
 
 
-def measured(signals: Mapping[str, Cells]) -> dict[str, dict[int, float]]:
+def measure_signals(signals: Mapping[str, Cells]) -> dict[str, dict[int, float]]:
     """Each prompt's signals over what it brought forth, each input's difficulty taken off, and drawn to the pool's mean
     as far as it was measured on few."""
     found: dict[str, dict[int, float]] = {}

@@ -16,8 +16,8 @@ from elicit.tuning.protocol import SEED
 from elicit.types import Item
 from studies.decisions import engine_for, engine_votes
 from studies.outlook import outlook
-from studies.prompt_inputs import directed, signalled
-from studies.recommendation import acceptable, recommended
+from studies.prompt_inputs import directed_signals, signal_value
+from studies.recommendation import acceptable, recommend
 from studies.tuning.bill import bill_of
 from studies.tuning.board import shortfalls_of, win_rate
 from studies.tuning.pool import idle_proposers
@@ -101,7 +101,7 @@ class Result(msgspec.Struct, frozen=True):
 
 def held_out(study: Study) -> list[tuple[int, int]]:
     """The responses that the result is measured on: of the best prompt and the seed, on the inputs held out."""
-    best = recommended(study.engine, study.spec, study.state)
+    best = recommend(study.engine, study.spec, study.state)
     rows = [SEED] if best in (None, SEED) else [best, SEED]
     return [(row, given) for row in rows for given, one in enumerate(study.state.inputs) if one.held_out]
 
@@ -110,7 +110,7 @@ def result_of(study: Study) -> Result:
     """What the study has found so far, from its log alone."""
     state, tuning, engine = study.state, study.spec.tuning, study.engine
     assert tuning is not None
-    best = recommended(study.engine, study.spec, study.state)
+    best = recommend(study.engine, study.spec, study.state)
     (mean, sd), p = engine.utilities(), engine.p_best()
     votes = state.tally()
 
@@ -121,7 +121,7 @@ def result_of(study: Study) -> Result:
 
     live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
-    signals = directed(tuning.signals)
+    signals = directed_signals(tuning.signals)
     now, bill = outlook(study), bill_of(study)
     return Result(
         study=str(study.folder),
@@ -132,7 +132,7 @@ def result_of(study: Study) -> Result:
         margins=() if best is None else tuple(margins(state, signals, best)),
         runners=tuple(standing(row) for row in live[:RUNNERS]),
         parts=() if best is None or not state.votes else tuple(parts(study, best)),
-        diff=() if best is None else tuple(changed(state.items[SEED].text, state.items[best].text)),
+        diff=() if best is None else tuple(word_changes(state.items[SEED].text, state.items[best].text)),
         safety=_safety(study, best),
         votes=len(state.votes),
         calls=bill.calls,
@@ -155,7 +155,7 @@ def margins(state: State, signals: Mapping[str, Signal], best: int) -> list[Marg
         scores = []
         for given, one in enumerate(state.inputs):
             if one.held_out and all((row, given) in state.responses for row in (best, SEED)):
-                told = [signalled(state, name, signal, row, given) for row in (best, SEED)]
+                told = [signal_value(state, name, signal, row, given) for row in (best, SEED)]
                 scores += [] if None in told else [told]
         if scores:
             table = np.array(scores, dtype=np.float64)
@@ -232,7 +232,7 @@ def _choices(study: Study, slots: Mapping[str, str]) -> list[Part]:
     return sorted(found, key=lambda part: -abs(part.value))
 
 
-def changed(before: str, after: str) -> list[tuple[str, str]]:
+def word_changes(before: str, after: str) -> list[tuple[str, str]]:
     """The words of one text as they became the other's: (" ", kept), ("-", removed), ("+", added)."""
     old, new = WORDS.findall(before), WORDS.findall(after)
     found = []

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from adapters.files.inputs import parted, read_inputs
+from adapters.files.inputs import hold_out, read_inputs
 from adapters.files.toml_files import read_toml
 from elicit.tuning.placeholders import checked_prompt, with_places
 from elicit.tuning.protocol import Input
@@ -78,7 +78,7 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
         return Setup([Item(f"p{n}", text) for n, text in enumerate(file.prompts, 1)], [], spec)
     if not file.inputs:
         raise BadInputError(f'{where}: there are no inputs; name a file of them, as in inputs = "inputs.jsonl"')
-    inputs = parted(read_inputs(folder / file.inputs), file.held_out)
+    inputs = hold_out(read_inputs(folder / file.inputs), file.held_out)
     names = list(inputs[0].fields)
     rules = msgspec.structs.replace(tuning.rules, keep=tuple(with_places(one, names) for one in tuning.rules.keep))
     spec["tuning"] = tuning = msgspec.structs.replace(tuning, rules=rules)
@@ -110,7 +110,7 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     return found
 
 
-def asked(ask: Ask) -> Setup:
+def ask_study(ask: Ask) -> Setup:
     """The study that a person describes, question by question; Enter takes what the example has."""
     values = read_toml(EXAMPLE)
     target = values["target"]

@@ -234,9 +234,9 @@ class Tuner:
         """Let about k new prompts join, try them, and retire what is hopeless."""
         async with self._growing:
             study, state = self.study, self.study.state
-            view = pool.view(study)
+            view = pool.pool_view(study)
             rng = stream(study.spec.seed, "grow", state.seq)
-            shares = allot(k, pool.records(study, list(self._proposers)), rng)
+            shares = allot(k, pool.proposer_records(study, list(self._proposers)), rng)
             kept: dict[str, list[Proposal]] = {}
             told: dict[str, Proposed] = {}
             texts = [item.text for item in state.items]
@@ -254,14 +254,14 @@ class Tuner:
                 except OSError as error:
                     failure = str(error)
                 fit, dropped = admissible(proposals, texts, self.tuning.rules, fields)
-                kept[name] = await asyncio.to_thread(pool.promising, study.spec, state, fit, share)
+                kept[name] = await asyncio.to_thread(pool.choose_promising, study.spec, state, fit, share)
                 texts += [proposal.text for proposal in kept[name]]
                 told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
                 self._report(f"prompts by {name}", len(kept[name]), share)
             first = len(state.items)
-            study.record(*pool.joining(state, told, kept, self.tuning.input))
+            study.record(*pool.joining_events(state, told, kept, self.tuning.input))
             await self.screen(range(first, len(state.items)))
-            if len(self.study.state.live()) > 1 and (out := pool.leaving(study)):
+            if len(self.study.state.live()) > 1 and (out := pool.retirements(study)):
                 study.record(*out)
 
     async def screen(self, rows: Iterable[int]) -> None:
@@ -282,7 +282,7 @@ class Tuner:
         for name, judge in self._judges.items():
             cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
             calls, cost = calls + asked, cost + paid
-        if (signals := pool.measured(cells_of)) and (signals != state.signals or calls):
+        if (signals := pool.measure_signals(cells_of)) and (signals != state.signals or calls):
             self.study.record(Measured(signals, calls, cost))
 
     def _depth(self) -> dict[int, int]:
@@ -334,7 +334,7 @@ class Tuner:
             raise BadInputError("the prompt is empty, or there already; change it")
         parents = () if parent is None else (parent,)
         proposal = Proposal(text, parents, why="written by hand" if parent is None else "edited by hand")
-        self.study.record(*pool.joining(state, {by: Proposed(by)}, {by: [proposal]}, self.tuning.input))
+        self.study.record(*pool.joining_events(state, {by: Proposed(by)}, {by: [proposal]}, self.tuning.input))
         return len(state.items) - 1
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:

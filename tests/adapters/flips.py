@@ -74,7 +74,7 @@ async def measure(url: str, kind: str) -> dict[str, Any]:
 def main() -> None:
     """Print one JSON object a kind of judge."""
     if "--bare" in sys.argv:
-        prompting.fenced = lambda text, fence: text
+        prompting.fence_text = lambda text, fence: text
     with small_model() as url:
         for kind in ("pairwise", "pointwise"):
             print(json.dumps(asyncio.run(measure(url, kind))), flush=True)

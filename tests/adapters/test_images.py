@@ -57,7 +57,7 @@ def test_a_study_keeps_its_own_copies_under_names_that_tell_nothing(tmp_path: Pa
         for item, name in zip(study.state.items, names, strict=True):
             data = (tmp_path / "art" / name).read_bytes()
             assert item.image == f"images/{hashlib.sha256(data).hexdigest()[:32]}.png"
-            kept = images.stored(study.folder, item)
+            kept = images.stored_picture(study.folder, item)
             assert kept is not None
             assert kept.read_bytes() == data
             assert item.shown_text == ""
@@ -65,7 +65,7 @@ def test_a_study_keeps_its_own_copies_under_names_that_tell_nothing(tmp_path: Pa
     for name in names:
         (tmp_path / "art" / name).unlink()
     with Study.open(tmp_path / "copy") as copy:
-        assert all(images.stored(copy.folder, item) for item in copy.state.items)
+        assert all(images.stored_picture(copy.folder, item) for item in copy.state.items)
         query = copy.ask("me")
         assert query is not None
         copy.tell(query, "a", "me")
@@ -87,7 +87,7 @@ def test_pictures_may_lie_anywhere_the_user_can_read(tmp_path: Path) -> None:
     (tmp_path / "lists" / "link.png").symlink_to(tmp_path / "art" / names[2])
     rows = ({"image": f"../art/{names[0]}"}, {"image": str(tmp_path / "art" / names[1])}, {"image": "link.png"})
     with Study.create(tmp_path / "study", items=read_items(table(tmp_path / "lists", *rows))) as study:
-        files = [images.stored(study.folder, item) for item in study.state.items]
+        files = [images.stored_picture(study.folder, item) for item in study.state.items]
         assert all(file and file.is_relative_to(study.folder.absolute()) for file in files)
 
 
@@ -138,7 +138,7 @@ def test_a_log_cannot_name_files_outside_the_study(tmp_path: Path) -> None:
     (study / "images" / f"{'0' * 32}.png").symlink_to(tmp_path / "secret.png")
     for image in ("../secret.png", str(tmp_path / "secret.png"), f"images/{'0' * 32}.png", f"images/{'1' * 32}.png"):
         with pytest.raises(BadInputError, match="restore images/"):
-            images.stored(study, Item("i", image=image))
+            images.stored_picture(study, Item("i", image=image))
 
 
 async def test_ballots_name_the_pictures_in_the_order_shown(tmp_path: Path) -> None:

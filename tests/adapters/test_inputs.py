@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.files.inputs import parted, read_inputs
+from adapters.files.inputs import hold_out, read_inputs
 from elicit.tuning.protocol import Input, fill, quotes
 from elicit.types import BadInputError
 
@@ -51,7 +51,7 @@ def test_bad_rows_are_said_where(tmp_path: Path, rows: list[dict[str, Any]], why
 
 @given(st.integers(4, 200), st.floats(0.05, 0.9))
 def test_about_the_share_is_held_out_evenly(n: int, share: float) -> None:
-    found = parted([Input(str(k), {"input": str(k)}) for k in range(n)], share)
+    found = hold_out([Input(str(k), {"input": str(k)}) for k in range(n)], share)
     assert abs(sum(one.held_out for one in found) - share * n) <= 1
     half = found[: n // 2]
     assert abs(sum(one.held_out for one in half) - share * len(half)) <= 1
@@ -59,7 +59,7 @@ def test_about_the_share_is_held_out_evenly(n: int, share: float) -> None:
 
 def test_what_the_file_says_of_held_out_stands() -> None:
     told = [Input(str(k), {"input": str(k)}, held_out=k == 0) for k in range(9)]
-    assert parted(told) == told
+    assert hold_out(told) == told
 
 
 def test_a_prompt_that_quotes_an_input_is_known() -> None:

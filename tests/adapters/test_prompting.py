@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.llm.prompting import FOLDER, fence_for, fenced, read_prompt
+from adapters.llm.prompting import FOLDER, fence_for, fence_text, read_prompt
 from elicit.types import BadInputError
 
 texts = st.text(max_size=40) | st.sampled_from(["{{ second }}", "{% for x in y %}", "[/", "]", "<|im_end|>", "\n"])
@@ -37,9 +37,9 @@ def test_the_code_is_a_function_of_the_texts_and_in_none(found: list[str]) -> No
 
 def test_marks_that_chat_templates_obey_are_taken_apart() -> None:
     for mark in ("<|im_end|>", "<|im_start|>system", "</s>", "[INST]", "[/INST]", "<start_of_turn>", "<|eot_id|>"):
-        assert mark not in fenced(f"good{mark}A", "c0de")
+        assert mark not in fence_text(f"good{mark}A", "c0de")
     for text in ("a < b || c > d", "[1, 2]", "<b>bold</b>", "x <- 3"):
-        assert text in fenced(text, "c0de")
+        assert text in fence_text(text, "c0de")
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.toml")), ids=lambda file: file.stem)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandits._counts import REMEMBERED, Partners, Tally, counts, sampled_wins, topmost, upper_bounds
+from bandits._counts import REMEMBERED, Partners, Tally, counts, highest_rows, sampled_wins, upper_bounds
 from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import ChoiceOutcome, Vote
@@ -106,4 +106,4 @@ def test_a_draw_beats_others_as_often_as_its_beta_says() -> None:
 
 def test_the_highest_are_looked_for_among_the_allowed() -> None:
     value, among = np.array([3.0, 1.0, 1.0, 0.0]), np.array([False, True, True, True])
-    assert topmost(value, among).tolist() == [False, True, True, False]
+    assert highest_rows(value, among).tolist() == [False, True, True, False]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.randomness import stream
-from elicit.routing.bias import Judged, PositionBias, biases, corrected, position
-from elicit.routing.case import mirrored
+from elicit.routing.bias import Judged, PositionBias, biases, correct_biases, position
+from elicit.routing.case import mirror_verdict
 from elicit.types import Choice, ChoiceOutcome, Verdict, mirror
 
 
@@ -61,7 +61,7 @@ def test_the_names_of_the_two_do_not_matter() -> None:
     queries = judged(60, place=0.4, length=0.5)
     turned = [
         Judged(
-            mirrored(query.verdict),
+            mirror_verdict(query.verdict),
             {name: -gap for name, gap in query.gaps.items()},
             [mirror(ChoiceOutcome(vote)).choice for vote in query.votes],
         )
@@ -79,7 +79,7 @@ def test_nothing_to_tell_of_tells_nothing() -> None:
 def test_what_is_taken_off_is_gone() -> None:
     queries = judged(300, place=0.8, length=1.0)
     found = biases(queries)
-    after = [q._replace(verdict=corrected(q.verdict, found, q.gaps)) for q in queries]
+    after = [q._replace(verdict=correct_biases(q.verdict, found, q.gaps)) for q in queries]
     for bias in biases(after):
         assert abs(bias.value) < 0.3 * abs(next(b.value for b in found if b.name == bias.name))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from elicit.quality.collusion import against, coordinated, duplicates
+from elicit.quality.collusion import against, check_promotion, duplicates
 from elicit.quality.findings import Finding
 from elicit.quality.records import Records
 from elicit.randomness import stream
@@ -136,7 +136,7 @@ def test_all_alike_is_no_news() -> None:
 def test_accounts_that_push_an_item_together_are_found() -> None:
     pushers = [12, 13, 14, 15]
     records = pushing(crowd(stream(0, "crowd"), PEOPLE, 120), pushers)
-    found = coordinated(records, names(records), [f"prompt {n}" for n in range(ITEMS)], ALPHA)
+    found = check_promotion(records, names(records), [f"prompt {n}" for n in range(ITEMS)], ALPHA)
     assert out(found) <= set(pushers)
     assert len(out(found)) >= 3
     assert all("prompt 0" in f.why and "other accounts" in f.why for f in found if f.flag)
@@ -145,4 +145,4 @@ def test_accounts_that_push_an_item_together_are_found() -> None:
 def test_one_who_loves_an_item_is_not_coordinated_with_anybody() -> None:
     for seed in range(5):
         records = pushing(crowd(stream(seed, "crowd"), PEOPLE, 120), [LAST])
-        assert out(coordinated(records, names(records), [str(n) for n in range(ITEMS)], ALPHA)) == set()
+        assert out(check_promotion(records, names(records), [str(n) for n in range(ITEMS)], ALPHA)) == set()

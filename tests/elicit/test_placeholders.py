@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from elicit.tuning.placeholders import checked_prompt, why_not_filled, with_places
 from elicit.tuning.protocol import Input, Rules, fill
 from elicit.types import BadInputError
-from studies.tuning.text.repair import mended
+from studies.tuning.text.repair import repair
 
 NAMES = ("input", "question", "Größe", "film_2")
 OTHERS = ("review", "text_to_judge", "x", "ctx")
@@ -70,17 +70,17 @@ def test_what_a_writer_spelled_comes_out_as_the_places_that_there_are(
     text: str, framed: bool, names: list[str]
 ) -> None:
     parent = "Say it.\n\n" + "\n".join(f"Given: {{{name}}}" for name in names) if framed else ""
-    made = mended(text, tuple(names), Rules(), parent)
+    made = repair(text, tuple(names), Rules(), parent)
     if not text.strip():
         assert made == ""
         return
     assert all(f"{{{name}}}" in made for name in names)
-    assert mended(made, tuple(names), Rules(), parent) == made
+    assert repair(made, tuple(names), Rules(), parent) == made
 
 
 @given(literals, spelled(OTHERS, tuple(BRACES)), literals)
 def test_a_place_under_another_name_means_the_one_that_was_lost(before: str, place: str, after: str) -> None:
-    made = mended(f"A {before} {place} {after} z", ("input",), Rules(), "Say it: {input}")
+    made = repair(f"A {before} {place} {after} z", ("input",), Rules(), "Say it: {input}")
     assert fill(made, Input("i", {"input": "VALUE"})).count("VALUE") == 1
     assert place not in made
 

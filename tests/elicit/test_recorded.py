@@ -167,8 +167,8 @@ def test_from_a_mode_nearby_the_same_mode_is_found() -> None:
     keys = utilities._sorted(*cast(800, voted=N), N)
     noise, basis = utilities._noise(keys, N), torch.as_tensor(X).double() / 2
     whole = utilities._history(keys, N)
-    most = neural.believed(basis, utilities._history(keys[::2], N), noise, 0.3)
-    from_nothing, from_there = (neural.believed(basis, whole, noise, 0.3, near=near) for near in (None, most))
+    most = neural.laplace_posterior(basis, utilities._history(keys[::2], N), noise, 0.3)
+    from_nothing, from_there = (neural.laplace_posterior(basis, whole, noise, 0.3, near=near) for near in (None, most))
     assert torch.allclose(from_nothing.mean(), from_there.mean(), atol=1e-3)
     assert torch.allclose(from_nothing.sd(), from_there.sd(), atol=1e-3)
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from elicit.stats import (
-    at_least,
     binomial_at_least,
     binomial_at_most,
     clopper_pearson,
@@ -19,6 +18,7 @@ from elicit.stats import (
     holm,
     jeffreys,
     longest_run,
+    poisson_binomial_at_least,
     run_at_least,
     run_lengths,
     sigmoid,
@@ -122,14 +122,14 @@ def test_the_tail_of_unequal_events_is_the_sum_over_all_outcomes(p: list[float],
         for events in itertools.product([0, 1], repeat=len(p))
         if sum(events) >= hits
     )
-    assert at_least(hits, p) == pytest.approx(total, abs=1e-12)
+    assert poisson_binomial_at_least(hits, p) == pytest.approx(total, abs=1e-12)
 
 
 @settings(deadline=None)
 @given(st.integers(1, 600), st.integers(0, 600))
 def test_far_tails_keep_their_digits(trials: int, hits: int) -> None:
     tail = stats.binom.sf(hits - 1, trials, 0.01)
-    assert at_least(hits, np.full(trials, 0.01)) == pytest.approx(tail, rel=1e-9)
+    assert poisson_binomial_at_least(hits, np.full(trials, 0.01)) == pytest.approx(tail, rel=1e-9)
     assert binomial_at_least(hits, trials, 0.01) == pytest.approx(tail, rel=1e-9)
     assert two_sided(min(hits, trials), trials) == two_sided(trials - min(hits, trials), trials)
 

@@ -354,7 +354,7 @@ def test_tuning_counts_votes_to_the_rivals_regret(tmp_path: Path, monkeypatch: p
         votes = entry["votes_to_apohf"]
         assert (curve[: (votes or 13) - 1] > level - 1e-6).all()
         assert votes is None or curve[votes - 1] <= level + 1e-6
-    assert tuning.reached(np.array([0.5, 0.2, 0.3]), 0.1) is None
+    assert tuning.first_reached(np.array([0.5, 0.2, 0.3]), 0.1) is None
 
 
 ARITHMETIC = [[0.5 + 0.05 * (j - i) for j in range(6)] for i in range(6)]
@@ -453,4 +453,4 @@ def test_every_bench_shows_an_example_and_the_methods(name: str, capsys: Out) ->
     assert _code(["bench", name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"Example: elicit bench {name}" in shown
-    assert all(method in shown for method in methods.known())
+    assert all(method in shown for method in methods.method_names())

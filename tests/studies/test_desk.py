@@ -13,7 +13,7 @@ import pytest
 from elicit.log.events import Asked, Routed
 from elicit.types import BadInputError
 from studies.replay.verify import verify
-from studies.routing.costs import spent
+from studies.routing.costs import money_spent
 from studies.routing.dispatcher import PEOPLE, Dispatcher
 from studies.run import start_judges
 from studies.study import Study
@@ -35,7 +35,7 @@ def test_every_query_ends_once_and_within_the_budget(tmp_path: Path, router: str
     assert sum(found.values()) == 40
     assert found["people"] + found["machine"] == 40
     assert {asked.query.pair for asked in study.state.asked.values()} == {(a, b) for _, a, b in study.state.pairs}
-    assert spent(study) <= 6.0 + 1e-9
+    assert money_spent(study) <= 6.0 + 1e-9
     assert verify(study).status == "same"
     study.close()
 
@@ -253,7 +253,7 @@ def test_with_no_money_only_who_is_free_answers(tmp_path: Path) -> None:
     go(study)
     assert {asked.judge for several in study.state.consulted.values() for asked in several} == {"own"}
     assert ends(study) == {"machine": 10}
-    assert spent(study) == 0
+    assert money_spent(study) == 0
     study.close()
     priced = make(tmp_path / "priced", [judge(tmp_path)], 10, {"budget": 0.0})
     assert go(priced) == "the budget of 0 is spent"
@@ -275,7 +275,7 @@ def test_what_is_promised_to_people_is_not_spent_on_others(tmp_path: Path) -> No
     study = make(tmp_path, [judge(tmp_path)], 40, {"router": "all_human", "budget": 7.0})
     go(study)
     assert len(study.state.waiting) == 6  # the judge of all the others is paid from the rest
-    assert spent(study) + len(study.state.waiting) <= 7.0
+    assert money_spent(study) + len(study.state.waiting) <= 7.0
     study.close()
 
 
@@ -283,7 +283,7 @@ def test_the_budget_is_kept_but_for_the_calls_in_flight(tmp_path: Path) -> None:
     study = make(tmp_path, [judge(tmp_path, price=None, cost=0.3, wait=0.001)], 60, {"person_price": 0.0})
     why = go(study, budget=4.0)
     assert why == "the budget of 4 is spent"
-    assert 4.0 <= spent(study) <= 4.0 + 8 * 0.3
+    assert 4.0 <= money_spent(study) <= 4.0 + 8 * 0.3
     study.close()
 
 
@@ -295,7 +295,7 @@ def test_a_stand_in_for_people_answers_at_once(tmp_path: Path) -> None:
     assert not study.state.waiting
     assert {live.vote.judge for live in study.state.votes} == {"gpt", "crowd"}
     assert any(route.to == "audit" for routes in study.state.routed.values() for route in routes)
-    assert spent(study) <= 5.0 + 1e-9
+    assert money_spent(study) <= 5.0 + 1e-9
     assert verify(study).status == "same"
     study.close()
 
@@ -304,7 +304,7 @@ def test_people_alone_answer_as_far_as_the_money_goes(tmp_path: Path) -> None:
     study = make(tmp_path, [judge(tmp_path, "crowd", price=0.5, person=True)], 30, {"budget": 5.0})
     assert routed.ran(study).reason in ("money_spent", "nothing_left")
     assert set(ends(study)) <= {"people", "passed over", "open"}
-    assert 4.0 <= spent(study) <= 5.0
+    assert 4.0 <= money_spent(study) <= 5.0
     assert ends(study)["people"] > 5
     study.close()
 

@@ -236,7 +236,7 @@ def test_killed_at_any_step_and_run_again_it_finishes(tmp_path: Path, capsys: py
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(original, folder)
         status = forget_until(step, folder)
-        begun = forgetting.interrupted(folder)
+        begun = forgetting.interrupted_forgetting(folder)
         if begun and step % 2:  # whoever opens it next finishes it
             with Study.open(folder):
                 pass

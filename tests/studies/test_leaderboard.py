@@ -16,7 +16,7 @@ from adapters.files.tables import read_table
 from elicit.cli import _code
 from elicit.inference.noise import FixedNoise
 from elicit.ranking.davidson import probabilities
-from studies.commands.feature_leaderboard import learnt
+from studies.commands.feature_leaderboard import learn_from_votes
 
 Out = pytest.CaptureFixture[str]
 NAMES = ["ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "\x1b[31mred", "猫"]
@@ -252,7 +252,7 @@ def test_columns_of_the_names_that_are_written_are_replaced(tmp_path: Path, caps
 @pytest.mark.parametrize(("slips", "told"), [(0.1, False), (0.2, True)])
 def test_too_many_votes_at_random_are_told(slips: float, told: bool, tmp_path: Path) -> None:
     votes, _ = pool(tmp_path)
-    found = learnt(votes, None, str(tmp_path / "items.csv"), 0.9)
+    found = learn_from_votes(votes, None, str(tmp_path / "items.csv"), 0.9)
     noise = FixedNoise(slipped=slips)
     found.found = dataclasses.replace(found.found, posterior=dataclasses.replace(found.found.posterior, noise=noise))
     assert told == any("Some 20 % of the votes seem to be cast at random" in note for note in found.notes)

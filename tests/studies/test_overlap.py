@@ -15,7 +15,7 @@ from elicit.service.http_schema import Lease, LeaseRequest
 from studies.decisions import by_people
 from studies.replay.verify import verify
 from studies.reporting.status import status_of
-from studies.routing.costs import spent
+from studies.routing.costs import money_spent
 from studies.spec import RoutingSpec, ServingSpec
 from studies.study import Study
 from tests.studies import routed
@@ -62,7 +62,7 @@ def test_money_is_promised_for_every_vote_of_the_overlap(tmp_path: Path) -> None
     assert len(study.state.waiting) == 3
     for who in PEOPLE:
         answer(study, who)
-    assert spent(study) == 9.0
+    assert money_spent(study) == 9.0
     study.close()
 
 

@@ -32,8 +32,8 @@ from studies.reporting.report import (
     count,
     percent,
     render,
-    said,
     sentence,
+    vote_in_words,
     wilson,
 )
 from tui.words import shares
@@ -450,8 +450,8 @@ def test_small_words() -> None:
     assert [percent(p) for p in (0, 0.001, 0.35, 0.999, 1)] == ["0\xa0%", "<1\xa0%", "35\xa0%", ">99\xa0%", "100\xa0%"]
     assert [sentence(text) for text in ("", "so it is", "Done!")] == ["", "So it is.", "Done!"]
     vote = example().decisive[0].vote
-    assert said(vote) == "right, clearly better"
-    assert said(msgspec.structs.replace(vote, choice="both_bad", strength=None)) == "both bad"
+    assert vote_in_words(vote) == "right, clearly better"
+    assert vote_in_words(msgspec.structs.replace(vote, choice="both_bad", strength=None)) == "both bad"
 
 
 def test_sittings_fold_breaks_and_bound_the_drawing() -> None:

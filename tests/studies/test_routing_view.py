@@ -12,10 +12,10 @@ import pytest
 from adapters.files.formats import PairRow
 from elicit.log.events import Consulted, Event, Routed, Voted
 from elicit.log.state import State
-from elicit.routing.case import mirrored
+from elicit.routing.case import mirror_verdict
 from elicit.service.voting import RoutingView
 from elicit.types import mirror
-from studies.reporting.routing_view import SHOWN, hidden, routing_view
+from studies.reporting.routing_view import SHOWN, routing_view, undecided_queries
 from studies.routing.audits import audits, machine_labels
 from studies.run import run
 from studies.study import Study
@@ -62,7 +62,7 @@ def study(routed: Path, tmp_path: Path) -> Iterator[Study]:
 
 def unheard(study: Study) -> set[int]:
     """The queries of which a voter must hear nothing, but those whose audit was read: a certificate counts it."""
-    return hidden(study) - {label.query for label, _, _ in audits(study)}
+    return undecided_queries(study) - {label.query for label, _, _ in audits(study)}
 
 
 def view_of(study: Study) -> RoutingView:
@@ -89,7 +89,7 @@ def _other(event: Event, queries: set[int]) -> Event:
         return event
     match body:
         case Consulted(verdict=verdict):
-            other = mirrored(verdict) if verdict else None
+            other = mirror_verdict(verdict) if verdict else None
             body = msgspec.structs.replace(body, verdict=other, reason=f"secret {event.seq}")
         case Routed():
             body = msgspec.structs.replace(body, reason=f"secret {event.seq}")
@@ -108,12 +108,12 @@ def test_what_machines_said_of_a_pair_still_to_be_judged_changes_nothing(study: 
             break
         same = {number for number in labelled if study.state.asked[number].query.pair == query.pair}
         anew += bool(same) and query.id not in labelled
-        assert {query.id, *study.state.waiting} | same <= hidden(study)
+        assert {query.id, *study.state.waiting} | same <= undecided_queries(study)
         assert retold(study, unheard(study)) == view_of(study)
         study.tell(query, "ab"[step % 2], "maya", seconds=2.0)
         if step % 5 == 4:
             study.undo("maya")
-            assert query.id in hidden(study)
+            assert query.id in undecided_queries(study)
             assert retold(study, unheard(study)) == view_of(study)
             study.tell(query, "tie", "maya")
     assert anew, "no pair that machines had labelled was asked anew"
@@ -145,7 +145,7 @@ def test_the_counts_add_up(study: Study) -> None:
     (position,) = [lean for lean in judge.leans if lean.name == "position"]
     assert position.low <= 0.4 + 1e-9
     assert position.high >= 0.4 - 1e-9
-    assert len(view.decisions) == min(SHOWN, len(study.state.routed.keys() - hidden(study))) > 0
+    assert len(view.decisions) == min(SHOWN, len(study.state.routed.keys() - undecided_queries(study))) > 0
 
 
 def test_audits_that_were_read_are_told_with_their_finding(study: Study) -> None:

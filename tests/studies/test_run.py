@@ -10,7 +10,7 @@ import pytest
 from elicit.types import BadInputError
 from studies.replay.verify import verify
 from studies.reporting.status import status_of
-from studies.routing.costs import spent
+from studies.routing.costs import money_spent
 from studies.run import estimates, run
 from studies.study import Study
 from tests.adapters.serving import Got, Say, honest, serving_aside
@@ -86,10 +86,10 @@ def test_models_and_people_share_a_routed_study(tmp_path: Path) -> None:
         assert "waits for people" in why or "wait for people" in why
         assert [done for done, _ in seen] == list(range(1, 31))
         assert [money for _, money in seen] == sorted(money for _, money in seen)
-        assert seen[-1][1] == pytest.approx(spent(study))
-        assert 0 < spent(study) < 1
+        assert seen[-1][1] == pytest.approx(money_spent(study))
+        assert 0 < money_spent(study) < 1
         calls = sqlite3.connect(tmp_path / "study" / "calls.db")
-        assert calls.execute("SELECT SUM(cost) FROM calls").fetchone()[0] == pytest.approx(spent(study))
+        assert calls.execute("SELECT SUM(cost) FROM calls").fetchone()[0] == pytest.approx(money_spent(study))
         calls.close()
         routed.vote(study, times=10)
         assert verify(study).status == "same"
@@ -151,7 +151,7 @@ def test_a_budget_holds_without_a_router(tmp_path: Path) -> None:
         study = making.make(tmp_path, judges=[judge(server.url)])
         why = run(study, None, lambda done, money: None, until_stop=False, budget=1e-3).why
         assert why == "the budget of 0.001 is spent"
-        assert 1e-3 <= spent(study) < 2e-3
+        assert 1e-3 <= money_spent(study) < 2e-3
         study.close()
 
 

@@ -19,7 +19,7 @@ from elicit.types import BadInputError
 from studies.replay.verify import verify
 from studies.routing.failures import PATIENCE
 from studies.routing.judges_lock import JudgesLock
-from studies.run import opened, run
+from studies.run import open_for_judges, run
 from studies.spec import RoutingSpec
 from studies.study import Study
 from tests.studies import making, routed
@@ -84,7 +84,7 @@ async def test_what_a_server_lets_its_judges_answer_is_left_to_it(
 
 def test_two_runs_at_once_do_not_pay_twice(tmp_path: Path, capsys: Out) -> None:
     routed.make(tmp_path, [judge(tmp_path)], 6, {"router": "all_llm"}).close()
-    with opened(tmp_path / "study") as (study, mine):
+    with open_for_judges(tmp_path / "study") as (study, mine):
         assert mine
         assert _code(["run", str(tmp_path / "study")]) == 0
         assert "0 votes; the judges answer in another process" in capsys.readouterr().err
@@ -113,7 +113,7 @@ def test_the_right_to_ask_judges_ends_with_its_holder(tmp_path: Path) -> None:
     first.release()
     assert second.acquire()
     second.release()
-    with pytest.raises(BadInputError, match="is not a study"), opened(tmp_path / "nothing"):
+    with pytest.raises(BadInputError, match="is not a study"), open_for_judges(tmp_path / "nothing"):
         pass
     assert not (tmp_path / "nothing").exists()
     study.close()

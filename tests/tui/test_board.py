@@ -23,7 +23,7 @@ from tui.board import BoardScreen
 from tui.difference import changes, plain_text
 from tui.editor import Editor
 from tui.pane import Pane
-from tui.pool import budget_line, changed, in_full, table
+from tui.pool import budget_line, in_full, prompt_with_changes, table
 from tui.vote import VoteScreen
 from tui.words import coming, marks, standing_of
 
@@ -359,7 +359,7 @@ def test_every_line_fits_is_one_line_and_harmless(board: Board, width: int) -> N
         assert "\n" not in line
     for row in board.rows:
         for other in board.rows:
-            for line in [*in_full(row, board, width), *changed(row, other, width)]:
+            for line in [*in_full(row, board, width), *prompt_with_changes(row, other, width)]:
                 text = plain_text([line])
                 assert cell_len(text) <= width
                 assert harmless(text) == text

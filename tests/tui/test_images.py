@@ -21,7 +21,7 @@ from tests.tui.fake import ANSWER_A, FakeService
 from tests.tui.test_plain import say
 from tui.app import VoteApp
 from tui.pane import Pane
-from tui.picture import GROUND, Picture, blocks, open_outside, opened
+from tui.picture import GROUND, Picture, blocks, open_outside, open_picture
 from tui.vote import VoteScreen
 
 
@@ -82,7 +82,7 @@ def test_half_blocks_fit_their_room_and_keep_the_proportions(
     assert len(page) <= room[1]
     assert all(strip.cell_length <= room[0] for strip in page)
     across = max(sum(segment.text == "▀" for segment in strip) for strip in page)
-    down = opened(str(file), (room[0], 2 * room[1])).height
+    down = open_picture(str(file), (room[0], 2 * room[1])).height
     scale = min(1.0, room[0] / size[0], 2 * room[1] / size[1])
     assert abs(across - scale * size[0]) <= 1
     assert abs(down - scale * size[1]) <= 1
@@ -105,7 +105,7 @@ def test_a_photograph_taken_sideways_stands_upright(tmp_path: Path) -> None:
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(tmp_path / "a.jpg", exif=exif)
-    assert opened(str(tmp_path / "a.jpg"), (100, 100)).size == (20, 40)
+    assert open_picture(str(tmp_path / "a.jpg"), (100, 100)).size == (20, 40)
 
 
 @pytest.mark.usefixtures("coloured")

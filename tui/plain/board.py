@@ -10,7 +10,7 @@ from elicit.service.voting import Board, BoardRow, TuningService
 from elicit.types import BadInputError
 from tui.difference import changes, difference
 from tui.keys import sentence
-from tui.words import budgets, coming, counted, ended, marks, origin, percent, standing_of
+from tui.words import budgets, coming, in_number, marks, origin, percent, standing_of, why_ended
 
 BOARD_HELP = (
     "board: the prompts, best first, and how they stand",
@@ -56,7 +56,7 @@ class PlainBoard:
 
     def _tell(self, board: Board) -> None:
         self._listed = tuple(row.row for row in board.rows)
-        self._write(f"{ended(board)}{standing_of(board)} {sentence(board.progress.why)}")
+        self._write(f"{why_ended(board)}{standing_of(board)} {sentence(board.progress.why)}")
         self._write("; ".join(f"{name} {words}" for name, _, _, words in budgets(board)) + f". {coming(board)}")
         for place, row in enumerate(board.rows, 1):
             told = ["recommended"] if row.row == board.best else []
@@ -66,7 +66,7 @@ class PlainBoard:
             told += [f"best with {percent(row.p_best)}"] if row.mark != "retired" else []
             told += [f"{one_line(name)} {percent(value)}" for name, value in sorted(row.signals.items())]
             told += [] if row.acceptable is None else [f"acceptable with {percent(row.acceptable)}"]
-            self._write(f"{place}. {one_line(row.item)}: {', '.join(told)}, {counted(row.votes, 'vote')}.")
+            self._write(f"{place}. {one_line(row.item)}: {', '.join(told)}, {in_number(row.votes, 'vote')}.")
 
     def _tell_one(self, board: Board, row: BoardRow) -> None:
         self._write(f"{one_line(row.item)}: {sentence(origin(row, board))} {sentence(row.why)}".rstrip())
@@ -74,7 +74,7 @@ class PlainBoard:
         base = next(iter(row.parents), board.seed)
         other = next((one for one in board.rows if one.row == base != row.row), None)
         if other is not None:
-            self._write(changed(row, other))
+            self._write(changes_in_words(row, other))
 
     async def _mark(self, number: str, mark: Mark) -> None:
         _, row = await self._numbered(number)
@@ -102,7 +102,7 @@ class PlainBoard:
         self._write(f"{', '.join(one_line(row.item) for row in board.rows if row.row not in known)} joined.")
 
 
-def changed(row: BoardRow, other: BoardRow) -> str:
+def changes_in_words(row: BoardRow, other: BoardRow) -> str:
     """What was removed from and added to another prompt, in words."""
     before, after = harmless(other.text), harmless(row.text)
     name = one_line(other.item)

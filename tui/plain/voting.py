@@ -14,12 +14,12 @@ from elicit.safe_text import harmless, one_line
 from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
 from elicit.types import BadInputError
 from tui.difference import difference
-from tui.keys import HELP, OPENING, VOTES, farewell, refused, sentence, spoken
+from tui.keys import HELP, OPENING, VOTES, farewell, sentence, unacceptable_in_words, vote_in_words
 from tui.pace import VotingPace
 from tui.plain.board import BOARD_HELP, PlainBoard
 from tui.words import (
     NO_ROUTER,
-    counted,
+    in_number,
     label_of,
     leaning,
     money,
@@ -185,7 +185,9 @@ class PlainVoting:
         extras = (self._reasons, self._note, self._unacceptable)
         turn = await self._service.vote(Answer(ballot.query, vote.choice, vote.strength, seconds, *extras))
         self.pace.voted(seconds)
-        said = f"{spoken(vote.choice, vote.strength)}{f', {refused(extras[2])}' if extras[2] else ''}"
+        said = (
+            f"{vote_in_words(vote.choice, vote.strength)}{f', {unacceptable_in_words(extras[2])}' if extras[2] else ''}"
+        )
         self._reasons, self._note, self._unacceptable = (), "", ()
         self._write(f"Saved vote {ballot.number}: {said}.")
         await self._show(turn)
@@ -197,7 +199,7 @@ class PlainVoting:
             self._write("There is no vote of yours to take back.")
             return
         self.pace.took_back()
-        said = f" {last.number}: {spoken(last.choice, last.strength)}" if last else ""
+        said = f" {last.number}: {vote_in_words(last.choice, last.strength)}" if last else ""
         self._write(f"Took back vote{said}.")
         await self._show(turn)
 
@@ -232,7 +234,7 @@ class PlainVoting:
             self._write("Say which: unacceptable left, or unacceptable right; the same again takes it back.")
             return
         self._unacceptable = tuple(one for one in ("left", "right") if (one in self._unacceptable) != (one == side))
-        self._write(f"With your next vote: {refused(self._unacceptable) or 'no side is unacceptable'}.")
+        self._write(f"With your next vote: {unacceptable_in_words(self._unacceptable) or 'no side is unacceptable'}.")
 
     def _differences(self) -> None:
         ballot = self._open()
@@ -254,7 +256,7 @@ class PlainVoting:
             self._write(shares(seen.labels))
         for place, pair in enumerate(seen.pairs[:10], start=1):
             if pair.pair:
-                told = f"{label_of(pair)} by {counted(pair.votes, 'vote') if pair.votes else pair.source}"
+                told = f"{label_of(pair)} by {in_number(pair.votes, 'vote') if pair.votes else pair.source}"
                 self._write(f"Pair {one_line(pair.pair)}: {told}, {100 * pair.probability:.0f} % sure.")
             else:
                 self._write(f"Pair {place} is before you now, so nothing more of it is told.")
@@ -276,7 +278,7 @@ class PlainVoting:
             undone = ", taken back" if vote.undone else ""
             seconds = "" if vote.seconds is None else f", {vote.seconds:.1f} seconds"
             note = f" Note: {one_line(vote.note)}." if vote.note else ""
-            said = spoken(vote.choice, vote.strength)
+            said = vote_in_words(vote.choice, vote.strength)
             why = f" Why asked: {sentence(vote.why)}" if vote.why else ""
             self._write(f"Vote {vote.number}: {said}{seconds}{undone}.{note}{why}")
         if not votes:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
-from studies.tuning.drafting import WAYS, Asking, critique, demands, drafted, likely_best, marked
+from studies.tuning.drafting import WAYS, Asking, critique, demands, gather_drafts, likely_best, marked_text
 from studies.tuning.text import recombine
-from studies.tuning.text.repair import fields, mended
+from studies.tuning.text.repair import fields, repair
 
 _VARIED = 0.4  # how often one prompt is varied where two could be crossed
 _TRIES = 20
@@ -48,7 +48,7 @@ class Crossover:
         for _ in range(k):
             parents = _parents(pool, rng)
             drawn.append((parents, WAYS[int(rng.integers(len(WAYS)))], int(rng.integers(1, 2**31))))
-        return await drafted([self._draft(self._write, pool, *one) for one in drawn])
+        return await gather_drafts([self._draft(self._write, pool, *one) for one in drawn])
 
     async def _draft(
         self, write: Writer, pool: Pool, parents: list[Candidate], way: str, draft: int
@@ -56,11 +56,11 @@ class Crossover:
         texts = {"first": parents[0].text, "second": parents[1].text if len(parents) > 1 else ""}
         places = fields(pool)
         reply = await self._asking(write, texts, demands(pool, places) | {"way": way}, (), draft)
-        written = marked(reply, "prompt")
+        written = marked_text(reply, "prompt")
         if not written or len(written) > pool.rules.longest:
             return None
         why = critique(reply, "prompt") or ("Joins two prompts." if len(parents) > 1 else f"Put {way}.")
-        text = mended(written, places, pool.rules, parents[0].text)
+        text = repair(written, places, pool.rules, parents[0].text)
         return Proposal(text, tuple(parent.row for parent in parents), why=why)
 
     def _spliced(self, pool: Pool, k: int, rng: np.random.Generator) -> list[Proposal]:
@@ -70,7 +70,7 @@ class Crossover:
                 break
             parents = _parents(pool, rng)
             text, why = _spliced(parents, pool.task, rng)
-            text = mended(text, fields(pool), pool.rules, parents[0].text)
+            text = repair(text, fields(pool), pool.rules, parents[0].text)
             if text and text not in texts and not pool.rules.broken(text):
                 texts.add(text)
                 found.append(Proposal(text, tuple(parent.row for parent in parents), why=why))

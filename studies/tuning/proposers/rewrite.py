@@ -8,8 +8,18 @@ import numpy as np
 
 from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
-from studies.tuning.drafting import WAYS, Asking, cases, critique, demands, drafted, likely_best, marked, some
-from studies.tuning.text.repair import fields, mended
+from studies.tuning.drafting import (
+    WAYS,
+    Asking,
+    cases,
+    critique,
+    demands,
+    gather_drafts,
+    likely_best,
+    marked_text,
+    some,
+)
+from studies.tuning.text.repair import fields, repair
 
 
 class Rewrite:
@@ -43,7 +53,7 @@ class Rewrite:
             lost = [loss for loss in pool.losses if parent is not None and loss.row == parent.row]
             way, draft = WAYS[int(rng.integers(len(WAYS)))], int(rng.integers(1, 2**31))
             drawn.append((parent, some(lost, self._losses, rng), way, draft))
-        return await drafted([self._draft(pool, *one) for one in drawn])
+        return await gather_drafts([self._draft(pool, *one) for one in drawn])
 
     async def _draft(
         self, pool: Pool, parent: Candidate | None, lost: list[Loss], way: str, draft: int
@@ -52,8 +62,8 @@ class Rewrite:
         places, before = fields(pool), parent.text if parent else ""
         words = demands(pool, places) | {"way": way}
         reply = await self._asking(self._write, {"prompt": before}, words, cases(lost), draft)
-        written = marked(reply, "prompt")
+        written = marked_text(reply, "prompt")
         if not written or len(written) > pool.rules.longest:
             return None
         why = critique(reply, "prompt") or (f"Rewritten after {len(lost)} lost votes." if lost else f"Put {way}.")
-        return Proposal(mended(written, places, pool.rules, before), (parent.row,) if parent else (), why=why)
+        return Proposal(repair(written, places, pool.rules, before), (parent.row,) if parent else (), why=why)

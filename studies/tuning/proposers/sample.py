@@ -8,7 +8,7 @@ import numpy as np
 
 from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
-from studies.tuning.drafting import Asking, cases, critique, demands, drafted, likely_best, marked, some
+from studies.tuning.drafting import Asking, cases, critique, demands, gather_drafts, likely_best, marked_text, some
 
 
 class Sample:
@@ -41,13 +41,13 @@ class Sample:
             parent = likely_best(voted, rng) if place % 3 != 2 else None
             lost = [loss for loss in pool.losses if parent is not None and loss.row == parent.row]
             drawn.append((parent, some(lost, self._losses, rng), int(rng.integers(1, 2**31))))
-        return await drafted([self._draft(pool, *one) for one in drawn])
+        return await gather_drafts([self._draft(pool, *one) for one in drawn])
 
     async def _draft(self, pool: Pool, parent: Candidate | None, lost: list[Loss], draft: int) -> Proposal | None:
         assert self._write is not None, "begin comes first"
         texts = {"input": pool.examples[0].text if pool.examples else "", "response": parent.text if parent else ""}
         reply = await self._asking(self._write, texts, demands(pool, ()), cases(lost), draft)
-        written = marked(reply, "response") if parent else reply.strip()
+        written = marked_text(reply, "response") if parent else reply.strip()
         if not written or len(written) > pool.rules.longest:
             return None
         if parent is None:

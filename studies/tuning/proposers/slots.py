@@ -11,7 +11,7 @@ import numpy as np
 
 from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
 from studies.tuning.text.grid import Choice, Composer, read_grid
-from studies.tuning.text.repair import fields, mended
+from studies.tuning.text.repair import fields, repair
 
 GRID = Path(__file__).with_name("slots.toml")
 _KNOWN = 4  # prompts with votes before effects are fitted
@@ -55,7 +55,7 @@ class Slots:
             if choice is None:
                 break
             seen.append(choice)
-            text = mended(composer.compose(choice, rng), fields(pool), pool.rules)
+            text = repair(composer.compose(choice, rng), fields(pool), pool.rules)
             if text in texts or pool.rules.broken(text):
                 continue
             texts.add(text)

@@ -261,7 +261,7 @@ class Composer:
         few = 2 <= len(answers) <= _MOST_LABELS and 2 * len(answers) <= len(pool.examples)
         return {
             "task": task if not task or task[-1] in ".!?:。！？" else f"{task}.",
-            "deed": wording.deed(task),
+            "deed": wording.deed_of(task),
             "question": wording.question(task),
             "thing": (wording.thing(task) if len(self._fields) == 1 else "") or "input",
             "labels": f"{', '.join(answers[:-1])} or {answers[-1]}" if few else "",

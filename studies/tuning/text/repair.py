@@ -23,7 +23,7 @@ def block(names: tuple[str, ...]) -> str:
     return "\n".join(f"{name.replace('_', ' ').capitalize()}: {{{name}}}" for name in names)
 
 
-def mended(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") -> str:
+def repair(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") -> str:
     """The text as a prompt with a place for each of the fields, and with the phrases that are to be kept.
 
     A place is spelled as `with_places` has it. One under another name is renamed where it is the only one that was

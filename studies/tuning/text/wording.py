@@ -36,7 +36,7 @@ _AFTER = re.compile(
 )
 
 
-def deed(task: str) -> str:
+def deed_of(task: str) -> str:
     """What is to be done, as it stands behind "to": say whether a film review is positive or negative."""
     first, rest = _first(task)
     return "" if rest else _deed(first)
@@ -47,7 +47,7 @@ def question(task: str) -> str:
     first, rest = _first(task)
     if first.endswith("?") and not rest:
         return first
-    bare = deed(task)
+    bare = deed_of(task)
     if found := _WHETHER.fullmatch(bare):
         return f"{found['verb'].capitalize()} {_the(found['subject'].strip())} {found['rest']}?"
     if (found := _WHAT.fullmatch(bare)) and " and " not in bare and "," not in bare:

@@ -43,7 +43,7 @@ def pool(
         **values,
         "target": {"max_tokens": max_tokens, **target} if "endpoint" in target else target,
     }
-    return bench.measured(setup_of(task, folder, "the task"), size, folder / "kept", "t", lambda *_: None)
+    return bench.measure_pool(setup_of(task, folder, "the task"), size, folder / "kept", "t", lambda *_: None)
 
 
 def test_a_folder_never_gives_another_pool_than_an_empty_one(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from elicit.randomness import stream
 from elicit.tuning.protocol import Proposal
-from studies.tuning.drafting import critique, drafted, likely_best, marked, some
+from studies.tuning.drafting import critique, gather_drafts, likely_best, marked_text, some
 from tests.studies.tuning.pools import LATER
 
 PLAIN = st.text(st.characters(exclude_characters="<`", exclude_categories=["Cs"]), min_size=1).filter(
@@ -18,9 +18,9 @@ PLAIN = st.text(st.characters(exclude_characters="<`", exclude_categories=["Cs"]
 
 @given(PLAIN, PLAIN)
 def test_what_stands_between_the_marks_is_read_whatever_stands_around(text: str, around: str) -> None:
-    wanted = marked(f"<prompt>{text}</prompt>", "prompt")
-    assert marked(f"{around}\n<prompt>\n{text}\n</prompt>\n{around}", "prompt") == wanted
-    assert marked(f"<prompt>{around}</prompt> better: <prompt>{text}</prompt>", "prompt") == wanted
+    wanted = marked_text(f"<prompt>{text}</prompt>", "prompt")
+    assert marked_text(f"{around}\n<prompt>\n{text}\n</prompt>\n{around}", "prompt") == wanted
+    assert marked_text(f"<prompt>{around}</prompt> better: <prompt>{text}</prompt>", "prompt") == wanted
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_what_stands_between_the_marks_is_read_whatever_stands_around(text: str,
     ],
 )
 def test_marks_of_all_kinds(reply: str, text: str) -> None:
-    assert marked(reply, "prompt") == text
+    assert marked_text(reply, "prompt") == text
 
 
 @pytest.mark.parametrize("piece", ["<prompt>", "</prompt>", "```\n", "<think>", "<prompt></prompt>", ". "])
 def test_a_gigantic_reply_of_marks_holds_no_prompt(piece: str) -> None:
-    assert marked(piece * 20_000, "prompt") == ""
+    assert marked_text(piece * 20_000, "prompt") == ""
     assert critique(piece * 20_000, "prompt") == ""
 
 
@@ -63,12 +63,12 @@ async def test_drafts_keep_their_order_and_a_fault_of_ours_is_never_swallowed() 
         return result
 
     a, b = Proposal("a"), Proposal("b")
-    assert await drafted([draft(a, 0.02), draft(None, 0), draft(OSError("x"), 0), draft(b, 0)]) == [a, b]
-    assert await drafted([]) == []
+    assert await gather_drafts([draft(a, 0.02), draft(None, 0), draft(OSError("x"), 0), draft(b, 0)]) == [a, b]
+    assert await gather_drafts([]) == []
     with pytest.raises(OSError, match="x"):
-        await drafted([draft(OSError("x"), 0), draft(OSError("y"), 0)])
+        await gather_drafts([draft(OSError("x"), 0), draft(OSError("y"), 0)])
     with pytest.raises(KeyError):
-        await drafted([draft(a, 0), draft(KeyError("z"), 0), draft(OSError("x"), 0)])
+        await gather_drafts([draft(a, 0), draft(KeyError("z"), 0), draft(OSError("x"), 0)])
 
 
 def test_the_likely_best_is_mostly_the_best_and_sometimes_another() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.tuning.protocol import PLACE, Rules
-from studies.tuning.text.repair import block, fields, mended
+from studies.tuning.text.repair import block, fields, repair
 from tests.studies.tuning.pools import FILM, LATER, candidate
 
 FREE = Rules()
@@ -23,7 +23,7 @@ TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=12).ma
 def test_a_text_with_anything_in_it_gets_its_places_and_phrases_once(text: str, parent: str) -> None:
     for names in (("input",), ("input", "text")):
         rules = Rules(keep=("Be honest.",))
-        made = mended(text, names, rules, parent)
+        made = repair(text, names, rules, parent)
         if not text.strip():
             assert made == ""
             continue
@@ -31,7 +31,7 @@ def test_a_text_with_anything_in_it_gets_its_places_and_phrases_once(text: str, 
         assert "Be honest." in made
         assert not re.search(r"\n{3}", made)
         assert not re.search(r"(?<=[^\s])[ \t]+$", made, re.MULTILINE)
-        assert mended(made, names, rules, parent) == made
+        assert repair(made, names, rules, parent) == made
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_a_text_with_anything_in_it_gets_its_places_and_phrases_once(text: str, 
     ],
 )
 def test_a_place_that_was_lost_comes_back_with_its_frame(text: str, made: str) -> None:
-    assert mended(text, ("input",), FREE, PARENT) == made
+    assert repair(text, ("input",), FREE, PARENT) == made
 
 
 def test_a_frame_that_is_a_long_sentence_is_not_taken_over() -> None:
     long = "Tell me in your own words and at some length what you make of {input} and why."
-    assert mended("Name it.", ("input",), FREE, long) == "Name it.\n\n{input}"
+    assert repair("Name it.", ("input",), FREE, long) == "Name it.\n\n{input}"
 
 
 def test_phrases_to_keep_stand_before_the_frame() -> None:
     assert (
-        mended(PARENT, ("input",), Rules(keep=("Be honest.",))) == "Say it.\n\nBe honest.\n\nReview: {input}\nAnswer:"
+        repair(PARENT, ("input",), Rules(keep=("Be honest.",))) == "Say it.\n\nBe honest.\n\nReview: {input}\nAnswer:"
     )
-    assert mended("Say it.", (), Rules(keep=("Be honest.",))) == "Say it.\n\nBe honest."
+    assert repair("Say it.", (), Rules(keep=("Be honest.",))) == "Say it.\n\nBe honest."
 
 
 def test_a_pool_s_places_are_those_its_prompts_use() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from elicit.tuning.protocol import Input, fill
 from studies.reporting.exports import export
-from studies.reporting.prompt_exports import escaped, template, variables
+from studies.reporting.prompt_exports import escape_text, template, variables
 from tests.studies.tuning import parity
 
 Render = Callable[[str, dict[str, str]], dict[str, str]]
@@ -68,14 +68,14 @@ def test_what_the_target_was_sent_is_what_promptfoo_renders(
     prompt = "".join(data.draw(st.lists(texts | places, max_size=6)))
     one = Input("i", {name: data.draw(texts) for name in fields})
     names = variables(fields)
-    values = {names[name]: escaped(value) for name, value in one.fields.items()}
+    values = {names[name]: escape_text(value) for name, value in one.fields.items()}
     assert render(template(prompt, names), values) == {"text": fill(prompt, one)}
 
 
 @pytest.mark.parametrize("prompt", ['{"text": "{input}"}', '"{input}"', '[1, "{input}"]', "42", "{}"])
 def test_a_prompt_that_is_json_is_no_exception(render: Render, prompt: str) -> None:
     one = Input("i", {"input": "{{deal}} {% if x %}"})
-    values = {"input": escaped(one.fields["input"])}
+    values = {"input": escape_text(one.fields["input"])}
     assert render(template(prompt, variables(("input",))), values) == {"text": fill(prompt, one)}
 
 

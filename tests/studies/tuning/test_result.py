@@ -16,7 +16,7 @@ from studies.commands.tuning_session import Measuring, conclude, lines_of
 from studies.reporting.exports import export
 from studies.run import run
 from studies.study import Study
-from studies.tuning.result import changed, held_out, paired_interval, parts, result_of
+from studies.tuning.result import held_out, paired_interval, parts, result_of, word_changes
 from tests.studies.tuning import parity
 
 
@@ -109,7 +109,7 @@ def test_an_interval_of_differences_covers_the_truth() -> None:
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_the_diff_leads_from_one_text_to_the_other(before: str, after: str) -> None:
-    found = changed(before, after)
+    found = word_changes(before, after)
     assert "".join(text for mark, text in found if mark != "+") == before
     assert "".join(text for mark, text in found if mark != "-") == after
 

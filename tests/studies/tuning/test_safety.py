@@ -11,7 +11,7 @@ from elicit.log.events import Asked, Weighed
 from elicit.types import Query
 from studies.decisions import stop_of
 from studies.outlook import outlook
-from studies.recommendation import below, counts, recommended
+from studies.recommendation import below, counts, recommend
 from tests.studies.tuning.parity import prompts, tuned
 
 Counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=8)
@@ -92,7 +92,7 @@ def test_nobody_may_stop_while_nothing_may_be_recommended(tmp_path: Path) -> Non
         study._append(Asked(Query(0, 1, inputs=(0,)), "maya", study.state.folded))
         study.tell(study.state.seq, "a", "maya", unacceptable=("a",))
         assert stop_of(study.engine, study.spec).stop
-        assert recommended(study.engine, study.spec, study.state) is None
+        assert recommend(study.engine, study.spec, study.state) is None
         assert not outlook(study).stop
         assert "none is known to be acceptable" in outlook(study).why
         for number in range(8):  # the second prompt is clean
@@ -100,6 +100,6 @@ def test_nobody_may_stop_while_nothing_may_be_recommended(tmp_path: Path) -> Non
             study.tell(study.state.seq, "skip" if number else "tie", "maya", unacceptable=("b",))
         study._append(Asked(Query(0, 1, inputs=(1,)), "maya", study.state.folded))
         study.tell(study.state.seq, "a", "maya")
-        assert recommended(study.engine, study.spec, study.state) == 1 != study.engine.best()
+        assert recommend(study.engine, study.spec, study.state) == 1 != study.engine.best()
         assert outlook(study).stop
         assert "recommended item" not in outlook(study).why

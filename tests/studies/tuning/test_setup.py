@@ -10,7 +10,7 @@ from adapters.files.inputs import read_inputs
 from elicit.types import BadInputError
 from studies.spec import read
 from studies.study import Study
-from studies.tuning.setup import EXAMPLE, asked, read_task
+from studies.tuning.setup import EXAMPLE, ask_study, read_task
 
 TASK = """
 task = "Say whether it is odd."
@@ -100,7 +100,7 @@ def test_a_number_that_is_none_of_its_kind_is_said(tmp_path: Path, name: str, va
 
 
 def test_the_questions_have_the_examples_answers_ready() -> None:
-    setup = asked(lambda question, usual: usual)
+    setup = ask_study(lambda question, usual: usual)
     example = read_task(EXAMPLE)
     assert [item.text for item in setup.items] == [item.text for item in example.items]
     assert setup.inputs == example.inputs
@@ -111,13 +111,13 @@ def test_a_persons_answers_are_taken(tmp_path: Path) -> None:
     written(tmp_path)
     answers = ["Say if odd.", "-", str(tmp_path / "inputs.jsonl"), f"{tmp_path}/own.py:answer", "25", "1,000"]
     left = iter(answers)
-    setup = asked(lambda question, usual: next(left))
+    setup = ask_study(lambda question, usual: next(left))
     tuning = setup.spec["tuning"]
     assert (setup.spec["votes"], tuning.calls, tuning.target.function) == (25, 1000, answers[3])
     assert [item.text for item in setup.items] == ["Say if odd."]
     left = iter([*answers[:4], "many", "5"])
     with pytest.raises(BadInputError, match="votes: 'many' is not a whole number"):
-        asked(lambda question, usual: next(left))
+        ask_study(lambda question, usual: next(left))
 
 
 @pytest.mark.parametrize("name", ["sentiment", "antonyms"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.tuning.text.wording import deed, question, thing
+from studies.tuning.text.wording import deed_of, question, thing
 
 FILM = "Say whether a film review is positive or negative."
 
@@ -32,13 +32,13 @@ def test_the_question_and_the_name_of_the_input(task: str, asked: str, named: st
 
 
 def test_what_is_to_be_done_is_told_of_one_imperative_sentence_alone() -> None:
-    assert deed(FILM) == "say whether a film review is positive or negative"
-    assert [deed(task) for task in ("Is it good?", "You are kind.", f"{FILM} Be brief.", "", "Food or sport")] == [
+    assert deed_of(FILM) == "say whether a film review is positive or negative"
+    assert [deed_of(task) for task in ("Is it good?", "You are kind.", f"{FILM} Be brief.", "", "Food or sport")] == [
         ""
     ] * 5
 
 
 @given(st.text())
 def test_any_text_may_be_a_task(task: str) -> None:
-    for put in (deed, question, thing):
+    for put in (deed_of, question, thing):
         assert put(task) == put(task).strip()
