@@ -79,13 +79,13 @@ class Access:
         return bool(self._db.execute("SELECT 1 FROM tokens WHERE scope = 'admin'").fetchone())
 
     def check_free(self, judge: str) -> None:
-        """Raises RefusedError (409) for the name of somebody who runs the study: a token would end theirs."""
+        """Raises ServiceError (409) for the name of somebody who runs the study: a token would end theirs."""
         rows = self._db.execute("SELECT judge FROM tokens WHERE scope = 'admin'").fetchall()
         if any(alike(judge, name) for (name,) in rows):
             raise ServiceError(409, f"the name {judge!r} is taken in this study; choose another")
 
     def admit(self, judge: str, scope: Scope) -> Admission:
-        """A token for this judge, told this once; those it had before end. Raises RefusedError (507)."""
+        """A token for this judge, told this once; those it had before end. Raises ServiceError (507)."""
         token = f"elicit_{secrets.token_urlsafe(BYTES)}"
         with _written(), self._db.conn:
             self._db.execute("BEGIN IMMEDIATE")
@@ -94,7 +94,7 @@ class Access:
         return Admission(judge, scope, self.study, token)
 
     def invite(self, invitation: Invitation) -> Invited:
-        """A link for so many people, for so many hours. Raises RefusedError (507)."""
+        """A link for so many people, for so many hours. Raises ServiceError (507)."""
         code, expires = secrets.token_urlsafe(18), time.time() + 3600 * invitation.hours
         pools = msgspec.json.encode(invitation.pools).decode()
         row = [_hash(code), expires, invitation.uses, pools, invitation.quota]
@@ -113,7 +113,7 @@ class Access:
     def used(self, code: str) -> Iterator[None]:
         """Use an invite once, unless what is done with it fails.
 
-        Raises RefusedError: 410 where it is used up or over, 507.
+        Raises ServiceError: 410 where it is used up or over, 507.
         """
         spend = "UPDATE invites SET left = left - 1 WHERE hash = ? AND left > 0 AND expires > ?"
         with _written():

@@ -174,20 +174,20 @@ def elsewhere(study: Study) -> RunResult:
 
 async def answer_in_background(
     study: Study,
-    room: Callable[[], Awaitable[None]],
+    until_few_wait: Callable[[], Awaitable[None]],
     tuner: Tuner | None = None,
     *,
     again: bool = True,
     report: Report = lambda *_: None,
 ) -> RunResult:
     """Let the configured judges answer, beside people, what the router gives them, until the stop rule, the budget or
-    the last pair. room: waits until people can be given more. tuner: of a study that tunes prompts, begun. again: ask
-    again what judges have failed on before. report: called after each query.
+    the last pair. until_few_wait: waits until people can be given more. tuner: of a study that tunes prompts, begun.
+    again: ask again what judges have failed on before. report: called after each query.
 
     Raises as `run` does, but a judge that is down is paused.
     """
     limit = study.spec.routing.budget
-    working = _Run(study, start_judges(study), None, report, True, limit, room, tuner, beside=True)
+    working = _Run(study, start_judges(study), None, report, True, limit, until_few_wait, tuner, beside=True)
     return await working.begin(again)
 
 
@@ -203,7 +203,7 @@ class _Run:
     report: Report
     until_stop: bool
     limit: float | None
-    room: Callable[[], Awaitable[None]] = _at_once
+    until_few_wait: Callable[[], Awaitable[None]] = _at_once
     tuner: Tuner | None = None
     beside: bool = False
     """Whether it is part of what a process does that people vote in."""
@@ -283,14 +283,14 @@ class _Run:
 
     async def _routed(self) -> tuple[Reason, str]:
         """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
-        study, desk = self.study, Dispatcher(self.study, self.judges, self.limit, self.failures)
+        study, dispatcher = self.study, Dispatcher(self.study, self.judges, self.limit, self.failures)
         busy = 0
         ended: tuple[Reason, str] | None = None
 
         async def lane(name: str) -> None:
             nonlocal busy, ended
             while ended is None:
-                await self.room()
+                await self.until_few_wait()
                 study.refresh()  # another process may write to the log too
                 if self.votes is not None and self.answered + busy >= self.votes:
                     if not busy:  # else one of those under way may fail, and its lane goes on
@@ -299,22 +299,22 @@ class _Run:
                 if self.until_stop and self.votes is None and (stop := study.stop()).stop:
                     ended = "stop_rule", stop.why
                     return
-                query, closed = None, desk.closed()
-                if not desk.down and desk.seats() and not closed:
+                query, closed = None, dispatcher.closed()
+                if not dispatcher.down and dispatcher.seats() and not closed:
                     query = await self._next(name)
                 if query is None:
                     if not busy:  # else what the others have under way may leave money, or something to ask
-                        paused = desk.down or not desk.seats()
+                        paused = dispatcher.down or not dispatcher.seats()
                         nothing = ("money_spent", closed) if closed else self._nothing_left(name)
                         ended = ("judges_paused", "no judge answers any more") if paused else nothing
                     return
                 busy += 1
-                settled = await desk.dispatch(query)
+                settled = await dispatcher.dispatch(query)
                 busy, self.answered = busy - 1, self.answered + settled
-                self.report(self.answered, desk.spent)
+                self.report(self.answered, dispatcher.spent)
                 await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
 
-        await desk.attend(list(study.state.waiting))
+        await dispatcher.attend(list(study.state.waiting))
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(CONCURRENCY):

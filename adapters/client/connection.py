@@ -112,7 +112,7 @@ class Server:
         """What the server answers under /v1/`path`, read as `kind`; `bytes` are given as they come.
 
         key: the Idempotency-Key. query: what follows the question mark.
-        Raises RefusedError with the server's own words where it will not, AwayError where it cannot now.
+        Raises ServiceError with the server's own words where it will not, AwayError where it cannot now.
         """
         headers = {"Idempotency-Key": key} if key else {}
         if body is not None:

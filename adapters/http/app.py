@@ -97,7 +97,7 @@ class Authenticator:
         return next((found for found in known if found), None)
 
     def who(self, request: Request) -> Principal:
-        """Whoever the bearer token stands for. Raises RefusedError: 401, 429."""
+        """Whoever the bearer token stands for. Raises ServiceError: 401, 429."""
         who = self.known(request)
         if who is None:
             self._guessed(request, "token")
@@ -108,7 +108,7 @@ class Authenticator:
         return who
 
     def invited(self, code: str, request: Request) -> tuple[str, Invite]:
-        """The study and what an invite gives in it. Raises RefusedError: 410 for one that is none, 429."""
+        """The study and what an invite gives in it. Raises ServiceError: 410 for one that is none, 429."""
         for study, access in self.access.items():
             if (invite := access.invited(code)) is not None:
                 if not self._limiter.hit(self._joining, "invite", hashlib.sha256(code.encode()).hexdigest()):
@@ -118,19 +118,19 @@ class Authenticator:
         raise ServiceError(410, "this invite is used up or over; ask for another link")
 
     def _guessed(self, request: Request, what: str) -> None:
-        """Count what is not known. Raises RefusedError (429) for too many."""
+        """Count what is not known. Raises ServiceError (429) for too many."""
         host = network_of(request.client.host) if request.client else ""
         if not self._limiter.hit(self._tries, what, host):
             raise ServiceError(429, f"an address may try {TRIES} times a minute; wait", 60.0)
 
     def study(self, study: str, request: Request) -> ServedStudy:
-        """The study of a path. Raises RefusedError (404) where the token does not open it."""
+        """The study of a path. Raises ServiceError (404) where the token does not open it."""
         if self.who(request).study != study:
             raise ServiceError(404, f"there is no study {study!r} for this token")
         return self.studies[study]
 
     def admin(self, study: str, request: Request) -> ServedStudy:
-        """The same, for those who run it. Raises RefusedError (403) for others."""
+        """The same, for those who run it. Raises ServiceError (403) for others."""
         found = self.study(study, request)
         if request.state.who.scope != "admin":
             raise ServiceError(403, "this is for whoever runs the study")
@@ -154,32 +154,32 @@ def app_for(
         openapi_url="/v1/openapi.json",
         lifespan=lifespan,
     )
-    door, figures = Authenticator(served, rate), Metrics()
+    authenticator, figures = Authenticator(served, rate), Metrics()
     app.add_middleware(RequestLog, figures=figures, log=log)
     add_problems(app)
-    _health(app, door, figures)
+    _health(app, authenticator, figures)
     _pages(app)
-    _voting(app, door, figures)
-    _running(app, door)
-    _reading(app, door)
+    _voting(app, authenticator, figures)
+    _running(app, authenticator)
+    _reading(app, authenticator)
     add_openapi(app)
     return app
 
 
-def _health(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
+def _health(app: FastAPI, authenticator: Authenticator, figures: Metrics) -> None:
     @app.get("/healthz", **describe_route(dict[str, str], to_all=True))
     async def healthz() -> Response:
         return json_response({"status": "ok"})
 
     @app.get("/readyz", **describe_route(dict[str, str], errors=(503,), to_all=True))
     async def readyz() -> Response:
-        down = [f"{study.id}: {study.views.down}" for study in door.studies.values() if study.views.down]
+        down = [f"{study.id}: {study.views.down}" for study in authenticator.studies.values() if study.views.down]
         return problem(503, "; ".join(down), 2.0) if down else json_response({"status": "ready"})
 
     @app.get("/metrics", **describe_route(str, errors=(403,), media=("text/plain",)))
     async def metrics(request: Request) -> Response:
-        who = door.who(request)
-        return Response(figures.page([door.admin(who.study, request)]), media_type="text/plain; version=0.0.4")
+        who = authenticator.who(request)
+        return Response(figures.page([authenticator.admin(who.study, request)]), media_type="text/plain; version=0.0.4")
 
 
 def _pages(app: FastAPI) -> None:
@@ -206,32 +206,32 @@ def _pages(app: FastAPI) -> None:
         return page(name)
 
 
-def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
+def _voting(app: FastAPI, authenticator: Authenticator, figures: Metrics) -> None:
     """What annotators and scripts that judge use."""
-    Token = Annotated[Principal, Depends(door.who)]
-    Study = Annotated[ServedStudy, Depends(door.study)]
+    Token = Annotated[Principal, Depends(authenticator.who)]
+    Study = Annotated[ServedStudy, Depends(authenticator.study)]
 
     @app.post("/v1/invites/{code}/accept", **describe_route(Admission, 201, Accepting, (409, 410), to_all=True))
     async def accept(
         code: str, request: Request, body: Annotated[Accepting, Depends(parse_body(Accepting))]
     ) -> Response:
-        study, invite = door.invited(code, request)
-        name, access = checked_name(body.judge), door.access[study]
+        study, invite = authenticator.invited(code, request)
+        name, access = checked_name(body.judge), authenticator.access[study]
         access.check_free(name)
         with access.used(code):
-            await door.studies[study].enrol(
+            await authenticator.studies[study].enrol(
                 Principal(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
             )
         return json_response(access.admit(name, "annotator"), 201)
 
     @app.get("/v1/invites/{code}", **describe_route(Welcome, errors=(410,), to_all=True))
     async def welcome(code: str, request: Request) -> Response:
-        study, invite = door.invited(code, request)
-        return json_response(await door.studies[study].welcome(invite.quota))
+        study, invite = authenticator.invited(code, request)
+        return json_response(await authenticator.studies[study].welcome(invite.quota))
 
     @app.get("/v1/studies", **describe_route(list[ServedCard]))
     async def studies(who: Token) -> Response:
-        return json_response([await _card(door.studies[who.study], who)])
+        return json_response([await _card(authenticator.studies[who.study], who)])
 
     @app.get("/v1/studies/{study}", **describe_route(ServedCard))
     async def card(opened: Study, request: Request) -> Response:
@@ -248,7 +248,7 @@ def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
         body: Annotated[LeaseRequest, Depends(parse_body(LeaseRequest))],
         html: bool = False,
     ) -> Response:
-        found = await opened.lease(request.state.who, body)
+        found = await opened.leases.lease(request.state.who, body)
         if html:
             found = msgspec.structs.replace(found, leases=tuple(_as_html(lease) for lease in found.leases))
         answer = json_response(found, 201)
@@ -258,22 +258,22 @@ def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
 
     @app.post("/v1/leases/{lease}/heartbeat", **describe_route(LeaseExtension, errors=(410,)))
     async def heartbeat(lease: str, who: Token) -> Response:
-        return json_response(await door.studies[who.study].heartbeat(who, lease))
+        return json_response(await authenticator.studies[who.study].leases.heartbeat(who, lease))
 
     @app.delete("/v1/leases/{lease}", **describe_route(None, 204, errors=(503, 507)))
     async def release(lease: str, who: Token) -> Response:
-        await door.studies[who.study].release(who, lease)
+        await authenticator.studies[who.study].leases.release(who, lease)
         return Response(status_code=204)
 
     @app.get("/v1/leases/{lease}/images/{pane}", **describe_route(bytes, media=tuple(TYPES.values())))
     async def image(lease: str, pane: Pane, who: Token) -> Response:
-        path = await door.studies[who.study].image(who, lease, pane)
+        path = await authenticator.studies[who.study].leases.image(who, lease, pane)
         return FileResponse(path, media_type=TYPES.get(path.suffix, "application/octet-stream"))
 
     @app.post("/v1/votes", **describe_route(Receipt, 201, VoteRequest, (409,)))
     async def vote(who: Token, body: Annotated[VoteRequest, Depends(parse_body(VoteRequest))], key: Key) -> Response:
         digest = hashlib.sha256(msgspec.json.encode(body)).hexdigest()
-        receipt = await door.studies[who.study].vote(who, body, key, digest)
+        receipt = await authenticator.studies[who.study].vote(who, body, key, digest)
         figures.votes.labels(who.study).inc()
         return json_response(receipt, 201)
 
@@ -307,9 +307,9 @@ def _voting(app: FastAPI, door: Authenticator, figures: Metrics) -> None:
         return Response(status_code=204)
 
 
-def _running(app: FastAPI, door: Authenticator) -> None:
+def _running(app: FastAPI, authenticator: Authenticator) -> None:
     """What whoever runs a study uses to change it."""
-    Admin = Annotated[ServedStudy, Depends(door.admin)]
+    Admin = Annotated[ServedStudy, Depends(authenticator.admin)]
 
     @app.patch("/v1/studies/{study}", **describe_route(ServedCard, 200, Pausing, (403,)))
     async def pause(
@@ -322,9 +322,9 @@ def _running(app: FastAPI, door: Authenticator) -> None:
         study: str, opened: Admin, request: Request, body: Annotated[Enrolment, Depends(parse_body(Enrolment))]
     ) -> Response:
         enrolment = msgspec.structs.replace(body, judge=checked_name(body.judge))
-        door.access[study].check_free(enrolment.judge)
+        authenticator.access[study].check_free(enrolment.judge)
         await opened.enrol(request.state.who, enrolment)
-        return json_response(door.access[study].admit(enrolment.judge, body.scope), 201)
+        return json_response(authenticator.access[study].admit(enrolment.judge, body.scope), 201)
 
     # Browsers read some names in a path, like .., as a way to elsewhere: those stand behind a question mark (?judge=).
     @app.patch("/v1/studies/{study}/annotators", **describe_route(AnnotatorRow, 200, Amendment, (403,)))
@@ -339,23 +339,23 @@ def _running(app: FastAPI, door: Authenticator) -> None:
     async def renew(study: str, opened: Admin, judge: str) -> Response:
         for row in await opened.views.annotators():
             if row.judge == judge:
-                return json_response(door.access[study].admit(judge, row.scope), 201)
+                return json_response(authenticator.access[study].admit(judge, row.scope), 201)
         raise ServiceError(404, f"there is no annotator {judge!r}")
 
     @app.post("/v1/studies/{study}/invites", **describe_route(Invited, 201, Invitation, (403,)))
     async def invite(
         study: str, opened: Admin, body: Annotated[Invitation, Depends(parse_body(Invitation))]
     ) -> Response:
-        return json_response(door.access[study].invite(body), 201)
+        return json_response(authenticator.access[study].invite(body), 201)
 
     @app.post("/v1/studies/{study}/replays", **describe_route(ReplayJob, 202, Replaying, (403,)))
     async def replay(opened: Admin, body: Annotated[Replaying, Depends(parse_body(Replaying))]) -> Response:
         return json_response(await opened.views.replay(body), 202)
 
 
-def _reading(app: FastAPI, door: Authenticator) -> None:
+def _reading(app: FastAPI, authenticator: Authenticator) -> None:
     """What whoever runs a study can see of it."""
-    Admin = Annotated[ServedStudy, Depends(door.admin)]
+    Admin = Annotated[ServedStudy, Depends(authenticator.admin)]
     away = (403, 503)
 
     @app.get("/v1/studies/{study}/items", **describe_route(ItemsPage, errors=(403,)))
@@ -420,7 +420,7 @@ def _reading(app: FastAPI, door: Authenticator) -> None:
     ) -> AsyncIterator[ServerSentEvent]:
         since = 0 if last is None else last
         async for event in opened.tail(since):
-            if door.known(request) is None:  # the token has ended in the meantime
+            if authenticator.known(request) is None:  # the token has ended in the meantime
                 return
             yield ServerSentEvent(raw_data=msgspec.json.encode(event).decode(), event=event.type, id=str(event.seq))
 

@@ -45,7 +45,7 @@ def json_response(value: Any, status: int = 200) -> Response:
 def parse_body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     """A dependency that reads a body of this kind.
 
-    Raises RefusedError: 408 for one that comes too slowly, 413 for more than LARGEST bytes, 400 for what is no JSON,
+    Raises ServiceError: 408 for one that comes too slowly, 413 for more than LARGEST bytes, 400 for what is no JSON,
     422 for a field at fault.
     """
     decoder = msgspec.json.Decoder(kind)

@@ -36,7 +36,7 @@ from elicit.service.voting import Overview, Progress, RoutingView
 
 
 class Views(Protocol):
-    """What an admin may ask of a study's engine. Every method may raise `RefusedError` (503) while it is away.
+    """What an admin may ask of a study's engine. Every method may raise `ServiceError` (503) while it is away.
 
     Pages: `after` is a position to go on from, `limit` how many at most.
     """
@@ -57,8 +57,17 @@ class Views(Protocol):
     async def replayed(self, job: str) -> ReplayJob: ...
 
 
+class QueryLeases(Protocol):
+    """What is lent of a study, to whom, and until when. Every method may raise `ServiceError`."""
+
+    async def lease(self, who: Principal, wanted: LeaseRequest) -> Leases: ...
+    async def heartbeat(self, who: Principal, lease: str) -> LeaseExtension: ...
+    async def release(self, who: Principal, lease: str) -> None: ...
+    async def image(self, who: Principal, lease: str, pane: Pane) -> Path: ...
+
+
 class ServedStudy(Protocol):
-    """One study that many use at once. Every method may raise `RefusedError`, or BadInputError for what cannot be used.
+    """One study that many use at once. Every method may raise `ServiceError`, or BadInputError for what cannot be used.
 
     Pages: `after` is a position to go on from, `limit` how many at most.
     """
@@ -67,16 +76,14 @@ class ServedStudy(Protocol):
 
     @property
     def views(self) -> Views: ...
+    @property
+    def leases(self) -> QueryLeases: ...
     async def card(self, who: Principal) -> ServedCard: ...
     async def welcome(self, quota: int | None) -> Welcome:
         """What somebody is told whose invite asks for so many votes."""
         ...
 
     async def progress(self, who: Principal) -> Progress: ...
-    async def lease(self, who: Principal, wanted: LeaseRequest) -> Leases: ...
-    async def heartbeat(self, who: Principal, lease: str) -> LeaseExtension: ...
-    async def release(self, who: Principal, lease: str) -> None: ...
-    async def image(self, who: Principal, lease: str, pane: Pane) -> Path: ...
     async def vote(self, who: Principal, cast: VoteRequest, key: str, digest: str) -> Receipt:
         """Record a vote, on disk before this returns. key: of the sender's choice, with a digest of what it sent under
         it: the same again gives the first answer, another digest is refused (422)."""

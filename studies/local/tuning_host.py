@@ -23,7 +23,7 @@ PATIENCE = 0.4
 """Seconds a voter's screen is kept waiting for responses before it is told what is being made."""
 AGAIN = 10.0
 """Seconds after which a model that was down is tried again."""
-ROOM = 4
+MOST_WAITING = 4
 """Queries that may wait for people before machine judges are given more."""
 
 
@@ -144,7 +144,9 @@ class TuningHost(VotingHost):
     async def _work(self) -> None:
         """Let machine judges answer what the router gives them; those that fail rest for a while."""
         now = time.monotonic()
-        result = await answer_in_background(self._study, self._room, self._tuner, again=now >= self._resume_from)
+        result = await answer_in_background(
+            self._study, self._until_few_wait, self._tuner, again=now >= self._resume_from
+        )
         if now >= self._resume_from:
             self._resume_from = now + RESUME
         self._failing = ""
@@ -170,7 +172,7 @@ class TuningHost(VotingHost):
 
         task.add_done_callback(ended)
 
-    async def _room(self) -> None:
+    async def _until_few_wait(self) -> None:
         """Wait while enough queries wait for people: those chosen later know more."""
-        while len(self._study.state.waiting) >= ROOM:
+        while len(self._study.state.waiting) >= MOST_WAITING:
             await asyncio.sleep(PATIENCE)

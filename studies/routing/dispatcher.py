@@ -1,4 +1,5 @@
-"""The router's desk: each query goes to machine judges, to people or to nobody, and every step is in the log.
+"""The dispatcher: by what the router says, each query goes to machine judges, to people or to nobody, and every step is
+in the log.
 
 The router's own state is a function of the log: what it was asked and told is there with all it was decided on, so that
 a router made anew goes on as if it had never stopped. People who are not there are not waited for: their queries wait

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +49,7 @@ from elicit.service.names import alike, checked_name
 from elicit.service.voting import Answer, Progress, outcome_of
 from elicit.types import BadInputError
 from studies.decisions import WORKER
+from studies.serving.engine_client import EngineClient
 from studies.serving.golds import golds_of
 from studies.serving.group_commit import GroupCommitter
 from studies.serving.leases import LeaseManager
@@ -70,7 +70,7 @@ SETTLING = 0.005
 """Seconds between two looks whether a lease is over."""
 
 
-class AnnotationBackend(LeaseManager):
+class AnnotationBackend:
     """`elicit.service.http_backend.ServedStudy` over a folder; between `begin` and `close` it is the study's only
     writer.
 
@@ -89,15 +89,19 @@ class AnnotationBackend(LeaseManager):
         except BaseException:
             self._ledger.close()
             raise
-        super().__init__(folder, state, spec, golds, secret)
+        self.id, self.folder, self.state, self.spec = folder.resolve().name, folder, state, spec
+        self.views = EngineClient(folder)
+        self._golds, self._secret = golds, secret
         self._flying: dict[tuple[str, str], asyncio.Future[Receipt]] = {}
         self._digests: dict[tuple[str, str], str] = {}
 
     def begin(self) -> None:
         """Start the engine and the clock."""
-        self._commits = GroupCommitter(self._ledger, self.state, self._follow)
-        self.views.begin(self._wanted, self._refresh)
-        self._clock = asyncio.create_task(self._tick())
+        self._commits = GroupCommitter(self._ledger, self.state, lambda event: self.leases.follow(event))
+        lent = (self.folder, self.state, self.spec, self._golds, self._secret)
+        self.leases = LeaseManager(*lent, self.views, self._commits)
+        self.views.begin(self.leases.wanted, self._refresh)
+        self._clock = asyncio.create_task(self.leases.end_leases())
 
     async def close(self) -> None:
         """Stop; everything is on disk already."""
@@ -112,8 +116,8 @@ class AnnotationBackend(LeaseManager):
 
     async def vote(self, who: Principal, cast: VoteRequest, key: str, digest: str) -> Receipt:
         """Record a vote, on disk before this returns; see `elicit.service.http_backend.ServedStudy`."""
-        held = self._held(who, cast.lease)
-        if not hmac.compare_digest(cast.token.encode(), self._token(cast.lease).encode()):
+        held = self.leases.held(who, cast.lease)
+        if not hmac.compare_digest(cast.token.encode(), self.leases.token(cast.lease).encode()):
             raise ServiceError(404, "there is no such lease; ask for another")
         place = (held.judge, key)  # an admin votes for whom it asked
         while True:
@@ -127,7 +131,7 @@ class AnnotationBackend(LeaseManager):
             if place in self._flying:
                 return await asyncio.shield(self._flying[place])
             again = [one for one in self.state.held.get(held.judge, ()) if self.state.leases[one].query == held.query]
-            if not self._voting.intersection((cast.lease, *again)):
+            if not self.leases.voting.intersection((cast.lease, *again)):
                 break
             # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
             await asyncio.sleep(SETTLING)
@@ -141,8 +145,8 @@ class AnnotationBackend(LeaseManager):
             raise ServiceError(
                 422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
             ) from error
-        self._seen[held.judge] = time.monotonic()
-        self._voting.update((cast.lease, *(one.lease for one in ended)))
+        self.leases.note_presence(held.judge)
+        self.leases.voting.update((cast.lease, *(one.lease for one in ended)))
         self._digests[place] = digest
         self._flying[place] = asyncio.ensure_future(
             self._record(
@@ -178,14 +182,14 @@ class AnnotationBackend(LeaseManager):
         try:
             await self._commits.commit(*ended, voted)
         finally:
-            self._voting.difference_update((voted.lease, *(one.lease for one in ended)))
+            self.leases.voting.difference_update((voted.lease, *(one.lease for one in ended)))
             del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
         known = self.state.keys[voted.judge, voted.key]
         return Receipt(known.vote, voted.lease, known.time, known.votes)
 
     async def void(self, who: Principal, vote: int, void: VoidRequest) -> Voided:
         """Let a vote count no more; with `again`, its query is lent to its judge once more."""
-        async with self._locks[self._vote(who, vote)[1]]:
+        async with self.leases.locks[self._vote(who, vote)[1]]:
             live, judge = self._vote(who, vote)
             if live is None:
                 raise ServiceError(409, f"vote {vote} was taken back before")
@@ -194,7 +198,7 @@ class AnnotationBackend(LeaseManager):
             if void.again:
                 bodies.append(Leased(live.query, judge, lease, live.shown, self.spec.serving.lease))
             await self._commits.commit(*bodies)
-            return Voided(vote, self._lease(lease, self.state.given.get(judge, 0) + 1) if void.again else None)
+            return Voided(vote, self.leases.present(lease, self.state.given.get(judge, 0) + 1) if void.again else None)
 
     async def note(self, who: Principal, vote: int, note: str) -> None:
         """Attach a note to a vote; it replaces the one before."""
@@ -243,7 +247,7 @@ class AnnotationBackend(LeaseManager):
 
     async def progress(self, who: Principal) -> Progress:
         """The voter's own work and how much is left."""
-        return self._progress(who.judge)
+        return self.leases.progress_of(who.judge)
 
     async def items(self, after: int, limit: int) -> ItemsPage:
         """A page of the items, in their order."""
@@ -256,10 +260,10 @@ class AnnotationBackend(LeaseManager):
         return await self.card(who)
 
     async def enrol(self, who: Principal, enrolment: Enrolment) -> None:
-        """Let somebody in. Raises RefusedError (409) for a name that is taken, 422 for a pool nobody has."""
+        """Let somebody in. Raises ServiceError (409) for a name that is taken, 422 for a pool nobody has."""
         name, state = checked_name(enrolment.judge), self.state
         known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
-        async with self._locks[""]:
+        async with self.leases.locks[""]:
             if taken := next((other for other in known if alike(other, name)), None):
                 like = "" if taken == name else ", or looks like one that is"
                 raise ServiceError(409, f"the name {name!r} is taken in this study{like}; choose another")

@@ -136,7 +136,7 @@ class EngineClient:
         return path
 
     async def replay(self, replaying: Replaying) -> ReplayJob:
-        """Begin a replay, in a process of its own; only one runs at a time. Raises RefusedError (429)."""
+        """Begin a replay, in a process of its own; only one runs at a time. Raises ServiceError (429)."""
         if self._replaying:
             raise ServiceError(429, "a replay is running; wait for its result, then ask for another", 5.0)
         job = secrets.token_hex(8)
@@ -147,7 +147,7 @@ class EngineClient:
         return self._jobs[job]
 
     async def replayed(self, job: str) -> ReplayJob:
-        """A replay, done or not. Raises RefusedError (404)."""
+        """A replay, done or not. Raises ServiceError (404)."""
         if job not in self._jobs:
             raise ServiceError(404, f"there is no replay {job!r}; start one")
         return self._jobs[job]

@@ -129,7 +129,7 @@ class EngineProcess:
             began = time.monotonic()
             try:
                 result = await answer_in_background(
-                    self._study, self._room, again=began >= self._again, report=self._settled
+                    self._study, self._until_few_wait, again=began >= self._again, report=self._settled
                 )
                 self._why_machines = result.why
                 self._paused = result.reason == "judges_paused"
@@ -151,7 +151,7 @@ class EngineProcess:
     def _settled(self, queries: int, _: float) -> None:
         self._paused = self._paused and not queries  # people go on until a judge is seen to answer again
 
-    async def _room(self) -> None:
+    async def _until_few_wait(self) -> None:
         """Wait while enough queries wait for people: those chosen later know more."""
         while len(self._study.state.waiting) >= self._most_waiting:
             await asyncio.sleep(SLOWLY / 10)

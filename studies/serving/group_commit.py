@@ -34,7 +34,7 @@ class GroupCommitter:
     async def commit(self, *bodies: AnyBody) -> list[Event]:
         """Append events, on disk and folded when this returns; without any, fold what others wrote.
 
-        Raises RefusedError (507) where the disk is full or gone, (503) where this is closed, BadInputError for what
+        Raises ServiceError (507) where the disk is full or gone, (503) where this is closed, BadInputError for what
         cannot be recorded; nothing is half-written then.
         """
         if self._closing:

@@ -44,29 +44,39 @@ TICK = 0.5
 
 
 class LeaseManager:
-    """The part of a served study that lends queries. golds: see `studies.serving.golds`; secret: what tokens are made
-    with."""
+    """Lends a served study's queries. golds: see `studies.serving.golds`; secret: what tokens are made with; views: the
+    engine, which keeps queries ready; commits: the study's only writer.
+
+    locks: one for each judge, held by whoever changes what it holds. voting: the leases that are about to end, with a
+    vote or without.
+    """
 
     def __init__(
-        self, folder: Path, state: State, spec: Spec, golds: Sequence[tuple[int, int, float]], secret: bytes
+        self,
+        folder: Path,
+        state: State,
+        spec: Spec,
+        golds: Sequence[tuple[int, int, float]],
+        secret: bytes,
+        views: EngineClient,
+        commits: GroupCommitter,
     ) -> None:
-        self.id, self.folder, self.state, self.spec = folder.resolve().name, folder, state, spec
-        self.views = EngineClient(folder)
+        self.folder, self.state, self.spec = folder, state, spec
+        self._views, self._commits = views, commits
         self._golds, self._secret = golds, secret
         self._due = {lease: time.monotonic() + held.seconds for lease, held in state.leases.items() if not held.over}
         self._seen: dict[str, float] = {}
         self._busy: Counter[int] = Counter()
-        self._voting: set[str] = set()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.voting: set[str] = set()
+        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._changed = asyncio.Event()
-        self._commits: GroupCommitter
 
     async def lease(self, who: Principal, wanted: LeaseRequest) -> Leases:
         """Lend queries until the annotator holds so many; those held already come first."""
         judge = self._meant(who, wanted.annotator)
-        self._seen[judge] = time.monotonic()
+        self.note_presence(judge)
         until = time.monotonic() + PATIENCE
-        async with self._locks[judge]:
+        async with self.locks[judge]:
             while True:
                 self._changed.clear()
                 why, passing = self._closed(judge)
@@ -74,21 +84,21 @@ class LeaseManager:
                     await self._lend(judge, wanted.n)
                 if self._active(judge) or why or time.monotonic() > until:
                     break
-                self.views.wake.set()
+                self._views.wake.set()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.1):
                         await self._changed.wait()
         held = self._active(judge)[: wanted.n]
-        leases = tuple(self._lease(lease, i) for i, lease in enumerate(held, self.state.given.get(judge, 0) + 1))
+        leases = tuple(self.present(lease, i) for i, lease in enumerate(held, self.state.given.get(judge, 0) + 1))
         if len(leases) == wanted.n:
-            return Leases(leases, self._progress(judge))
-        ended = why or (self.views.latest.why if self.views.latest else "")
+            return Leases(leases, self.progress_of(judge))
+        ended = why or (self._views.latest.why if self._views.latest else "")
         again = REOPENING if passing else None if why else 2.0
-        return Leases(leases, self._progress(judge), ended or "the next pair is being chosen", again)
+        return Leases(leases, self.progress_of(judge), ended or "the next pair is being chosen", again)
 
     async def heartbeat(self, who: Principal, lease: str) -> LeaseExtension:
         """Keep a lease for as long again from now."""
-        held = self._held(who, lease)
+        held = self.held(who, lease)
         if held.over:
             raise ServiceError(410, f"this lease is over ({held.over}); ask for another")
         self._due[lease] = time.monotonic() + held.seconds
@@ -96,17 +106,17 @@ class LeaseManager:
 
     async def release(self, who: Principal, lease: str) -> None:
         """Give a query back unanswered."""
-        held = self._held(who, lease)
-        if not held.over and lease not in self._voting:
-            self._voting.add(lease)
+        held = self.held(who, lease)
+        if not held.over and lease not in self.voting:
+            self.voting.add(lease)
             try:
                 await self._commits.commit(Returned(lease, "released"))
             finally:
-                self._voting.discard(lease)
+                self.voting.discard(lease)
 
     async def image(self, who: Principal, lease: str, pane: Pane) -> Path:
-        """The picture of a pane. Raises RefusedError (404) where it has none."""
-        held = self._held(who, lease)
+        """The picture of a pane. Raises ServiceError (404) where it has none."""
+        held = self.held(who, lease)
         item = self.state.items[self._sides(held)[pane == "right"]]
         try:
             picture = images.stored_picture(self.folder, item)
@@ -115,6 +125,10 @@ class LeaseManager:
         if picture is None:
             raise ServiceError(404, f"there is no picture on the {pane}")
         return picture
+
+    def note_presence(self, judge: str) -> None:
+        """Reckon with an annotator from now on for a while."""
+        self._seen[judge] = time.monotonic()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -178,29 +192,29 @@ class LeaseManager:
         return annotator
 
     def _active(self, judge: str) -> list[str]:
-        return [lease for lease in self.state.held.get(judge, ()) if lease not in self._voting]
+        return [lease for lease in self.state.held.get(judge, ()) if lease not in self.voting]
 
-    def _held(self, who: Principal, lease: str) -> LeaseState:
+    def held(self, who: Principal, lease: str) -> LeaseState:
         held = self.state.leases.get(lease)
         if held is None or (held.judge != who.judge and who.scope != "admin"):
             raise ServiceError(404, "there is no such lease; ask for another")
         return held
 
-    def _token(self, lease: str) -> str:
+    def token(self, lease: str) -> str:
         return hmac.new(self._secret, lease.encode(), hashlib.sha256).hexdigest()[:24]
 
     def _sides(self, held: LeaseState) -> tuple[int, int]:
         query = self.state.asked[held.query].query
         return (query.a, query.b) if held.shown == "ab" else (query.b, query.a)
 
-    def _lease(self, lease: str, number: int) -> Lease:
+    def present(self, lease: str, number: int) -> Lease:
         held = self.state.leases[lease]
         left, right = (self.state.items[row] for row in self._sides(held))
         seconds = max(0.0, self._due.get(lease, 0.0) - time.monotonic())
         sides: tuple[tuple[Pane, str], ...] = (("left", left.image), ("right", right.image))
         return Lease(
             lease=lease,
-            token=self._token(lease),
+            token=self.token(lease),
             number=number,
             left=left.shown_text,
             right=right.shown_text,
@@ -210,8 +224,8 @@ class LeaseManager:
             images=tuple(side for side, image in sides if image),
         )
 
-    def _progress(self, judge: str) -> Progress:
-        votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self.views.latest
+    def progress_of(self, judge: str) -> Progress:
+        votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self._views.latest
         closed, passing = self._closed(judge)
         if closed and not passing:
             return Progress(votes, mine, self.spec.votes, NONE_LEFT, True, closed, closed)
@@ -221,7 +235,7 @@ class LeaseManager:
             return Progress(votes, mine, self.spec.votes, None if latest.stop else latest.left, False, closed)
         return Progress(votes, mine, self.spec.votes, latest.left, latest.stop, latest.reason, latest.ended)
 
-    def _wanted(self) -> dict[str, int]:
+    def wanted(self) -> dict[str, int]:
         """How many free queries the engine is to keep, by pool, for the annotators who are there."""
         since = time.monotonic() - ACTIVE
         there = [judge for judge, seen in self._seen.items() if seen > since]
@@ -234,7 +248,7 @@ class LeaseManager:
             return {}
         return {"": LEAST} | {pool: min(max(n, LEAST), MOST) for pool, n in wanted.items()}
 
-    def _follow(self, event: Event) -> None:
+    def follow(self, event: Event) -> None:
         """Take in an event that was folded."""
         match event.body:
             case Leased(lease=lease, seconds=seconds):
@@ -242,21 +256,21 @@ class LeaseManager:
             case Returned(lease=lease) | Voted(lease=lease):
                 self._due.pop(lease, None)
         self._changed.set()
-        self.views.wake.set()
+        self._views.wake.set()
 
-    async def _tick(self) -> None:
+    async def end_leases(self) -> None:
         """Let leases end. By a clock that nobody can set: after a jump of the wall clock nothing ends early."""
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
-            over = [lease for lease, due in self._due.items() if due < now and lease not in self._voting]
-            self._voting.update(over)
+            over = [lease for lease, due in self._due.items() if due < now and lease not in self.voting]
+            self.voting.update(over)
             try:
                 await self._commits.commit(*(Returned(lease, "expired") for lease in over))
             except Exception:  # the disk is full, or worse: the leases end later
                 await asyncio.sleep(TICK)
             finally:
-                self._voting.difference_update(over)
+                self.voting.difference_update(over)
 
 
 def _after(seconds: float) -> str:

@@ -50,7 +50,7 @@ class Tuner:
         writer, own = self.tuning.writer, self.tuning.target.function
         self.writer: Target | None = None if writer == "none" or (writer is None and own) else self.target
         if isinstance(writer, ModelSpec):
-            # One purse for both.
+            # One budget for both.
             self.writer = target_for(writer, study.folder, "target", self.tuning.money, role="the model that writes")
         self._written: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}

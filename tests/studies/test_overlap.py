@@ -127,7 +127,7 @@ async def test_a_server_lends_what_the_router_gives_people_to_as_many_as_overlap
         for _ in range(200):
             held: list[tuple[str, Lease]] = []
             for name in PEOPLE:
-                held += [(name, lease) for lease in (await study.lease(person(name), LeaseRequest(2))).leases]
+                held += [(name, lease) for lease in (await study.leases.lease(person(name), LeaseRequest(2))).leases]
             for name, lease in held:
                 await vote(study, name, lease)
             people = Counter(live.query for live in study.state.votes if live.vote.judge in PEOPLE)

@@ -54,7 +54,7 @@ async def test_judges_without_a_router_answer_beside_a_server(tmp_path: Path) ->
     spec: dict[str, Any] = {"items": None, "pairs": routed.pairs(30), "judges": (judge(tmp_path),)}
     async with served(tmp_path / "study", ("maya",), **spec) as study:
         for _ in range(3):
-            lease = (await study.lease(person("maya"), LeaseRequest(1))).leases
+            lease = (await study.leases.lease(person("maya"), LeaseRequest(1))).leases
             assert await asyncio.to_thread(_code, ["run", str(tmp_path / "study"), "--votes", "3"]) == 0
             for one in lease:
                 await vote(study, "maya", one)

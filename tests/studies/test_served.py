@@ -62,7 +62,7 @@ async def served(
 async def lent(study: AnnotationBackend, name: str, n: int = 1) -> tuple[Lease, ...]:
     """So many leases, waiting for the engine as a client does."""
     for _ in range(100):
-        found = await study.lease(person(name), LeaseRequest(n))
+        found = await study.leases.lease(person(name), LeaseRequest(n))
         if len(found.leases) == n:
             return found.leases
         await asyncio.sleep(0.1)
@@ -157,13 +157,13 @@ async def test_a_lease_that_runs_out_goes_to_the_next(tmp_path: Path) -> None:
     spec: dict[str, Any] = {"items": None, "pairs": ONE, "serving": ServingSpec(lease=3.0, repeat_share=0)}
     async with served(tmp_path / "study", **spec) as study:
         late = (await lent(study, "maya"))[0]
-        assert not (await study.lease(person("ben"), LeaseRequest())).leases
-        await study.heartbeat(person("maya"), late.lease)
+        assert not (await study.leases.lease(person("ben"), LeaseRequest())).leases
+        await study.leases.heartbeat(person("maya"), late.lease)
         taken = (await lent(study, "ben"))[0]
         assert {taken.left, taken.right} == {"one", "two"}
         assert taken.token != late.token
         with pytest.raises(ServiceError, match="is over") as refused:
-            await study.heartbeat(person("maya"), late.lease)
+            await study.leases.heartbeat(person("maya"), late.lease)
         assert refused.value.status == 410
 
 
@@ -218,7 +218,7 @@ async def test_what_was_given_back_or_is_late_where_nothing_late_counts_is_over(
         with pytest.raises(ServiceError, match="expired"):
             await vote(study, "maya", lease)
         lease = (await lent(study, "ben"))[0]
-        await study.release(person("ben"), lease.lease)
+        await study.leases.release(person("ben"), lease.lease)
         with pytest.raises(ServiceError, match="released"):
             await vote(study, "ben", lease)
         assert not study.state.votes
@@ -230,7 +230,7 @@ async def test_each_query_gets_its_overlap_from_different_people(tmp_path: Path)
     spec: dict[str, Any] = {"items": None, "pairs": pairs, "serving": ServingSpec(overlap=2, repeat_share=0)}
     async with served(tmp_path / "study", names, **spec) as study:
         for name in names * 6:
-            found = await study.lease(person(name), LeaseRequest(1))
+            found = await study.leases.lease(person(name), LeaseRequest(1))
             if found.leases:
                 await vote(study, name, found.leases[0])
         said = [(live.vote.pair, live.vote.judge) for live in study.state.votes]
@@ -264,7 +264,7 @@ async def test_pause_quota_deadline_and_quarantine_each_say_why_nothing_is_lent(
     async with served(tmp_path / "study") as study:
 
         async def told(name: str = "maya") -> Leases:
-            return await study.lease(person(name), LeaseRequest(2))
+            return await study.leases.lease(person(name), LeaseRequest(2))
 
         await lent(study, "maya")
         await study.pause(ADMIN, True)
@@ -281,7 +281,7 @@ async def test_pause_quota_deadline_and_quarantine_each_say_why_nothing_is_lent(
     toml = tmp_path / "study" / "study.toml"
     toml.write_text(toml.read_text() + '\n[serving]\ndeadline = "2020-01-01"\n')
     async with served(tmp_path / "study") as study:
-        assert "ended at 2020-01-01" in (await study.lease(person("maya"), LeaseRequest(2))).why
+        assert "ended at 2020-01-01" in (await study.leases.lease(person("maya"), LeaseRequest(2))).why
 
 
 async def test_a_quarantined_annotator_teaches_nothing_and_can_be_restored(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ async def test_pools_keep_pairs_for_those_who_know(tmp_path: Path) -> None:
         assert {int(lease.left.split()[0]) % 2 for lease in seen} == {0}
         for lease in seen:
             await vote(study, "lawyer", lease)
-        assert not (await study.lease(person("lawyer"), LeaseRequest())).leases
+        assert not (await study.leases.lease(person("lawyer"), LeaseRequest())).leases
 
 
 async def test_machines_take_the_easy_ones_and_people_what_the_router_gives_them(tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ async def test_machines_take_the_easy_ones_and_people_what_the_router_gives_them
     spec: dict[str, Any] = {"items": None, "pairs": routed.pairs(30), "judges": judges, "routing": routing}
     async with served(folder, **spec) as study:
         for _ in range(100):
-            found = await study.lease(person("maya"), LeaseRequest(1))
+            found = await study.leases.lease(person("maya"), LeaseRequest(1))
             if found.leases:
                 await vote(study, "maya", found.leases[0])
             labelled = {live.vote.pair for live in study.state.votes if live.vote.outcome.choice != "skip"}

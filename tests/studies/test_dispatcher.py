@@ -40,22 +40,23 @@ def test_every_query_ends_once_and_within_the_budget(tmp_path: Path, router: str
     study.close()
 
 
-def remade(study: Study, desk: Dispatcher) -> None:
-    """A desk made from the log decides on the next queries like the one that kept running."""
-    fresh = Dispatcher(study, desk.judges, desk.limit)
+def remade(study: Study, dispatcher: Dispatcher) -> None:
+    """A dispatcher made from the log decides on the next queries like the one that kept running."""
+    fresh = Dispatcher(study, dispatcher.judges, dispatcher.limit)
     for step, number in enumerate(list(study.state.asked)[:12]):
         query = study.query(number)
-        for one in (desk, fresh):
+        for one in (dispatcher, fresh):
             one._catch_up()
-        cases = [one._case(query) for one in (desk, fresh)]
+        cases = [one._case(query) for one in (dispatcher, fresh)]
         for case in (cases[0], type(cases[0])(mean=cases[0].mean, gaps=cases[0].gaps)):
             made = [
-                one._router.route(case, one.seats(), one.budget(), one._luck(10_000 + step, 0)) for one in (desk, fresh)
+                one._router.route(case, one.seats(), one.budget(), one._luck(10_000 + step, 0))
+                for one in (dispatcher, fresh)
             ]
             assert made[0] == made[1]
-    assert fresh.spent == pytest.approx(desk.spent)
+    assert fresh.spent == pytest.approx(dispatcher.spent)
     assert {n: label.probabilities for n, label in fresh.labels().items()} == {
-        n: label.probabilities for n, label in desk.labels().items()
+        n: label.probabilities for n, label in dispatcher.labels().items()
     }
 
 
@@ -63,18 +64,18 @@ def remade(study: Study, desk: Dispatcher) -> None:
 async def test_a_router_made_from_the_log_decides_like_the_one_that_kept_running(tmp_path: Path, router: str) -> None:
     judges = [judge(tmp_path, "gpt"), judge(tmp_path, "tin", temper="wrong", price=0.002)]
     study = make(tmp_path, judges, 40, {"router": router, "budget": 15.0, "audits": 0.2})
-    desk = Dispatcher(study, start_judges(study))
+    dispatcher = Dispatcher(study, start_judges(study))
     for number in range(40):
         query = study.ask(f"router {number % 3}", waiting=False)
         assert query is not None
-        await desk.dispatch(query)
+        await dispatcher.dispatch(query)
         if number % 4 == 3:
             vote(study, "maya" if number % 8 == 3 else "ben", 2)
         if number in (15, 30):
             study.undo("maya")
         if number % 13 == 12:
-            remade(study, desk)
-    remade(study, desk)
+            remade(study, dispatcher)
+    remade(study, dispatcher)
     assert verify(study).status == "same"
     study.close()
 
