@@ -5,6 +5,7 @@ The one public face; importing it is light, and torch loads with the first engin
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from elicit import diagnostics
@@ -89,11 +90,18 @@ _HOMES = {
 }
 
 
+_FORMER = {"one_by_one": "greedy_batch", "highest": "argmax_pick"}
+"""Names that selectors outside the tree may still go by."""
+
+
 def __dir__() -> list[str]:
     return __all__
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FORMER:
+        warnings.warn(f"elicit.{name} is called elicit.{_FORMER[name]} now", DeprecationWarning, stacklevel=2)
+        return __getattr__(_FORMER[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'elicit' has no attribute {name!r}")
     from elicit.plugins.registry import above

@@ -118,13 +118,13 @@ def test_a_pick_of_something_else_is_the_selectors_fault(
 def test_a_request_is_answered_whatever_its_method_raises(tmp_path: Path) -> None:
     """Whoever asked the engine process waits for a reply: one that never comes looks like work."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom studies import pipe\n"
+        "import sys\nfrom pathlib import Path\nfrom adapters import rpc\n"
         "class Target:\n"
         "    async def panic(self): raise BaseException('\\ud800')\n"
-        "    async def complain(self): raise pipe.BadInputError('\\ud800')\n"
+        "    async def complain(self): raise rpc.BadInputError('\\ud800')\n"
         "    async def tell(self): return '\\ud800'\n"
         "    async def close(self): pass\n"
-        "pipe.answer(Path(sys.argv[1]), Target)\n"
+        "rpc.answer(Path(sys.argv[1]), Target)\n"
     )
     asked = [{"id": i + 1, "method": m, "arguments": []} for i, m in enumerate(("panic", "complain", "tell"))]
     command = [sys.executable, "-c", code, str(tmp_path)]
@@ -315,3 +315,9 @@ def test_a_signals_fault_names_its_line(body: str, tmp_path: Path) -> None:
     name = f"{tmp_path / 'own.py'}:own"
     with pytest.raises(elicit.BadInputError, match=r"signal '.*own\.py:own'.* line [12]\b"):
         signals_of((name,))[name]("a", "b", set())
+
+
+@pytest.mark.parametrize(("former", "name"), [("one_by_one", "greedy_batch"), ("highest", "argmax_pick")])
+def test_selectors_outside_the_tree_may_go_by_former_names(former: str, name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"elicit.{name} now"):
+        assert getattr(elicit, former) is getattr(elicit, name)
