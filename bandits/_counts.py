@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from elicit.selection import Candidates, Pick
 from elicit.types import Vote
 
-State = TypeVar("State")
+TallyState = TypeVar("TallyState")
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Duels(NamedTuple):
     games: Numbers
 
 
-class Tally(Generic[State]):
+class Tally(Generic[TallyState]):
     """Wins of the pairs of n items that met, and a state carried from vote to vote; ties are half a win for each.
 
     start: the state before any vote; step: the state after one more, from the counts with it and the state before it.
@@ -42,7 +42,9 @@ class Tally(Generic[State]):
     n: items; askable: pairs that may be asked; total: votes but skips.
     """
 
-    def __init__(self, start: Callable[[int], State], step: Callable[[Tally[State], State], State]) -> None:
+    def __init__(
+        self, start: Callable[[int], TallyState], step: Callable[[Tally[TallyState], TallyState], TallyState]
+    ) -> None:
         self._start, self._step = start, step
         self._lock = threading.Lock()  # looking ahead selects beside the votes, in a thread of its own
         self.n = self.askable = 0
@@ -50,7 +52,7 @@ class Tally(Generic[State]):
         self._begin()
 
     @contextmanager
-    def of(self, candidates: Candidates, votes: Sequence[Vote]) -> Iterator[Tally[State]]:
+    def of(self, candidates: Candidates, votes: Sequence[Vote]) -> Iterator[Tally[TallyState]]:
         """The tally of `votes` on n items while the context lasts."""
         n, votes = candidates.n, tuple(votes)
         askable = n * (n - 1) // 2 if candidates.pairs is None else len(candidates.pairs)
@@ -69,7 +71,7 @@ class Tally(Generic[State]):
             yield self
 
     @property
-    def state(self) -> State:
+    def state(self) -> TallyState:
         """The state after all votes."""
         return self._states[-1]
 

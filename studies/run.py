@@ -31,7 +31,7 @@ RESUME = 60.0
 CONCURRENCY = 8
 """Queries on their way at the same time, so that slow judges are not waited for one after the other."""
 
-Report = Callable[[int, float], None]
+ReportAnswers = Callable[[int, float], None]
 """Called with the queries settled and the money spent so far."""
 Reason = Literal[
     "asked_for",
@@ -138,7 +138,7 @@ def estimates(study: Study, queries: int) -> dict[str, CostEstimate]:
 
 
 def run(
-    study: Study, votes: int | None, report: Report, *, until_stop: bool = True, budget: float | None = None
+    study: Study, votes: int | None, report: ReportAnswers, *, until_stop: bool = True, budget: float | None = None
 ) -> RunResult:
     """Settle up to `votes` queries more (None: until the stop rule or the budget).
 
@@ -178,7 +178,7 @@ async def answer_in_background(
     tuner: Tuner | None = None,
     *,
     again: bool = True,
-    report: Report = lambda *_: None,
+    report: ReportAnswers = lambda *_: None,
 ) -> RunResult:
     """Let the configured judges answer, beside people, what the router gives them, until the stop rule, the budget or
     the last pair. until_few_wait: waits until people can be given more. tuner: of a study that tunes prompts, begun.
@@ -200,7 +200,7 @@ class _Run:
     study: Study
     judges: dict[str, Judge]
     votes: int | None
-    report: Report
+    report: ReportAnswers
     until_stop: bool
     limit: float | None
     until_few_wait: Callable[[], Awaitable[None]] = _at_once

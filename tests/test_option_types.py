@@ -6,7 +6,7 @@ import click
 import pytest
 
 from elicit import cli
-from studies.commands.option_types import Real, Whole
+from studies.commands.option_types import IntegerRange, Real
 
 
 def numeric_options() -> Iterator[tuple[str, click.Option]]:
@@ -35,7 +35,7 @@ def test_there_are_numeric_options() -> None:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_odd_numbers_are_refused(name: str, odd: str) -> None:
     option = OPTIONS[name]
-    assert isinstance(option.type, Whole | Real)
+    assert isinstance(option.type, IntegerRange | Real)
     if isinstance(option.type, Real) and odd == "99999999999999999999" and option.type.max is None:
         return  # much money, and finite
     with pytest.raises(click.UsageError, match=r"\w"):

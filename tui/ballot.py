@@ -10,18 +10,18 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from elicit.service.voting import Ballot
-from tui.pane import CHROME, Pane
+from tui.pane import CHROME, TextPane
 from tui.picture import Picture
-from tui.render import Job, Renderer
+from tui.render import Renderer, RenderJob
 
 NARROW = 100
 """Columns below which the texts do not stand side by side."""
 _OTHER_LINES = 6
 """Of the screen, around the ballot: header, question, scale, two of status, keys."""
 
-Side = Literal["left", "right"]
+ScreenSide = Literal["left", "right"]
 Zoom = Literal["both", "left", "right"]
-_REFUSALS: tuple[tuple[Side, ...], ...] = ((), ("left",), ("right",), ("left", "right"))
+_REFUSALS: tuple[tuple[ScreenSide, ...], ...] = ((), ("left",), ("right",), ("left", "right"))
 _NEXT_ZOOM: dict[Zoom, Zoom] = {"both": "left", "left": "right", "right": "both"}
 
 
@@ -37,26 +37,26 @@ class BallotView(Vertical):
         self.diff = True
         self.alike: bool | None = None
         """Whether the texts have enough in common for marks; None while marks are off."""
-        self.refused: tuple[Side, ...] = ()
+        self.refused: tuple[ScreenSide, ...] = ()
         """The sides that are unacceptable."""
         self.zoom: Zoom = "both"
         self.stacked = False
         """Whether the texts stand one above the other."""
-        self._front: Side = "left"
+        self._front: ScreenSide = "left"
 
     def compose(self) -> ComposeResult:
         """The prompt, the pictures where there are any, and the two panes."""
-        yield Pane(id="prompt")
+        yield TextPane(id="prompt")
         with Horizontal(id="pictures"):
             yield Picture(self._graphics, "left-picture")
             yield Picture(self._graphics, "right-picture")
         with Horizontal(id="pair"):
-            yield Pane(id="left", classes="text")
-            yield Pane(id="right", classes="text")
+            yield TextPane(id="left", classes="text")
+            yield TextPane(id="right", classes="text")
 
     def on_mount(self) -> None:
         """Title what stays the same."""
-        self.query_one("#prompt", Pane).border_title = self._above
+        self.query_one("#prompt", TextPane).border_title = self._above
         for right in ("#right", "#right-picture"):
             self.query_one(right).styles.border_title_align = "right"
 
@@ -70,15 +70,15 @@ class BallotView(Vertical):
         return self.app.size.width < NARROW
 
     @property
-    def front(self) -> Side:
+    def front(self) -> ScreenSide:
         """The text that shows when only one does."""
         return self._front if self.zoom == "both" else self.zoom
 
-    def job(self, ballot: Ballot) -> Job:
+    def job(self, ballot: Ballot) -> RenderJob:
         """What has to be laid out to show a ballot the way things stand."""
         width = self.app.size.width
         share = width if self._narrow or self.zoom != "both" else width // 2
-        return Job(ballot.left, ballot.right, max(10, share - CHROME), self.diff)
+        return RenderJob(ballot.left, ballot.right, max(10, share - CHROME), self.diff)
 
     async def prepare(self, ballot: Ballot) -> None:
         """Lay out a ballot that may be shown soon."""
@@ -97,13 +97,13 @@ class BallotView(Vertical):
         if self.ballot is not ballot or self.job(ballot) != job:
             return  # something newer is on its way
         self.alike = done.alike
-        panel = self.query_one("#prompt", Pane)
+        panel = self.query_one("#prompt", TextPane)
         panel.display = bool(prompt)
         above = min(len(prompt), 3 if self.app.size.height < 30 else 7) + 2
         panel.styles.height = above
         panel.show(prompt)
         for side, page in (("left", done.left), ("right", done.right)):
-            self.query_one(f"#{side}", Pane).show(page, top=top)
+            self.query_one(f"#{side}", TextPane).show(page, top=top)
         pictured = bool(ballot.left_image or ballot.right_image)
         pair = self.query_one("#pair")
         pair.display = not pictured or bool((ballot.left + ballot.right).strip())
@@ -125,7 +125,7 @@ class BallotView(Vertical):
         if self.ballot is not None:
             await self.show(self.ballot, top=False)
 
-    def refuse(self, side: Side | None) -> tuple[Side, ...]:
+    def refuse(self, side: ScreenSide | None) -> tuple[ScreenSide, ...]:
         """Call a side unacceptable, or no longer; None: the next of neither, left, right, both. Gives them."""
         at = _REFUSALS.index(self.refused)
         # In this order the two bits of a place are the two sides.
@@ -150,17 +150,17 @@ class BallotView(Vertical):
         """Show the other text, at the same place. False: both show already."""
         if not self.one_at_a_time:
             return False
-        before = self.query_one(f"#{self.front}", Pane).scroll_y
+        before = self.query_one(f"#{self.front}", TextPane).scroll_y
         self._front = "right" if self.front == "left" else "left"
         if self.zoom != "both":
             self.zoom = self._front
         self._arrange()
-        self.query_one(f"#{self.front}", Pane).move_to(before)
+        self.query_one(f"#{self.front}", TextPane).move_to(before)
         return True
 
     def scroll(self, lines: int = 0, pages: int = 0, *, right_only: bool = False) -> None:
         """Scroll both texts, or the right one alone."""
-        for pane in self.query(".text").results(Pane):
+        for pane in self.query(".text").results(TextPane):
             if right_only and pane.id != "right":
                 continue
             if pages:
@@ -170,7 +170,7 @@ class BallotView(Vertical):
 
     def ends(self, *, bottom: bool) -> None:
         """Scroll both texts to their first or last line."""
-        for pane in self.query(".text").results(Pane):
+        for pane in self.query(".text").results(TextPane):
             pane.move(len(pane.page) if bottom else -len(pane.page))
 
     @property

@@ -22,7 +22,7 @@ from elicit.types import BadInputError
 from tui.editor import Editor
 from tui.header import QUIET, STRONG, keys_line, status_line
 from tui.keys import sentence
-from tui.pane import CHROME, Pane, lines_of
+from tui.pane import CHROME, TextPane, lines_of
 from tui.pool import budget_line, in_full, prompt_with_changes, table
 from tui.words import coming, in_number, standing_of, why_ended
 
@@ -79,7 +79,7 @@ class BoardScreen(Screen[None]):
             rows = OptionList(id="rows", markup=False)
             rows.can_focus = False  # the screen's keys move its cursor
             yield rows
-        yield Pane(id="one", classes="page")
+        yield TextPane(id="one", classes="page")
         yield Static(id="status")
         yield Static(id="keys")
 
@@ -137,7 +137,7 @@ class BoardScreen(Screen[None]):
 
     def action_move(self, pages: int) -> None:
         """Scroll the prompt by pages."""
-        self.query_one(Pane).move_page(pages)
+        self.query_one(TextPane).move_page(pages)
 
     def action_zoom(self) -> None:
         """The prompt alone, or the table with it."""
@@ -265,7 +265,7 @@ class BoardScreen(Screen[None]):
         rows.highlighted = ids.index(str(self._row))
 
     def _draw_one(self, board: Board, picked: BoardRow, width: int, top: bool) -> None:
-        pane, name = self.query_one(Pane), one_line(picked.item)
+        pane, name = self.query_one(TextPane), one_line(picked.item)
         others = self._others(board, picked)
         if self._changes and others:
             role, other = others[self._against % len(others)]

@@ -15,7 +15,7 @@ import click
 
 from elicit.diagnostics import log_to_folder
 from elicit.types import BadInputError
-from studies.commands.option_types import SEED, Whole
+from studies.commands.option_types import SEED, IntegerRange
 from studies.commands.options import JSON, STUDY, Step, example, progress, say
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
 @STUDY
 @click.option("--judge", default="me", show_default=True, help="The name your votes go under.")
 @click.option("--auto", is_flag=True, help="The judges configured in study.toml vote, and nobody else.")
-@click.option("--votes", type=Whole(1), help="With --auto: stop after so many.")
+@click.option("--votes", type=IntegerRange(1), help="With --auto: stop after so many.")
 @click.option("--result", is_flag=True, help="Nobody votes; only say how the prompts stand.")
 @click.option("--unmeasured", is_flag=True, help="Do not measure the result on the held-out inputs, which takes calls.")
 @click.option("--plain", is_flag=True, help="Line prompts instead of a screen, for screen readers and pipes.")
@@ -116,9 +116,9 @@ def tune(
 
 @click.command(epilog=example("elicit demo --auto --votes 40"))
 @click.option("--auto", is_flag=True, help="A simulated person votes (the default without a terminal).")
-@click.option("--votes", type=Whole(1), help="The budget; default 100 with --auto, else 200.")
+@click.option("--votes", type=IntegerRange(1), help="The budget; default 100 with --auto, else 200.")
 @click.option(
-    "--seed", type=Whole(0, SEED), default=0, show_default=True, help="Another simulated person, other queries."
+    "--seed", type=IntegerRange(0, SEED), default=0, show_default=True, help="Another simulated person, other queries."
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the study goes; default elicit-demo here.")
 @click.option(
@@ -189,14 +189,14 @@ def _vote(study: Path, judge: str, plain: bool) -> int:
 
 
 def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
-    from adapters.client.connection import Token
+    from adapters.client.connection import AccessToken
     from adapters.client.joining import kept_token
     from adapters.client.outbox import state_folder
     from adapters.client.remote import RemoteService
 
     server, url = address.server, "/".join(address)
     known = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
-    given = Token(known or _asked_for(server))
+    given = AccessToken(known or _asked_for(server))
     started: list[RemoteService] = []
 
     async def start() -> RemoteService:

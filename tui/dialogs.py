@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from elicit.safe_text import harmless, one_line
 from tui.header import QUIET, STRONG, keys_line
 from tui.keys import sentence
-from tui.pane import CHROME, Pane
+from tui.pane import CHROME, TextPane
 from tui.render import Renderer
 
 # What the frame takes of the screen's width: margin; border, padding and the pane's own.
@@ -41,7 +41,7 @@ class Reading(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text and how to leave it."""
         with Vertical(classes="dialog tall"):
-            yield Pane(id="reading")
+            yield TextPane(id="reading")
             yield Static(keys_line((("j k", "scroll"), ("Esc", "close")), (), 40), classes="hint")
 
     async def on_mount(self) -> None:
@@ -56,17 +56,17 @@ class Reading(ModalScreen[None]):
     async def _fill(self) -> None:
         width = max(10, min(self.app.size.width - _MARGIN, 110) - _FRAME)
         page = await self._renderer.text(self._text, width)
-        pane = self.query_one(Pane)
+        pane = self.query_one(TextPane)
         pane.styles.height = max(1, min(len(page), self.app.size.height - 7))
         pane.show(page)
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""
-        self.query_one(Pane).move(lines)
+        self.query_one(TextPane).move(lines)
 
     def action_page(self, pages: int) -> None:
         """Scroll by pages."""
-        self.query_one(Pane).move_page(pages)
+        self.query_one(TextPane).move_page(pages)
 
 
 class Reasons(ModalScreen[tuple[str, ...] | None]):
@@ -135,7 +135,7 @@ class Reasons(ModalScreen[tuple[str, ...] | None]):
         self.query_one("#boxes", Static).update(text)
 
 
-class Note(ModalScreen[str | None]):
+class NoteDialog(ModalScreen[str | None]):
     """Write a note. Gives None when left without a change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", show=False)]

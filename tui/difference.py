@@ -34,7 +34,7 @@ _MOST_WORK = 250_000
 _LEAST_SHARED = 0.35
 
 
-class Difference(NamedTuple):
+class TextDifference(NamedTuple):
     """The spans of each text that the other has not, and the share of words they have in common (0 to 1)."""
 
     left: tuple[Span, ...]
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
         return self.shared >= _LEAST_SHARED
 
 
-def difference(left: str, right: str) -> Difference:
+def difference(left: str, right: str) -> TextDifference:
     """Compare two texts by words; white space never counts."""
     left_words, right_words = _words(left), _words(right)
     left_same = bytearray(len(left_words))
@@ -58,7 +58,7 @@ def difference(left: str, right: str) -> Difference:
         right_same[j : j + size] = b"\1" * size
     total = len(left_words) + len(right_words)
     shared = (sum(left_same) + sum(right_same)) / total if total else 1.0
-    return Difference(_spans(left, left_words, left_same), _spans(right, right_words, right_same), shared)
+    return TextDifference(_spans(left, left_words, left_same), _spans(right, right_words, right_same), shared)
 
 
 def mark(lines: Sequence[Line], spans: Iterable[Span]) -> list[Line]:

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from tui.ballot import NARROW
 from tui.header import LEFT, QUIET, STRONG, keys_line
 from tui.keys import Sections, help_of, with_board
-from tui.pane import CHROME, Pane, lines_of
+from tui.pane import CHROME, TextPane, lines_of
 from tui.render import wrap
 
 _KEY_CELLS = 11
@@ -44,17 +44,17 @@ class HelpScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The page and how to leave it."""
-        yield Pane(id="help", classes="page")
+        yield TextPane(id="help", classes="page")
         yield Static(id="keys")
 
     def on_mount(self) -> None:
         """Name the page."""
-        self.query_one(Pane).border_title = "Keys"
+        self.query_one(TextPane).border_title = "Keys"
 
     def on_resize(self) -> None:
         """Lay the keys out for the width."""
         width = self.app.size.width
-        self.query_one(Pane).show(lines_of(_rows(self._sections, width - CHROME)))
+        self.query_one(TextPane).show(lines_of(_rows(self._sections, width - CHROME)))
         places = with_board(
             (("F2", "overview"), ("F3", "history"), ("F5", "router"), ("q", "quit")), self._tuned, width >= NARROW
         )
@@ -63,11 +63,11 @@ class HelpScreen(Screen[None]):
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""
-        self.query_one(Pane).move(lines)
+        self.query_one(TextPane).move(lines)
 
     def action_page(self, pages: int) -> None:
         """Scroll by pages."""
-        self.query_one(Pane).move_page(pages)
+        self.query_one(TextPane).move_page(pages)
 
 
 def _rows(keys: Sections, width: int) -> list[list[Segment]]:

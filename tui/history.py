@@ -19,11 +19,11 @@ from elicit.safe_text import one_line
 from elicit.service.voting import PastVote, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
-from tui.dialogs import Note
+from tui.dialogs import NoteDialog
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, keys_line
 from tui.keys import unacceptable_in_words, vote_in_words, with_board
-from tui.pane import CHROME, Pane, lines_of
+from tui.pane import CHROME, TextPane, lines_of
 from tui.render import lay_out
 from tui.words import moment
 
@@ -50,7 +50,7 @@ class HistoryScreen(Screen[None]):
         """The list, the vote in full, keys."""
         with Container(id="history"):
             yield OptionList(id="votes", markup=False)
-            yield Pane(id="past", classes="page")
+            yield TextPane(id="past", classes="page")
         yield Static(id="keys")
 
     async def on_mount(self) -> None:
@@ -60,7 +60,7 @@ class HistoryScreen(Screen[None]):
         self.run_worker(self._load())
 
     async def _load(self, select: int = 0) -> None:
-        pane = self.query_one(Pane)
+        pane = self.query_one(TextPane)
         try:
             self._votes = await self._service.history()
         except (BadInputError, ConnectionError) as error:
@@ -98,7 +98,7 @@ class HistoryScreen(Screen[None]):
 
     def action_move(self, pages: int) -> None:
         """Scroll the vote in full."""
-        self.query_one(Pane).move_page(pages)
+        self.query_one(TextPane).move_page(pages)
 
     def action_note(self) -> None:
         """Write a note on the picked vote."""
@@ -112,14 +112,14 @@ class HistoryScreen(Screen[None]):
                 self.run_worker(self._keep(place, vote, text))
 
         self.app.push_screen(
-            Note(vote.note, f"A note on vote {vote.number}: {vote_in_words(vote.choice, vote.strength)}"), keep
+            NoteDialog(vote.note, f"A note on vote {vote.number}: {vote_in_words(vote.choice, vote.strength)}"), keep
         )
 
     async def _keep(self, place: int, vote: PastVote, text: str) -> None:
         try:
             await self._service.note(vote.query, text)
         except (BadInputError, ConnectionError) as error:
-            self.query_one(Pane).border_subtitle = Text(f"▲ Note not saved: {one_line(str(error))}").plain
+            self.query_one(TextPane).border_subtitle = Text(f"▲ Note not saved: {one_line(str(error))}").plain
             return
         await self._load(place)
 
@@ -130,7 +130,7 @@ class HistoryScreen(Screen[None]):
         vote = self._votes[place]
         width = self.app.size.width
         text = width - CHROME - (0 if width < NARROW else _LIST_CELLS)
-        pane = self.query_one(Pane)
+        pane = self.query_one(TextPane)
         above = "Input" if self._tuned else "Prompt"
         lines = await asyncio.to_thread(in_full, vote, max(10, text), above)
         if self.query_one(OptionList).highlighted == place:

@@ -23,7 +23,7 @@ from tui.ballot import NARROW
 from tui.dialogs import Reading
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, vote_in_words, with_board
-from tui.pane import CHROME, Pane, lines_of
+from tui.pane import CHROME, TextPane, lines_of
 from tui.render import Renderer
 from tui.words import fit, label_of, percent, shares, state_of, sure_of, sureness
 
@@ -63,7 +63,7 @@ class OverviewScreen(Screen[None]):
         """State in words, ranking, plots, keys."""
         yield Static(Text("Counting …", style=QUIET), id="state")
         yield Static(id="balance")
-        yield Pane(id="leaders", classes="page")
+        yield TextPane(id="leaders", classes="page")
         with Horizontal(id="plots"):
             yield PlotextPlot(id="regret", classes="plot")
             yield PlotextPlot(id="p_best", classes="plot")
@@ -95,7 +95,7 @@ class OverviewScreen(Screen[None]):
 
     def action_page(self, pages: int) -> None:
         """Go on by a page of items."""
-        self.action_move(pages * max(1, self.query_one(Pane).scrollable_content_region.height - 2))
+        self.action_move(pages * max(1, self.query_one(TextPane).scrollable_content_region.height - 2))
 
     def action_open(self) -> None:
         """Show the whole text of the item."""
@@ -135,7 +135,7 @@ class OverviewScreen(Screen[None]):
             return
         self.query_one("#state", Static).update(state_line(self._overview.progress))
         self.query_one("#balance", Static).update(balance_line(self._overview, width - 2))
-        pane = self.query_one(Pane)
+        pane = self.query_one(TextPane)
         pane.border_title = "Pairs and their labels" if self._overview.goal == "label" else "Ranking"
         pane.show(lines_of(ranking(self._overview, width - CHROME, self._at)), top=False)
         seen, rows_seen = round(pane.scroll_y), max(1, pane.scrollable_content_region.height)

@@ -14,7 +14,7 @@ CHROME = 5
 """Cells of a pane's width that are not text: border, padding, scrollbar."""
 
 
-class Pane(ScrollView, can_focus=False):
+class TextPane(ScrollView, can_focus=False):
     """Shows a page. It takes no focus: the screen's keys scroll it, so that two panes can move together."""
 
     ALLOW_SELECT = False

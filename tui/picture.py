@@ -20,7 +20,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from tui.header import QUIET
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.render import Page, page, wrap
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Picture(Container):
         """What the terminal draws, and lines for where it does not."""
         if self._graphics is not None:
             yield self._graphics()
-        lines = Pane()
+        lines = TextPane()
         lines.display = False  # until there is something to draw
         yield lines
 
@@ -76,7 +76,7 @@ class Picture(Container):
         file, width, height = self._file, self.content_size.width, self.content_size.height
         if not width or not height:
             return  # not laid out yet; it will be told its size
-        pane = self.query_one(Pane)
+        pane = self.query_one(TextPane)
         lines, image = words("There is no picture on this side.", width), None
         if file:
             coloured = self.app.console.color_system in ("truecolor", "256") and not self.app.no_color

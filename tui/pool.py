@@ -26,7 +26,7 @@ _WIDE, _ROOMY = 100, 75
 _LOOKS = {"shared": SHARED, "added": DIFFERENT + Style(color=LEFT), "removed": Style(color=RIGHT, strike=True)}
 
 
-class Columns(NamedTuple):
+class PoolColumns(NamedTuple):
     """What fits: cells of the interval, the signals by name, and whether it is told how acceptable prompts are."""
 
     scale: int
@@ -34,7 +34,7 @@ class Columns(NamedTuple):
     safe: bool
 
     @classmethod
-    def fitting(cls, board: Board, width: int) -> Columns:
+    def fitting(cls, board: Board, width: int) -> PoolColumns:
         """The columns for a width."""
         scale = 24 if width >= _WIDE else 13 if width >= _ROOMY else 6
         room = max(0, width - len(_head(cls(scale, (), False))))
@@ -45,7 +45,7 @@ class Columns(NamedTuple):
 
 def table(board: Board, width: int) -> tuple[Text, list[Text]]:
     """The heading and a line for each prompt, in the board's order."""
-    columns = Columns.fitting(board, width)
+    columns = PoolColumns.fitting(board, width)
     low, high = min(row.low for row in board.rows), max(row.high for row in board.rows)
     head = Text(_head(columns), style=QUIET, no_wrap=True, overflow="crop")
     lines = [_row(row, place, board, columns, low, high) for place, row in enumerate(board.rows, 1)]
@@ -54,14 +54,14 @@ def table(board: Board, width: int) -> tuple[Text, list[Text]]:
     return head, lines
 
 
-def _head(columns: Columns) -> str:
+def _head(columns: PoolColumns) -> str:
     safe = f"{'safe?':>{_SAFE}}" if columns.safe else ""
     signals = "".join(f" {fit(name, _SIGNAL - 1).strip():>{_SIGNAL - 1}}" for name in columns.signals)
     numbers = f"{'utility':>7}  {fit('90 % interval', columns.scale)} {'best?':>6} {'votes':>5}{safe}{signals}"
     return f"  {'#':>3}  {'prompt':<{_NAME}} {'maker':<{_MAKER}} {numbers}  {'':<{_MARK}}"
 
 
-def _row(row: BoardRow, place: int, board: Board, columns: Columns, low: float, high: float) -> Text:
+def _row(row: BoardRow, place: int, board: Board, columns: PoolColumns, low: float, high: float) -> Text:
     best, out = row.row == board.best, row.mark == "retired"
     strong = STRONG if best else ""
     line = Text(style=QUIET if out else "", no_wrap=True, overflow="crop")

@@ -57,7 +57,7 @@ _THEME = Theme(
 )
 
 
-class Job(NamedTuple):
+class RenderJob(NamedTuple):
     """Two texts to lay out at a width, with or without their difference marked."""
 
     left: str
@@ -157,7 +157,7 @@ def wrap(text: str, width: int) -> list[Line]:
     return lines
 
 
-def spread(job: Job) -> Spread:
+def spread(job: RenderJob) -> Spread:
     """Lay out both texts of a job and mark what differs."""
     left, right = lay_out(job.left, job.width), lay_out(job.right, job.width)
     alike = None
@@ -179,16 +179,16 @@ class Renderer:
 
     def __init__(self, keep: int = 64) -> None:
         self._keep = keep
-        self._done: OrderedDict[Job, Spread] = OrderedDict()
-        self._doing: dict[Job, asyncio.Task[Spread]] = {}
+        self._done: OrderedDict[RenderJob, Spread] = OrderedDict()
+        self._doing: dict[RenderJob, asyncio.Task[Spread]] = {}
 
-    def ready(self, job: Job) -> Spread | None:
+    def ready(self, job: RenderJob) -> Spread | None:
         """The result if it is there already."""
         if job in self._done:
             self._done.move_to_end(job)
         return self._done.get(job)
 
-    async def spread(self, job: Job) -> Spread:
+    async def spread(self, job: RenderJob) -> Spread:
         """The result, waited for without holding up the screen."""
         done = self.ready(job)
         if done is not None:
@@ -200,9 +200,9 @@ class Renderer:
 
     async def text(self, text: str, width: int) -> Page:
         """One text on its own, without marks."""
-        return (await self.spread(Job(text, "", width, diff=False))).left
+        return (await self.spread(RenderJob(text, "", width, diff=False))).left
 
-    async def _do(self, job: Job) -> Spread:
+    async def _do(self, job: RenderJob) -> Spread:
         try:
             done = await asyncio.to_thread(spread, job)
         finally:

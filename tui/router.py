@@ -21,7 +21,7 @@ from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, with_board
 from tui.overview import interval
-from tui.pane import CHROME, Pane, lines_of
+from tui.pane import CHROME, TextPane, lines_of
 from tui.render import wrap
 from tui.words import NO_ROUTER, fit, leaning, money, part, percent, standing
 
@@ -67,12 +67,12 @@ class RouterScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """What matters most in a sentence, the page, keys."""
         yield Static(Text("Counting …", style=QUIET), id="state")
-        yield Pane(id="routing", classes="page")
+        yield TextPane(id="routing", classes="page")
         yield Static(id="keys")
 
     async def on_mount(self) -> None:
         """Ask for the numbers."""
-        self.query_one(Pane).border_title = "Router"
+        self.query_one(TextPane).border_title = "Router"
         self.run_worker(self._load())
 
     def on_resize(self) -> None:
@@ -96,17 +96,17 @@ class RouterScreen(Screen[None]):
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""
-        self.query_one(Pane).move(lines)
+        self.query_one(TextPane).move(lines)
 
     def action_page(self, pages: int) -> None:
         """Scroll by pages."""
-        self.query_one(Pane).move_page(pages)
+        self.query_one(TextPane).move_page(pages)
 
     def _draw(self) -> None:
         if not self._known:
             return
         width = self.app.size.width - CHROME
-        state, pane = self.query_one("#state", Static), self.query_one(Pane)
+        state, pane = self.query_one("#state", Static), self.query_one(TextPane)
         if self._routing is None:
             state.update(Text(NO_ROUTER, style=STRONG))
             pane.show(lines_of([[_note(segment.text) for segment in line] for line in wrap(_HOW, width)]))

@@ -16,8 +16,8 @@ from textual.widgets import Static
 from elicit.safe_text import harmless, one_line
 from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, Turn
 from elicit.types import BadInputError
-from tui.ballot import BallotView, Side
-from tui.dialogs import Enough, Note, Reading, Reasons
+from tui.ballot import BallotView, ScreenSide
+from tui.dialogs import Enough, NoteDialog, Reading, Reasons
 from tui.header import in_place_of_a_ballot, keys_line, scale_line, status_line, top_line
 from tui.keys import VOTES, sentence, unacceptable_in_words, vote_in_words, vote_keys, waiting
 from tui.pace import VotingPace
@@ -86,7 +86,7 @@ class VoteScreen(Screen[None]):
         self._above = "Input" if card.tuned else "Prompt"
         self.reasons: tuple[str, ...] = ()
         self.note = ""
-        self.unacceptable: tuple[Side, ...] = ()
+        self.unacceptable: tuple[ScreenSide, ...] = ()
         self.renderer = Renderer()
 
     @property
@@ -316,14 +316,14 @@ class VoteScreen(Screen[None]):
         """Write a note on this ballot."""
         if self.ballot is not None and not self._busy:
             about = "Saved together with the vote you give next on this pair."
-            self.app.push_screen(Note(self.note, about), self._keep_note)
+            self.app.push_screen(NoteDialog(self.note, about), self._keep_note)
 
     def _keep_note(self, note: str | None) -> None:
         if note is not None:
             self.note = note
             self.say("")
 
-    def action_refuse(self, side: Side | None = None) -> None:
+    def action_refuse(self, side: ScreenSide | None = None) -> None:
         """Say that a side must not be, whichever is better, or that it may; without one, step through what can be."""
         if not self._card.guarded:
             self.say("This study does not ask which sides are unacceptable.", warn=True)

@@ -34,7 +34,7 @@ class AwayError(ConnectionError):
         self.wait, self.unsent = wait, unsent
 
 
-class Token(str):
+class AccessToken(str):
     """A secret: a traceback that shows variables, or a log, has *** in its place."""
 
     __slots__ = ()
@@ -42,8 +42,8 @@ class Token(str):
     def __repr__(self) -> str:
         return "***"
 
-    def __getitem__(self, part: SupportsIndex | slice) -> Token:
-        return Token(super().__getitem__(part))
+    def __getitem__(self, part: SupportsIndex | slice) -> AccessToken:
+        return AccessToken(super().__getitem__(part))
 
 
 class Address(NamedTuple):
@@ -82,17 +82,17 @@ def address_of(url: str) -> Address:
     return Address(server + path, study)
 
 
-def checked_token(token: str) -> Token:
+def checked_token(token: str) -> AccessToken:
     """The token without blanks around it. Raises BadInputError, which does not repeat it, where it cannot be one."""
-    token = Token(token.strip())
+    token = AccessToken(token.strip())
     if not re.fullmatch(r"[!-~]{1,4096}", token):
         raise BadInputError(
             "there is no token, or it has characters that none has; copy it from the link you were given"
         )
-    return Token(token)
+    return AccessToken(token)
 
 
-class Server:
+class ServerConnection:
     """A study server, spoken to with one token, or with none to join. The token is in no error that comes from here."""
 
     def __init__(self, url: str, token: str) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, urldefrag
 
 import msgspec
 
-from adapters.client.connection import Address, AwayError, Server, Token, address_of
+from adapters.client.connection import AccessToken, Address, AwayError, ServerConnection, address_of
 from elicit.safe_text import one_line
 from elicit.service.http_schema import Accepting, Admission, ServiceError, Welcome
 from elicit.service.names import checked_name
@@ -21,8 +21,8 @@ class Link(NamedTuple):
     """A link as people are given it: the study's address, and the secret that opens it, one of the two."""
 
     address: Address
-    token: Token
-    invite: Token
+    token: AccessToken
+    invite: AccessToken
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -45,16 +45,16 @@ def link_of(url: str) -> Link | None:
         return None
     if "study" not in found:
         raise BadInputError("this link names no study; copy the whole of it, from https to its end")
-    return Link(address_of(f"{server.rstrip('/')}/{quote(found['study'])}"), Token(token), Token(invite))
+    return Link(address_of(f"{server.rstrip('/')}/{quote(found['study'])}"), AccessToken(token), AccessToken(invite))
 
 
-def kept_token(folder: Path, address: Address, invite: str = "") -> Token | None:
+def kept_token(folder: Path, address: Address, invite: str = "") -> AccessToken | None:
     """The token of whoever joined the study at this address from this machine, by this invite or by any."""
     try:
         kept = msgspec.json.decode(_file(folder, address).read_bytes(), type=Kept)
     except (OSError, msgspec.DecodeError):
         return None
-    return Token(kept.token) if not invite or kept.invite == hash_of([str(invite)]) else None
+    return AccessToken(kept.token) if not invite or kept.invite == hash_of([str(invite)]) else None
 
 
 async def join(link: Link, name: Callable[[Welcome], str], folder: Path) -> Admission:
@@ -62,7 +62,7 @@ async def join(link: Link, name: Callable[[Welcome], str], folder: Path) -> Admi
 
     Raises BadInputError where the server will not, ConnectionError where it does not answer.
     """
-    server = Server(link.address.server, "")
+    server = ServerConnection(link.address.server, "")
     try:
         welcome = await server.call(Welcome, "GET", "invites", link.invite)
         judge = checked_name(name(welcome))

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from adapters.client.connection import Server
+from adapters.client.connection import ServerConnection
 from adapters.files import images
 from elicit.service.http_schema import MOST_LEASES, Lease, LeaseExtension, LeaseRequest, Leases, ServiceError
 from elicit.service.voting import Ballot, Progress
@@ -40,9 +40,10 @@ class HeldBallot(msgspec.Struct, eq=False):
 
 
 class LeaseHolder:
-    """Every method that calls the server raises what `Server.call` does. numbers: the next number of a ballot."""
+    """Every method that calls the server raises what `ServerConnection.call` does. numbers: the next number of a
+    ballot."""
 
-    def __init__(self, server: Server, study: str, numbers: Iterator[int]) -> None:
+    def __init__(self, server: ServerConnection, study: str, numbers: Iterator[int]) -> None:
         self._server, self._study, self._numbers = server, study, numbers
         self._pictures = TemporaryDirectory(prefix="elicit-")
         self.open: HeldBallot | None = None

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from adapters.client.connection import Address, AwayError, Server, address_of, checked_token
+from adapters.client.connection import Address, AwayError, ServerConnection, address_of, checked_token
 from adapters.client.leases import ASK_AGAIN, HeldBallot, LeaseHolder, now
 from adapters.client.outbox import Outbox, Parcel
 from elicit.service.http_schema import (
@@ -53,7 +53,7 @@ class RemoteService:
     Methods raise BadInputError with a sentence where the server will not or does not answer; a vote needs no server.
     """
 
-    def __init__(self, server: Server, address: Address, card: ServedCard, outbox: Outbox) -> None:
+    def __init__(self, server: ServerConnection, address: Address, card: ServedCard, outbox: Outbox) -> None:
         self._server, self._address, self._card, self._outbox = server, address, card, outbox
         self._numbers = count(1)
         self._holding = LeaseHolder(server, address.study, self._numbers)
@@ -89,7 +89,7 @@ class RemoteService:
         """
         address, token = address_of(url), checked_token(token)
         outbox = Outbox(folder, address, token)
-        server = Server(address.server, token)
+        server = ServerConnection(address.server, token)
         try:
             card = await server.call(ServedCard, "GET", "studies", address.study)
         except BaseException as error:

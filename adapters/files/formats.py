@@ -21,8 +21,8 @@ from adapters.files.tables import Row, Skipped, keep_good, quote, read_table
 from elicit.types import BadInputError, Item
 
 JudgeKind = Literal["human", "llm"]
-Preference = Literal["a", "b", "tie"]
-Order = Literal["ab", "ba", "both", "unknown"]
+Preferred = Literal["a", "b", "tie"]
+OrderShown = Literal["ab", "ba", "both", "unknown"]
 
 ITEM_FIELDS = ("id", "text", "messages", "payload", "image", "context", "display", "features", "embedding", "meta")
 ID_DIGITS = 10
@@ -56,8 +56,8 @@ class JudgmentRow(msgspec.Struct, frozen=True):
     pair_id: str
     judge_id: str
     judge_kind: JudgeKind
-    preference: Preference
-    order: Order = "unknown"
+    preference: Preferred
+    order: OrderShown = "unknown"
     meta: dict[str, Any] = {}
 
 
@@ -168,8 +168,8 @@ def read_judgments(path: str | Path) -> list[JudgmentRow]:
             pair_id=fields.needed_name(row, "pair_id"),
             judge_id=fields.needed_name(row, "judge_id"),
             judge_kind=cast(JudgeKind, fields.one_of(row, "judge_kind", ("human", "llm"))),
-            preference=cast(Preference, fields.one_of(row, "preference", ("a", "b", "tie"))),
-            order=cast(Order, fields.one_of(row, "order", ("ab", "ba", "both", "unknown"), default="unknown")),
+            preference=cast(Preferred, fields.one_of(row, "preference", ("a", "b", "tie"))),
+            order=cast(OrderShown, fields.one_of(row, "order", ("ab", "ba", "both", "unknown"), default="unknown")),
             meta=fields.others(row, _JUDGMENT_FIELDS),
         )
         for row in read_table(path).rows

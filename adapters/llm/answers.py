@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from adapters.llm.chat import Reply, Token, is_label
+from adapters.llm.chat import Reply, ReplyToken, is_label
 from adapters.llm.lenient_json import objects_in
 from adapters.llm.reasoning import is_empty, without_reasoning
 from adapters.llm.verdicts import ParseError, read_verdict, shorten
@@ -96,7 +96,7 @@ def _answer(reply: Reply) -> tuple[str, int]:
     return text, start
 
 
-def _token_at(tokens: Sequence[Token], labels: Sequence[str], place: int) -> Token | None:
+def _token_at(tokens: Sequence[ReplyToken], labels: Sequence[str], place: int) -> ReplyToken | None:
     """The token where a label stands, if labels are among what could stand there."""
     there = (token for token in tokens if token.start <= place < token.start + len(token.text))
     return next((t for t in there if any(is_label(name, label) for name in t.top for label in labels)), None)

@@ -52,7 +52,7 @@ class Request(msgspec.Struct, frozen=True):
         return tokens(self.system) + tokens(self.user) + schema + _FRAME
 
 
-class Token(msgspec.Struct, frozen=True, array_like=True):
+class ReplyToken(msgspec.Struct, frozen=True, array_like=True):
     """A token of the reply: its text, where in the reply it starts, and log-probabilities of what could stand there."""
 
     text: str
@@ -70,7 +70,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     text: str
-    tokens: tuple[Token, ...] = ()
+    tokens: tuple[ReplyToken, ...] = ()
     cut: bool = False
     tokens_in: int = 0
     tokens_out: int = 0
@@ -242,13 +242,13 @@ def _read_completion(body: dict[str, Any], choice: dict[str, Any], request: Requ
     return Reply(text, found, cut, tokens_in, tokens_out, cached, refusal=_shortened(refusal))
 
 
-def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[Token, ...]:
+def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[ReplyToken, ...]:
     """The first token of the text and those that are labels, with what could have stood there."""
     parts = [_object(part) for part in _list(parts)]
     said = [_text(part.get("token")) for part in parts]
     # What a reasoning model thought may be among the tokens, but not in the text.
     before = "".join(said).rfind(text)
-    start, kept = -before, list[Token]()
+    start, kept = -before, list[ReplyToken]()
     for part, token in zip(parts, said, strict=True) if before >= 0 else []:
         top: dict[str, float] = {}
         for one in map(_object, _list(part.get("top_logprobs"))):
@@ -256,7 +256,7 @@ def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[Token, ...
             if isinstance(chance, int | float) and abs(chance) < _IMPOSSIBLE:
                 top[name] = max(float(chance), top.get(name, float(chance)))
         if start >= 0 and top and (not kept or any(is_label(token, label) for label in labels)):
-            kept.append(Token(token, start, top))
+            kept.append(ReplyToken(token, start, top))
         start += len(token)
     return tuple(kept)
 

@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent / "prompts"
 _CONTROL = re.compile(r"<(?=\||/?s>|(?:start|end)_of_turn>)|\[(?=/?INST\])")
 
 
-class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PromptText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A Jinja template."""
 
     text: str
@@ -50,8 +50,8 @@ class AnswerForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A prompt of one mode."""
 
-    system: Text
-    user: Text
+    system: PromptText
+    user: PromptText
     answer: AnswerForm = AnswerForm()
 
     def fill(

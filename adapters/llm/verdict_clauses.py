@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from adapters.llm.verdict_words import NOUN, polarity
 
-Weights = tuple[float, ...]
+ClauseWeights = tuple[float, ...]
 """A weight for each label, with the sum 1: all on one, but for a score that lies between two."""
 
 
@@ -18,7 +18,7 @@ class Word(NamedTuple):
 
     said: str
     place: int
-    weights: Weights = ()
+    weights: ClauseWeights = ()
 
     @property
     def text(self) -> str:
@@ -43,7 +43,7 @@ class Clause:
         return polarity(" ".join(word.said for word in self.words))
 
     @property
-    def subject(self) -> Weights | None:
+    def subject(self) -> ClauseWeights | None:
         """The label that it begins with."""
         if _BEGINNING.match(self.text) is None:
             return None
@@ -73,11 +73,11 @@ class Labels:
         """Whether they are two responses, with or without a label for a tie."""
         return not self.scores and not self.signs
 
-    def one(self, label: int) -> Weights:
+    def one(self, label: int) -> ClauseWeights:
         """All the weight on one label."""
         return tuple(float(k == label) for k in range(len(self.names)))
 
-    def sign(self, weights: Weights) -> int:
+    def sign(self, weights: ClauseWeights) -> int:
         """Whether a label is borne out by praise (1) or by blame (-1)."""
         return self.signs.get(weights, 1)
 
@@ -108,7 +108,7 @@ class Labels:
             elif kind in ("line", "pause", "closing"):
                 yield "\n" if kind == "line" else ","
 
-    def _graded(self, score: float) -> Weights:
+    def _graded(self, score: float) -> ClauseWeights:
         """The weights of a score: all on its label, or shared by the two that it lies between."""
         shares = [max(0.0, 1 - abs(score - one)) for one in self.scores]
         return tuple(shares) if abs(sum(shares) - 1) < 1e-9 else ()  # 0 outside the labels

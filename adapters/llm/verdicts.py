@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from adapters.llm.lenient_json import objects_in
-from adapters.llm.verdict_clauses import Clause, Labels, Weights, Word
+from adapters.llm.verdict_clauses import Clause, ClauseWeights, Labels, Word
 from adapters.llm.verdict_words import (
     ATTRIBUTED,
     CONTRAST,
@@ -48,7 +48,7 @@ class Stated(NamedTuple):
     """A verdict: the weight of each label, one of them 1 unless a score lies between two; and where in the text the
     label stands that was meant, None where it was meant by naming another."""
 
-    weights: Weights
+    weights: ClauseWeights
     place: int | None
 
 
@@ -86,7 +86,7 @@ class _Statement(NamedTuple):
     """What clause number `at` states: for a label, or with `blame` against one."""
 
     kind: Kind
-    weights: Weights
+    weights: ClauseWeights
     place: int | None
     at: int
     concludes: bool = False
@@ -267,7 +267,7 @@ class _Grammar:
             return lead_only or self._agrees(before[-1], bare.weights)
         return lead_only and not self._labels.scores and self._borne_out(rest, bare.weights)
 
-    def _agrees(self, clause: Clause, label: Weights) -> bool:
+    def _agrees(self, clause: Clause, label: ClauseWeights) -> bool:
         """Whether the clause before a label at the end of a reply leaves it a verdict."""
         if clause.text.endswith(":"):
             return False
@@ -281,7 +281,7 @@ class _Grammar:
         subject = clause.subject
         return (subject is not None and subject != label) or said in (0, 1)
 
-    def _borne_out(self, clauses: Sequence[Clause], label: Weights) -> bool:
+    def _borne_out(self, clauses: Sequence[Clause], label: ClauseWeights) -> bool:
         """Whether what follows a label speaks for it, and nothing against it."""
         agreeing = 0
         for clause in clauses:
@@ -299,7 +299,7 @@ class _Grammar:
             agreeing += said == wanted
         return agreeing > 0
 
-    def _words_are(self, clause: Clause, label: Weights) -> bool:
+    def _words_are(self, clause: Clause, label: ClauseWeights) -> bool:
         """Whether a clause is that label alone."""
         return all(word.weights == label for word in clause.words)
 
@@ -382,7 +382,7 @@ class _Grammar:
         stated = {one.weights for one in found}
         return [] if any(self._contradicts(words, stated) for words in reasons) else found
 
-    def _contradicts(self, words: str, stated: set[Weights]) -> bool:
+    def _contradicts(self, words: str, stated: set[ClauseWeights]) -> bool:
         """Whether reasons speak for another label, or against the one that is stated and no other."""
         clauses = self._labels.clauses_of(words, loose=False)
         if self._labels.signs:

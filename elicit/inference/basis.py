@@ -67,7 +67,7 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Table:
+class BasisTable:
     """What is known of the items before any vote.
 
     phi: (N, r) coordinates; variance: (r,) of their weights, averaged over the grid's priors; prior: (N,) the variance
@@ -81,7 +81,7 @@ class Table:
     square: Tensor
 
     @staticmethod
-    def of(phi: Tensor, variance: Tensor) -> Table:
+    def of(phi: Tensor, variance: Tensor) -> BasisTable:
         """Of coordinates (N, r) whose weights have these variances (r,)."""
         prior, square, total = phi.new_empty(len(phi)), torch.zeros_like(variance), torch.zeros_like(variance)
         squared, wide = phi.new_empty(phi[:CHUNK_ROWS].shape), variance.new_empty(phi[:CHUNK_ROWS].shape)
@@ -91,7 +91,7 @@ class Table:
             torch.square(part, out=s)
             square += w.copy_(s).sum(0)
             out.copy_(s @ variance.to(phi))
-        return Table(phi, variance, prior, total / len(phi), square / len(phi))
+        return BasisTable(phi, variance, prior, total / len(phi), square / len(phi))
 
     def left(self, variance: Tensor) -> Tensor:
         """() the share of the prior variance that is left, over the items, where the weights have `variance` (r,)."""

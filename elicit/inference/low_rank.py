@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.inference.basis import CHUNK_ROWS, Table
+from elicit.inference.basis import CHUNK_ROWS, BasisTable
 from elicit.inference.columns import Columns
 from elicit.inference.evicted import EvictedEffects, places
 from elicit.inference.gaussian import SAMPLED_MODELS, GridPosterior, root
@@ -51,7 +51,7 @@ class LowRankPosterior(GridPosterior):
     stands for the own effect of any item not voted on.
     """
 
-    table: Table
+    table: BasisTable
     seats: dict[int, int] = field(default_factory=dict)
     retired: EvictedEffects
 
@@ -68,7 +68,7 @@ class LowRankPosterior(GridPosterior):
         seated = own.double()[:, None].expand(-1, SEATS + 1)
         v = torch.cat([variances.double(), seated], 1)
         mu = torch.cat([means.double(), torch.zeros_like(seated)], 1)
-        table = Table.of(basis, torch.softmax(evidence, 0).to(v) @ variances.double())
+        table = BasisTable.of(basis, torch.softmax(evidence, 0).to(v) @ variances.double())
         nobody = EvictedEffects(torch.zeros(0, dtype=torch.long, device=v.device), v[:, :0], v[:, :0])
         return LowRankPosterior(OwnCovariance(v), Columns(), v[:, :0], mu, v, evidence, table=table, retired=nobody)
 

@@ -33,7 +33,7 @@ FIRST = 170
 SAMPLE = 1 << 12
 """Items that stand for all where axes are found."""
 
-Weights = tuple[Tensor, ...]
+NetworkWeights = tuple[Tensor, ...]
 """w1 (E, d, h), b1 (E, 1, h), w2 (E, h, h), b2 (E, 1, h), w3 (E, h, 1) of E members."""
 
 
@@ -88,9 +88,9 @@ class Generation:
     """
 
     since: int
-    weights: Weights = ()
-    first: Weights = ()
-    second: Weights = ()
+    weights: NetworkWeights = ()
+    first: NetworkWeights = ()
+    second: NetworkWeights = ()
     done: int = 0
     steps: int = STEPS
     batch: int = BATCH
@@ -115,7 +115,7 @@ class Generation:
             done = torch.tensor(float(self.done), device=w.device)
             optimiser.state[w] = {"step": done, "exp_avg": first.clone(), "exp_avg_sq": second.clone()}
 
-        def moment(name: str) -> Weights:
+        def moment(name: str) -> NetworkWeights:
             return tuple(optimiser.state[w][name] for w in weights)
 
         anchors = (*start[:4], torch.zeros_like(start[4]))
@@ -176,7 +176,7 @@ class Training:
         """Whether the generation has had its votes."""
         return len(self.history.rows) >= self.generation.until
 
-    def finished(self) -> Weights:
+    def finished(self) -> NetworkWeights:
         """The generation's networks."""
         left = self.generation.steps - self.generation.done
         return self.generation.trained(left, self.inputs.components, self.history, self.noise).weights
@@ -197,7 +197,7 @@ def principal(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def initial_members(d: int, device: str) -> Weights:
+def initial_members(d: int, device: str) -> NetworkWeights:
     """Members before any vote, over inputs of d features (He et al. 2015); not to be written to."""
     rng = stream(0, "networks", d)
 
@@ -225,7 +225,7 @@ hidden: Callable[..., tuple[Tensor, Tensor]] = vmap(hidden_layers, in_dims=(0, 0
 
 def _gradient(
     parameters: Sequence[Tensor],
-    anchors: Weights,
+    anchors: NetworkWeights,
     inputs: Tensor,
     history: History,
     noise: Noise,

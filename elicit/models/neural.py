@@ -27,7 +27,7 @@ from elicit.inference.gaussian import GridPosterior
 from elicit.inference.kernels import DenseCovariance
 from elicit.inference.laplace import MANY, ROWS, laplace
 from elicit.inference.low_rank import LowRankPosterior
-from elicit.inference.networks import SAMPLE, History, Inputs, Training, Weights, hidden, initial_members
+from elicit.inference.networks import SAMPLE, History, Inputs, NetworkWeights, Training, hidden, initial_members
 from elicit.inference.noise import Noise
 from elicit.inference.posterior import Knowledge, Posterior
 from elicit.models.gp import GaussianProcess
@@ -177,7 +177,7 @@ def laplace_posterior(
     return replace(belief, base=base, mu=mu, v=v, retired=retired, noise=noise)
 
 
-def hidden_components(inputs: Tensor, weights: Weights) -> Tensor:
+def hidden_components(inputs: Tensor, weights: NetworkWeights) -> Tensor:
     """(N, r) principal components of both hidden layers of all members, each layer with half the variance of 1."""
     sample = inputs[torch.linspace(0, len(inputs) - 1, min(len(inputs), SAMPLE), device=inputs.device).long()]
     layers = hidden(*weights[:4], sample)

@@ -43,7 +43,7 @@ A, B, TIE = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class ReliabilityBelief:
     """A posterior for each of J annotators: weights (J, G), that sum to 1, on equally spaced values grid (G,)."""
 
     grid: Floats
@@ -75,8 +75,8 @@ class Reliability:
     votes (J,). repeats, repeated (J,): pairs of votes on the same case, and how many of them say the same.
     """
 
-    accuracy: Belief
-    leaning: Belief | None
+    accuracy: ReliabilityBelief
+    leaning: ReliabilityBelief | None
     ties: Floats
     answers: Floats
     votes: Ints
@@ -149,8 +149,8 @@ def dawid_skene(
     # What an annotator said of a case is taken out of what all said of it.
     others = _told(total[pair % n_cases] - _sums(group, logs, len(pair)), known[pair % n_cases])[group].T
     kept = _kept(who, what, side, weight * decided, np.where(right, 1 - hit, -hit), answers, accuracy)
-    sums: list[Belief] = []
-    differences: list[Belief] = []
+    sums: list[ReliabilityBelief] = []
+    differences: list[ReliabilityBelief] = []
     for place in range(accuracy.shape[1]):
         at = side == place
         fixed = (1 - of_decided) * (others[:2] * np.where(at, ~right, named)).sum(0) + others[TIE] * (1 - of_tied) / 2
@@ -170,7 +170,9 @@ def dawid_skene(
     )
 
 
-def crowd_bradley_terry(annotator: ArrayLike, outcome: ArrayLike, p_a: ArrayLike, n_annotators: int) -> Belief:
+def crowd_bradley_terry(
+    annotator: ArrayLike, outcome: ArrayLike, p_a: ArrayLike, n_annotators: int
+) -> ReliabilityBelief:
     """The probability that each annotator votes as the utilities would have it, and not the other way about.
 
     P(vote = a) = eta p_a + (1 - eta) (1 - p_a), with p_a = sigmoid(m) for a difference m of utilities in logits; where
@@ -271,7 +273,7 @@ def _told(logs: Floats, known: Ints) -> Floats:
     return np.asarray(out)
 
 
-def _posterior(who: Ints, weight: Floats, fixed: Floats, slope: Floats, size: int) -> Belief:
+def _posterior(who: Ints, weight: Floats, fixed: Floats, slope: Floats, size: int) -> ReliabilityBelief:
     """Beliefs in x, each vote having the likelihood (fixed + slope x)^weight."""
     logs = np.tile((ACCURACY[0] - 1) * np.log(GRID) + (ACCURACY[1] - 1) * np.log1p(-GRID), (size, 1))
     for row in range(size):
@@ -279,20 +281,20 @@ def _posterior(who: Ints, weight: Floats, fixed: Floats, slope: Floats, size: in
         likelihood = np.maximum(fixed[its, None] + slope[its, None] * GRID, TINY)
         logs[row] += weight[its] @ np.log(likelihood)
     weights = np.exp(logs - logs.max(1, keepdims=True, initial=-np.inf))
-    return Belief(GRID, weights / weights.sum(1, keepdims=True))
+    return ReliabilityBelief(GRID, weights / weights.sum(1, keepdims=True))
 
 
-def _half_sum(one: Belief, two: Belief) -> Belief:
+def _half_sum(one: ReliabilityBelief, two: ReliabilityBelief) -> ReliabilityBelief:
     """The belief in the mean of two independent quantities."""
     grid = np.linspace(one.grid[0], one.grid[-1], 2 * len(one.grid) - 1)
     rows = [np.convolve(x, y) for x, y in zip(one.weights, two.weights, strict=True)]
-    return Belief(grid, np.array(rows).reshape(-1, len(grid)))
+    return ReliabilityBelief(grid, np.array(rows).reshape(-1, len(grid)))
 
 
-def _half_difference(one: Belief, two: Belief) -> Belief:
+def _half_difference(one: ReliabilityBelief, two: ReliabilityBelief) -> ReliabilityBelief:
     """The belief in half of one less the other."""
-    turned = _half_sum(one, Belief(two.grid, two.weights[:, ::-1]))
-    return Belief(turned.grid - 0.5, turned.weights)
+    turned = _half_sum(one, ReliabilityBelief(two.grid, two.weights[:, ::-1]))
+    return ReliabilityBelief(turned.grid - 0.5, turned.weights)
 
 
 def _rows(name: str, values: ArrayLike, low: int, high: int) -> Ints:

@@ -68,7 +68,7 @@ OUTCOMES = tuple(ChoiceOutcome(choice) for choice in KINDS)
 
 Keys = NDArray[np.int64]
 """(T,) one number for each vote: (place in KINDS x n + first item) x n + second."""
-Progress = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 """Is told how much of how much work is done."""
 
 
@@ -134,7 +134,7 @@ def utilities(
     outcomes: Sequence[str] | ArrayLike,
     features: ArrayLike,
     *,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
     device: str = "auto",
 ) -> Utilities:
     """Utilities of N items from T votes on some of them.

@@ -8,7 +8,7 @@ import numpy as np
 
 from elicit.routers._labelling import AsAnswered, Fused
 from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
-from elicit.routing.dispersion import Belief
+from elicit.routing.dispersion import DispersionBelief
 from elicit.routing.fusion import Label
 
 
@@ -50,6 +50,6 @@ class HearsAll:
             self.pace.saw(self.score(case.unanswered))
         self.labels.tell(case)
 
-    def label(self, case: Case) -> Belief | Label:
+    def label(self, case: Case) -> DispersionBelief | Label:
         """The label of a case."""
         return self.labels.label(case)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from elicit.routing.case import Case
-from elicit.routing.dispersion import Belief, Dispersion
+from elicit.routing.dispersion import Dispersion, DispersionBelief
 from elicit.routing.fusion import Fusion, Label
 
 AT_THEIR_WORD = Dispersion.known(0.5)
@@ -21,11 +21,11 @@ class AsAnswered:
     def tell(self, case: Case) -> None:
         """Learn from a case that is done."""
 
-    def label(self, case: Case) -> Belief:
+    def label(self, case: Case) -> DispersionBelief:
         """The answer, and how sure those who gave it are."""
         ties = [verdict.tie or 0.0 for verdict in case.verdicts.values()]
         tie = min(max(float(np.mean(ties or [TIE])), 0.01), 0.99)
-        known = Belief(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
+        known = DispersionBelief(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
         return known.after(case.outcomes.values())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from elicit.routers._labelling import AsAnswered
 from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
-from elicit.routing.dispersion import Belief
+from elicit.routing.dispersion import DispersionBelief
 from elicit.types import BadInputError, Verdict
 
 NONE = 2.0
@@ -84,7 +84,7 @@ class Selective(AsAnswered):
             wrong = (verdict.logit > 0) != (said[0] == "a")
             self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
 
-    def label(self, case: Case) -> Belief:
+    def label(self, case: Case) -> DispersionBelief:
         """The human's answer, else the verdict of the last judge asked."""
         last = dict(list(case.verdicts.items())[-1:])
         return super().label(Case(verdicts=last, outcomes=case.outcomes))

@@ -16,7 +16,7 @@ import numpy as np
 
 from elicit.routers._labelling import Fused
 from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
-from elicit.routing.dispersion import Belief
+from elicit.routing.dispersion import DispersionBelief
 from elicit.stats import gauss_hermite, sigmoid
 from elicit.types import BadInputError
 
@@ -71,10 +71,10 @@ class Default(Fused):
             self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
         super().tell(case)
 
-    def _human_bits(self, case: Case, view: Belief) -> float:
+    def _human_bits(self, case: Case, view: DispersionBelief) -> float:
         return view.bits if self.objective == "label" else utility_bits(case)
 
-    def _verdict_bits(self, judge: Seat, case: Case, view: Belief) -> float:
+    def _verdict_bits(self, judge: Seat, case: Case, view: DispersionBelief) -> float:
         """Bits a judge's verdict is expected to tell of the label's side, and of what it teaches for later queries.
 
         The verdict moves the log-odds by a step up or down, by odds that leave the mean probability where it is.
@@ -99,7 +99,7 @@ def _entropy(p: float) -> float:
     return -sum(q * float(np.log2(q)) for q in (p, 1 - p) if q > 0)
 
 
-def _known(view: Belief, case: Case) -> str:
+def _known(view: DispersionBelief, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
     judges = [f"{name} says {float(sigmoid(verdict.logit)):.0%}" for name, verdict in case.verdicts.items()]
     swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]

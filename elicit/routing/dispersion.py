@@ -126,7 +126,7 @@ class Said(NamedTuple):
     b: int = 0
 
 
-class Belief(NamedTuple):
+class DispersionBelief(NamedTuple):
     """What people say of one query. x: the predicted log-odds of a against b, ties aside; tie: the predicted P(tie),
     neither 0 nor 1; said: the answers so far."""
 
@@ -135,14 +135,14 @@ class Belief(NamedTuple):
     dispersion: Dispersion
     said: Said = Said()
 
-    def after(self, outcomes: Iterable[Outcome]) -> Belief:
+    def after(self, outcomes: Iterable[Outcome]) -> DispersionBelief:
         """After people's answers, in any order; what is neither a, b nor tie says nothing."""
         choices = [outcome.choice for outcome in outcomes]
         more = (choices.count(choice) for choice in DECIDED)
         return self._replace(said=Said(*(n + m for n, m in zip(self.said, more, strict=True))))
 
     @property
-    def mirrored(self) -> Belief:
+    def mirrored(self) -> DispersionBelief:
         """With a and b exchanged."""
         return self._replace(x=-self.x, said=Said(*reversed(self.said)))
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from elicit.routing.bias import PositionBias
 from elicit.routing.case import Case, Probabilities
-from elicit.routing.dispersion import DECIDED, Belief, Dispersion
+from elicit.routing.dispersion import DECIDED, Dispersion, DispersionBelief
 from elicit.stats import gauss_hermite
 from elicit.types import Choice
 
@@ -77,7 +77,7 @@ class Label(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class FusionWeights:
     """A Gaussian belief about named weights; a name not met before comes with its prior, independent of the rest."""
 
     prior: Mapping[str, tuple[float, float]]
@@ -85,7 +85,7 @@ class Weights:
     mean: Vector = field(default_factory=lambda: np.zeros(0))
     covariance: Vector = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def knowing(self, names: Sequence[str]) -> Weights:
+    def knowing(self, names: Sequence[str]) -> FusionWeights:
         """The belief with these names in it."""
         fresh = [name for name in names if name not in self._places]
         if not fresh:
@@ -95,7 +95,7 @@ class Weights:
         covariance = np.zeros((n + len(fresh),) * 2)
         covariance[:n, :n] = self.covariance
         covariance[range(n, len(covariance)), range(n, len(covariance))] = priors[:, 1] ** 2
-        return Weights(self.prior, (*self.names, *fresh), np.append(self.mean, priors[:, 0]), covariance)
+        return FusionWeights(self.prior, (*self.names, *fresh), np.append(self.mean, priors[:, 0]), covariance)
 
     def row(self, features: Mapping[str, float]) -> Vector:
         """The features (d,) in the names' order; every name is known."""
@@ -104,7 +104,7 @@ class Weights:
             row[self._places[name]] = value
         return row
 
-    def moved(self, row: Vector, mean: float, variance: float) -> Weights:
+    def moved(self, row: Vector, mean: float, variance: float) -> FusionWeights:
         """The belief after row'w, Gaussian before, has come to this mean and variance."""
         c = self.covariance @ row
         before, m = float(row @ c), float(row @ self.mean)
@@ -143,8 +143,8 @@ class Errors(NamedTuple):
 class Fusion:
     """The stack. Immutable: what it learns gives a new one. votes: human votes learnt from."""
 
-    weights: Weights = field(default_factory=lambda: Weights(PRIOR))
-    evenness: Weights = field(default_factory=lambda: Weights(TIE_PRIOR))
+    weights: FusionWeights = field(default_factory=lambda: FusionWeights(PRIOR))
+    evenness: FusionWeights = field(default_factory=lambda: FusionWeights(TIE_PRIOR))
     places: Mapping[str, PositionBias] = field(default_factory=dict)
     errors: Mapping[tuple[str, str], Errors] = field(default_factory=dict)
     dispersion: Dispersion = field(default_factory=Dispersion)
@@ -251,15 +251,15 @@ class Fusion:
         terms["human"] = view.logit - x
         return Label(view.probabilities, view.logit, float(np.sqrt(variance)), {k: v for k, v in terms.items() if v})
 
-    def view(self, case: Case) -> Belief:
+    def view(self, case: Case) -> DispersionBelief:
         """What is believed about what humans would say of a case."""
         found = self.features(case)
         weights = self.weights.knowing(list(found))
         return self._view(float(weights.row(found) @ weights.mean), case)
 
-    def _view(self, x: float, case: Case) -> Belief:
+    def _view(self, x: float, case: Case) -> DispersionBelief:
         tie = float(outcomes(np.array(x), self._log_nu(case))[1])
-        return Belief(x, tie, self.dispersion).after([*case.earlier.values(), *case.outcomes.values()])
+        return DispersionBelief(x, tie, self.dispersion).after([*case.earlier.values(), *case.outcomes.values()])
 
     def _log_nu(self, case: Case) -> float:
         even = self.symmetric(case)

@@ -19,10 +19,10 @@ Scope = Literal["annotator", "judge", "admin"]
 Screen = Literal["left", "right", "tie", "both_bad", "skip"]
 Pane = Literal["left", "right"]
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Note = Annotated[str, msgspec.Meta(max_length=10_000)]
+NoteText = Annotated[str, msgspec.Meta(max_length=10_000)]
 Plugin = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z0-9_]+$(?!\n)")]
 """One of ours by name: a file to load would be code from outside."""
-Whole = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+PositiveInteger = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 MOST_LEASES = 20
 """Queries that one annotator may hold at once."""
 
@@ -65,7 +65,7 @@ class VoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(ge=0, le=1e7)] | None = None
     """Active seconds: idle time taken off."""
     reasons: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=20)] = ()
-    note: Note = ""
+    note: NoteText = ""
 
 
 class VoidRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +78,7 @@ class VoidRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A note on a past vote; it replaces the one before."""
 
-    note: Note
+    note: NoteText
 
 
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +90,7 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     judge: str
     scope: Literal["annotator", "judge"] = "annotator"
     pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] = ()
-    quota: Whole | None = None
+    quota: PositiveInteger | None = None
 
 
 class Amendment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,7 +100,7 @@ class Amendment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     why: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] | None = None
-    quota: Whole | None = None
+    quota: PositiveInteger | None = None
 
 
 class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +109,7 @@ class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uses: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 366)] = 72.0
     pools: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=50)] = ()
-    quota: Whole | None = None
+    quota: PositiveInteger | None = None
 
 
 class Accepting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

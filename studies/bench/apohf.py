@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elicit.randomness import stream
-from studies.bench.peers import Pair
+from studies.bench.peers import PeerPair
 
 HIDDEN = 32
 STEPS = 1000
@@ -113,11 +113,11 @@ class Apohf:
         self._votes: list[tuple[int, int]] = []  # rows, winner first
         self._h = self._network.forward(self._X)[0]
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """The pair that the upper confidence bound names."""
         if len(self._votes) < RANDOM_PAIRS:
             a, b = stream(self._seed, "peer/pair", len(self._votes)).choice(len(self._X), 2, replace=False)
-            return Pair(int(a), int(b))
+            return PeerPair(int(a), int(b))
         one = int(self._h.argmax())
         shown, places = np.unique(np.array(self._votes), return_inverse=True)
         g = self._network.gradients(self._X[shown])
@@ -131,7 +131,7 @@ class Apohf:
             part = slice(start, start + BLOCK)
             bound[part] += np.sqrt(NU * (((self._network.gradients(self._X[part]) - g_one) ** 2) @ (1 / U)))
         bound[one] = -np.inf
-        return Pair(one, int(bound.argmax()))
+        return PeerPair(one, int(bound.argmax()))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Learn one vote: train from the initial weights on all votes."""

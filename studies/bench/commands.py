@@ -12,9 +12,9 @@ import click
 
 from elicit.types import BadInputError, Goal
 from studies.bench.options import PATH, names, numbers, options
-from studies.commands.option_types import SEED, Real, Whole
+from studies.commands.option_types import SEED, IntegerRange, Real
 from studies.commands.options import JSON, example
-from studies.commands.runs import Run, shares_of, show_routing
+from studies.commands.runs import BenchRun, shares_of, show_routing
 
 ROUTERS = ("default", "random_fusion", "confidence", "swap", "cse", "scope", "hyper", "random", "all_llm", "all_human")
 
@@ -28,7 +28,7 @@ def bench() -> None:
     epilog=example("elicit bench selection --instances instances --seeds odd --methods default,linear_eubo --votes 80")
 )
 @click.option("--instances", type=PATH, required=True, help="A folder of .npz: X (N, d), u (N,), U (T,).")
-@click.option("--votes", type=Whole(1), default=80, show_default=True)
+@click.option("--votes", type=IntegerRange(1), default=80, show_default=True)
 @click.option("--seeds", default="all", show_default=True, help="even, odd, all, or a list of the instances' seeds.")
 @click.option("--items", callback=numbers, help="Only instances of so many items; comma-separated.")
 @click.option("--families", callback=names, help="Only instances of these families; comma-separated.")
@@ -40,13 +40,13 @@ def bench() -> None:
 )
 @click.option(
     "--lucks",
-    type=Whole(1),
+    type=IntegerRange(1),
     default=1,
     show_default=True,
     help="Times that every instance is tried; first with the luck in its file, then with others.",
 )
 @click.option("--goal", type=click.Choice(["best", "top", "rank"]), default="best", show_default=True)
-@click.option("--top", type=Whole(1), default=10, show_default=True, help="Items that goal top looks for.")
+@click.option("--top", type=IntegerRange(1), default=10, show_default=True, help="Items that goal top looks for.")
 @click.option(
     "--score",
     type=Real(-1, 1),
@@ -73,7 +73,7 @@ def selection(
     score: float | None,
     score_error: str,
     methods: list[str],
-    run: Run,
+    run: BenchRun,
 ) -> None:
     """Find the best item of instances whose utilities are known, or the best ones or their order, every method with the
     same luck."""
@@ -113,8 +113,8 @@ def selection(
 @click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score, method.")
 @click.option("--tasks", callback=names, help="Comma-separated, or even or odd for every second one; default all.")
 @click.option("--models", callback=names, help="Comma-separated; default the three with the widest spread per task.")
-@click.option("--votes", type=Whole(1), default=60, show_default=True)
-@click.option("--seeds", type=Whole(1), default=20, show_default=True)
+@click.option("--votes", type=IntegerRange(1), default=60, show_default=True)
+@click.option("--seeds", type=IntegerRange(1), default=20, show_default=True)
 @click.option("--utility-sd", type=Real(0, min_open=True), default=2.0, show_default=True)
 @options("simple regret over votes")
 def tuning(
@@ -125,7 +125,7 @@ def tuning(
     seeds: int,
     utility_sd: float,
     methods: list[str],
-    run: Run,
+    run: BenchRun,
 ) -> None:
     """Prompt tuning with a simulated person whose logits are the pool's scores."""
     from studies.bench import tuning as bench_
@@ -157,9 +157,9 @@ def tuning(
 @bench.command(epilog=example("elicit bench prompts --task task.toml --folder measured --votes 40 --seeds 20"))
 @click.option("--task", "tasks", multiple=True, required=True, help="A task file, as for 'elicit init --tune'.")
 @click.option("--folder", type=PATH, required=True, help="Keeps the prompts and every response of the model.")
-@click.option("--prompts", "size", type=Whole(2, 10_000), default=32, show_default=True, help="Of the pool.")
-@click.option("--votes", type=Whole(1, 100_000), default=40, show_default=True)
-@click.option("--seeds", type=Whole(1, 100_000), default=20, show_default=True)
+@click.option("--prompts", "size", type=IntegerRange(2, 10_000), default=32, show_default=True, help="Of the pool.")
+@click.option("--votes", type=IntegerRange(1, 100_000), default=40, show_default=True)
+@click.option("--seeds", type=IntegerRange(1, 100_000), default=20, show_default=True)
 @options("the gap to the best prompt over votes", None)
 def prompts(
     tasks: tuple[str, ...],
@@ -167,7 +167,7 @@ def prompts(
     size: int,
     votes: int,
     seeds: int,
-    run: Run,
+    run: BenchRun,
 ) -> None:
     """Find the best of a pool of prompts for a real model, a simulated person going by the inputs' references; beside
     it random search, successive halving and measuring everything."""
@@ -203,8 +203,8 @@ def prompts(
 @bench.command(epilog=example("elicit bench dueling --matrices matrices.json --methods default,thompson --seeds 5"))
 @click.option("--matrices", type=PATH, required=True, help="JSON: matrices[].name and p_win[i][j] = P(i beats j).")
 @click.option("--names", callback=names, help="Only these matrices; comma-separated.")
-@click.option("--votes", type=Whole(1), default=2000, show_default=True)
-@click.option("--seeds", type=Whole(1), default=20, show_default=True)
+@click.option("--votes", type=IntegerRange(1), default=2000, show_default=True)
+@click.option("--seeds", type=IntegerRange(1), default=20, show_default=True)
 @options("cumulative regret over votes", "default,thompson,random")
 def dueling(
     matrices: Path,
@@ -212,7 +212,7 @@ def dueling(
     votes: int,
     seeds: int,
     methods: list[str],
-    run: Run,
+    run: BenchRun,
 ) -> None:
     """Find the winner of preference matrices, the items being ids only."""
     from studies.bench import dueling as bench_
@@ -249,7 +249,7 @@ def dueling(
     help="Comma-separated; default all. The first is compared with.",
 )
 @click.option("--human-share", default="0.05,0.1,0.2,0.5", show_default=True, help="Human votes that are paid, a pair.")
-@click.option("--seeds", type=Whole(1), default=20, show_default=True)
+@click.option("--seeds", type=IntegerRange(1), default=20, show_default=True)
 @click.option("--questions", type=click.Choice(["even", "odd", "all"]), default="all", help="Every second question.")
 @click.option(
     "--judges", callback=names, help="Machine judges who have a seat; default those who judged half of the pairs."
@@ -265,7 +265,7 @@ def routing(
     questions: Any,
     judges: list[str],
     judge_price: float,
-    run: Run,
+    run: BenchRun,
 ) -> None:
     """Label a stream of pairs with judges and a few humans, every router with the same stream, humans and money."""
     from studies.simulation import recorded_streams
@@ -310,16 +310,16 @@ def judges(pairs: list[str], judgments: list[str], as_json: bool) -> None:
 
 @bench.command(epilog=example("elicit bench latency --items 200,10000 --dim 384 --votes 100,1000 --device cpu"))
 @click.option("--items", default="200,2000", show_default=True, callback=numbers, help="Comma-separated.")
-@click.option("--dim", type=Whole(0), default=384, show_default=True, help="Features an item; 0: ids only.")
+@click.option("--dim", type=IntegerRange(0), default=384, show_default=True, help="Features an item; 0: ids only.")
 @click.option(
     "--votes", default="20,100,300", show_default=True, callback=numbers, help="Where to measure; comma-separated."
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--window", type=Whole(1), default=30, show_default=True, help="Votes measured up to each place.")
-@click.option("--seed", type=Whole(0, SEED), default=0, show_default=True)
+@click.option("--window", type=IntegerRange(1), default=30, show_default=True, help="Votes measured up to each place.")
+@click.option("--seed", type=IntegerRange(0, SEED), default=0, show_default=True)
 @options(None, "default")
 def latency(
-    items: list[int], dim: int, votes: list[int], device: str, window: int, seed: int, methods: list[str], run: Run
+    items: list[int], dim: int, votes: list[int], device: str, window: int, seed: int, methods: list[str], run: BenchRun
 ) -> None:
     """How long tell + ask takes and how much memory, each in a fresh process of one thread."""
     from studies.bench import latency as bench_
@@ -344,13 +344,13 @@ def latency(
 
 
 @bench.command(epilog=example("elicit bench serving --annotators 200 --votes 20000 --think 2 --kills 10"))
-@click.option("--items", type=Whole(2), default=2000, show_default=True)
-@click.option("--annotators", type=Whole(1), default=200, show_default=True)
-@click.option("--votes", type=Whole(1), default=20_000, show_default=True, help="All together.")
+@click.option("--items", type=IntegerRange(2), default=2000, show_default=True)
+@click.option("--annotators", type=IntegerRange(1), default=200, show_default=True)
+@click.option("--votes", type=IntegerRange(1), default=20_000, show_default=True, help="All together.")
 @click.option("--think", type=Real(0), default=2.0, show_default=True, help="Mean seconds before a vote.")
-@click.option("--overlap", type=Whole(1), default=1, show_default=True, help="Votes a query is to get.")
-@click.option("--kills", type=Whole(0), default=0, show_default=True, help="Times the server is killed.")
-@click.option("--seed", type=Whole(0, SEED), default=0, show_default=True)
+@click.option("--overlap", type=IntegerRange(1), default=1, show_default=True, help="Votes a query is to get.")
+@click.option("--kills", type=IntegerRange(0), default=0, show_default=True, help="Times the server is killed.")
+@click.option("--seed", type=IntegerRange(0, SEED), default=0, show_default=True)
 @JSON
 def serving(
     items: int, annotators: int, votes: int, think: float, overlap: int, kills: int, seed: int, as_json: bool

@@ -14,7 +14,7 @@ from elicit.randomness import stream
 from elicit.selection import Candidates
 from elicit.types import ChoiceOutcome, Vote
 from studies.bench.apohf import LAMBDA, NU, RANDOM_PAIRS
-from studies.bench.peers import Pair
+from studies.bench.peers import PeerPair
 
 NEWTON = 50
 
@@ -32,11 +32,11 @@ class LinearDueling:
         self._votes: list[tuple[int, int]] = []  # rows, winner first
         self._w = np.zeros(features.shape[1])
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """The pair that the upper confidence bound names."""
         if len(self._votes) < RANDOM_PAIRS:
             a, b = stream(self._seed, "peer/pair", len(self._votes)).choice(len(self._X), 2, replace=False)
-            return Pair(int(a), int(b))
+            return PeerPair(int(a), int(b))
         u = self._X @ self._w
         one = int(u.argmax())
         D, gaps = self._differences(), self._X - self._X[one]
@@ -46,7 +46,7 @@ class LinearDueling:
         squared = ((gaps**2).sum(1) - (seen * np.linalg.solve(inner, seen.T).T).sum(1)) / LAMBDA
         bound = u + NU * np.sqrt(squared.clip(0))
         bound[one] = -np.inf
-        return Pair(one, int(bound.argmax()))
+        return PeerPair(one, int(bound.argmax()))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Learn one vote: Newton's method from the weights before."""
@@ -87,11 +87,11 @@ class Pdo:
         self._wins = np.zeros((n_items, n_items))
         self._belief = BradleyTerry().init(n_items, Knowledge(), "cpu")  # selectors are given one; this one reads none
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """The pair of the two draws."""
         rng = stream(self._seed, "peer/pair", len(self._votes))
         pick = self._selector.select(self._belief, self._votes, Candidates(len(self._wins)), 1, rng)[0]
-        return Pair(pick.a, pick.b)
+        return PeerPair(pick.a, pick.b)
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Count one vote."""
@@ -125,11 +125,11 @@ class SuccessiveHalving:
         self._lead, self._met = np.zeros(n_items), np.zeros(n_items)  # of this round: wins less losses, duels
         self._cast = 0
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """Two of those that have duelled least in this round, at random."""
         luck = stream(self._seed, "peer/pair", self._cast).random(len(self._left))
         a, b = self._left[np.lexsort([luck, self._met[self._left]])[:2]]
-        return Pair(int(a), int(b))
+        return PeerPair(int(a), int(b))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Count one duel; after the last one of a round, the weaker half is out."""

@@ -11,9 +11,9 @@ import click
 
 from elicit.types import BadInputError
 from studies.bench.methods import OUTSIDE, method_names
-from studies.commands.option_types import Whole
+from studies.commands.option_types import IntegerRange
 from studies.commands.options import JSON
-from studies.commands.runs import Run, names_of, numbers_of
+from studies.commands.runs import BenchRun, names_of, numbers_of
 
 PATH = click.Path(path_type=Path)
 METHODS = (
@@ -43,7 +43,7 @@ def options(
     if plot:
         drawn = f"Draw {plot}: .png, .svg or .pdf."
         shared = [
-            click.option("--workers", type=Whole(1), help="Processes; default one per core."),
+            click.option("--workers", type=IntegerRange(1), help="Processes; default one per core."),
             click.option("--plot", type=PATH, callback=_drawable, help=drawn),
             *shared,
         ]
@@ -56,7 +56,7 @@ def options(
         def run(
             *, out: Path | None, as_json: bool, workers: int | None = 1, plot: Path | None = None, **rest: Any
         ) -> None:
-            command(run=Run(workers, out, plot, as_json), **rest)
+            command(run=BenchRun(workers, out, plot, as_json), **rest)
 
         for option in reversed(shared):
             run = option(run)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from elicit.types import BadInputError
 from studies.bench.environments import environment
-from studies.bench.peers import Pair, unit_box
+from studies.bench.peers import PeerPair, unit_box
 from studies.simulation.jobs import THREADS
 
 DRIVERS = Path(__file__).parent / "drivers"
@@ -86,7 +86,7 @@ class Outside:
         """Seconds of CPU the driver has taken to learn votes and choose pairs."""
         return self._cpu
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """The pair the driver wants compared."""
         return self._pair
 
@@ -101,10 +101,10 @@ class Outside:
         self._send("best")
         return int(self._heard())
 
-    def _asked(self) -> Pair:
+    def _asked(self) -> PeerPair:
         asked = self._heard()
         self._cpu += asked["cpu"]
-        return Pair(asked["a"], asked["b"])
+        return PeerPair(asked["a"], asked["b"])
 
     def _send(self, value: Any) -> None:
         assert self._process.stdin is not None

@@ -22,7 +22,7 @@ REFIT = 10
 DIMENSIONS = 16
 
 
-class Pair(NamedTuple):
+class PeerPair(NamedTuple):
     """Rows to compare."""
 
     a: int
@@ -79,17 +79,17 @@ class LinearEubo:
         self._seed = seed
         self._root = self._fit(self._s)[1]
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """The pair with the highest EUBO; the first one at random."""
         if not len(self._D):
             a, b = stream(self._seed, "peer").choice(len(self._Z), 2, replace=False)
-            return Pair(int(a), int(b))
+            return PeerPair(int(a), int(b))
         mean = self._Z @ self._w
         rows = shortlist(mean, self._scaled(self._Z).square().sum(0)) if len(mean) > CANDIDATES else None
         chosen = self._Z if rows is None else self._Z[rows]
         half = self._scaled(chosen)
         i, j = eubo_pair(chosen @ self._w, half.T @ half)
-        return Pair(i, j) if rows is None else Pair(int(rows[i]), int(rows[j]))
+        return PeerPair(i, j) if rows is None else PeerPair(int(rows[i]), int(rows[j]))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Learn one vote and find the posterior anew, from the mode before."""
@@ -156,11 +156,11 @@ class PairwiseGpEubo:
         self._mean = self._Z.new_zeros(len(self._Z))
         self._model: Any = None
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         """The pair with the highest EUBO; the first one at random."""
         if self._model is None:
             a, b = stream(self._seed, "peer").choice(len(self._Z), 2, replace=False)
-            return Pair(int(a), int(b))
+            return PeerPair(int(a), int(b))
         rows = torch.arange(len(self._Z))
         if len(rows) > CANDIDATES:
             rows = shortlist(self._mean, self._variance)
@@ -168,7 +168,7 @@ class PairwiseGpEubo:
             warnings.simplefilter("ignore")
             belief = self._model.posterior(self._Z[rows])
             i, j = eubo_pair(belief.mean[:, 0], belief.distribution.covariance_matrix)
-        return Pair(int(rows[i]), int(rows[j]))
+        return PeerPair(int(rows[i]), int(rows[j]))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Learn one vote."""

@@ -47,7 +47,7 @@ _BUDGETS: dict[tuple[str, int, int], list[tuple[int, int, int]]] = {}
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredPool:
     """A pool of prompts with all responses and what they are worth, (prompts, inputs): 0 to 1."""
 
     name: str
@@ -79,10 +79,10 @@ class Measured:
         return np.asarray(self.worth[:, [n for n, one in enumerate(self.inputs) if one.held_out]].mean(1))
 
 
-class Recorded:
+class RecordedResponses:
     """The target whose responses are all there: it answers at once and costs nothing but a call."""
 
-    def __init__(self, pool: Measured) -> None:
+    def __init__(self, pool: MeasuredPool) -> None:
         self._said = {
             fill(prompt, given): response
             for prompt, row in zip(pool.prompts, pool.responses, strict=True)
@@ -100,7 +100,7 @@ class Recorded:
         """Nothing is held open."""
 
 
-def measure_pool(setup: Setup, size: int, folder: Path, name: str, report: Callable[[int, int], None]) -> Measured:
+def measure_pool(setup: Setup, size: int, folder: Path, name: str, report: Callable[[int, int], None]) -> MeasuredPool:
     """A pool of `size` prompts from the slot grid, the task's own first ones among them, with all their responses.
 
     folder: keeps every response, so that an interrupted measurement goes on, and the next one pays for what is new
@@ -125,7 +125,7 @@ def measure_pool(setup: Setup, size: int, folder: Path, name: str, report: Calla
             for row in responses
         ]
     )
-    found = Measured(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
+    found = MeasuredPool(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
     if all(response.failure for row in responses for response in row):
         raise BadInputError(f"{name}: there is no response to measure, {found.shortfalls}; mend the model")
     return found
@@ -163,7 +163,9 @@ async def _responses(
         await target.end()
 
 
-def prompts(pools: Sequence[Measured], methods: Sequence[str], votes: int, seeds: int, plan: RunPlan) -> dict[str, Any]:
+def prompts(
+    pools: Sequence[MeasuredPool], methods: Sequence[str], votes: int, seeds: int, plan: RunPlan
+) -> dict[str, Any]:
     """Run every method on every pool and seed. Rows: `votes`, `calls`, `accuracy` on the inputs held out, `gap` to the
     pool's best and `within_5`. Methods without votes have the calls that elicit had taken on the same pool and seed
     by that vote.
@@ -195,7 +197,7 @@ def prompts(pools: Sequence[Measured], methods: Sequence[str], votes: int, seeds
     return {"bench": "prompts", "setting": setting, "rows": rows, "summary": found}
 
 
-def run(pool: Measured, method: str, seed: int, votes: int) -> list[Row]:
+def run(pool: MeasuredPool, method: str, seed: int, votes: int) -> list[Row]:
     """One method on one pool with one simulated person: a row per mark."""
     if method in ("elicit", "unsignalled", "random"):
         marks = asyncio.run(_compared(pool, method, seed, votes))
@@ -222,7 +224,7 @@ def run(pool: Measured, method: str, seed: int, votes: int) -> list[Row]:
     ]
 
 
-async def _compared(pool: Measured, method: str, seed: int, votes: int) -> list[tuple[int, int, int]]:
+async def _compared(pool: MeasuredPool, method: str, seed: int, votes: int) -> list[tuple[int, int, int]]:
     """(votes, calls, recommended row) at each mark of a study whose person goes by the references."""
     with tempfile.TemporaryDirectory(prefix="elicit-bench-") as place:
         table = {
@@ -238,7 +240,7 @@ async def _compared(pool: Measured, method: str, seed: int, votes: int) -> list[
         study = Study.create(Path(place) / "s", items=list(pool.prompts), inputs=list(pool.inputs), **how)
         with study:
             judge.begin("person", study.shown, [], Path(place))
-            tuner, marks = Tuner(study, target=Recorded(pool)), []
+            tuner, marks = Tuner(study, target=RecordedResponses(pool)), []
             await tuner.begin()
             for cast in range(1, votes + 1):
                 query = await tuner.ask("person")
@@ -254,7 +256,7 @@ async def _compared(pool: Measured, method: str, seed: int, votes: int) -> list[
             return [*marks, *((mark, study.state.calls, study.engine.best()) for mark in late)]
 
 
-def _tried(pool: Measured, method: str, seed: int, calls: int) -> tuple[int, int]:
+def _tried(pool: MeasuredPool, method: str, seed: int, calls: int) -> tuple[int, int]:
     """(calls, recommended row) of a method that is told which responses are right."""
     rng = stream(seed, method)
     n, usable = len(pool.prompts), np.array(pool.voted)

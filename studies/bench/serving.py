@@ -95,7 +95,7 @@ async def under_load(
     report: Callable[[int], None],
 ) -> dict[str, Any]:
     """The same with a study that is there; admin: a token that runs it."""
-    server = Server(study)
+    server = BenchServer(study)
     await server.start()
     load, began, cpu = Load(), time.monotonic(), time.process_time()
     try:
@@ -166,7 +166,7 @@ async def _behind(client: httpx.AsyncClient) -> int:
     return int(float(line.split()[-1]))
 
 
-async def _kill(server: Server, kills: int, votes: int, load: Load) -> None:
+async def _kill(server: BenchServer, kills: int, votes: int, load: Load) -> None:
     for n in range(1, kills + 1):
         while len(load.receipts) < votes * n / (kills + 1):
             await asyncio.sleep(0.01)
@@ -175,7 +175,7 @@ async def _kill(server: Server, kills: int, votes: int, load: Load) -> None:
 
 
 async def _annotate(
-    server: Server, study: str, token: str, votes: int, think: float, rng: np.random.Generator, load: Load
+    server: BenchServer, study: str, token: str, votes: int, think: float, rng: np.random.Generator, load: Load
 ) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60.0) as client:
@@ -219,7 +219,7 @@ async def _send(
         await asyncio.sleep(WAIT)
 
 
-class Server:
+class BenchServer:
     """`elicit serve` in a process group of its own, on a port that stays the same."""
 
     def __init__(self, study: Path) -> None:

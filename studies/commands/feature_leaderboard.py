@@ -36,7 +36,7 @@ CARELESS = 0.15
 """Share of slips from which it shows in the intervals that not all of them are told from small differences."""
 
 
-class Candidates(NamedTuple):
+class CandidateTable(NamedTuple):
     """N candidates in a file. features: (N, d). read: the file by columns or row by row. before: whether they have a
     feature `UTILITY` already."""
 
@@ -49,7 +49,7 @@ class Candidates(NamedTuple):
 class Learnt:
     """What was found of candidates, the highest utility first."""
 
-    def __init__(self, candidates: Candidates, found: Utilities, level: float) -> None:
+    def __init__(self, candidates: CandidateTable, found: Utilities, level: float) -> None:
         self.candidates, self.found, self.level = candidates, found, level
 
     @cached_property
@@ -168,7 +168,7 @@ def _rows(votes: Comparisons, ids: Sequence[str], file: str, items: str) -> NDAr
     return rows
 
 
-def _candidates(path: str, output: str | None) -> Candidates:
+def _candidates(path: str, output: str | None) -> CandidateTable:
     read: ItemColumns | list[Item] | None = read_pool(path)
     if isinstance(read, ItemColumns):
         ids, before = read.ids, UTILITY in read.named
@@ -186,7 +186,7 @@ def _candidates(path: str, output: str | None) -> Candidates:
             f"{path}: there is nothing to learn from; give every item a text, a vector in a column 'embedding', or "
             "numbers in columns 'features.NAME'"
         )
-    return Candidates(ids, features, read, before)
+    return CandidateTable(ids, features, read, before)
 
 
 def _without_utility(item: Item) -> Item:

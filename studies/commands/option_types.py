@@ -13,7 +13,7 @@ SEED = 2**63 - 1
 """The largest seed: a specification keeps it as a signed integer of 64 bits."""
 
 
-class Whole(click.IntRange):
+class IntegerRange(click.IntRange):
     """A whole number from `min` to `max`, both among them."""
 
     def __init__(self, min: int | None = None, max: int = MOST) -> None:  # noqa: A002  (as click names them)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from elicit.types import BadInputError
-from studies.commands.option_types import Whole
+from studies.commands.option_types import IntegerRange
 from studies.commands.options import JSON, STUDY, example, progress
 
 if TYPE_CHECKING:
-    from studies.commands.runs import Run
+    from studies.commands.runs import BenchRun
     from studies.study import Study
 
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @click.option("--selector", help="Replay the recorded votes under these selectors instead; comma-separated.")
 @click.option("--router", help="Replay the recorded verdicts and votes under these routers instead; comma-separated.")
 @click.option("--human-share", default="0.1,0.2,0.5", show_default=True, help="People for such shares of the queries.")
-@click.option("--seeds", type=Whole(1), default=10, show_default=True, help="Replays of each.")
-@click.option("--votes", type=Whole(1), help="At most so many votes a replay of a selector; default all.")
-@click.option("--workers", type=Whole(1), help="Processes; default one per core.")
+@click.option("--seeds", type=IntegerRange(1), default=10, show_default=True, help="Replays of each.")
+@click.option("--votes", type=IntegerRange(1), help="At most so many votes a replay of a selector; default all.")
+@click.option("--workers", type=IntegerRange(1), help="Processes; default one per core.")
 @click.option("--out", type=click.Path(path_type=Path), help="Finished replays are kept here (.jsonl).")
 @JSON
 def replay(
@@ -51,9 +51,9 @@ def replay(
     with Study.open(study, writable=False) as opened:
         if not (selector or router):
             return _again(opened, as_json)
-        from studies.commands.runs import Run
+        from studies.commands.runs import BenchRun
 
-        run = Run(workers, out, None, as_json)
+        run = BenchRun(workers, out, None, as_json)
         if selector:
             _otherwise(opened, selector, votes, seeds, run)
         elif router:
@@ -77,7 +77,7 @@ def _again(study: Study, as_json: bool) -> int:
     return 1 if found.status == "divergence" else 0
 
 
-def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: Run) -> None:
+def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: BenchRun) -> None:
     from studies.commands.runs import names_of, shares_of, show_routing
     from studies.replay.counterfactual import routers
 
@@ -85,7 +85,7 @@ def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: Run)
     show_routing(run, run.measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds))
 
 
-def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: Run) -> None:
+def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: BenchRun) -> None:
     from studies.commands.runs import names_of
     from studies.replay.counterfactual import counterfactual
     from studies.simulation.summaries import number, over_votes
@@ -105,8 +105,10 @@ def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: 
 
 @click.command(epilog=example("elicit plan jokes --votes 100"))
 @STUDY
-@click.option("--votes", type=Whole(1, 10_000), default=100, show_default=True, help="Votes more.")
-@click.option("--studies", type=Whole(1, 1_000_000), default=1000, show_default=True, help="How many are simulated.")
+@click.option("--votes", type=IntegerRange(1, 10_000), default=100, show_default=True, help="Votes more.")
+@click.option(
+    "--studies", type=IntegerRange(1, 1_000_000), default=1000, show_default=True, help="How many are simulated."
+)
 @JSON
 def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
     """Foretell what more votes will bring towards STUDY's goal: simulate many studies like it from what is believed.

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 Row = dict[str, Any]
-Columns = list[tuple[str, Callable[[Row], str]]]
+RunColumns = list[tuple[str, Callable[[Row], str]]]
 
 
 @dataclass(frozen=True)
-class Run:
+class BenchRun:
     """How a bench is run and told. workers: processes, None for one per core; out: keeps finished runs; plot: where the
     curves are drawn."""
 
@@ -56,14 +56,14 @@ class Run:
             say(f"\nelicit: stopped; {finished} of {runs} runs are {kept}")
             raise click.exceptions.Exit(3) from None
 
-    def show(self, result: Row, columns: Callable[[list[Row]], Columns], rows: str = "summary") -> None:
+    def show(self, result: Row, columns: Callable[[list[Row]], RunColumns], rows: str = "summary") -> None:
         """Print the result, as JSON or as a table of its `rows`."""
         from studies.simulation.summaries import table
 
         click.echo(json.dumps(result) if self.as_json else table(result[rows], columns(result[rows])))
 
     def show_methods(
-        self, result: Row, value: str, columns: Callable[[list[Row]], Columns], over: str = "votes"
+        self, result: Row, value: str, columns: Callable[[list[Row]], RunColumns], over: str = "votes"
     ) -> None:
         """Print a row for every method, and draw `value` over `over` where a plot is wanted."""
         from studies.simulation.summaries import number, plot
@@ -74,7 +74,7 @@ class Run:
             say(f"wrote {self.plot}")
 
 
-def show_routing(run: Run, result: Row) -> None:
+def show_routing(run: BenchRun, result: Row) -> None:
     """The table of routers, and how soon a drift is caught."""
     from studies.simulation.routing import interval
     from studies.simulation.summaries import number, over_votes

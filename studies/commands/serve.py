@@ -15,7 +15,7 @@ from adapters.ledger import SqliteLedger
 from elicit.diagnostics import log_to_folder
 from elicit.service.http_schema import Invitation
 from elicit.types import BadInputError
-from studies.commands.option_types import Real, Whole
+from studies.commands.option_types import IntegerRange, Real
 from studies.spec import FILE
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ folder = click.Path(path_type=Path)
 @click.option(
     "--host", default=HOST, show_default=True, help="The address to listen at; put a TLS proxy before others."
 )
-@click.option("--port", default=PORT, show_default=True, type=Whole(0, 65535))
-@click.option("--rate", default=1200, show_default=True, type=Whole(1), help="Requests a minute for one token.")
+@click.option("--port", default=PORT, show_default=True, type=IntegerRange(0, 65535))
+@click.option("--rate", default=1200, show_default=True, type=IntegerRange(1), help="Requests a minute for one token.")
 def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     """Let many people vote in one study, or several, with a browser, a terminal or a script."""
     import socket
@@ -112,10 +112,10 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 
 @click.command(epilog="Example: elicit invite jokes --people 5 --hours 48 --url https://vote.example.org")
 @click.argument("study", type=folder)
-@click.option("--people", default=1, show_default=True, type=Whole(1, 10_000), help="How many may use the link.")
+@click.option("--people", default=1, show_default=True, type=IntegerRange(1, 10_000), help="How many may use the link.")
 @click.option("--hours", default=72.0, show_default=True, type=Real(0, 24 * 366, min_open=True))
 @click.option("--pool", "pools", multiple=True, help="Only pairs of this pool (`meta.pool`); may be given again.")
-@click.option("--quota", type=Whole(1), help="Votes that each of them may give.")
+@click.option("--quota", type=IntegerRange(1), help="Votes that each of them may give.")
 @click.option("--url", help="Where the server is reached; by default where it runs now.")
 def invite(study: Path, people: int, hours: float, pools: tuple[str, ...], quota: int | None, url: str | None) -> None:
     """Make a link by which people join a served study; also while it is served."""

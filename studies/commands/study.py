@@ -14,7 +14,7 @@ import msgspec
 from adapters.files.tables import Written
 from elicit.safe_text import quantity
 from elicit.types import BadInputError
-from studies.commands.option_types import SEED, Real, Whole
+from studies.commands.option_types import SEED, IntegerRange, Real
 from studies.commands.options import JSON, STUDY, _done, example, progress, say
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def _columns(_: click.Context, option: click.Parameter, given: str | None) -> di
 @click.option(
     "--goal", type=click.Choice(["best", "top", "rank", "label"]), help="Default: best for items, label for pairs."
 )
-@click.option("--top", type=Whole(1), help="How many items --goal top is to find; default 10.")
+@click.option("--top", type=IntegerRange(1), help="How many items --goal top is to find; default 10.")
 @click.option("--title", help="Default: the folder's name.")
 @click.option("--question", help="Asked above the two panes.")
 @click.option("--guidelines", type=click.Path(path_type=Path), help="A Markdown file, shown on the g key.")
-@click.option("--votes", type=Whole(1), help="The budget; default 200.")
-@click.option("--seed", type=Whole(0, SEED), help="Same seed, same answers: same queries. Default 0.")
+@click.option("--votes", type=IntegerRange(1), help="The budget; default 200.")
+@click.option("--seed", type=IntegerRange(0, SEED), help="Same seed, same answers: same queries. Default 0.")
 @click.option("--selector", help="What is asked next; default by goal.")
 @click.option("--model", help="Utility model.")
 @click.option("--embedder", type=click.Choice(["wordllama", "none"]), help="How texts become features.")
@@ -173,7 +173,7 @@ def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
 
 @click.command(epilog=example("elicit run jokes --votes 50"))
 @STUDY
-@click.option("--votes", type=Whole(1), help="Stop after so many queries; default: when the stop rule is met.")
+@click.option("--votes", type=IntegerRange(1), help="Stop after so many queries; default: when the stop rule is met.")
 @click.option("--budget", type=Real(0), help="Money to spend at most, all runs together.")
 @click.option("--estimate", is_flag=True, help="Say what it would cost, and ask nobody.")
 @JSON

@@ -30,12 +30,12 @@ MEASURED_TOKENS = 12
 SHOWN_TOKENS = 24
 TOPIC = re.compile(r"\b(food|travel|sport|money)s?\b", re.IGNORECASE)
 
-Grid = dict[str, Any]
+GridTable = dict[str, Any]
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Input:
+class DemoInput:
     """A sentence with its true topic; voters see the model's answers to the shown ones only."""
 
     text: str
@@ -43,17 +43,17 @@ class Input:
     shown: bool
 
 
-def read_inputs(path: Path = HERE / "inputs.jsonl") -> list[Input]:
+def read_inputs(path: Path = HERE / "inputs.jsonl") -> list[DemoInput]:
     """The task's sentences, in file order."""
-    return [Input(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [DemoInput(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def read_grid(path: Path = HERE / "grid.toml") -> Grid:
+def read_grid(path: Path = HERE / "grid.toml") -> GridTable:
     """The slot grid as written: a table of options for each slot, and the sizes of the draw."""
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def write_prompt(grid: Grid, slots: dict[str, str]) -> str | None:
+def write_prompt(grid: GridTable, slots: dict[str, str]) -> str | None:
     """The prompt these slots spell, with `{text}` where the sentence goes; None if they contradict."""
     option = {slot: grid[slot][name] for slot, name in slots.items()}
     head = " ".join(t for t in (option["role"]["text"], option["ask"]["text"], option["manner"]["text"]) if t)
@@ -69,7 +69,7 @@ def write_prompt(grid: Grid, slots: dict[str, str]) -> str | None:
     return f"{shots}{text}\n\n{head}\n{cue}" if head and cue else None
 
 
-def draw(grid: Grid) -> Iterator[tuple[dict[str, str], str]]:
+def draw(grid: GridTable) -> Iterator[tuple[dict[str, str], str]]:
     """Candidates as (slots, prompt), every two of them at least `distance` slots apart."""
     rng = random.Random(grid["seed"])
     taken: dict[str, dict[str, str]] = {}
@@ -127,7 +127,7 @@ class Model:
         return found
 
 
-def measure(model: Model, prompt: str, inputs: list[Input]) -> Row:
+def measure(model: Model, prompt: str, inputs: list[DemoInput]) -> Row:
     """Utility of one prompt: its right answers over the held-out inputs, and its answers to the shown ones."""
     held_out = [i for i in inputs if not i.shown]
     shown = [i.text for i in inputs if i.shown]
@@ -144,7 +144,7 @@ def measure(model: Model, prompt: str, inputs: list[Input]) -> Row:
     }
 
 
-def read_done(inputs: list[Input]) -> dict[str, Row]:
+def read_done(inputs: list[DemoInput]) -> dict[str, Row]:
     """Rows measured so far on these inputs, by prompt."""
     if not POOL.exists():
         return {}

@@ -27,7 +27,7 @@ from studies.decisions import by_people, engine_for, engine_votes
 from studies.items.features import gaps, knowledge_of
 from studies.routing.costs import cost
 from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
-from studies.simulation.recorded_streams import Pair, Preference, Recorded
+from studies.simulation.recorded_streams import Preference, RecordedPair, RecordedStream
 from studies.simulation.routing import routing
 from studies.simulation.simulate import regrets
 from studies.simulation.summaries import marks_of, summary
@@ -87,7 +87,7 @@ def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: 
     return routing([recorded_in(study)] * seeds, names, shares, plan, told)
 
 
-def recorded_in(study: Study) -> Recorded:
+def recorded_in(study: Study) -> RecordedStream:
     """The pairs of a study that people voted on, with the machine judges' verdicts on them."""
     state = study.state
     people = {live.seq: live for live in by_people(study.spec, study.state)}
@@ -109,12 +109,12 @@ def recorded_in(study: Study) -> Recorded:
         leans = gaps(first.shown_text, second.shown_text)
         question = first.context or f"{a},{b}"
         topic = str(first.meta.get("topic", ""))
-        pairs.append(Pair(a, b, question, topic, leans, verdicts.get((a, b), {}), tuple(said)))
+        pairs.append(RecordedPair(a, b, question, topic, leans, verdicts.get((a, b), {}), tuple(said)))
     paid: dict[str, list[float]] = {}
     for asked in (asked for several in state.consulted.values() for asked in several if asked.verdict):
         paid.setdefault(asked.judge, []).append(cost(study, asked) / (study.spec.routing.person_price or 1.0))
     prices = {judge: float(np.mean(costs)) for judge, costs in sorted(paid.items())}
-    return Recorded(knowledge_of(state.items, study.spec.embedder, study.spec.scores), tuple(pairs), prices)
+    return RecordedStream(knowledge_of(state.items, study.spec.embedder, study.spec.scores), tuple(pairs), prices)
 
 
 def run(

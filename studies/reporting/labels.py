@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from studies.study import Study
 
 Floats = NDArray[np.float64]
-Pair = tuple[int, int]
+RowPair = tuple[int, int]
 
 SURE = 1e-9
 """The model's probabilities keep this distance from 0 and 1."""
@@ -42,7 +42,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     from studies.routing.dispatcher import Dispatcher, label_record
 
     state, votes = study.state, labelling_votes(study.spec, study.state)
-    cast: dict[Pair, int] = {}
+    cast: dict[RowPair, int] = {}
     for live in votes:
         cast[live.vote.pair] = cast.get(live.vote.pair, 0) + 1
     listed = list(state.listed())
@@ -100,7 +100,7 @@ def _provenance(
     return found
 
 
-def by_model(study: Study, pairs: Sequence[Pair], votes: Sequence[LiveVote]) -> Floats:
+def by_model(study: Study, pairs: Sequence[RowPair], votes: Sequence[LiveVote]) -> Floats:
     """(N, 3) P(a), P(tie) and P(b) of one more person's answer on pairs of rows, the smaller first, without the
     router."""
     place = {pair: n for n, pair in enumerate(pairs)}

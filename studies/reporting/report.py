@@ -132,7 +132,7 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     """The study's specification, TOML."""
 
 
-class Text(NamedTuple):
+class ReportText(NamedTuple):
     """A text from outside, made harmless."""
 
     peek: str
@@ -260,12 +260,12 @@ def _utc(time: str) -> datetime:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
-def _text(text: str, cap: int | None = LONGEST, peek: int = PEEK) -> Text:
+def _text(text: str, cap: int | None = LONGEST, peek: int = PEEK) -> ReportText:
     shown = harmless(text[:cap]).strip("\n") if text.strip() else ""
     head = "\n".join(shown.split("\n")[: peek // 25])[:peek]
     # Cut at a word's end, where there is one near.
     head = re.sub(r"\s\S{0,20}$", "", head) + "…" if head != shown else ""
-    return Text(head, shown, max(0, len(text) - (cap or len(text))))
+    return ReportText(head, shown, max(0, len(text) - (cap or len(text))))
 
 
 def _cap(texts: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from studies.items.features import gaps, knowledge_of
 from studies.simulation.jobs import fingerprint
 
 Preference = Literal["a", "b", "tie"]
-Part = Literal["even", "odd", "all"]
+Split = Literal["even", "odd", "all"]
 LOUD = 2.0
 """Log-odds that stand for a verdict recorded without any: .88."""
 HELD_OUT = 0.25
@@ -39,7 +39,7 @@ COMMON = 0.78
 
 
 @dataclass(frozen=True)
-class Pair:
+class RecordedPair:
     """Rows a and b of the pool, and everything recorded about the two."""
 
     a: int
@@ -52,11 +52,11 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedStream:
     """A pool of which `known` is known, and the pairs of it that humans voted on. prices: of a verdict, by judge."""
 
     known: Knowledge
-    pairs: tuple[Pair, ...]
+    pairs: tuple[RecordedPair, ...]
     prices: Mapping[str, float]
 
     @property
@@ -74,7 +74,7 @@ class RecordedQuery(NamedTuple):
     None without a single one.
     """
 
-    pair: Pair
+    pair: RecordedPair
     answer: Preference
     side: int
     majority: Preference | None
@@ -87,7 +87,7 @@ class Stream(NamedTuple):
     held_out: tuple[tuple[int, int, bool], ...]
 
 
-def stream_of(recorded: Recorded, seed: int) -> Stream:
+def stream_of(recorded: RecordedStream, seed: int) -> Stream:
     """What every router sees under a seed.
 
     A quarter of the questions is held out whole. Of the rest those pairs are streamed that two humans or more voted on:
@@ -123,8 +123,8 @@ def stream_of(recorded: Recorded, seed: int) -> Stream:
 
 
 def read(
-    pairs: Path, judgments: Path, questions: Part = "all", judges: Sequence[str] | None = None, price: float = 0.02
-) -> Recorded:
+    pairs: Path, judgments: Path, questions: Split = "all", judges: Sequence[str] | None = None, price: float = 0.02
+) -> RecordedStream:
     """The pairs humans voted on, out of two files (`adapters.files.formats`).
 
     questions: only every second one, in the order of their names. judges: the machine judges who have a seat; without,
@@ -157,7 +157,7 @@ def read(
         texts = [row.response_a, row.response_b]
         said = by_pair[row.pair_id]
         made.append(
-            Pair(
+            RecordedPair(
                 a,
                 b,
                 _question(row),
@@ -171,7 +171,7 @@ def read(
                 tuple(j.preference for j in said if j.judge_kind == "human"),
             )
         )
-    return Recorded(
+    return RecordedStream(
         knowledge_of(_same_features(list(items.values())), "default"), tuple(made), dict.fromkeys(seats, price)
     )
 
@@ -197,8 +197,8 @@ def verdict_of(rows: Sequence[JudgmentRow]) -> Verdict | None:
 
 
 def synthetic(
-    seed: int, part: Part = "all", liking: float = 0.0, pairs: int = 1000, items: int = 300, dim: int = 8
-) -> Recorded:
+    seed: int, part: Split = "all", liking: float = 0.0, pairs: int = 1000, items: int = 300, dim: int = 8
+) -> RecordedStream:
     """Pairs of a pool with known utilities, three judges right .77 to .81 of the time whose errors correlate .6, and
     VOTES votes a pair of humans of whom two agree .84 of the time.
 
@@ -221,7 +221,7 @@ def synthetic(
         logits[name] = theta + error * SPREAD * (COMMON**0.5 * _standard(common) + (1 - COMMON) ** 0.5 * own)
     lean = dict(zip(logits, rng.normal(0, 0.5, 3), strict=True))
     made = tuple(
-        Pair(
+        RecordedPair(
             int(a),
             int(b),
             f"{seed}-{n // 25}",
@@ -232,7 +232,7 @@ def synthetic(
         )
         for n, (a, b) in enumerate(ends)
     )
-    return Recorded(Knowledge(x, (dim,)), made, {"cheap": 0.005, "middle": 0.01, "dear": 0.02})
+    return RecordedStream(Knowledge(x, (dim,)), made, {"cheap": 0.005, "middle": 0.01, "dear": 0.02})
 
 
 def _orders(logit: float, lean: float, rng: np.random.Generator) -> Verdict:

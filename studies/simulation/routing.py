@@ -23,7 +23,7 @@ from elicit.routing.case import Budget, Case, Moments, Seat, cavity
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Vote
 from studies.simulation import audits
 from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
-from studies.simulation.recorded_streams import Recorded, RecordedQuery, stream_of
+from studies.simulation.recorded_streams import RecordedQuery, RecordedStream, stream_of
 
 HUMAN = Seat("human", "human", 1.0)
 RESAMPLED = 2000
@@ -40,7 +40,11 @@ class Scored(NamedTuple):
 
 
 def routing(
-    recorded: Sequence[Recorded], routers: Sequence[str], shares: Sequence[float], plan: RunPlan, told: dict[str, Any]
+    recorded: Sequence[RecordedStream],
+    routers: Sequence[str],
+    shares: Sequence[float],
+    plan: RunPlan,
+    told: dict[str, Any],
 ) -> dict[str, Any]:
     """Run every router at every share; recorded: one for each seed, often the same. told: the setting in words.
 
@@ -72,12 +76,12 @@ def routing(
     return {"bench": "routing", "setting": setting, "rows": rows, "summary": summary(rows), "drift": drift}
 
 
-def run(recorded: Recorded, router: str, shares: Sequence[float], seed: int) -> list[Row]:
+def run(recorded: RecordedStream, router: str, shares: Sequence[float], seed: int) -> list[Row]:
     """One router on one stream: a row per share of humans."""
     return [_run(recorded, router, share, seed) for share in shares]
 
 
-def _run(recorded: Recorded, name: str, share: float, seed: int) -> Row:
+def _run(recorded: RecordedStream, name: str, share: float, seed: int) -> Row:
     asked, held_out = stream_of(recorded, seed)
     known = recorded.known
     engine = Engine(

@@ -47,7 +47,7 @@ class Method(Protocol):
 
 
 @dataclass
-class Run:
+class SimulatedRun:
     """One simulated study of T votes.
 
     pairs: rows shown, smaller first, (T, 2); recommended: row recommended after each vote, (T,); cpu, wall: seconds
@@ -66,7 +66,7 @@ def simulate(
     votes: int,
     luck: Luck,
     report: Callable[[int], None] = lambda _: None,
-) -> Run:
+) -> SimulatedRun:
     """Let a person with utilities (N,) in logits answer `votes` queries on rows a < b.
 
     a wins iff luck < sigmoid(u_a - u_b).
@@ -74,9 +74,11 @@ def simulate(
     return duel(method, lambda a, b: float(sigmoid(utilities[a] - utilities[b])), votes, luck, report)
 
 
-def duel(method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None) -> Run:
+def duel(
+    method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None
+) -> SimulatedRun:
     """Answer `votes` queries: the smaller row of vote t wins iff luck(t) < chance(smaller, larger)."""
-    run = Run()
+    run = SimulatedRun()
     process_time = clock(method)
     query = method.ask()
     for t in range(votes):

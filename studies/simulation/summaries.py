@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from elicit.types import BadInputError
 from studies.simulation.jobs import Row
-from studies.simulation.simulate import Run, regrets, votes_to_95
+from studies.simulation.simulate import SimulatedRun, regrets, votes_to_95
 
 
 def marks_of(marks: Iterable[int], votes: int) -> list[int]:
@@ -19,7 +19,7 @@ def marks_of(marks: Iterable[int], votes: int) -> list[int]:
     return sorted({m for m in marks if m < votes} | {votes})
 
 
-def curve(run: Run, u: NDArray[np.float64], marks: Sequence[int]) -> list[Row]:
+def curve(run: SimulatedRun, u: NDArray[np.float64], marks: Sequence[int]) -> list[Row]:
     """One row per mark of a run against utilities u (N,): the metrics after that many votes."""
     of = regrets(u)
     shown = of[np.array(run.pairs)].mean(1).cumsum()
@@ -38,7 +38,7 @@ def curve(run: Run, u: NDArray[np.float64], marks: Sequence[int]) -> list[Row]:
     ]
 
 
-def timing(run: Run, mark: int) -> Row:
+def timing(run: SimulatedRun, mark: int) -> Row:
     """Milliseconds of tell + ask over the first `mark` votes."""
     wall = 1e3 * np.array(run.wall[:mark])
     return {

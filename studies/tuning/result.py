@@ -49,7 +49,7 @@ class Margin(msgspec.Struct, frozen=True):
     inputs: int
 
 
-class Part(msgspec.Struct, frozen=True):
+class PartEffect(msgspec.Struct, frozen=True):
     """What a part of the best prompt is worth: logits of utility lost without it, with a 90 % interval."""
 
     text: str
@@ -83,7 +83,7 @@ class Result(msgspec.Struct, frozen=True):
     win_rate: tuple[float, float, float] | None
     margins: tuple[Margin, ...]
     runners: tuple[Standing, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[PartEffect, ...]
     diff: tuple[tuple[str, str], ...]
     safety: str
     votes: int
@@ -178,14 +178,14 @@ def paired_interval(differences: np.ndarray) -> tuple[float, float]:
     return max(-1.0, mean - half), min(1.0, mean + half)
 
 
-def parts(study: Study, row: int) -> list[Part]:
+def parts(study: Study, row: int) -> list[PartEffect]:
     """What the parts of a prompt are worth by the votes: the choices at its slots where it is from a grid, against the
     other options that were tried; else its segments, against the same prompt without them."""
     slots = dict(study.state.items[row].meta.get("slots", {}))
     return _choices(study, slots) if slots else _segments(study, row)
 
 
-def _segments(study: Study, row: int) -> list[Part]:
+def _segments(study: Study, row: int) -> list[PartEffect]:
     pieces = segments(study.state.items[row].text)
     if len(pieces) < 2:
         return []
@@ -200,12 +200,12 @@ def _segments(study: Study, row: int) -> list[Part]:
         value, variance, _ = engine.posterior.difference(pairs)
     spread = Z90 * variance.sqrt()
     return [
-        Part(pieces[number].strip(), float(v), float(v - s), float(v + s))
+        PartEffect(pieces[number].strip(), float(v), float(v - s), float(v + s))
         for number, v, s in zip(kept, value, spread, strict=True)
     ]
 
 
-def _choices(study: Study, slots: Mapping[str, str]) -> list[Part]:
+def _choices(study: Study, slots: Mapping[str, str]) -> list[PartEffect]:
     """Of each slot's choice, the least-squares effect on utility over the grid's prompts, drawn from the belief."""
     state = study.state
     rows = [row for row, item in enumerate(state.items) if item.meta.get("slots")]
@@ -228,7 +228,7 @@ def _choices(study: Study, slots: Mapping[str, str]) -> list[Part]:
         if others:
             gain = effects[:, columns.index((slot, option))] - effects[:, others].mean(1)
             low, high = np.quantile(gain, [0.05, 0.95])
-            found.append(Part(f"{slot}: {option}", float(gain.mean()), float(low), float(high)))
+            found.append(PartEffect(f"{slot}: {option}", float(gain.mean()), float(low), float(high)))
     return sorted(found, key=lambda part: -abs(part.value))
 
 

@@ -36,14 +36,14 @@ PREFETCHED = 2
 PROOF = 8
 """Responses that have all failed, after which something is wrong that no vote mends."""
 
-Report = Callable[[str, int, int], None]
+ReportMaking = Callable[[str, int, int], None]
 """Called with what is being done, how much of it, and of how much."""
 
 
 class Tuner:
     """Tunes the prompts of an open study. Begin it before use, and end it. target: in place of the study's."""
 
-    def __init__(self, study: Study, report: Report = lambda *_: None, target: Target | None = None) -> None:
+    def __init__(self, study: Study, report: ReportMaking = lambda *_: None, target: Target | None = None) -> None:
         assert study.spec.tuning is not None
         self.study, self.tuning, self._report = study, study.spec.tuning, report
         self.target = target or target_for(self.tuning.target, study.folder, "target", self.tuning.money)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.llm.answers import chances, log_odds, read_object, reasoning
-from adapters.llm.chat import Reply, Token
+from adapters.llm.chat import Reply, ReplyToken
 from adapters.llm.verdicts import ParseError
 
 LABELS = ("A", "B")
@@ -17,7 +17,7 @@ SCORES = ("1", "2", "3", "4", "5")
 def said(text: str, top: dict[str, float] | None = None) -> Reply:
     """A reply whose last word has these alternatives."""
     start = text.rfind(" ") + 1
-    return Reply(text, () if top is None else (Token(text[start:], start, top),))
+    return Reply(text, () if top is None else (ReplyToken(text[start:], start, top),))
 
 
 def test_variants_of_a_label_are_added_up() -> None:
@@ -73,11 +73,11 @@ def test_the_answer_stands_after_the_last_mark() -> None:
 
 
 def test_a_label_in_the_reasons_is_not_the_answer() -> None:
-    early = Token("A", 0, {"A": -0.01, "B": -5.0})
-    late = Token(" B", 20, {" A": -3.0, " B": -0.05})
+    early = ReplyToken("A", 0, {"A": -0.01, "B": -5.0})
+    late = ReplyToken(" B", 20, {" A": -3.0, " B": -0.05})
     text = "A is short. Better: B"
     assert text.index(" B", 15) == 19
-    late = Token(" B", 19, late.top)
+    late = ReplyToken(" B", 19, late.top)
     a, b = chances([Reply(text, (early, late))], LABELS, "Better:")
     assert a / b == pytest.approx(math.exp(-3.0 + 0.05))
 

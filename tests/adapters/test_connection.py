@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.traceback import Traceback
 
-from adapters.client.connection import AwayError, Server, address_of, checked_token
+from adapters.client.connection import AwayError, ServerConnection, address_of, checked_token
 from adapters.client.remote import RemoteService
 from elicit.service.http_schema import Receipt, ServiceError
 from elicit.types import BadInputError
@@ -83,7 +83,7 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 )
 async def test_what_is_final_and_what_is_tried_again(say: Say, error: type[Exception], expected: str) -> None:
     async with serving(lambda _: say) as there:
-        door = Server(there.url.removesuffix("/v1"), "T0KEN")
+        door = ServerConnection(there.url.removesuffix("/v1"), "T0KEN")
         with pytest.raises(error, match=expected) as caught:
             await door.call(Receipt, "POST", "votes", body=b"{}", key="k")
         await door.close()
@@ -109,7 +109,7 @@ def test_no_traceback_shows_a_token(text: str) -> None:
 
 async def test_an_error_does_not_repeat_the_token() -> None:
     async with serving(lambda _: Say(b'{"detail": "bad T0KEN"}', 403, PROBLEM)) as there:
-        door = Server(there.url.removesuffix("/v1"), "T0KEN")
+        door = ServerConnection(there.url.removesuffix("/v1"), "T0KEN")
         with pytest.raises(ServiceError) as caught:
             await door.call(Receipt, "POST", "votes")
         await door.close()

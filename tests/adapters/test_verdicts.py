@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.llm.answers import chances
-from adapters.llm.chat import Reply, Token
+from adapters.llm.chat import Reply, ReplyToken
 from adapters.llm.verdicts import ParseError, label_of, read_verdict
 
 SIDES = [("A", "B"), ("B", "A"), ("1", "2"), ("2", "1"), ("Left", "Right"), ("model_x", "model_y")]
@@ -299,7 +299,7 @@ def test_a_reply_that_was_cut_is_a_failure_wherever_it_was_cut(form: str) -> Non
 
 
 def test_one_token_that_was_asked_for_is_whole() -> None:
-    reply = Reply("A", (Token("A", 0, {"A": -0.1, "B": -2.4}),), cut=True)
+    reply = Reply("A", (ReplyToken("A", 0, {"A": -0.1, "B": -2.4}),), cut=True)
     assert chances([reply], ("A", "B"))[0] > 0.8
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elicit.routing.case import Case, Probabilities
-from elicit.routing.dispersion import BANK, DECIDED, Belief, Concentration, Dispersion, Said
+from elicit.routing.dispersion import BANK, DECIDED, Concentration, Dispersion, DispersionBelief, Said
 from elicit.routing.fusion import Fusion
 from elicit.types import Choice, ChoiceOutcome, Verdict
 
@@ -25,14 +25,14 @@ def concentrations(draw: Any) -> Concentration:
 
 
 dispersions = st.builds(Dispersion, concentrations(), concentrations())
-views = st.builds(Belief, xs, ties, dispersions, counts)
+views = st.builds(DispersionBelief, xs, ties, dispersions, counts)
 
 
 def answers(*said: Choice) -> list[ChoiceOutcome]:
     return [ChoiceOutcome(choice) for choice in said]
 
 
-def learn(dispersion: Dispersion, view: Belief, choice: Choice) -> Dispersion:
+def learn(dispersion: Dispersion, view: DispersionBelief, choice: Choice) -> Dispersion:
     return dispersion.after(view.x, view.tie, view.said, DECIDED.index(choice))
 
 
@@ -40,7 +40,7 @@ def people(agreement: float, n: int, dispersion: Dispersion | None = None) -> Di
     """What is learnt from n queries on which two people named a side, a share `agreement` of them the same one."""
     found = dispersion or Dispersion()
     for k in range(n):
-        alone = Belief(0.0, 0.2, found)
+        alone = DispersionBelief(0.0, 0.2, found)
         found = learn(found, alone, "a")
         same = (k * 0.618) % 1 < agreement
         found = learn(found, alone.after(answers("a")), "a" if same else "b")
@@ -49,7 +49,7 @@ def people(agreement: float, n: int, dispersion: Dispersion | None = None) -> Di
 
 @settings(deadline=None)
 @given(views, choices)
-def test_an_answer_never_lowers_what_it_says(view: Belief, choice: Choice) -> None:
+def test_an_answer_never_lowers_what_it_says(view: DispersionBelief, choice: Choice) -> None:
     before, after = view.probabilities, view.after(answers(choice)).probabilities
     place = DECIDED.index(choice)
     assert after[place] >= before[place] - TOLERANCE
@@ -57,7 +57,7 @@ def test_an_answer_never_lowers_what_it_says(view: Belief, choice: Choice) -> No
 
 @settings(deadline=None)
 @given(views)
-def test_the_three_sum_to_one_and_agree_with_the_log_odds(view: Belief) -> None:
+def test_the_three_sum_to_one_and_agree_with_the_log_odds(view: DispersionBelief) -> None:
     p = view.probabilities
     assert sum(p) == pytest.approx(1)
     assert min(p) >= 0
@@ -67,7 +67,7 @@ def test_the_three_sum_to_one_and_agree_with_the_log_odds(view: Belief) -> None:
 
 @settings(deadline=None)
 @given(views)
-def test_exchanging_a_and_b_exchanges_their_shares(view: Belief) -> None:
+def test_exchanging_a_and_b_exchanges_their_shares(view: DispersionBelief) -> None:
     a, tie, b = view.probabilities
     assert view.mirrored.probabilities == Probabilities(b, tie, a)
     assert view.mirrored.logit == -view.logit
@@ -76,7 +76,7 @@ def test_exchanging_a_and_b_exchanges_their_shares(view: Belief) -> None:
 
 @settings(deadline=None)
 @given(views, st.lists(choices, max_size=6), st.randoms(use_true_random=False))
-def test_the_order_of_answers_does_not_matter(view: Belief, said: list[Choice], random: Any) -> None:
+def test_the_order_of_answers_does_not_matter(view: DispersionBelief, said: list[Choice], random: Any) -> None:
     turned = list(said)
     random.shuffle(turned)
     assert view.after(answers(*turned)) == view.after(answers(*said))
@@ -84,14 +84,14 @@ def test_the_order_of_answers_does_not_matter(view: Belief, said: list[Choice], 
 
 @settings(deadline=None)
 @given(views, st.sampled_from(["both_bad", "skip"]))
-def test_what_names_neither_a_side_nor_a_tie_says_nothing(view: Belief, choice: Any) -> None:
+def test_what_names_neither_a_side_nor_a_tie_says_nothing(view: DispersionBelief, choice: Any) -> None:
     assert view.after([ChoiceOutcome(choice)]) == view
 
 
 @settings(deadline=None)
 @given(xs, ties, dispersions)
 def test_without_answers_it_is_the_prediction(x: float, tie: float, dispersion: Dispersion) -> None:
-    view = Belief(x, tie, dispersion)
+    view = DispersionBelief(x, tie, dispersion)
     assert view.probabilities.tie == pytest.approx(tie)
     assert view.logit == x
 
@@ -99,7 +99,7 @@ def test_without_answers_it_is_the_prediction(x: float, tie: float, dispersion: 
 @settings(deadline=None)
 @given(xs, ties, dispersions)
 def test_an_answer_heard_alone_tells_nothing_of_how_people_agree(x: float, tie: float, dispersion: Dispersion) -> None:
-    view = Belief(x, tie, dispersion)
+    view = DispersionBelief(x, tie, dispersion)
     for choice in DECIDED:
         learnt = learn(dispersion, view, choice)
         assert learnt.sides.weights == pytest.approx(dispersion.sides.weights)
@@ -108,20 +108,20 @@ def test_an_answer_heard_alone_tells_nothing_of_how_people_agree(x: float, tie: 
 
 @settings(deadline=None)
 @given(views)
-def test_an_answer_is_worth_no_less_than_nothing_and_no_more_than_there_is_to_know(view: Belief) -> None:
+def test_an_answer_is_worth_no_less_than_nothing_and_no_more_than_there_is_to_know(view: DispersionBelief) -> None:
     assert 0 <= view.bits <= np.log2(3) + 1e-9
 
 
 @settings(deadline=None)
 @given(st.floats(0.05, 0.95))
 def test_an_answer_is_worth_most_where_nothing_is_known(tie: float) -> None:
-    bits = [Belief(x, tie, Dispersion()).bits for x in (0.0, 1.0, 2.0, 4.0, 8.0)]
+    bits = [DispersionBelief(x, tie, Dispersion()).bits for x in (0.0, 1.0, 2.0, 4.0, 8.0)]
     assert bits == sorted(bits, reverse=True)
 
 
 def test_bits_are_the_mutual_information_of_an_answer_and_the_peoples_shares() -> None:
     rng = np.random.default_rng(0)
-    view = Belief(0.8, 0.3, Dispersion(Concentration.known(1.5), Concentration.known(4.0)), Said(1, 0, 2))
+    view = DispersionBelief(0.8, 0.3, Dispersion(Concentration.known(1.5), Concentration.known(4.0)), Said(1, 0, 2))
     tie = rng.beta(4 * 0.3, 4 * 0.7 + 3, 400_000)
     p = 1 / (1 + np.exp(-0.8))
     side = rng.beta(1.5 * p + 1, 1.5 * (1 - p) + 2, 400_000)
@@ -135,7 +135,7 @@ def test_bits_are_the_mutual_information_of_an_answer_and_the_peoples_shares() -
 @pytest.mark.parametrize(("agreement", "low", "high"), [(0.97, 0.93, 1.0), (0.83, 0.78, 0.88), (0.5, 0.5, 0.56)])
 def test_the_next_person_agrees_as_often_as_people_were_found_to(agreement: float, low: float, high: float) -> None:
     learnt = people(agreement, 300)
-    a, _, b = Belief(0.0, 0.2, learnt).after(answers("a")).probabilities
+    a, _, b = DispersionBelief(0.0, 0.2, learnt).after(answers("a")).probabilities
     assert low < a / (a + b) < high
 
 
@@ -174,11 +174,11 @@ def test_many_answers_teach_what_they_teach_one_by_one(
 def test_ties_that_people_share_are_learnt() -> None:
     learnt = Dispersion()
     for k in range(100):
-        view, said = Belief(0.0, 0.2, learnt), answers("tie" if k % 5 == 0 else "a")
+        view, said = DispersionBelief(0.0, 0.2, learnt), answers("tie" if k % 5 == 0 else "a")
         learnt = learn(learn(learnt, view, said[0].choice), view.after(said), said[0].choice)
-    tied = Belief(0.0, 0.2, learnt).after(answers("tie")).probabilities
+    tied = DispersionBelief(0.0, 0.2, learnt).after(answers("tie")).probabilities
     assert tied.tie > 0.85
-    assert Belief(0.0, 0.2, Dispersion()).after(answers("tie")).probabilities.tie < 0.6
+    assert DispersionBelief(0.0, 0.2, Dispersion()).after(answers("tie")).probabilities.tie < 0.6
 
 
 def test_answers_told_one_by_one_teach_what_they_teach_together() -> None:

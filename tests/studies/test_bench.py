@@ -18,7 +18,7 @@ from elicit.plugins import registry
 from elicit.stats import sigmoid
 from elicit.types import BadInputError, ChoiceOutcome, Vote
 from studies.bench import apohf, dueling, methods, selection, tuning
-from studies.bench.peers import Pair
+from studies.bench.peers import PeerPair
 from studies.simulation.jobs import Job, Row, RunPlan, measure
 from studies.simulation.simulate import luck_of, regrets
 
@@ -66,8 +66,8 @@ class Scripted:
         self.pairs: Iterator[tuple[int, int]] = iter([*pairs, (0, 1)])
         self.winners: list[int] = []
 
-    def ask(self) -> Pair:
-        return Pair(*next(self.pairs))
+    def ask(self) -> PeerPair:
+        return PeerPair(*next(self.pairs))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         self.winners.append(a if outcome == "a" else b)

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from elicit.routing.dispersion import Belief, Dispersion
+from elicit.routing.dispersion import Dispersion, DispersionBelief
 from studies.simulation.audits import ALPHA, BEFORE, drift_delays, worth
 
 RNG = np.random.default_rng(0)
 SAID = RNG.choice(["a", "b"], 600)
 
 
-def _labels(right: np.ndarray, sure: np.ndarray) -> list[Belief]:
+def _labels(right: np.ndarray, sure: np.ndarray) -> list[DispersionBelief]:
     sides = np.where((np.array(SAID) == "a") == right, 1.0, -1.0)
-    return [Belief(float(side * logit), 0.2, Dispersion()) for side, logit in zip(sides, sure, strict=True)]
+    return [DispersionBelief(float(side * logit), 0.2, Dispersion()) for side, logit in zip(sides, sure, strict=True)]
 
 
 def test_labels_that_are_right_are_accepted_and_labels_by_lot_are_not() -> None:

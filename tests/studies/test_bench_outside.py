@@ -20,7 +20,7 @@ from elicit.types import BadInputError
 from studies.bench import methods, outside
 from studies.bench.environments import environment
 from studies.bench.outside import Outside
-from studies.bench.peers import Pair
+from studies.bench.peers import PeerPair
 from studies.simulation.simulate import Method, luck_of, simple_regret, simulate
 
 Out = pytest.CaptureFixture[str]
@@ -59,10 +59,10 @@ class Leader:
     def __init__(self) -> None:
         self.wins, self.t = [0] * len(U), 0
 
-    def ask(self) -> Pair:
+    def ask(self) -> PeerPair:
         if self.best() == self.t % len(U):
             self.t += 1
-        return Pair(self.best(), self.t % len(U))
+        return PeerPair(self.best(), self.t % len(U))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         self.wins[a if outcome == "a" else b] += 1

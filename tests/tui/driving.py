@@ -13,7 +13,7 @@ from elicit.service.voting import StudyService
 from tests.tui.fake import FakeService
 from tui.app import VoteApp
 from tui.ballot import BallotView
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.render import plain_text
 from tui.vote import VoteScreen
 
@@ -77,7 +77,7 @@ class Voter:
 
     def pane(self, selector: str) -> str:
         """What a pane of the top screen holds."""
-        return shown(self.app.screen.query_one(selector, Pane))
+        return shown(self.app.screen.query_one(selector, TextPane))
 
 
 def says(widget: Widget) -> str:
@@ -85,7 +85,7 @@ def says(widget: Widget) -> str:
     return str(widget.render())
 
 
-def shown(pane: Pane) -> str:
+def shown(pane: TextPane) -> str:
     """The text of a pane, painted or scrolled out of view."""
     return plain_text([list(strip) for strip in pane.page])
 

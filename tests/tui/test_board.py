@@ -22,7 +22,7 @@ from tui import board as screen
 from tui.board import BoardScreen
 from tui.difference import changes, plain_text
 from tui.editor import Editor
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.pool import budget_line, in_full, prompt_with_changes, table
 from tui.vote import VoteScreen
 from tui.words import coming, marks, standing_of
@@ -118,7 +118,7 @@ async def test_moving_among_prompts_and_back() -> None:
         await voter.press("end")
         assert "By hand." in voter.pane("#one")
         await voter.press("home", "space")
-        pane = voter.app.screen.query_one(Pane)
+        pane = voter.app.screen.query_one(TextPane)
         assert pane.scroll_y > 0
         await voter.press("j")
         assert pane.scroll_y == 0, "another prompt starts at its top"
@@ -132,7 +132,7 @@ async def test_moving_among_prompts_and_back() -> None:
 
 async def test_what_changed_from_parent_seed_and_best() -> None:
     async with on_board(FakeService(board=BOARD)) as voter:
-        pane = voter.app.screen.query_one(Pane)
+        pane = voter.app.screen.query_one(TextPane)
 
         def title() -> str:
             return str(pane.border_title)
@@ -243,7 +243,7 @@ async def test_children_are_seen_joining_and_the_cursor_stays(monkeypatch: pytes
         await voter.press("j", "space", "g")
         await voter.until(lambda: service.grown == 1)
         await voter.until(lambda: "being made" in voter.text("#status"))
-        place = voter.app.screen.query_one(Pane).scroll_y
+        place = voter.app.screen.query_one(TextPane).scroll_y
         child = prompt(7, "A child of p5. {input}", 2.5, 0.7, 0, maker="rewrite", parents=(4,), born=23)
         service.shown = msgspec.structs.replace(BOARD, rows=(child, *BOARD.rows), best=7, doing="")
         await voter.until(lambda: "p8" in rows(voter)[0])
@@ -251,7 +251,7 @@ async def test_children_are_seen_joining_and_the_cursor_stays(monkeypatch: pytes
         assert "new" in rows(voter)[0]
         assert "new" not in rows(voter)[3]
         assert picked(voter) == "p3"
-        assert voter.app.screen.query_one(Pane).scroll_y == place
+        assert voter.app.screen.query_one(TextPane).scroll_y == place
 
         async def broken() -> Board:
             raise ConnectionError("the engine has stopped")
@@ -294,7 +294,7 @@ async def test_hostile_prompts_are_shown_harmlessly() -> None:
         assert "⟨U+202E⟩evil" in said
         assert "␛[2J[b]" in rows(voter)[0]
         await voter.press("d")
-        assert "nothing to compare it with" in str(voter.app.screen.query_one(Pane).border_title)
+        assert "nothing to compare it with" in str(voter.app.screen.query_one(TextPane).border_title)
 
 
 def test_the_words_for_where_a_study_stands() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.difference import DIFFERENT, SHARED, Span, difference, mark, plain_text
-from tui.render import Job, lay_out, spread
+from tui.render import RenderJob, lay_out, spread
 
 WORDS = st.lists(st.sampled_from(["the", "cat", "Dog", "sat,", "on", "漢字", "a-b", "it's", "\n", "**x**", "`y`"])).map(
     " ".join
@@ -98,7 +98,7 @@ def test_marks_are_more_than_colour() -> None:
 
 
 def test_unlike_texts_stay_unmarked() -> None:
-    done = spread(Job("alpha beta gamma", "delta epsilon zeta", 40))
+    done = spread(RenderJob("alpha beta gamma", "delta epsilon zeta", 40))
     assert done.alike is False
     assert not any(style and style.underline for strip in done.left for _, style, _ in strip)
 

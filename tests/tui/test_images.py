@@ -20,7 +20,7 @@ from tests.tui.driving import SMALL, WIDE, Clock, Voter, shown, voting
 from tests.tui.fake import ANSWER_A, FakeService
 from tests.tui.test_plain import say
 from tui.app import VoteApp
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.picture import GROUND, Picture, blocks, open_outside, open_picture
 from tui.vote import VoteScreen
 
@@ -59,13 +59,13 @@ def coloured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drawn(voter: Voter, side: str) -> list[Segment]:
     """The half blocks of a side."""
-    page = voter.view.query_one(f"#{side}-picture Pane", Pane).page
+    page = voter.view.query_one(f"#{side}-picture Pane", TextPane).page
     return [segment for strip in page for segment in strip if segment.text == "▀"]
 
 
 def told(voter: Voter, side: str) -> str:
     """What stands in a picture's place, on one line."""
-    return " ".join(shown(voter.view.query_one(f"#{side}-picture Pane", Pane)).split())
+    return " ".join(shown(voter.view.query_one(f"#{side}-picture Pane", TextPane)).split())
 
 
 @given(

@@ -14,7 +14,7 @@ from elicit.service.voting import StudyService
 from tests.tui.driving import SMALL, WIDE, Clock, Voter
 from tests.tui.fake import ANSWER_A, ANSWER_B, BOARD, PROMPT, ROUTING, SHORT, FakeService
 from tui.app import VoteApp
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.vote import VoteScreen
 
 Compare = Callable[..., bool]
@@ -78,7 +78,7 @@ def picture(service: FakeService, size: tuple[int, int], keys: list[str], snap_c
         for key in keys:
             await voter.press(key, after=7 if key.isdigit() else 1)
             if key[0] == "f" and key != "f":
-                await voter.until(lambda: bool(app.screen.query(Pane).first().page))
+                await voter.until(lambda: bool(app.screen.query(TextPane).first().page))
         for area in app.screen.query(TextArea):
             area.cursor_blink = False
         await asyncio.sleep(0.05)

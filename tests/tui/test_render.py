@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from tests.tui.fake import ANSWER_A
 from tui import render
 from tui.difference import plain_text
-from tui.render import EMPTY, Job, Renderer, Spread, lay_out
+from tui.render import EMPTY, Renderer, RenderJob, Spread, lay_out
 
 
 def rendered(text: str, width: int = 60) -> str:
@@ -69,10 +69,10 @@ def test_hostile_and_huge_texts_are_laid_out_in_time(piece: str) -> None:
 
 async def test_a_job_is_done_once_and_kept() -> None:
     renderer = Renderer(keep=2)
-    jobs = [Job(f"{ANSWER_A} {n}", ANSWER_A, 50) for n in range(3)]
-    calls: list[Job] = []
+    jobs = [RenderJob(f"{ANSWER_A} {n}", ANSWER_A, 50) for n in range(3)]
+    calls: list[RenderJob] = []
 
-    def counted(job: Job) -> Spread:
+    def counted(job: RenderJob) -> Spread:
         calls.append(job)
         return real(job)
 

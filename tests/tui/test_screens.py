@@ -17,7 +17,7 @@ from tui.header import keys_line, scale_line, top_line
 from tui.keys import HELP, VOTES
 from tui.overview import interval, ranking
 from tui.pace import VotingPace
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.vote import VoteScreen
 from tui.words import moment
 
@@ -123,7 +123,7 @@ async def test_history_shows_a_vote_in_full() -> None:
         past = voter.pane("#past")
         for words in ("RIGHT, clearly better", "Note       ok", "12 GB", "─ LEFT ─", "─ RIGHT ✔ chosen", "return sum("):
             assert words in past
-        pane = voter.app.screen.query_one("#past", Pane)
+        pane = voter.app.screen.query_one("#past", TextPane)
         await voter.press("J")
         assert pane.scroll_y > 0
         await voter.press("K", "k")

@@ -10,11 +10,11 @@ from textual.widgets import Input
 from elicit.types import BadInputError
 from tests.tui.driving import SMALL, WIDE, voting
 from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, SHORT, FakeService
-from tui.dialogs import Enough, Note, Reading, Reasons
+from tui.dialogs import Enough, NoteDialog, Reading, Reasons
 from tui.help import HelpScreen
 from tui.history import HistoryScreen
 from tui.overview import OverviewScreen
-from tui.pane import Pane
+from tui.pane import TextPane
 from tui.vote import VoteScreen
 
 
@@ -175,7 +175,7 @@ async def test_a_note_goes_with_the_vote() -> None:
     service = FakeService()
     async with voting(service) as voter:
         await voter.press("n", *"h1 q")  # voting keys write here
-        assert isinstance(voter.app.screen, Note)
+        assert isinstance(voter.app.screen, NoteDialog)
         assert voter.app.screen.query_one(Input).value == "h1 q"
         await voter.press("enter")
         assert "a note" in voter.status
@@ -187,7 +187,7 @@ async def test_diff_on_and_off() -> None:
     async with voting(FakeService()) as voter:
 
         def underlined() -> str:
-            pane = voter.screen.query_one("#left", Pane)
+            pane = voter.screen.query_one("#left", TextPane)
             return " ".join(text for strip in pane.page for text, style, _ in strip if style and style.underline)
 
         assert underlined() == "mat window"
@@ -208,7 +208,7 @@ async def test_zoom_goes_round() -> None:
     async with voting(FakeService()) as voter:
 
         def visible() -> list[str | None]:
-            return [pane.id for pane in voter.view.query(".text").results(Pane) if pane.display]
+            return [pane.id for pane in voter.view.query(".text").results(TextPane) if pane.display]
 
         assert visible() == ["left", "right"]
         await voter.press("tab")
@@ -225,12 +225,12 @@ async def test_one_pane_at_a_time_at_80_columns() -> None:
     async with voting(FakeService([(ANSWER_A, ANSWER_B)] * 3, context=PROMPT), SMALL) as voter:
 
         def visible() -> list[str]:
-            return [str(pane.border_title) for pane in voter.view.query(".text").results(Pane) if pane.display]
+            return [str(pane.border_title) for pane in voter.view.query(".text").results(TextPane) if pane.display]
 
         assert visible() == ["◀ LEFT · Tab shows RIGHT"]
         await voter.press("j", "j", "tab")
         assert visible() == ["RIGHT ▶ · Tab shows LEFT"]
-        await voter.until(lambda: voter.view.query_one("#right", Pane).scroll_y == 2)
+        await voter.until(lambda: voter.view.query_one("#right", TextPane).scroll_y == 2)
         await voter.press("space")
         assert visible() == ["◀ LEFT · Tab shows RIGHT"]
         await voter.press("z", "l")
@@ -238,19 +238,19 @@ async def test_one_pane_at_a_time_at_80_columns() -> None:
         await voter.pilot.resize_terminal(*WIDE)
         await voter.until(lambda: len(visible()) == 2)
         assert visible() == ["◀ LEFT", "RIGHT ▶"]
-        widest = max(strip.cell_length for strip in voter.view.query_one("#left", Pane).page)
-        assert widest <= voter.view.query_one("#left", Pane).scrollable_content_region.width
+        widest = max(strip.cell_length for strip in voter.view.query_one("#left", TextPane).page)
+        assert widest <= voter.view.query_one("#left", TextPane).scrollable_content_region.width
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE, (99, 30), (101, 24), (40, 15)])
 async def test_nothing_is_cut_off_at_any_width(size: tuple[int, int]) -> None:
     async with voting(FakeService([(ANSWER_A, ANSWER_B)], context=PROMPT * 3), size) as voter:
-        for pane in voter.view.query(Pane):
+        for pane in voter.view.query(TextPane):
             if pane.display:
                 room = pane.scrollable_content_region.width
                 assert max(len(str(strip.text).rstrip()) for strip in pane.page) <= room
         await voter.press("g")
-        pane = voter.app.screen.query_one(Pane)
+        pane = voter.app.screen.query_one(TextPane)
         await voter.until(lambda: bool(pane.page))
         assert max(len(strip.text.rstrip()) for strip in pane.page) <= pane.scrollable_content_region.width
 
@@ -258,7 +258,7 @@ async def test_nothing_is_cut_off_at_any_width(size: tuple[int, int]) -> None:
 async def test_scrolling_together_and_alone() -> None:
     long = "\n".join(f"line {n}" for n in range(200))
     async with voting(FakeService([(long, long)] * 2)) as voter:
-        left, right = (voter.view.query_one(side, Pane) for side in ("#left", "#right"))
+        left, right = (voter.view.query_one(side, TextPane) for side in ("#left", "#right"))
         await voter.press("j", "j", "down", "k")
         assert (left.scroll_y, right.scroll_y) == (2, 2)
         await voter.press("J", "J", "K", "J")
@@ -297,7 +297,7 @@ async def test_guidelines_and_a_long_prompt_can_be_read() -> None:
         await voter.press("g")
         await voter.until(lambda: "a tie teaches too" in voter.pane("#reading"))
         await voter.press("escape", "p")
-        pane = voter.app.screen.query_one(Pane)
+        pane = voter.app.screen.query_one(TextPane)
         await voter.until(lambda: len(pane.page) > 100)
         await voter.press("j", "pagedown")
         assert pane.scroll_y > 5
@@ -385,7 +385,7 @@ async def test_a_huge_item_does_not_freeze_the_screen() -> None:
     async with voting(FakeService([(huge, huge + "end")] * 3)) as voter:
         await voter.press("j")
         await voter.press("l")
-        assert len(voter.view.query_one("#left", Pane).page) > 1000
+        assert len(voter.view.query_one("#left", TextPane).page) > 1000
 
 
 async def test_the_next_pair_is_laid_out_while_this_one_is_read() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from elicit.tuning.protocol import Candidate, Pool, Proposal, Writer
-from studies.tuning.text.grid import Choice, Composer, read_grid
+from studies.tuning.text.grid import Composer, SlotChoice, read_grid
 from studies.tuning.text.repair import fields, repair
 
 GRID = Path(__file__).with_name("slots.toml")
@@ -64,28 +64,28 @@ class Slots:
         return found
 
 
-def _why(choice: Choice, parent: Candidate | None) -> str:
+def _why(choice: SlotChoice, parent: Candidate | None) -> str:
     if parent is None:
         return "A combination unlike those there are."
     changed = [f"{slot} {name}" for slot, name in choice.items() if parent.slots.get(slot) != name]
     return f"Changes {', '.join(changed)}."
 
 
-def _farthest(composer: Composer, seen: Sequence[Choice], rng: np.random.Generator) -> Choice | None:
+def _farthest(composer: Composer, seen: Sequence[SlotChoice], rng: np.random.Generator) -> SlotChoice | None:
     """Of some draws the one that differs in most slots from the choice nearest to it; of several the one whose options
     are the rarest so far."""
     drawn = itertools.islice(composer.draw(rng), _DRAWS * 4)
     fit = list(itertools.islice((choice for choice in drawn if composer.fits(choice) and choice not in seen), _DRAWS))
     taken = Counter(key for other in seen for key in other.items())
 
-    def apart(choice: Choice) -> tuple[int, float]:
+    def apart(choice: SlotChoice) -> tuple[int, float]:
         nearest = min((_distance(choice, other) for other in seen), default=0)
         return nearest, -sum(taken[key] / composer.weight(*key) for key in choice.items())
 
     return max(fit, key=apart, default=None)
 
 
-def _distance(a: Choice, b: Choice) -> int:
+def _distance(a: SlotChoice, b: SlotChoice) -> int:
     return sum(a[slot] != b[slot] for slot in a)
 
 
@@ -97,7 +97,7 @@ class _Effects:
     slots is all of a prompt.
     """
 
-    def __init__(self, options: dict[str, list[str]], tried: Sequence[tuple[Candidate, Choice]]) -> None:
+    def __init__(self, options: dict[str, list[str]], tried: Sequence[tuple[Candidate, SlotChoice]]) -> None:
         self._tried = tried
         columns = [(slot, name) for slot, names in options.items() for name in names]
         self._column = {key: place for place, key in enumerate(columns)}
@@ -119,22 +119,24 @@ class _Effects:
         return {key: float(drawn[place]) for key, place in self._column.items()}
 
     @property
-    def best(self) -> Choice:
+    def best(self) -> SlotChoice:
         """The choice of the prompt with the highest mean."""
         return max(self._tried, key=lambda one: one[0].utility)[1]
 
-    def nearest(self, choice: Choice) -> Candidate:
+    def nearest(self, choice: SlotChoice) -> Candidate:
         """The prompt that the choice changes least; of several the best."""
         return min(self._tried, key=lambda one: (_distance(choice, one[1]), -one[0].utility))[0]
 
 
-def _best(composer: Composer, effects: _Effects, seen: Sequence[Choice], rng: np.random.Generator) -> Choice | None:
+def _best(
+    composer: Composer, effects: _Effects, seen: Sequence[SlotChoice], rng: np.random.Generator
+) -> SlotChoice | None:
     """The unseen choice that a draw of the effects puts highest, found by climbing over changes of one or two slots."""
     adds = effects.draw(rng)
-    found: Choice | None = None
+    found: SlotChoice | None = None
     fit = (choice for choice in itertools.islice(composer.draw(rng), _DRAWS * 4) if composer.fits(choice))
     for start in (effects.best, *itertools.islice(fit, _STARTS)):
-        here: Choice | None = start
+        here: SlotChoice | None = start
         top = start
         while here is not None:
             top = here
@@ -145,11 +147,11 @@ def _best(composer: Composer, effects: _Effects, seen: Sequence[Choice], rng: np
     return found
 
 
-def _worth(choice: Choice, adds: dict[tuple[str, str], float]) -> float:
+def _worth(choice: SlotChoice, adds: dict[tuple[str, str], float]) -> float:
     return sum(adds[key] for key in choice.items())
 
 
-def _ways(here: Choice, adds: dict[tuple[str, str], float]) -> Iterator[tuple[float, Choice]]:
+def _ways(here: SlotChoice, adds: dict[tuple[str, str], float]) -> Iterator[tuple[float, SlotChoice]]:
     """The choice itself and all that differ in one slot or two, those that gain most first, with their gains."""
     gains = {key: add - adds[key[0], here[key[0]]] for key, add in adds.items() if here[key[0]] != key[1]}
     pairs = [(a, b) for a, b in itertools.combinations(gains, 2) if a[0] != b[0]]

@@ -21,7 +21,7 @@ from studies.tuning.text import wording
 from studies.tuning.text.repair import block, fields
 from studies.tuning.text.segments import instruction
 
-Choice = dict[str, str]
+SlotChoice = dict[str, str]
 """The option at each slot."""
 
 _SEEDS = 4
@@ -53,7 +53,7 @@ class Frame(_Option, frozen=True):
     cue: str = ""
 
 
-class Order(_Option, frozen=True):
+class SlotOrder(_Option, frozen=True):
     """Whether the instruction comes first or last."""
 
     instruction: Literal["first", "last"]
@@ -65,13 +65,13 @@ class Layout(_Option, frozen=True):
     points: tuple[str, ...]
 
 
-Option = Wording | Shots | Frame | Order | Layout
+Option = Wording | Shots | Frame | SlotOrder | Layout
 
-_KINDS: dict[str, type[Option]] = {"examples": Shots, "frame": Frame, "order": Order, "layout": Layout}
+_KINDS: dict[str, type[Option]] = {"examples": Shots, "frame": Frame, "order": SlotOrder, "layout": Layout}
 _DEFAULTS: dict[str, Option] = {
     "examples": Shots(shots=0),
     "frame": Frame(text="{{ labelled }}"),
-    "order": Order(instruction="first"),
+    "order": SlotOrder(instruction="first"),
     "layout": Layout(points=()),
 }
 _WORDS = ("task", "deed", "question", "thing", "labels", "word")
@@ -166,11 +166,11 @@ class Composer:
             and self._listable(choice)
         )
 
-    def draw(self, rng: np.random.Generator) -> Iterator[Choice]:
+    def draw(self, rng: np.random.Generator) -> Iterator[SlotChoice]:
         """Choices by the options' weights, without end; where the options left at a slot all clash, one that does."""
         slots = list(self._options)
         while True:
-            choice: Choice = {}
+            choice: SlotChoice = {}
             # In a random order, so that an option which clashes with many is as likely as its weight says.
             for slot in (slots[i] for i in rng.permutation(len(slots))):
                 names = list(self._options[slot])
@@ -179,7 +179,7 @@ class Composer:
                 choice[slot] = names[int(rng.choice(len(names), p=weights / weights.sum()))]
             yield {slot: choice[slot] for slot in slots}
 
-    def compose(self, choice: Choice, rng: np.random.Generator) -> str:
+    def compose(self, choice: SlotChoice, rng: np.random.Generator) -> str:
         """The prompt that a choice spells; the generator draws the examples.
 
         Raises BadInputError where a text cannot be filled.
@@ -187,7 +187,7 @@ class Composer:
         made = _DEFAULTS | {slot: self._options[slot][name] for slot, name in choice.items()}
         frame, order, layout, shots = made["frame"], made["order"], made["layout"], made["examples"]
         assert isinstance(frame, Frame)
-        assert isinstance(order, Order)
+        assert isinstance(order, SlotOrder)
         assert isinstance(layout, Layout)
         assert isinstance(shots, Shots)
         said = {slot: self._render(o.text) for slot, o in made.items() if isinstance(o, Wording)}

@@ -30,7 +30,7 @@ def said(got: Got) -> Say:
 
 def pool(
     folder: Path, target: dict[str, Any], size: int = 6, rows: int = 16, max_tokens: int = 9, **values: Any
-) -> bench.Measured:
+) -> bench.MeasuredPool:
     folder.mkdir(exist_ok=True)
     given = [{"input": str(x), "reference": "odd" if x % 2 else "even"} for x in range(10, 10 + rows)]
     (folder / "numbers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given))
