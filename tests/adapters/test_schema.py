@@ -58,7 +58,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(server: Attacked, sco
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
             *("run", str(document), "--url", server.url, "--header", f"Authorization: Bearer {token}"),
             *("--exclude-path-regex", "/events$"),  # it has no end
-            *("--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1"),
+            *("--phases", "coverage,fuzzing", "--max-examples", "2", "--seed", "1"),
             *("--generation-deterministic", "--checks", ",".join(CHECKS), "--warnings", "off"),
             *("--request-timeout", "20", "--no-color"),
         ],

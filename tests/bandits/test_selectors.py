@@ -43,7 +43,7 @@ votes = st.lists(
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(votes, st.integers(1, 66), st.integers(0, 100))
 def test_picks_are_admissible_distinct_and_reproducible(name: str, cast: list[Vote], k: int, seed: int) -> None:
     posterior = posterior_of(12, cast)
@@ -56,7 +56,7 @@ def test_picks_are_admissible_distinct_and_reproducible(name: str, cast: list[Vo
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 4), st.integers(5, 9)), max_size=20))
 def test_what_is_to_be_avoided_is_avoided(name: str, avoid: set[tuple[int, int]]) -> None:
     candidates = Candidates(10, avoid=frozenset(avoid))
@@ -66,7 +66,7 @@ def test_what_is_to_be_avoided_is_avoided(name: str, avoid: set[tuple[int, int]]
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(votes, st.integers(0, 8)), min_size=2, max_size=5))
 def test_what_was_asked_before_decides_nothing(name: str, asked: list[tuple[list[Vote], int]]) -> None:
     """One selector serves a study, what may come next in it, and what comes after an undo."""
@@ -90,7 +90,7 @@ def test_two_items_are_compared(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 4), st.integers(5, 9)), min_size=1, max_size=8), st.integers(0, 100))
 def test_listed_pairs_are_the_only_ones(name: str, listed: set[tuple[int, int]], seed: int) -> None:
     candidates = Candidates(10, pairs=torch.tensor(sorted(listed)))

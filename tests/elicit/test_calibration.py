@@ -1,4 +1,4 @@
-"""Calibration: over five hundred simulated studies, what the engine says with 90 % is so in 90 %."""
+"""Calibration: over 240 simulated studies, what the engine says with 90 % is so in 90 %."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from elicit.engine import Engine
 from elicit.randomness import stream
 
-STUDIES, VOTES, ITEMS = 500, 15, 8
+STUDIES, VOTES, ITEMS = 240, 15, 8
 
 
 class Ended(NamedTuple):

@@ -238,9 +238,9 @@ def test_the_top_one_is_the_best() -> None:
 
 
 def test_the_likelihood_ratio_rule_asks_for_more_than_the_beliefs_word_and_keeps_its_promise() -> None:
-    """40 studies of 4 ids, answered until the rule is met: at most 1 in 10 may be wrong, at a confidence of .9."""
+    """20 studies of 4 ids, answered until the rule is met: at most 1 in 10 may be wrong, at a confidence of .9."""
     wrong, later = 0, 0
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         u = 2.0 * rng.standard_normal(4)
         engine, first = Engine(n_items=4, seed=seed), 0
@@ -255,8 +255,8 @@ def test_the_likelihood_ratio_rule_asks_for_more_than_the_beliefs_word_and_keeps
                 break
         else:
             later += 1
-    assert wrong <= 8  # above which a share of .1 is refuted at 3 standard errors
-    assert later >= 38
+    assert wrong <= 6  # above which a share of .1 is refuted at 3 standard errors
+    assert later >= 19
     with pytest.raises(BadInputError, match="no stop rule called 'hope'"):
         Engine(n_items=3).should_stop(rule="hope")  # type: ignore[arg-type]
 

@@ -23,16 +23,16 @@ def test_from_a_prompt_to_a_better_one_with_a_real_model(tmp_path: Path) -> None
     two thirds. An interrupted study goes on at another address of the model and pays for nothing again."""
     folder = tmp_path / "live"
     with small_model() as url:
-        open_live(folder, url, 16, 0)
+        open_live(folder, url, 12, 0)
         with Study.open(folder) as study:
-            run(study, 6, lambda *_: None)
+            run(study, 4, lambda *_: None)
             calls = study.state.calls
     with small_model() as url:
-        open_live(folder, url, 16, 0)
+        open_live(folder, url, 12, 0)
         with Study.open(folder) as study:
-            run(study, 10, lambda *_: None)
-            assert len(study.state.votes) == 16
-            assert calls < study.state.calls < 16 * 54
+            run(study, 8, lambda *_: None)
+            assert len(study.state.votes) == 12
+            assert calls < study.state.calls < 12 * 54
             assert verify(study).status == "same"
         found = conclude(folder, agree=lambda _: True, report=lambda *_: None)
     (margin,) = found["margins"]
