@@ -1,5 +1,7 @@
 """On a device of its own an engine asks and believes what it does on the CPU, and mixes no tensors of the two."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,46 +45,53 @@ def _devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "device_called", lambda name: name)
 
 
-def use(engine: Engine, goal: str, *, votes: int = VOTES) -> list[Any]:
-    """Whatever an engine can be asked, in between so many votes; what it says."""
-    said: list[Any] = []
+def vote(engine: Engine, votes: int) -> list[Any]:
+    """Ask and tell so many votes of every kind; what was asked."""
+    asked: list[Any] = []
     for n in range(votes):
         query = engine.ask()
-        said.append((query.a, query.b, query.score, query.why))
+        asked.append((query.a, query.b, query.score, query.why))
         inputs = () if engine._inputs is None else tuple(engine.choose_inputs(query.a, query.b, 1))
         outcome = ("a", "b", "tie", "both_bad", "skip")[n % 5 if n > 2 else 0]
         engine.tell(query.a, query.b, outcome, 2 if n == 1 else None, judge="ada", inputs=inputs)
-    said += [[(q.a, q.b) for q in engine.ask(3, pending=[(0, 1)], avoid=[(2, 3)])], engine.best(), engine.should_stop()]
+    return [*asked, [(q.a, q.b) for q in engine.ask(3, pending=[(0, 1)], avoid=[(2, 3)])]]
+
+
+def believe(engine: Engine, goal: str) -> list[Any]:
+    """Whatever else an engine can be asked; what it says."""
+    answers: list[Any] = [engine.best(), engine.should_stop()]
     if goal == "best":
-        said.append(engine.should_stop(rule="likelihood_ratio"))
-    said += [engine.top()] if goal == "top" else []
-    said += [engine.p_best(), *engine.utilities(), engine.p_prefer([(0, 1), (2, 3)])]
+        answers.append(engine.should_stop(rule="likelihood_ratio"))
+    answers += [engine.top()] if goal == "top" else []
+    answers += [engine.p_best(), *engine.utilities(), engine.p_prefer([(0, 1), (2, 3)])]
     if engine._inputs is not None:
-        said += [engine.p_prefer_on(0, 1, [0, 2]), engine.win_rate(0, 1)]
+        answers += [engine.p_prefer_on(0, 1, [0, 2]), engine.win_rate(0, 1)]
     if goal != "label":
-        engine.retire([int(np.argmin(said[-1])), 5])
-        said += [(engine.ask().a, engine.best()), engine.p_best()]
+        engine.retire([int(np.argmin(answers[-1])), 5])
+        answers += [(engine.ask().a, engine.best()), engine.p_best()]
     engine.retract(0)
-    said.append(engine.utilities()[0])
-    return said
+    return [*answers, engine.utilities()[0]]
 
 
-def compare(goal: str, options: dict[str, Any], votes: int = VOTES) -> None:
-    """Hold an engine on the device to one on the CPU."""
+def compare(goal: str, options: dict[str, Any], *uses: Callable[[Engine], list[Any]]) -> None:
+    """Hold what an engine on the device gives in these uses to what one on the CPU does."""
     given = {"features": FEATURES, "goal": goal, "top": 3, "seed": 1, **options}
     if goal == "label":
         given["pairs"] = PAIRS
-    expected = use(Engine(device="cpu", **given), goal, votes=votes)
+    engine = Engine(device="cpu", **given)
+    expected = [use(engine) for use in uses]
     with pretended_device() as device:
-        found = use(Engine(device=device, **given), goal, votes=votes)
-    for had, now in zip(expected, found, strict=True):
-        np.testing.assert_equal(now, had)
+        engine = Engine(device=device, **given)
+        answers = [use(engine) for use in uses]
+    for here, there in zip(expected, answers, strict=True):
+        for one, other in zip(here, there, strict=True):
+            np.testing.assert_equal(other, one)
 
 
 @pytest.mark.parametrize("goal", DEFAULT_SELECTOR)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_under_every_goal(name: str, goal: str) -> None:
-    compare(goal, MODELS[name])
+    compare(goal, MODELS[name], partial(vote, votes=VOTES), partial(believe, goal=goal))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -91,14 +100,14 @@ def test_every_model_past_its_limits(name: str, monkeypatch: pytest.MonkeyPatch)
         for limit, value in limits.items():
             if not (name == "inputs" and limit in ("EXACT", "LARGEST", "MOST")):  # refused there
                 monkeypatch.setattr(module, limit, value)
-    compare("best", MODELS[name], votes=20)
+    compare("best", MODELS[name], partial(vote, votes=20), partial(believe, goal="best"))
 
 
 @pytest.mark.parametrize("goal", DEFAULT_SELECTOR)
 @pytest.mark.parametrize("selector", registry.names("selector"))
 def test_every_selector_under_every_goal(selector: str, goal: str) -> None:
     model = {"model": "gp", "model_options": {"exact": 3}} if goal in ("best", "rank") else {"model": "default"}
-    compare(goal, {**model, "selector": selector}, votes=3)
+    compare(goal, {**model, "selector": selector}, partial(vote, votes=3))
 
 
 def test_an_operation_on_two_devices_is_refused() -> None:
