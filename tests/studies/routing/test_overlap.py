@@ -20,7 +20,7 @@ from studies.spec import RoutingSpec, ServingSpec
 from studies.study import Study
 from tests.studies import routed
 from tests.studies.routed import judge, make
-from tests.studies.test_served import person, served, vote
+from tests.studies.serving.test_backend import person, served, vote
 
 PEOPLE = ("maya", "ben", "cy", "dee")
 

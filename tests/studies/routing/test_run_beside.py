@@ -24,7 +24,7 @@ from studies.spec import RoutingSpec
 from studies.study import Study
 from tests.studies import making, routed
 from tests.studies.routed import judge
-from tests.studies.test_served import person, served, vote
+from tests.studies.serving.test_backend import person, served, vote
 
 Out = pytest.CaptureFixture[str]
 

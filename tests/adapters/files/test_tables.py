@@ -16,7 +16,7 @@ from adapters.files.tables import Skipped
 from elicit.safe_text import one_line
 from elicit.types import BadInputError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def complaint(read: Any, path: Path | str, data: bytes | str | None = None) -> str:

@@ -1,6 +1,6 @@
 """How often orders hidden in a response change a small model's verdict.
 
-    python -m tests.adapters.flips [--bare]
+    python -m tests.adapters.judges.flips [--bare]
 
 Each of the fifty attacks is appended to the worse of two responses; the control appends as many plain words. Counted
 are verdicts for the worse response, and the mean shift of the log-odds towards it, with its standard error. --bare

@@ -21,7 +21,7 @@ from elicit.service.http_schema import AgreementView
 from studies.reporting.report import render
 from studies.reporting.report_people import Annotator, People
 from tests.adapters.browsing import GUARD, SIZES, Server, Watched, press, serving, violations, vote, watched
-from tests.studies.test_report import example
+from tests.studies.reporting.test_report import example
 from tui.difference import difference
 
 LIMIT = 60_000

@@ -18,7 +18,7 @@ from adapters.http.app import TRIES
 from adapters.server_address import ADDRESS, address_of_server
 from tests.adapters.study_server import StudyServer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from adapters.files import images
 from adapters.files.formats import read_items
 from elicit.types import BadInputError
-from tests.adapters.test_images import table
+from tests.adapters.files.test_images import table
 
 SECRET = "Jane Author, SecretCam, 48.2 N"
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF"}

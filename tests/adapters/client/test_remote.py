@@ -22,7 +22,7 @@ from elicit.types import BadInputError
 from tests.adapters.pictures import save
 from tests.adapters.study_server import StudyServer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from adapters.files.formats import PairRow, check_judgments, read_items, read_ju
 from elicit.safe_text import one_line
 from elicit.types import BadInputError, Item
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "data"
 KINDS = ("jsonl", "csv", "parquet")
 

@@ -156,7 +156,7 @@ def test_nothing_is_left_running(workers: int, how: signal.Signals, tmp_path: Pa
     bench.write_text(BENCH)
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     command = [sys.executable, str(bench), str(driver), str(pipe), str(workers)]
     running = subprocess.Popen(
         command, start_new_session=True, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": root}
@@ -227,7 +227,7 @@ def test_an_environment_is_made_without_uv(cache: Path, tmp_path: Path, monkeypa
 def test_two_benches_at_once_make_an_environment_once(cache: Path, tmp_path: Path) -> None:
     code = f"from studies.bench.environments import environment; environment('tiny', [{wheel(tmp_path, '1.0')!r}])"
     running = [
-        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
         for _ in range(2)
     ]
     said = [process.communicate()[1] for process in running]

@@ -1,6 +1,6 @@
 """Fifty responses that give orders to their judge, and a model that obeys each: nothing breaks and nothing leaks.
 
-How often a real small model gives in is measured by `python -m tests.adapters.flips`, not asserted.
+How often a real small model gives in is measured by `python -m tests.adapters.judges.flips`, not asserted.
 """
 
 import json

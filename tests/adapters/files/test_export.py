@@ -18,7 +18,7 @@ import pytest
 from adapters.files.export import write_rows
 from elicit.types import BadInputError, Item
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KINDS = ("jsonl", "csv", "parquet")
 ROWS: list[dict[str, Any]] = [{"id": "a", "n": 1, "deep": {"x": [1]}}, {"id": "b", "n": -2.5, "note": "line\nend"}]
 
