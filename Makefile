@@ -13,7 +13,7 @@ test: dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --durations=10
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=10
 
 format: dev
 	$(BIN)/ruff format .
