@@ -373,7 +373,7 @@ class Study:
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
         """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
         spec, state = self.spec, self.state
-        if waiting and self._waiting(judge) is not None:
+        if judge in state.open or (waiting and self._waiting(judge) is not None):
             return ""
         if why := self.votes_spent(judge):
             return why

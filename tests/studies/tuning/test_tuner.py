@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapters.llm.target import DownError, SpentError
-from elicit.tuning.protocol import Input
+from elicit.tuning.protocol import Input, fill
 from elicit.types import BadInputError
 from studies.prompt_inputs import response_key
 from studies.replay.verify import verify
@@ -362,3 +362,21 @@ def test_a_judges_word_is_a_signal_and_is_looked_up_by_name(tmp_path: Path) -> N
         pytest.raises(BadInputError, match="'judge:nobody' names no judge"),
     ):
         Tuner(study)
+
+
+async def test_who_has_the_last_pair_is_not_told_that_another_judge_has_it(tmp_path: Path) -> None:
+    two = [parity.prompts()[0], parity.prompts()[7]]
+    apart = [given for given in parity.inputs(30, 0) if len({parity.answer(fill(text, given)) for text in two}) == 2]
+    study = parity.tuned(tmp_path / "s", items=two, given=apart[:3])
+    tuner = Tuner(study)
+    try:
+        for _ in range(3):
+            query = await tuner.ask("me", grow=False)
+            assert query is not None
+            assert study.exhausted("me") == ""
+            study.tell(query, "a", "me")
+        assert await tuner.ask("me", grow=False) is None
+        assert study.exhausted("me") == ("every pair of prompts was compared on every input that it can be compared on")
+    finally:
+        await tuner.end()
+        study.close()
