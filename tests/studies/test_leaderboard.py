@@ -254,7 +254,7 @@ def test_too_many_votes_at_random_are_told(slips: float, told: bool, tmp_path: P
     votes, _ = pool(tmp_path)
     found = learn_from_votes(votes, None, str(tmp_path / "items.csv"), 0.9)
     noise = FixedNoise(slipped=slips)
-    found.found = dataclasses.replace(found.found, posterior=dataclasses.replace(found.found.posterior, noise=noise))
+    found.model = dataclasses.replace(found.model, posterior=dataclasses.replace(found.model.posterior, noise=noise))
     assert told == any("Some 20 % of the votes seem to be cast at random" in note for note in found.notes)
 
 
