@@ -124,18 +124,18 @@ def _check_number(_: tuple[Any, ...], value: Any) -> str:
     return "" if math.isfinite(float(value)) else f"returned {value}, which is no finite number"
 
 
-def signal_value(state: State, name: str, signal: Signal, row: int, given: int) -> float | None:
+def signal_value(state: State, name: str, signal: Signal, row: int, input_row: int) -> float | None:
     """A signal of the response of a prompt to an input, 0 where it failed; None where the input has no reference and
     the signal needs one."""
-    entry, response = state.inputs[given], state.responses[row, given]
+    entry, response = state.inputs[input_row], state.responses[row, input_row]
     if not entry.reference and name in SIGNALS and name not in UNREFERENCED:
         return None
     return 0.0 if response.failure else signal(response.text, entry.reference, state.kinds)
 
 
-def response_key(state: State, row: int, given: int) -> tuple[str, ...]:
+def response_key(state: State, row: int, input_row: int) -> tuple[str, ...]:
     """What tells responses apart: their words, spaces aside, or that there is none, for whatever reason."""
-    response = state.responses[row, given]
+    response = state.responses[row, input_row]
     return ("",) if response.failure else tuple(response.text.split())
 
 

@@ -212,20 +212,20 @@ class Study:
                 raise BadInputError(
                     f"query {number} has been answered by {judge or 'this judge'}; undo that vote first"
                 )
-            described = _outcome(outcome, strength)
+            answer = _outcome(outcome, strength)
             if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < float("inf")):
                 raise BadInputError(f"seconds must be 0 or more, not {seconds!r}")
             if isinstance(reasons, str):
                 raise BadInputError(f"reasons must be a list of texts, not the text {reasons!r}")
             key = self._key(judge)
             replies = [] if verdict is None else [Consulted(number, judge, verdict)]
-            vote = Voted(number, described, judge, seconds, tuple(reasons), note, raw, unacceptable=tuple(unacceptable))
+            vote = Voted(number, answer, judge, seconds, tuple(reasons), note, raw, unacceptable=tuple(unacceptable))
             counts = (len(self.state.votes) + 1, self.state.revised)
             self._append(*replies, vote)
             alone = counts == (len(self.state.votes), self.state.revised)  # no other process wrote a vote in between
             if self._engine is None:
                 return  # whoever asks for the engine next gets it with this vote
-            branch = self._ahead.take(key, number, described)
+            branch = self._ahead.take(key, number, answer)
             if branch and alone and self._grown == self.state.grown:
                 self._engine = branch.engine
                 self._stop = ((self.state.folded, self.state.revised, self.state.grown), branch.stop)

@@ -134,14 +134,14 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
 
     with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
         wanted, goal, now = opened.spec.stop.regret, opened.spec.goal, outlook(opened)
-        simulated = simulate(opened.engine, votes, studies, step)
-    low, middle, high = (int(q) for q in np.quantile(simulated.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
+        trials = simulate(opened.engine, votes, studies, step)
+    low, middle, high = (int(q) for q in np.quantile(trials.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
     rows = [
         {
             "votes": mark,
-            **({"simple_regret": float(simulated.regret[:, mark].mean())} if goal == "best" else {}),
-            "expected": float(simulated.regret[:, mark].mean()),
-            "within": float((simulated.regret[:, mark] <= wanted).mean()),
+            **({"simple_regret": float(trials.regret[:, mark].mean())} if goal == "best" else {}),
+            "expected": float(trials.regret[:, mark].mean()),
+            "within": float((trials.regret[:, mark] <= wanted).mean()),
         }
         for mark in (0, *marks_of((10, 20, 40, 80, 150, 300, 600), votes))
     ]
@@ -155,8 +155,8 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
             "votes_left": now.votes_left,
             "votes_to_stop": now.votes_left,
             "votes_to_settle": [low, middle, high],
-            "seconds": simulated.seconds,
-            "bytes_per_second": simulated.bytes_moved / simulated.seconds,
+            "seconds": trials.seconds,
+            "bytes_per_second": trials.bytes_moved / trials.seconds,
         }
         click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **values}))
         return

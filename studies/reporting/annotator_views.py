@@ -130,21 +130,21 @@ def agreement_view(study: Study) -> AgreementView:
     """How far people agree on the pairs that several of them voted on; "both bad" agrees as a tie does."""
     votes = [live for live in by_people(study.spec, study.state) if not live.check]
     records = _records(study, votes, names := sorted({live.vote.judge for live in votes}))
-    decided = np.flatnonzero(records.said != SKIP)
+    decided_rows = np.flatnonzero(records.said != SKIP)
     rng = stream(study.spec.seed, "agreement")
-    measured = agreement(records.who[decided], records.pair[decided], records.answer[decided], rng)
-    if measured.cases < FEWEST:
-        return AgreementView(len(names), measured.cases, FEWEST, None, None, None, None, None, None)
+    measures = agreement(records.who[decided_rows], records.pair[decided_rows], records.answer[decided_rows], rng)
+    if measures.cases < FEWEST:
+        return AgreementView(len(names), measures.cases, FEWEST, None, None, None, None, None, None)
     return AgreementView(
         people=len(names),
-        pairs=measured.cases,
+        pairs=measures.cases,
         fewest=FEWEST,
-        alpha_nominal=_value_and_interval(measured.alpha_nominal),
-        alpha_ordinal=_value_and_interval(measured.alpha_ordinal),
-        fleiss=measured.fleiss.value if measured.fleiss else None,
-        cohen=measured.cohen,
-        ceiling=_value_and_interval(measured.one),
-        ceiling_decided=_value_and_interval(measured.one_decided),
+        alpha_nominal=_value_and_interval(measures.alpha_nominal),
+        alpha_ordinal=_value_and_interval(measures.alpha_ordinal),
+        fleiss=measures.fleiss.value if measures.fleiss else None,
+        cohen=measures.cohen,
+        ceiling=_value_and_interval(measures.one),
+        ceiling_decided=_value_and_interval(measures.one_decided),
     )
 
 

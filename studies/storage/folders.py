@@ -70,9 +70,9 @@ def make(
     if len(rows) > 1:
         knowledge_of(rows, checked.embedder, checked.scores)
     with atomic_folder(folder) as part:
-        stored = tuple(images.keep(rows, part))
+        stored_items = tuple(images.keep(rows, part))
         created = Created(SCHEMA, ENGINE, msgspec.to_builtins(checked), requested_code_path())
-        bodies: list[AnyBody] = [created, ItemsAdded(stored)]
+        bodies: list[AnyBody] = [created, ItemsAdded(stored_items)]
         (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
         ledger = SqliteLedger(part, writable=True)
         bodies += [PairsAdded(tuple(listed))] if listed else []

@@ -212,7 +212,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, capsys: Out, m
         raise KeyboardInterrupt
 
     votes, _ = pool(tmp_path)
-    monkeypatch.setattr(utilities, "seen", interrupted)
+    monkeypatch.setattr(utilities, "hidden_components", interrupted)
     out = tmp_path / "out.csv"
     assert _code(["leaderboard", votes, "--items", str(tmp_path / "items.jsonl"), "-o", str(out)]) == 3
     assert [file for file in tmp_path.iterdir() if "out" in file.name or file.name.startswith(".")] == []
