@@ -10,7 +10,7 @@ from elicit.log.state import LiveVote, State
 from elicit.safe_text import quantity
 from elicit.types import ChoiceOutcome, Item, NothingLeftError, Query, Vote
 from studies.items.features import embed_texts, knowledge_of
-from studies.prompt_inputs import describe_items, usable, used_inputs
+from studies.prompt_inputs import describe_items, usable_inputs, used_inputs
 from studies.spec import Spec
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def constraints_on(state: State, judge: str, voted: int | None = None) -> Constr
     if state.inputs:
         return Constraints(pending, tuple(exhausted_pairs(state)), True)
     own = () if voted is None else (state.asked[voted].query.pair,)
-    seen = tuple(dict.fromkeys(reversed(excluded_pairs(state, judge, *own))))
+    avoided = tuple(dict.fromkeys(reversed(excluded_pairs(state, judge, *own))))
     pairs = len(state.pairs) or len(state.items) * (len(state.items) - 1) // 2
-    if not state.pairs and len({*seen, *pending}) >= pairs:
-        seen = seen[: pairs // 2]
-    return Constraints(pending, seen, False)
+    if not state.pairs and len({*avoided, *pending}) >= pairs:
+        avoided = avoided[: pairs // 2]
+    return Constraints(pending, avoided, False)
 
 
 def choose(engine: Engine, constraints: Constraints) -> Query | None:
@@ -90,18 +90,18 @@ def labelled_pairs(state: State) -> set[tuple[int, int]]:
 
 def exhausted_pairs(state: State) -> list[tuple[int, int]]:
     """The pairs of prompts that were compared on every input that they can be compared on."""
-    return [pair for pair, inputs in used_inputs(state).items() if not set(usable(state, *pair)) - inputs]
+    return [pair for pair, inputs in used_inputs(state).items() if not set(usable_inputs(state, *pair)) - inputs]
 
 
 def pairs_left(state: State, judge: str) -> int:
     """How many pairs `choose` has for a judge: those that are not with others, labelled or worn, of items in play."""
-    taken = set(state.pending(judge))
+    unavailable = set(state.pending(judge))
     if state.pairs:
-        return len(state.listed() - taken - set(excluded_pairs(state, judge)))
+        return len(state.listed() - unavailable - set(excluded_pairs(state, judge)))
     retired = set(state.retired())
-    taken |= set(exhausted_pairs(state)) if state.inputs else set()
+    unavailable |= set(exhausted_pairs(state)) if state.inputs else set()
     live = len(state.items) - len(retired)
-    return live * (live - 1) // 2 - sum(not retired.intersection(pair) for pair in taken)
+    return live * (live - 1) // 2 - sum(not retired.intersection(pair) for pair in unavailable)
 
 
 def choose_batch(engine: Engine, state: State, k: int, pool: str = "") -> list[Query]:
@@ -113,15 +113,15 @@ def choose_batch(engine: Engine, state: State, k: int, pool: str = "") -> list[Q
     pending = state.pending(STOCK)
     if state.pairs:
         within, avoid = state.listed(pool), labelled_pairs(state) | under_way
-        left = len(within) - len(within & (avoid | set(pending)))
+        available = len(within) - len(within & (avoid | set(pending)))
     else:
         within, avoid = None, under_way
-        left = engine.n * (engine.n - 1) // 2 - len(under_way | set(pending))
-        if left <= 0:  # a small pool: several are asked the same at once
-            pending, avoid, left = [], set(), engine.n * (engine.n - 1) // 2
-    if left <= 0:
+        available = engine.n * (engine.n - 1) // 2 - len(under_way | set(pending))
+        if available <= 0:  # a small pool: several are asked the same at once
+            pending, avoid, available = [], set(), engine.n * (engine.n - 1) // 2
+    if available <= 0:
         return []
-    return engine.ask(min(k, left), pending=pending, avoid=avoid, within=within)
+    return engine.ask(min(k, available), pending=pending, avoid=avoid, within=within)
 
 
 def engine_votes(state: State, since: int = 0, until: int | None = None) -> list[Vote]:
@@ -154,12 +154,12 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
     from elicit.engine import Engine
 
     items, signals = describe_items([*state.items, *more], state.signals)
-    known = knowledge_of(items, spec.embedder, (*spec.scores, *signals))
+    knowledge = knowledge_of(items, spec.embedder, (*spec.scores, *signals))
     engine = Engine(
-        known.features,
+        knowledge.features,
         n_items=len(items),
-        scores=known.scores,
-        groups=known.groups,
+        scores=knowledge.scores,
+        groups=knowledge.groups,
         model=spec.model,
         selector=spec.selector,
         seed=spec.seed,
@@ -169,7 +169,7 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
         top=spec.top,
         model_options=dict(spec.model_options),
         selector_options=dict(spec.selector_options),
-        inputs=embed_texts([given.text for given in state.inputs]) if state.inputs else None,
+        inputs=embed_texts([entry.text for entry in state.inputs]) if state.inputs else None,
     )
     engine.retire(state.retired())
     return engine
@@ -189,8 +189,8 @@ def by_people(spec: Spec, state: State) -> list[LiveVote]:
 def labelling_votes(spec: Spec, state: State) -> list[LiveVote]:
     """The votes that people's labels are made of: of a study that was never routed those of machines too, never golds,
     hidden repeats, skips, or votes of who is quarantined."""
-    said = by_people(spec, state) if state.routed else state.votes
-    return [live for live in said if labels(state, live)]
+    votes = by_people(spec, state) if state.routed else state.votes
+    return [live for live in votes if labels(state, live)]
 
 
 def resumable(spec: Spec, state: State) -> list[int]:
@@ -200,23 +200,25 @@ def resumable(spec: Spec, state: State) -> list[int]:
     Those that went to people are among them as long as they wait: a judge that failed on one may be back.
     """
     live = set(state.live())
-    listed, known = bool(state.pairs), labelled_pairs(state)
+    listed, labelled = bool(state.pairs), labelled_pairs(state)
     others = {state.asked[query].query.pair for query in state.under_way()} if listed else set()
     machines = {judge.name for judge in spec.judges if not judge.person}
-    found = []
+    numbers = []
     for number in [*state.deferred, *state.waiting]:
         pair = state.asked[number].query.pair
-        if not live.issuperset(pair) or (listed and pair in known):
+        if not live.issuperset(pair) or (listed and pair in labelled):
             continue
         if number in state.deferred:
             if pair not in others:
-                found.append(number)
+                numbers.append(number)
         elif not state.taken.get(number) and [route.to for route in state.routed[number]] == ["people"]:
-            said = state.consulted.get(number, [])
-            failed = {asked.judge for asked in said if asked.failure} - {asked.judge for asked in said if asked.verdict}
+            replies = state.consulted.get(number, [])
+            failed = {reply.judge for reply in replies if reply.failure} - {
+                reply.judge for reply in replies if reply.verdict
+            }
             if failed & machines:
-                found.append(number)
-    return found
+                numbers.append(number)
+    return numbers
 
 
 def why_over(spec: Spec, state: State) -> str:

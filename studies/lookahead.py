@@ -50,7 +50,7 @@ class Lookahead:
         self._key: Hashable = None
         self._number = 0
         self._running: dict[Outcome, Future[Branch]] = {}
-        self._arrived: tuple[Hashable, Branch] | None = None
+        self._current: tuple[Hashable, Branch] | None = None
 
     def start(self, key: Hashable, number: int, branch: Callable[[Outcome], Branch]) -> None:
         """Begin with the answers to query `number`; branch: makes that of an answer, of nothing that may change."""
@@ -78,15 +78,15 @@ class Lookahead:
         except Exception:  # whoever computes it again, without hurry, meets the same fault and can say so
             return None
 
-    def arrived(self, key: Hashable, branch: Branch) -> None:
+    def set_current(self, key: Hashable, branch: Branch) -> None:
         """The study has become this branch; `key` is what it looks like now."""
-        self._arrived = (key, branch)
+        self._current = (key, branch)
 
-    def current(self, key: Hashable) -> Branch | None:
+    def current_branch(self, key: Hashable) -> Branch | None:
         """The branch the study has become, while nothing else has happened."""
-        return self._arrived[1] if self._arrived and self._arrived[0] == key else None
+        return self._current[1] if self._current and self._current[0] == key else None
 
-    def known(self, key: Hashable, timeout: float) -> list[Branch]:
+    def finished_branches(self, key: Hashable, timeout: float) -> list[Branch]:
         """The branches that are there within `timeout` seconds."""
         with self._guard:
             if self._key != key:

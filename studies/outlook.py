@@ -57,9 +57,11 @@ def outlook_by(rule: Stop, ended: str, to_come: int) -> Outlook:
 
 def progress(study: Study, judge: str | None = None) -> Progress:
     """What a voter's header shows; judge None: of the study as such, for whoever runs it."""
-    found, state = outlook(study, judge), study.state
+    forecast, state = outlook(study, judge), study.state
     mine = sum(live.vote.judge == judge for live in state.votes)
-    return Progress(len(state.votes), mine, study.spec.votes, found.votes_left, found.stop, found.why, found.ended)
+    return Progress(
+        len(state.votes), mine, study.spec.votes, forecast.votes_left, forecast.stop, forecast.why, forecast.ended
+    )
 
 
 def without_more(progress: Progress, why: str) -> Progress:

@@ -57,7 +57,7 @@ def choose_inputs_for(engine: Engine, state: State, query: Query, tuning: Tuning
     """
     batch = tuning.batch
     a, b = query.pair
-    fresh = sorted(set(usable(state, a, b)) - used_inputs(state).get((a, b), set()))
+    fresh = sorted(set(usable_inputs(state, a, b)) - used_inputs(state).get((a, b), set()))
     both = [i for i in fresh if (a, i) in state.responses and (b, i) in state.responses]
     differ = [i for i in both if response_key(state, a, i) != response_key(state, b, i)]
     signals = directed_signals(tuning.signals)
@@ -88,17 +88,17 @@ def signals_of(names: tuple[str, ...]) -> dict[str, Signal]:
 
     Raises BadInputError where there is none of a name.
     """
-    found: dict[str, Signal] = {}
+    signals: dict[str, Signal] = {}
     for name in names:
         if name.startswith(JUDGE):
             continue
         if ":" in name:
-            found[name] = _own(name)
+            signals[name] = _load_signal(name)
         elif name in SIGNALS:
-            found[name] = SIGNALS[name]
+            signals[name] = SIGNALS[name]
         else:
             raise UnknownNameError("signal", name, [*SIGNALS, f"{JUDGE}NAME", "path/to/file.py:function"])
-    return found
+    return signals
 
 
 def directed_signals(names: tuple[str, ...]) -> dict[str, Signal]:
@@ -106,13 +106,13 @@ def directed_signals(names: tuple[str, ...]) -> dict[str, Signal]:
     return {name: signal for name, signal in signals_of(names).items() if name not in UNDIRECTED}
 
 
-def _own(name: str) -> Signal:
-    found = function_at(name)
+def _load_signal(name: str) -> Signal:
+    function = function_at(name)
 
     def call(response: str, reference: str) -> Any:  # for what can be called and is no function
-        return found(response, reference)
+        return function(response, reference)
 
-    own = guard(found if inspect.isfunction(found) else call, "signal", name, _check_number)
+    own = guard(function if inspect.isfunction(function) else call, "signal", name, _check_number)
 
     def signal(response: str, reference: str, kinds: Set[str]) -> float:
         return float(own(response, reference))
@@ -124,33 +124,33 @@ def _check_number(_: tuple[Any, ...], value: Any) -> str:
     return "" if math.isfinite(float(value)) else f"returned {value}, which is no finite number"
 
 
-def signal_value(state: State, name: str, signal: Signal, row: int, given: int) -> float | None:
+def signal_value(state: State, name: str, signal: Signal, row: int, input_row: int) -> float | None:
     """A signal of the response of a prompt to an input, 0 where it failed; None where the input has no reference and
     the signal needs one."""
-    one, response = state.inputs[given], state.responses[row, given]
-    if not one.reference and name in SIGNALS and name not in UNREFERENCED:
+    entry, response = state.inputs[input_row], state.responses[row, input_row]
+    if not entry.reference and name in SIGNALS and name not in UNREFERENCED:
         return None
-    return 0.0 if response.failure else signal(response.text, one.reference, state.kinds)
+    return 0.0 if response.failure else signal(response.text, entry.reference, state.kinds)
 
 
-def response_key(state: State, row: int, given: int) -> tuple[str, ...]:
+def response_key(state: State, row: int, input_row: int) -> tuple[str, ...]:
     """What tells responses apart: their words, spaces aside, or that there is none, for whatever reason."""
-    response = state.responses[row, given]
+    response = state.responses[row, input_row]
     return ("",) if response.failure else tuple(response.text.split())
 
 
-def usable(state: State, a: int, b: int) -> list[int]:
+def usable_inputs(state: State, a: int, b: int) -> list[int]:
     """The inputs that two prompts may be compared on: not those held out, nor what one of them quotes."""
     texts = state.items[a].text, state.items[b].text
-    return [i for i, given in enumerate(state.inputs) if not (given.held_out or any(quotes(t, given) for t in texts))]
+    return [i for i, entry in enumerate(state.inputs) if not (entry.held_out or any(quotes(t, entry) for t in texts))]
 
 
 def used_inputs(state: State) -> dict[tuple[int, int], set[int]]:
     """The inputs that each pair was asked on."""
-    found: dict[tuple[int, int], set[int]] = {}
-    for asked in state.asked.values():
-        found.setdefault(asked.query.pair, set()).update(asked.query.inputs)
-    return found
+    used: dict[tuple[int, int], set[int]] = {}
+    for question in state.asked.values():
+        used.setdefault(question.query.pair, set()).update(question.query.inputs)
+    return used
 
 
 def describe_items(
@@ -159,16 +159,16 @@ def describe_items(
     """The items with what tuning knows of them as named features: the option chosen at each slot, and the automatic
     signals, whose names are returned; one that was not measured of an item is at the mean of the others."""
     slots = [dict(item.meta.get("slots", {})) for item in items]
-    options = sorted({f"{slot}={option}" for one in slots for slot, option in one.items()})
+    options = sorted({f"{slot}={option}" for options_by_slot in slots for slot, option in options_by_slot.items()})
     means = {
         f"{SIGNAL}{name}": (values, float(np.mean(list(values.values())))) for name, values in signals.items() if values
     }
     if not options and not means:
         return items, ()
-    known = []
-    for row, (item, one) in enumerate(zip(items, slots, strict=True)):
-        chosen = {f"{slot}={option}" for slot, option in one.items()}
+    described = []
+    for row, (item, options_by_slot) in enumerate(zip(items, slots, strict=True)):
+        chosen = {f"{slot}={option}" for slot, option in options_by_slot.items()}
         features = {option: float(option in chosen) for option in options}
         features |= {name: values.get(row, mean) for name, (values, mean) in means.items()}
-        known.append(msgspec.structs.replace(item, features={**item.features, **features}))
-    return known, tuple(name for name in means if name.removeprefix(SIGNAL) not in UNDIRECTED)
+        described.append(msgspec.structs.replace(item, features={**item.features, **features}))
+    return described, tuple(name for name in means if name.removeprefix(SIGNAL) not in UNDIRECTED)

@@ -40,7 +40,7 @@ def acceptable(spec: Spec, state: State) -> NDArray[np.float64] | None:
     if tuning is None or tuning.safety is None:
         return None
     shown, flagged = counts(spec, state)
-    return below(shown, flagged, tuning.safety.limit)
+    return probability_below(shown, flagged, tuning.safety.limit)
 
 
 def recommend(engine: Engine, spec: Spec, state: State) -> int | None:
@@ -56,19 +56,21 @@ def recommend(engine: Engine, spec: Spec, state: State) -> int | None:
     return max(fit, key=lambda row: float(mean[row])) if fit else None
 
 
-def guard_stop(engine: Engine, spec: Spec, state: State, found: Stop) -> Stop:
+def guard_stop(engine: Engine, spec: Spec, state: State, stop: Stop) -> Stop:
     """The stop rule of a study with a limit, whose sentence is about the leading item, be it acceptable or not:
     it is not met while none may be recommended."""
     fit = recommend(engine, spec, state)
     if fit == engine.best():
-        return found
-    why = found.why.replace("the recommended item", "the best item")
+        return stop
+    why = stop.why.replace("the recommended item", "the best item")
     if fit is not None:
         return msgspec.structs.replace(
-            found, why=f"{why}; the recommended one is the best that is known to be acceptable"
+            stop, why=f"{why}; the recommended one is the best that is known to be acceptable"
         )
-    left = None if found.stop else found.votes_left
-    return msgspec.structs.replace(found, stop=False, why=f"{why}; none is known to be acceptable", votes_left=left)
+    votes_left = None if stop.stop else stop.votes_left
+    return msgspec.structs.replace(
+        stop, stop=False, why=f"{why}; none is known to be acceptable", votes_left=votes_left
+    )
 
 
 def counts(spec: Spec, state: State) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -86,7 +88,7 @@ def counts(spec: Spec, state: State) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 @limited_threads(0)
-def below(shown: NDArray[np.int64], flagged: NDArray[np.int64], limit: float) -> NDArray[np.float64]:
+def probability_below(shown: NDArray[np.int64], flagged: NDArray[np.int64], limit: float) -> NDArray[np.float64]:
     """(N,) P(theta <= limit) for each prompt, from how often it was shown and flagged, both (N,)."""
     mu, kappa = (torch.as_tensor(grid.ravel()) for grid in np.meshgrid(MU, KAPPA, indexing="ij"))
     a, b = mu * kappa, (1 - mu) * kappa

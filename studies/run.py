@@ -77,7 +77,7 @@ class RunResult:
         return 0 if self.reason in DONE or (self.reason in SPENT and self.stopped) else 3
 
 
-def _asked_for(number: int, noun: str) -> str:
+def _describe_request(number: int, noun: str) -> str:
     return f"{quantity(number, noun)} {'was' if number == 1 else 'were'} asked for"
 
 
@@ -88,11 +88,11 @@ def start_judges(study: Study) -> dict[str, Judge]:
     """
     judges: dict[str, Judge] = {}
     for spec in study.spec.judges:
-        made: Judge = registry.plugin("judge", spec.kind, dict(spec.options))
-        if isinstance(made, QuestionedJudge) and study.spec.question != QUESTION:
-            made.put(study.spec.question)
-        made.begin(spec.name, study.shown, study.state.pairs, study.folder)
-        judges[spec.name] = made
+        judge: Judge = registry.plugin("judge", spec.kind, dict(spec.options))
+        if isinstance(judge, QuestionedJudge) and study.spec.question != QUESTION:
+            judge.put(study.spec.question)
+        judge.begin(spec.name, study.shown, study.state.pairs, study.folder)
+        judges[spec.name] = judge
     if not judges:
         raise BadInputError(
             f"{study.folder / 'study.toml'} configures no judge; add a [[judges]] table (README, 'Judges'), "
@@ -116,7 +116,7 @@ def open_for_judges(folder: Path) -> Iterator[tuple[Study, bool]]:
             study = Study.open(folder)
         except InUseError as error:
             study = Study.open(folder, beside=True)
-            if mine and (study.spec.tuning is not None or _edited(study)):
+            if mine and (study.spec.tuning is not None or _specification_changed(study)):
                 edited = "; study.toml was edited since, which takes effect when that one is closed"
                 study.close()
                 raise BadInputError(f"{error}{'' if study.spec.tuning else edited}") from None
@@ -126,7 +126,7 @@ def open_for_judges(folder: Path) -> Iterator[tuple[Study, bool]]:
         lock.release()
 
 
-def _edited(study: Study) -> bool:
+def _specification_changed(study: Study) -> bool:
     file = specs.read(study.folder / specs.FILE)
     return bool(specs.changes(study.spec, file, len(study.state.votes)))
 
@@ -159,7 +159,7 @@ def run(
     return asyncio.run(_Run(study, judges, votes, report, until_stop, limit).begin())
 
 
-def elsewhere(study: Study) -> RunResult:
+def result_elsewhere(study: Study) -> RunResult:
     """How a run ends whose judges answer in another process already, as the log has it."""
     failures, machines = Failures(), {judge.name for judge in study.spec.judges if not judge.person}
     for event in study.events():
@@ -227,8 +227,8 @@ class _Run:
                     judge.learn_from(people)
             self.again = resumable(study.spec, study.state) if again else []
             if study.spec.routing.router == "none":
-                return self._result(*await self._one_by_one())
-            return self._result(*await self._routed())
+                return self._result(*await self._run_one_by_one())
+            return self._result(*await self._run_routed())
         except DownError as error:
             return self._result("model_down", str(error))
         except SpentError as error:
@@ -249,7 +249,7 @@ class _Run:
                         raise
                     self.failures.paused[name] = str(error)
 
-    async def _next(self, judge: str) -> Query | None:
+    async def _next_query(self, judge: str) -> Query | None:
         """The next query for a machine judge of that name: the open one, one that failed before, or a new one."""
         while self.again and judge not in self.study.state.open:
             if (query := self.study.resume(self.again.pop(0), judge)) is not None:
@@ -268,20 +268,20 @@ class _Run:
     def _result(self, reason: Reason, why: str) -> RunResult:
         study = self.study
         open_ = [] if reason == "stop_rule" else resumable(study.spec, study.state)
-        left = sum(number in study.state.waiting for number in open_) if reason == "votes_spent" else len(open_)
+        unanswered = sum(number in study.state.waiting for number in open_) if reason == "votes_spent" else len(open_)
         parts = [why]
         if waiting := len(study.state.waiting):
             wait = "query waits" if waiting == 1 else "queries wait"
             parts.append(f"{waiting} {wait} for people ('elicit vote {study.folder}')")
         parts += self.failures.told()
-        if left:
-            parts.append(f"{left} {'query is' if left == 1 else 'queries are'} asked again by the next run")
+        if unanswered:
+            parts.append(f"{unanswered} {'query is' if unanswered == 1 else 'queries are'} asked again by the next run")
         stopped = reason == "stop_rule" or (reason in SPENT and len(study.state.items) > 1 and study.stop().stop)
         return RunResult(
-            reason, "; ".join(parts), self.answered, self.failures.count, left, stopped, self.failures.query_only
+            reason, "; ".join(parts), self.answered, self.failures.count, unanswered, stopped, self.failures.query_only
         )
 
-    async def _routed(self) -> tuple[Reason, str]:
+    async def _run_routed(self) -> tuple[Reason, str]:
         """Several lanes at once, each with a query of its own, until one of them finds the end for all."""
         study, dispatcher = self.study, Dispatcher(self.study, self.judges, self.limit, self.failures)
         busy = 0
@@ -294,14 +294,14 @@ class _Run:
                 study.refresh()  # another process may write to the log too
                 if self.votes is not None and self.answered + busy >= self.votes:
                     if not busy:  # else one of those under way may fail, and its lane goes on
-                        ended = "asked_for", _asked_for(self.votes, "query")
+                        ended = "asked_for", _describe_request(self.votes, "query")
                     return
                 if self.until_stop and self.votes is None and (stop := study.stop()).stop:
                     ended = "stop_rule", stop.why
                     return
                 query, closed = None, dispatcher.closed()
                 if not dispatcher.down and dispatcher.seats() and not closed:
-                    query = await self._next(name)
+                    query = await self._next_query(name)
                 if query is None:
                     if not busy:  # else what the others have under way may leave money, or something to ask
                         paused = dispatcher.down or not dispatcher.seats()
@@ -324,7 +324,7 @@ class _Run:
         assert ended is not None
         return ended
 
-    async def _one_by_one(self) -> tuple[Reason, str]:
+    async def _run_one_by_one(self) -> tuple[Reason, str]:
         study, money = self.study, spent_on_machines(self.study)
         name = next(iter(self.judges))
         while self.votes is None or self.answered < self.votes:
@@ -335,14 +335,14 @@ class _Run:
                 return "money_spent", f"the budget of {self.limit:g} is spent"
             if self.failures.paused.keys() >= self.judges.keys():
                 return "judges_paused", "no judge answers any more"
-            query = await self._next(name)
+            query = await self._next_query(name)
             if query is None:
                 return self._nothing_left(name)
             before = len(study.state.consulted.get(query.id, ()))
             self.answered += await self._answer(query)
-            money += sum(cost(study, asked) for asked in study.state.consulted.get(query.id, [])[before:])
+            money += sum(cost(study, reply) for reply in study.state.consulted.get(query.id, [])[before:])
             self.report(self.answered, money)
-        return "asked_for", _asked_for(self.votes, "vote")
+        return "asked_for", _describe_request(self.votes, "vote")
 
     async def _answer(self, query: Query) -> bool:
         """Record the vote of the first judge that can give one; where none can, the query is deferred."""

@@ -177,7 +177,7 @@ def read(path: Path) -> Spec:
     try:
         return convert(read_toml(path, "mend it or restore it from a backup"))
     except msgspec.ValidationError as error:
-        raise BadInputError(f"{path}: {_readable(error)}") from None
+        raise BadInputError(f"{path}: {_describe_error(error)}") from None
 
 
 def convert(values: dict[str, Any], items: int | None = None) -> Spec:
@@ -251,7 +251,7 @@ def dumps(spec: Spec) -> str:
     document["stop"].comment(small)
     for name, usual in (("routing", RoutingSpec()), ("serving", ServingSpec()), ("tuning", None)):
         if getattr(spec, name) != usual:
-            document.add(name, tomlkit.item(_stated(tables[name])))
+            document.add(name, tomlkit.item(_without_empty(tables[name])))
     for name in ("model_options", "selector_options"):
         if tables[name]:
             document.add(name, tomlkit.item(tables[name]))
@@ -263,9 +263,9 @@ def dumps(spec: Spec) -> str:
     return tomlkit.dumps(document)
 
 
-def _stated(table: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(table: dict[str, Any]) -> dict[str, Any]:
     """A table without what says nothing."""
-    whole = {k: _stated(v) if isinstance(v, dict) else v for k, v in table.items()}
+    whole = {k: _without_empty(v) if isinstance(v, dict) else v for k, v in table.items()}
     return {k: v for k, v in whole.items() if v not in (None, {}, "")}
 
 
@@ -300,7 +300,7 @@ def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:
                 f"vote, because {FIXED[name]}; set it back, or start a new study"
             )
     if votes and old.tuning is not None and new.tuning is not None:
-        for field, was, now in old.tuning.lasting(new.tuning):
+        for field, was, now in old.tuning.lasting_differences(new.tuning):
             raise BadInputError(
                 f"{FILE}: tuning.{field} cannot change from {was!r} to {now!r} after the first vote, because the "
                 "responses so far would be mixed with others; set it back, or start a new study"
@@ -308,7 +308,7 @@ def changes(old: Spec, new: Spec, votes: int) -> tuple[str, ...]:
     return names
 
 
-def _readable(error: msgspec.ValidationError) -> str:
+def _describe_error(error: msgspec.ValidationError) -> str:
     text = str(error)
     what, _, where = text.partition(" - at `$.")
     field = where.rstrip("`")

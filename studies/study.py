@@ -75,7 +75,7 @@ class Study:
 
     def __init__(self, folder: Path, ledger: Ledger, state: State, spec: Spec, writable: bool) -> None:
         self._writable = writable
-        self._kept = 0
+        self._votes_stored = 0
         self.folder, self.spec, self.state = folder, spec, state
         self.shown = PresentedItems(state)
         self._ledger = ledger
@@ -121,7 +121,7 @@ class Study:
         """Stop looking ahead and let go of the log."""
         self._ahead.close()
         with self._turn:
-            self._keep(CLOSING)
+            self._store_belief(CLOSING)
         self._ledger.close()
 
     def __enter__(self) -> Self:
@@ -149,11 +149,11 @@ class Study:
                 path = code_path_in_force() or "without MKL"
                 logger.info("an engine for %d items on %s, code path %s", self._engine.n, self._engine.device, path)
                 kept_belief.resume(self.folder, self._engine, self.spec, engine_votes(self.state))
-                self._kept = len(self._engine.votes)
+                self._votes_stored = len(self._engine.votes)
             done, votes = len(self._engine.votes), len(self.state.votes)
             if self._revised != self.state.revised or done < votes:
                 self._revised = sync_engine(self._engine, self.state, self._revised, most=most)
-                self._keep(GOING_ON)
+                self._store_belief(GOING_ON)
             return self._engine
 
     # -- the loop ---------------------------------------------------------------------------------------------
@@ -169,12 +169,12 @@ class Study:
         with self._turn:
             if judge in self.state.open:
                 return self.query(self.state.open[judge])
-            if waiting and (number := self._waiting(judge)) is not None:
+            if waiting and (number := self._next_waiting_query(judge)) is not None:
                 self._append(Handed(number, judge))
                 return self.query(number)
             if self.exhausted(judge, waiting=waiting):
                 return None
-            branch = self._ahead.current(self._key(judge))
+            branch = self._ahead.current_branch(self._key(judge))
             query = branch.query if branch else choose(self.engine, constraints_on(self.state, judge))
             if query is None:
                 return None
@@ -212,24 +212,24 @@ class Study:
                 raise BadInputError(
                     f"query {number} has been answered by {judge or 'this judge'}; undo that vote first"
                 )
-            said = _outcome(outcome, strength)
+            answer = _outcome(outcome, strength)
             if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < float("inf")):
                 raise BadInputError(f"seconds must be 0 or more, not {seconds!r}")
             if isinstance(reasons, str):
                 raise BadInputError(f"reasons must be a list of texts, not the text {reasons!r}")
             key = self._key(judge)
-            seen = [] if verdict is None else [Consulted(number, judge, verdict)]
-            vote = Voted(number, said, judge, seconds, tuple(reasons), note, raw, unacceptable=tuple(unacceptable))
-            known = (len(self.state.votes) + 1, self.state.revised)
-            self._append(*seen, vote)
-            alone = known == (len(self.state.votes), self.state.revised)  # no other process wrote a vote in between
+            replies = [] if verdict is None else [Consulted(number, judge, verdict)]
+            vote = Voted(number, answer, judge, seconds, tuple(reasons), note, raw, unacceptable=tuple(unacceptable))
+            counts = (len(self.state.votes) + 1, self.state.revised)
+            self._append(*replies, vote)
+            alone = counts == (len(self.state.votes), self.state.revised)  # no other process wrote a vote in between
             if self._engine is None:
                 return  # whoever asks for the engine next gets it with this vote
-            branch = self._ahead.take(key, number, said)
+            branch = self._ahead.take(key, number, answer)
             if branch and alone and self._grown == self.state.grown:
                 self._engine = branch.engine
                 self._stop = ((self.state.folded, self.state.revised, self.state.grown), branch.stop)
-                self._ahead.arrived(self._key(judge), branch)
+                self._ahead.set_current(self._key(judge), branch)
             else:
                 self.catch_up()
 
@@ -256,8 +256,8 @@ class Study:
             learnt = len(self.catch_up(0).votes)
             behind = learnt < len(self.state.votes)
             folded = (self.state.votes[learnt - 1].seq if learnt else 0) if behind else self.state.folded
-            wanted, seen = self.spec.serving.overlap, self.state.seq
-            self._append(*(Asked(query, STOCK, folded, wanted, seen, len(queries), pool) for query in queries))
+            wanted, event = self.spec.serving.overlap, self.state.seq
+            self._append(*(Asked(query, STOCK, folded, wanted, event, len(queries), pool) for query in queries))
 
     def weigh(self, weighings: Sequence[Weighed]) -> None:
         """Record what annotators' votes count from here on, the earlier ones too."""
@@ -269,12 +269,12 @@ class Study:
         self,
         query: Query,
         judge: str,
-        said: Verdict | JudgeFailure | None,
+        reply: Verdict | JudgeFailure | None,
         reason: str = "",
         numbers: Mapping[str, float] | None = None,
     ) -> None:
         """Record what a machine judge said of a query, why it could not, or (None) that it passed. Not a vote."""
-        verdict, why, cost = (None, said.why, said.cost) if isinstance(said, JudgeFailure) else (said, "", 0.0)
+        verdict, why, cost = (None, reply.why, reply.cost) if isinstance(reply, JudgeFailure) else (reply, "", 0.0)
         if why:
             logger.warning("judge %s failed on query %d: %s", judge, query.id, why)
         with self._turn:
@@ -344,7 +344,7 @@ class Study:
 
     def upcoming(self, judge: str, timeout: float = 5.0) -> list[Query]:
         """The distinct queries that may follow the open one, as far as they are known within `timeout` seconds."""
-        branches = self._ahead.known(self._key(judge), timeout)
+        branches = self._ahead.finished_branches(self._key(judge), timeout)
         return list({(*b.query.pair, b.query.shown): b.query for b in branches if b.query}.values())
 
     # -- reading ----------------------------------------------------------------------------------------------
@@ -363,17 +363,17 @@ class Study:
             at = (state.folded, state.revised, state.grown)
             if self._stop is None or self._stop[0] != at:
                 self._stop = (at, stop_of(self.engine, self.spec))
-            found = self._stop[1]
+            stop = self._stop[1]
             if self.spec.tuning is None or self.spec.tuning.safety is None:
-                return found
+                return stop
             from studies.recommendation import guard_stop
 
-            return guard_stop(self.engine, self.spec, self.state, found)
+            return guard_stop(self.engine, self.spec, self.state, stop)
 
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
         """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
         spec, state = self.spec, self.state
-        if judge in state.open or (waiting and self._waiting(judge) is not None):
+        if judge in state.open or (waiting and self._next_waiting_query(judge) is not None):
             return ""
         if why := self.votes_spent(judge):
             return why
@@ -424,11 +424,11 @@ class Study:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _keep(self, votes: int) -> None:
+    def _store_belief(self, votes: int) -> None:
         """Keep the belief where it has learnt so many votes since it was kept last."""
-        if self._writable and self._engine is not None and len(self._engine.votes) >= self._kept + votes:
+        if self._writable and self._engine is not None and len(self._engine.votes) >= self._votes_stored + votes:
             kept_belief.keep(self.folder, self._engine, self.spec)
-            self._kept = len(self._engine.votes)
+            self._votes_stored = len(self._engine.votes)
 
     def _append(self, *bodies: AnyBody) -> list[Event]:
         appended = events = self._ledger.append(bodies)
@@ -442,7 +442,7 @@ class Study:
         """The query of that id. Raises KeyError where there is none."""
         return msgspec.structs.replace(self.state.asked[number].query, id=number)
 
-    def _waiting(self, judge: str) -> int | None:
+    def _next_waiting_query(self, judge: str) -> int | None:
         """The first query that waits for a person and that this one has not had."""
         return next((number for number in self.state.waiting if judge not in self.state.taken.get(number, ())), None)
 

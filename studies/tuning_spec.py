@@ -83,7 +83,7 @@ class TuningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: Rules = Rules()
     safety: Safety | None = None
 
-    def lasting(self, other: TuningSpec) -> list[tuple[str, Any, Any]]:
+    def lasting_differences(self, other: TuningSpec) -> list[tuple[str, Any, Any]]:
         """What differs in another one of that on which the responses rest: name, this one's, the other's."""
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in ("optimises", "input")]
         of_target = ("model", "api", "function", "temperature", "max_tokens", "parameters")

@@ -64,8 +64,8 @@ def examine_study(folder: Path) -> list[dict[str, Any]]:
     return checks
 
 
-def _check(name: str, found: str, ok: bool, do: str) -> dict[str, Any]:
-    return {"name": name, "found": found, "ok": ok, "do": do}
+def _check(name: str, value: str, ok: bool, do: str) -> dict[str, Any]:
+    return {"name": name, "found": value, "ok": ok, "do": do}
 
 
 def _names() -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _names() -> dict[str, Any]:
         top = {str(file).split("/")[0] for file in distribution.files or () if "/" in str(file)}
         for name in top & owners.keys():
             owners[name].add(distribution.metadata["Name"])
-    clashes = {name: found - {"elicit-engine"} for name, found in owners.items() if found - {"elicit-engine"}}
+    clashes = {name: holders - {"elicit-engine"} for name, holders in owners.items() if holders - {"elicit-engine"}}
     if not clashes:
         return _check("import names", "no clash", True, "")
     name, others = next(iter(clashes.items()))
@@ -87,8 +87,8 @@ def _names() -> dict[str, Any]:
 def _device() -> dict[str, Any]:
     import torch
 
-    found = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return _check("device", found, True, "")
+    name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return _check("device", name, True, "")
 
 
 def _embedder() -> dict[str, Any]:

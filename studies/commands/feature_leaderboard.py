@@ -49,13 +49,13 @@ class CandidateTable(NamedTuple):
 class Learnt:
     """What was found of candidates, the highest utility first."""
 
-    def __init__(self, candidates: CandidateTable, found: Utilities, level: float) -> None:
-        self.candidates, self.found, self.level = candidates, found, level
+    def __init__(self, candidates: CandidateTable, model: Utilities, level: float) -> None:
+        self.candidates, self.model, self.level = candidates, model, level
 
     @cached_property
     def order(self) -> Ints:
         """(N,) the candidates' rows."""
-        return np.argsort(-self.found.utilities, kind="stable")
+        return np.argsort(-self.model.utilities, kind="stable")
 
     def rows(self, most: int | None = None) -> list[dict[str, Any]]:
         """What was found, a row for each of the first so many."""
@@ -65,43 +65,43 @@ class Learnt:
 
     @cached_property
     def _columns(self) -> dict[str, Any]:
-        low, high = self.found.intervals(self.level)[self.order].T
+        low, high = self.model.intervals(self.level)[self.order].T
         return {
-            UTILITY: self.found.utilities[self.order],
+            UTILITY: self.model.utilities[self.order],
             "low": low,
             "high": high,
-            "votes": self.found.votes[self.order],
+            "votes": self.model.votes[self.order],
         }
 
     @property
-    def counted(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
         """The numbers that are not of single candidates."""
-        found = self.found
-        told = {"held_out": found.held_out, "by_ids": found.by_ids, "new_items": found.new_items}
+        model = self.model
+        scores = {"held_out": model.held_out, "by_ids": model.by_ids, "new_items": model.new_items}
         return {
-            "votes": int(found.votes.sum()) // 2,
-            **{name: None if one is None else one._asdict() for name, one in told.items()},
+            "votes": int(model.votes.sum()) // 2,
+            **{name: None if score is None else score._asdict() for name, score in scores.items()},
         }
 
     @property
     def notes(self) -> list[str]:
         """How far the utilities are to be believed, in sentences."""
-        found = self.found
-        n, voted, votes = len(found.votes), int((found.votes > 0).sum()), int(found.votes.sum()) // 2
+        model = self.model
+        n, voted, votes = len(model.votes), int((model.votes > 0).sum()), int(model.votes.sum()) // 2
         notes = [f"{votes:,} votes on {voted:,} of {n:,} items."]
-        held, by_ids, new = found.held_out, found.by_ids, found.new_items
+        held, by_ids, new = model.held_out, model.by_ids, model.new_items
         if held is None:
             notes.append("Too few votes with a winner to hold any out: it is not known how well the features foretell.")
         else:
-            said = f"Of {held.votes:,} votes held out, {_scores(held)} (by chance 50 %, 0.693)"
-            notes.append(f"{said}." if by_ids is None else f"{said}; without the features {_scores(by_ids)}.")
+            sentence = f"Of {held.votes:,} votes held out, {_scores(held)} (by chance 50 %, 0.693)"
+            notes.append(f"{sentence}." if by_ids is None else f"{sentence}; without the features {_scores(by_ids)}.")
             if by_ids is not None and by_ids.log_loss < held.log_loss:
                 notes.append("The votes alone tell more of items voted on; leave out --items unless you need others.")
         if new is not None:
             notes.append(f"Of {new.votes:,} votes on items of which no vote was learnt from, {_scores(new)}.")
             if new.log_loss > NOTHING:
                 notes.append("So the features tell next to nothing of items never voted on.")
-        if (slip := found.posterior.noise.slip()) > CARELESS:
+        if (slip := model.posterior.noise.slip()) > CARELESS:
             notes.append(
                 f"Some {100 * slip:.0f} % of the votes seem to be cast at random, perhaps more; with so many, the ± "
                 "may come out too small."
@@ -146,14 +146,14 @@ def learn_from_votes(
     votes, candidates = read_comparisons(file, columns), _candidates(items, output)
     rows = _rows(votes, candidates.ids, file, items)
     with progress(PARTS, "learning") as step:
-        found = utilities(
+        model = utilities(
             rows[votes.a],
             rows[votes.b],
             votes.outcomes,
             candidates.features,
             progress=lambda done, total: step(done * PARTS // total),
         )
-    return Learnt(candidates, found, level)
+    return Learnt(candidates, model, level)
 
 
 def _rows(votes: Comparisons, ids: Sequence[str], file: str, items: str) -> NDArray[np.int32]:
@@ -190,14 +190,14 @@ def _candidates(path: str, output: str | None) -> CandidateTable:
 
 
 def _without_utility(item: Item) -> Item:
-    kept = {name: value for name, value in item.features.items() if name != UTILITY}
-    return msgspec.structs.replace(item, features=kept)
+    features = {name: value for name, value in item.features.items() if name != UTILITY}
+    return msgspec.structs.replace(item, features=features)
 
 
-def _row(item: Item, found: dict[str, Any], nested: bool) -> dict[str, Any]:
+def _row(item: Item, estimate: dict[str, Any], nested: bool) -> dict[str, Any]:
     """A candidate to be written; not nested for csv and parquet."""
-    features = {**item.features, UTILITY: found[UTILITY]}
-    meta = {**item.meta, **{name: value for name, value in found.items() if name not in ("item", UTILITY)}}
+    features = {**item.features, UTILITY: estimate[UTILITY]}
+    meta = {**item.meta, **{name: value for name, value in estimate.items() if name not in ("item", UTILITY)}}
     row = msgspec.to_builtins(item)
     if nested:
         return {**row, "features": features, "meta": meta}
@@ -206,5 +206,5 @@ def _row(item: Item, found: dict[str, Any], nested: bool) -> dict[str, Any]:
     return {**row, **flat, **{f"{META}{name}": value for name, value in meta.items()}}
 
 
-def _scores(one: Foretold) -> str:
-    return f"{100 * one.right:.1f} % are foretold, log loss {one.log_loss:.3f}"
+def _scores(score: Foretold) -> str:
+    return f"{100 * score.right:.1f} % are foretold, log loss {score.log_loss:.3f}"

@@ -30,12 +30,12 @@ PIPED = 120
 """Width where there is no terminal to ask."""
 
 
-def _three(context: click.Context, option: click.Parameter, given: str | None) -> tuple[str, str, str] | None:
-    if given is None:
+def _parse_columns(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, str, str] | None:
+    if text is None:
         return None
-    names = [name.strip() for name in given.split(",")]
+    names = [name.strip() for name in text.split(",")]
     if len(names) != 3 or not all(names):
-        raise BadInputError(f"--columns is {given!r}; give three names, such as model_a,model_b,winner")
+        raise BadInputError(f"--columns is {text!r}; give three names, such as model_a,model_b,winner")
     return names[0], names[1], names[2]
 
 
@@ -53,7 +53,7 @@ def _three(context: click.Context, option: click.Parameter, given: str | None) -
 @click.option(
     "--columns",
     metavar="A,B,WINNER",
-    callback=_three,
+    callback=_parse_columns,
     help="Default: model_a,model_b or a,b with winner, preference or choice.",
 )
 @click.option("-o", "--output", help="Also write the rows: .csv, .jsonl, .parquet, or - for stdout.")
@@ -117,20 +117,20 @@ def _by_features(
     from studies.commands.feature_leaderboard import learn_from_votes
 
     try:
-        found = learn_from_votes(file, columns, items, level, output)
+        learnt = learn_from_votes(file, columns, items, level, output)
         if output is not None:
-            found.write(output)
+            learnt.write(output)
     except KeyboardInterrupt:
         raise click.Abort("nothing was written") from None
-    notes, count = found.notes, len(found.order)
+    notes, count = learnt.notes, len(learnt.order)
     if output is not None:
         say(f"wrote {count:,} candidates to {'stdout' if output == '-' else output}")
     if as_json:
-        click.echo(json.dumps({"level": level, **found.counted, "items": found.rows(), "notes": notes}))
+        click.echo(json.dumps({"level": level, **learnt.counts, "items": learnt.rows(), "notes": notes}))
     elif output != "-":
         if count > SHOWN:
             notes.insert(0, f"These are the {SHOWN} best of {count:,}; -o FILE writes all.")
-        _show(found.rows(SHOWN), notes)
+        _show(learnt.rows(SHOWN), notes)
 
 
 def _rows(board: Leaderboard, items: Sequence[str], level: float) -> list[dict[str, Any]]:
@@ -156,32 +156,32 @@ def _rows(board: Leaderboard, items: Sequence[str], level: float) -> list[dict[s
 
 def _notes(rows: list[dict[str, Any]], votes: Comparisons, level: float, clusters: Sequence[str]) -> list[str]:
     """What a reader of the rows should know, in sentences."""
-    said = votes.outcomes[votes.outcomes != CHOICES.index("skip")]
-    tied = float((said >= CHOICES.index("tie")).mean())
+    outcomes = votes.outcomes[votes.outcomes != CHOICES.index("skip")]
+    tied = float((outcomes >= CHOICES.index("tie")).mean())
     best = [row["item"] for row in rows if row["rank_low"] == 1]
     firm = sum(row["group"] == 0 for row in rows)
     zero = "the items' mean" if firm == len(rows) or 2 * firm <= len(rows) else f"the mean of the {firm} best connected"
-    found = [
-        f"{len(said):,} votes on {len(rows)} items, {100 * tied:.0f} % of them ties.",
+    notes = [
+        f"{len(outcomes):,} votes on {len(rows)} items, {100 * tied:.0f} % of them ties.",
         f"With {100 * level:.4g} % all these ranks are right together: "
         + (f"{_names(best)} is the best." if len(best) == 1 else f"the best is one of {_names(best)}."),
         f"Each ± is right by itself with {100 * level:.4g} %; utilities are in logits, 0 is {zero}.",
     ]
     if clusters:
-        found.append(f"Votes with the same {' or '.join(map(one_line, clusters))} may depend on one another.")
+        notes.append(f"Votes with the same {' or '.join(map(one_line, clusters))} may depend on one another.")
     elif votes.judges is not None:
-        found.append(f"Each vote counts as independent; --cluster {votes.judges} allows for judges who differ.")
+        notes.append(f"Each vote counts as independent; --cluster {votes.judges} allows for judges who differ.")
     if apart := [row["item"] for row in rows if row["component"]]:
-        found.append(
+        notes.append(
             f"Never compared with the rest, not even through a third: {_names(apart)}. "
             "Where they stand beside the rest is the prior's guess."
         )
     if sided := [row["item"] for row in rows if row["group"] and not row["component"]]:
-        found.append(
+        notes.append(
             f"All votes between these and the rest went one way: {_names(sided)}. "
             "How far apart they stand is the prior's guess."
         )
-    return found
+    return notes
 
 
 def _names(items: Sequence[str]) -> str:
@@ -238,7 +238,7 @@ def _pictures(rows: list[dict[str, Any]], width: int, plain: bool) -> list[str]:
     def place(value: float) -> int:
         return int(min(max(round((value - low) / (high - low) * (width - 1)), 0), width - 1))
 
-    drawn = [f"{low:<+{width // 2}.2f}{high:>+{width - width // 2}.2f}"]
+    lines = [f"{low:<+{width // 2}.2f}{high:>+{width - width // 2}.2f}"]
     for row in rows:
         cells = [" "] * width
         cells[place(0.0)] = zero
@@ -250,5 +250,5 @@ def _pictures(rows: list[dict[str, Any]], width: int, plain: bool) -> list[str]:
             cells[-1] = ">"
         if low <= row["utility"] <= high:
             cells[place(row["utility"])] = dot
-        drawn.append("".join(cells))
-    return drawn
+        lines.append("".join(cells))
+    return lines

@@ -33,7 +33,7 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _done(as_json: bool, values: dict[str, Any], text: str) -> None:
+def _show_result(as_json: bool, values: dict[str, Any], text: str) -> None:
     """What has been done: the values on stdout for a program, or a line for the person."""
     if as_json:
         click.echo(json.dumps(values))
@@ -62,9 +62,9 @@ class progress:  # noqa: N801  (reads as a verb where it is used)
 
     def __enter__(self) -> Step:
         self._bar.start()
-        return self._step
+        return self._advance
 
-    def _step(self, done: int, money: float = 0.0) -> None:
+    def _advance(self, done: int, money: float = 0.0) -> None:
         self._bar.update(self._task, completed=done, spent=f"spent {money:.4g}" if money else "")
 
     def __exit__(self, *_: object) -> None:

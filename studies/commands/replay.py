@@ -50,34 +50,40 @@ def replay(
         raise BadInputError("--verify, --selector and --router are three different replays; give one of them")
     with Study.open(study, writable=False) as opened:
         if not (selector or router):
-            return _again(opened, as_json)
+            return _verify_decisions(opened, as_json)
         from studies.commands.runs import BenchRun
 
         run = BenchRun(workers, out, None, as_json)
         if selector:
-            _otherwise(opened, selector, votes, seeds, run)
+            _replay_selectors(opened, selector, votes, seeds, run)
         elif router:
-            _rerouted(opened, router, human_share, seeds, run)
+            _replay_routers(opened, router, human_share, seeds, run)
         return 0
 
 
-def _again(study: Study, as_json: bool) -> int:
+def _verify_decisions(study: Study, as_json: bool) -> int:
     from studies.replay.verify import verify
 
     study.check()
     with progress(study.state.seq, "events") as step:
-        found = verify(study, step)
-    values = {"status": found.status, "checked": found.checked, "event": found.event, "why": found.why}
+        verification = verify(study, step)
+    values = {
+        "status": verification.status,
+        "checked": verification.checked,
+        "event": verification.event,
+        "why": verification.why,
+    }
     if as_json:
         click.echo(json.dumps(values))
-    elif found.status == "same":
-        click.echo(f"same: all {found.checked} decisions come out as recorded")
+    elif verification.status == "same":
+        click.echo(f"same: all {verification.checked} decisions come out as recorded")
     else:
-        click.echo(f"{found.status} at event {found.event}: {found.why} ({found.checked} decisions recomputed)")
-    return 1 if found.status == "divergence" else 0
+        where = f"{verification.status} at event {verification.event}"
+        click.echo(f"{where}: {verification.why} ({verification.checked} decisions recomputed)")
+    return 1 if verification.status == "divergence" else 0
 
 
-def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: BenchRun) -> None:
+def _replay_routers(study: Study, router: str, human_share: str, seeds: int, run: BenchRun) -> None:
     from studies.commands.runs import names_of, shares_of, show_routing
     from studies.replay.counterfactual import routers
 
@@ -85,7 +91,7 @@ def _rerouted(study: Study, router: str, human_share: str, seeds: int, run: Benc
     show_routing(run, run.measured(lambda plan: routers(study, names, shares, seeds, plan), len(names) * seeds))
 
 
-def _otherwise(study: Study, selector: str, votes: int | None, seeds: int, run: BenchRun) -> None:
+def _replay_selectors(study: Study, selector: str, votes: int | None, seeds: int, run: BenchRun) -> None:
     from studies.commands.runs import names_of
     from studies.replay.counterfactual import counterfactual
     from studies.simulation.summaries import number, over_votes
@@ -128,19 +134,19 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
 
     with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
         wanted, goal, now = opened.spec.stop.regret, opened.spec.goal, outlook(opened)
-        found = simulate(opened.engine, votes, studies, step)
-    low, middle, high = (int(q) for q in np.quantile(found.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
+        trials = simulate(opened.engine, votes, studies, step)
+    low, middle, high = (int(q) for q in np.quantile(trials.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
     rows = [
         {
             "votes": mark,
-            **({"simple_regret": float(found.regret[:, mark].mean())} if goal == "best" else {}),
-            "expected": float(found.regret[:, mark].mean()),
-            "within": float((found.regret[:, mark] <= wanted).mean()),
+            **({"simple_regret": float(trials.regret[:, mark].mean())} if goal == "best" else {}),
+            "expected": float(trials.regret[:, mark].mean()),
+            "within": float((trials.regret[:, mark] <= wanted).mean()),
         }
         for mark in (0, *marks_of((10, 20, 40, 80, 150, 300, 600), votes))
     ]
     if as_json:
-        told = {
+        values = {
             "rows": rows,
             "goal": goal,
             "measured": EXPECTED[goal],
@@ -149,10 +155,10 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
             "votes_left": now.votes_left,
             "votes_to_stop": now.votes_left,
             "votes_to_settle": [low, middle, high],
-            "seconds": found.seconds,
-            "bytes_per_second": found.bytes_moved / found.seconds,
+            "seconds": trials.seconds,
+            "bytes_per_second": trials.bytes_moved / trials.seconds,
         }
-        click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **told}))
+        click.echo(json.dumps({"study": str(study), "studies": studies, "regret": wanted, **values}))
         return
     measured = EXPECTED[goal][0].lower() + EXPECTED[goal][1:]
     width = max(22, len(measured))

@@ -48,12 +48,12 @@ class BenchRun:
 
                 return measure(RunPlan(self.workers or 0, self.out, report))
         except KeyboardInterrupt:
-            kept = (
+            where = (
                 f"in {self.out}; the same command goes on from there"
                 if self.out
                 else "lost; --out FILE would keep them"
             )
-            say(f"\nelicit: stopped; {finished} of {runs} runs are {kept}")
+            say(f"\nelicit: stopped; {finished} of {runs} runs are {where}")
             raise click.exceptions.Exit(3) from None
 
     def show(self, result: Row, columns: Callable[[list[Row]], RunColumns], rows: str = "summary") -> None:
@@ -112,12 +112,12 @@ def names_of(text: str | None) -> list[str]:
 def numbers_of(option: str, text: str | None) -> list[int]:
     """The comma-separated whole numbers; none where there is no text. Raises BadInputError."""
     try:
-        found = [int(part) for part in (text or "").split(",") if part.strip()]
+        numbers = [int(part) for part in (text or "").split(",") if part.strip()]
     except ValueError:
         raise BadInputError(f"{option} {text!r} is not a list of whole numbers; say for instance 200,2000") from None
-    if odd := next((number for number in found if not 0 <= number <= MOST), None):
+    if odd := next((number for number in numbers if not 0 <= number <= MOST), None):
         raise BadInputError(f"{option} has {odd}, which is not between 0 and {MOST:,}; say less")
-    return found
+    return numbers
 
 
 def shares_of(text: str) -> list[float]:

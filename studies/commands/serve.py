@@ -120,8 +120,8 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
 def invite(study: Path, people: int, hours: float, pools: tuple[str, ...], quota: int | None, url: str | None) -> None:
     """Make a link by which people join a served study; also while it is served."""
     with contextlib.closing(_access_to_whole(study)) as access:
-        made = access.invite(Invitation(people, hours, pools, quota))
-    click.echo(_base(study, url) + made.path)
+        invitation = access.invite(Invitation(people, hours, pools, quota))
+    click.echo(_base(study, url) + invitation.path)
 
 
 @click.command(epilog="Example: elicit admin jokes --url https://vote.example.org")
@@ -138,11 +138,11 @@ def _base(study: Path, url: str | None) -> str:
     """What links to a study begin with."""
     from adapters.server_address import address_of_server
 
-    found = url or address_of_server(study)
-    if found is None:
-        found = f"http://{HOST}:{PORT}"
-        click.echo(f"Nobody serves {study} now; the link works once 'elicit serve {study}' runs at {found}", err=True)
-    return found.rstrip("/")
+    address = url or address_of_server(study)
+    if address is None:
+        address = f"http://{HOST}:{PORT}"
+        click.echo(f"Nobody serves {study} now; the link works once 'elicit serve {study}' runs at {address}", err=True)
+    return address.rstrip("/")
 
 
 def _access(study: Path) -> Access:

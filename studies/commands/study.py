@@ -15,7 +15,7 @@ from adapters.files.tables import Written
 from elicit.safe_text import quantity
 from elicit.types import BadInputError
 from studies.commands.option_types import SEED, IntegerRange, Real
-from studies.commands.options import JSON, STUDY, _done, example, progress, say
+from studies.commands.options import JSON, STUDY, _show_result, example, progress, say
 
 if TYPE_CHECKING:
     from adapters.files.formats import JudgmentRow
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 TABLES = ["votes", "items", "labels", "prompt", "promptfoo", "trl"]
 
 
-def _columns(_: click.Context, option: click.Parameter, given: str | None) -> dict[str, str] | None:
+def _columns(_: click.Context, option: click.Parameter, text: str | None) -> dict[str, str] | None:
     """The columns by the field that each is."""
-    if given is None:
+    if text is None:
         return None
-    parts = [part.partition("=") for part in given.split(",")]
+    parts = [part.partition("=") for part in text.split(",")]
     if not all(field.strip() and sign and column.strip() for field, sign, column in parts):
-        raise BadInputError(f"--columns is {given!r}; give fields with their columns, such as text=joke,id=number")
+        raise BadInputError(f"--columns is {text!r}; give fields with their columns, such as text=joke,id=number")
     return {field.strip(): column.strip() for field, _, column in parts}
 
 
@@ -106,22 +106,22 @@ def init(
         raise BadInputError("--judgments goes with --pairs; items have no pairs to judge yet")
     if prior is not None and items is None:
         raise BadInputError("--prior goes with --items; pairs are labelled one by one")
-    given = {name: value for name, value in spec.items() if value is not None}
-    if guidelines := given.get("guidelines"):
-        given["guidelines"] = _text(guidelines)
+    fields = {name: value for name, value in spec.items() if value is not None}
+    if guidelines := fields.get("guidelines"):
+        fields["guidelines"] = _text(guidelines)
     judges = []
     skipped: Skipped | None = [] if skip_bad else None
     listed = read_pairs(pairs, columns, skipped) if pairs is not None else None
-    kept: list[JudgmentRow] = []  # where some were of pairs that are left out
+    valid: list[JudgmentRow] = []  # where some were of pairs that are left out
     if judgments and listed is not None:
         recorded = read_judgments(judgments)
         if skipped is None:
             check_judgments(listed, recorded)
-        known = {pair.pair_id for pair in listed}
-        if any(row.pair_id not in known for row in recorded):
-            kept = [row for row in recorded if row.pair_id in known]
-            say(f"left out {len(recorded) - len(kept)} judgments of pairs that are not there")
-        name = "judgments.jsonl" if kept else f"judgments{Path(judgments).suffix}"
+        ids = {pair.pair_id for pair in listed}
+        if any(row.pair_id not in ids for row in recorded):
+            valid = [row for row in recorded if row.pair_id in ids]
+            say(f"left out {len(recorded) - len(valid)} judgments of pairs that are not there")
+        name = "judgments.jsonl" if valid else f"judgments{Path(judgments).suffix}"
         judges.append({"name": "recorded", "kind": "replayed", "options": {"file": name}})
     if simulate:
         judges.append({"name": "simulated", "kind": "simulated", "options": {"utility": simulate}})
@@ -130,21 +130,23 @@ def init(
         Simulated(simulate).begin("simulated", rows or [], [], study)
     if prior is not None and rows is not None:
         rows = expected_by(prior, rows)
-        given["scores"] = (*given["scores"], PRIOR)
-    with Study.create(study, items=rows, pairs=listed, judges=judges, **given) as made:
-        if kept:
-            write_rows(study / name, kept)
+        fields["scores"] = (*fields["scores"], PRIOR)
+    with Study.create(study, items=rows, pairs=listed, judges=judges, **fields) as new_study:
+        if valid:
+            write_rows(study / name, valid)
         elif judgments:
             shutil.copyfile(judgments, study / name)
-        count = {"study": str(study), "goal": made.spec.goal, "items": len(made.state.items)}
-        if made.state.pairs:
-            count["pairs"] = len(made.state.pairs)
+        count = {"study": str(study), "goal": new_study.spec.goal, "items": len(new_study.state.items)}
+        if new_study.state.pairs:
+            count["pairs"] = len(new_study.state.pairs)
         if skipped:
             count["skipped"] = len(skipped)
             rest = f"; and {len(skipped) - 1} more" if len(skipped) > 1 else ""
             say(f"left out {len(skipped)} bad row{'' if len(skipped) == 1 else 's'}: {skipped[0]}{rest}")
     what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
-    _done(as_json, count, f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}")
+    _show_result(
+        as_json, count, f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}"
+    )
 
 
 def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
@@ -158,17 +160,17 @@ def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
         setup = ask_study(lambda question, usual: str(click.prompt(question, default=usual, err=True)))
     else:
         setup = read_task(EXAMPLE if task == "example" else Path(task))
-    with Study.create(study, items=setup.items, inputs=setup.inputs, **setup.spec) as made:
+    with Study.create(study, items=setup.items, inputs=setup.inputs, **setup.spec) as new_study:
         try:
-            Tuner(made)  # what cannot be run is said now
+            Tuner(new_study)  # what cannot be run is said now
         except BadInputError:
             shutil.rmtree(study)
             raise
-        count = {"study": str(study), "prompts": len(made.state.items), "inputs": len(made.state.inputs)}
-        count["held_out"] = sum(one.held_out for one in made.state.inputs)
+        count = {"study": str(study), "prompts": len(new_study.state.items), "inputs": len(new_study.state.inputs)}
+        count["held_out"] = sum(entry.held_out for entry in new_study.state.inputs)
     prompts = f"{count['prompts']} prompt{'' if count['prompts'] == 1 else 's'}"
     inputs = f"{count['inputs']} inputs, {count['held_out']} of them held out"
-    _done(as_json, count, f"{study}: {prompts}, {inputs}. Next: elicit tune {study}")
+    _show_result(as_json, count, f"{study}: {prompts}, {inputs}. Next: elicit tune {study}")
 
 
 @click.command(epilog=example("elicit run jokes --votes 50"))
@@ -187,23 +189,23 @@ def run(study: Path, votes: int | None, budget: float | None, estimate: bool, as
     Beside 'elicit vote' and 'elicit serve' it works too; where a process that has the study lets its judges answer
     already, it says so.
     """
-    from studies.run import elsewhere, estimates
+    from studies.run import estimates, result_elsewhere
     from studies.run import open_for_judges as opened_to_judge
     from studies.run import run as run_study
     from studies.study import Study
 
     if estimate:
         with Study.open(study, writable=False) as opened:
-            _estimated(estimates(opened, max(1, votes or to_ask(opened))), as_json)
+            _show_estimates(estimates(opened, max(1, votes or to_ask(opened))), as_json)
         return 0
     with opened_to_judge(study) as (opened, mine):
         with progress(max(1, votes or to_ask(opened)), "queries") as step:
-            result = run_study(opened, votes, step, budget=budget) if mine else elsewhere(opened)
+            result = run_study(opened, votes, step, budget=budget) if mine else result_elsewhere(opened)
         if as_json:
-            told = {"reason": result.reason, "why": result.why, "failed": result.failed, "open": result.left}
+            ending = {"reason": result.reason, "why": result.why, "failed": result.failed, "open": result.left}
             from studies.reporting.status import status_of
 
-            click.echo(json.dumps(status_of(opened) | told))
+            click.echo(json.dumps(status_of(opened) | ending))
         else:
             following = "run" if result.left else "status"
             say(f"{result.summary(len(opened.state.votes))}. Next: elicit {following} {study}")
@@ -214,11 +216,11 @@ def to_ask(study: Study) -> int:
     """How many queries there may still be: votes, or pairs without a label."""
     from studies.decisions import labelled_pairs
 
-    left = study.spec.votes - len(study.state.votes)
-    return min(left, len(study.state.listed() - labelled_pairs(study.state)) if study.state.pairs else left)
+    budget = study.spec.votes - len(study.state.votes)
+    return min(budget, len(study.state.listed() - labelled_pairs(study.state)) if study.state.pairs else budget)
 
 
-def _estimated(costs: dict[str, CostEstimate], as_json: bool) -> None:
+def _show_estimates(costs: dict[str, CostEstimate], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"judges": {name: msgspec.to_builtins(cost) for name, cost in costs.items()}}))
         return
@@ -260,7 +262,7 @@ def report(study: Path, output: Path, as_json: bool) -> None:
         write_report(opened, output)
         state = opened.state
         values = {"study": str(study), "output": str(output), "votes": len(state.votes), "items": len(state.items)}
-    _done(as_json, values, f"wrote {output}")
+    _show_result(as_json, values, f"wrote {output}")
 
 
 @click.command(epilog=example("elicit export jokes -o votes.csv"))
@@ -286,7 +288,7 @@ def export(study: Path, output: str, form: Written | None, table: str, as_json: 
         rows = exports.export(opened, output, table, form)
     what = {"prompt": "the prompt", "promptfoo": "the configuration"}.get(table, quantity(rows, "row"))
     values = {"study": str(study), "output": output, "table": table, "rows": rows}
-    _done(as_json, values, f"wrote {what} to {'stdout' if output == '-' else output}")
+    _show_result(as_json, values, f"wrote {what} to {'stdout' if output == '-' else output}")
 
 
 @click.command(epilog=example("elicit backup jokes jokes-backup"))
@@ -299,7 +301,7 @@ def backup(study: Path, target: Path, as_json: bool) -> None:
 
     with Study.open(study, writable=False) as opened:
         opened.backup(target)
-    _done(as_json, {"study": str(study), "output": str(target)}, f"copied {study} to {target}")
+    _show_result(as_json, {"study": str(study), "output": str(target)}, f"copied {study} to {target}")
 
 
 @click.command(epilog=example("elicit forget jokes --judge maya"))
@@ -316,10 +318,10 @@ def forget(study: Path, judge: str, as_json: bool) -> None:
     with Study.open(study) as opened:  # which finishes what was begun
         pseudonym = begun.pseudonym if begun and begun.judge == judge else opened.forget(judge)
         votes = sum(pseudonym in live.vote.judge.split(JOINED) for live in opened.state.votes)
-    left = [str(path.relative_to(study)) for path in forgetting.files_with(study, judge)]
-    values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes, "left": left}
-    still = f" the name still stands in what {', '.join(left)} says of other things;" if left else ""
-    _done(
+    files = [str(path.relative_to(study)) for path in forgetting.files_with(study, judge)]
+    values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes, "left": files}
+    still = f" the name still stands in what {', '.join(files)} says of other things;" if files else ""
+    _show_result(
         as_json,
         values,
         f"{judge} is now {pseudonym};{still} reports, exports and backups made elsewhere before still hold it",

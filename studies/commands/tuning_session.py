@@ -38,8 +38,8 @@ def automatic(study: Path, votes: int | None, bar: Callable[[int], Bar], say: Ca
     """Let the configured judges vote; returns the exit code. bar: shows how many votes of so many there are, and the
     money. Raises as `studies.run.run` does."""
     with Study.open(study) as opened:
-        left = max(1, opened.spec.votes - len(opened.state.votes))
-        with bar(left if votes is None else min(votes, left)) as step:
+        budget = max(1, opened.spec.votes - len(opened.state.votes))
+        with bar(budget if votes is None else min(votes, budget)) as step:
             result = run(opened, votes, lambda done, money: step(done, money + opened.state.cost))
         say(result.summary(len(opened.state.votes)))
         return result.exit_code
@@ -70,7 +70,7 @@ def conclude(study: Path, *, agree: Callable[[Measuring], bool], report: Callabl
     held out, as far as they have not yet, given what it takes; `unmeasured` says why that was not done. report: called
     with the responses made and how many are to be."""
     with Study.open(study, writable=False) as opened:
-        plan = _plan(opened)
+        plan = _plan_measuring(opened)
     wanted = plan.done < plan.total
     measure = wanted and agree(plan)
     unmeasured = f"it was not asked for; measure with: elicit tune {study} --result" if wanted and not measure else ""
@@ -78,11 +78,11 @@ def conclude(study: Path, *, agree: Callable[[Measuring], bool], report: Callabl
         unmeasured = asyncio.run(_measure(opened, report)) if measure else unmeasured
         if len(opened.state.items) < 2:
             return {"study": str(study), "votes": 0, "prompts": len(opened.state.items), "unmeasured": unmeasured}
-        found: dict[str, Any] = msgspec.to_builtins(result_of(opened))
-        return found | {"unmeasured": unmeasured}
+        result: dict[str, Any] = msgspec.to_builtins(result_of(opened))
+        return result | {"unmeasured": unmeasured}
 
 
-def _plan(study: Study) -> Measuring:
+def _plan_measuring(study: Study) -> Measuring:
     state = study.state
     if len(state.items) < 2 or not state.votes:
         return Measuring(0, 0, 0, 0.0, 0.0)
@@ -91,13 +91,14 @@ def _plan(study: Study) -> Measuring:
     assert study.spec.tuning is not None
     target = study.spec.tuning.target
     prompts = (
-        Request("", fill(state.items[row].text, state.inputs[given]), target.max_tokens) for row, given in missing
+        Request("", fill(state.items[row].text, state.inputs[input_row]), target.max_tokens)
+        for row, input_row in missing
     )
     prices = Prices.of(target.api, target.price_in, target.price_out)
-    most = sum(prices.most(asked.tokens_in, asked.max_tokens) for asked in prompts)
+    most = sum(prices.most(prompt.tokens_in, prompt.max_tokens) for prompt in prompts)
     paid = [response.cost for response in state.responses.values() if response.cost]
     about = min(most, len(missing) * sum(paid) / len(paid)) if paid else most
-    return Measuring(len({given for _, given in cells}), len(cells) - len(missing), len(cells), about, most)
+    return Measuring(len({input_row for _, input_row in cells}), len(cells) - len(missing), len(cells), about, most)
 
 
 async def _measure(study: Study, report: Callable[[int, int], None]) -> str:
@@ -112,56 +113,59 @@ async def _measure(study: Study, report: Callable[[int, int], None]) -> str:
     return ""
 
 
-def lines_of(found: dict[str, Any]) -> list[str]:
+def lines_of(result: dict[str, Any]) -> list[str]:
     """The result for a person."""
-    if "seed" not in found:
-        return [f"There are {found['prompts']} prompts and no votes yet: elicit tune {found['study']}"]
-    best, seed = found["best"], found["seed"]
+    if "seed" not in result:
+        return [f"There are {result['prompts']} prompts and no votes yet: elicit tune {result['study']}"]
+    best, seed = result["best"], result["seed"]
     lines = []
     if best is None:
-        lines.append(f"No prompt is recommended: {found['safety']}.")
-    elif not found["votes"]:
-        lines.append(f"No vote has been cast on the {found['prompts']} prompts yet; {found['why']}.")
+        lines.append(f"No prompt is recommended: {result['safety']}.")
+    elif not result["votes"]:
+        lines.append(f"No vote has been cast on the {result['prompts']} prompts yet; {result['why']}.")
     else:
-        lines += [f"The best of {found['prompts']} prompts after {found['votes']} votes: {one_line(best['item'])}", ""]
+        lines += [
+            f"The best of {result['prompts']} prompts after {result['votes']} votes: {one_line(best['item'])}",
+            "",
+        ]
         lines += [f"    {line}" for line in harmless(best["text"]).splitlines()]
-        lines += ["", f"P(best) {best['p_best']:.0%}; {found['why']}."]
-    if found["win_rate"]:
-        mean, low, high = found["win_rate"]
+        lines += ["", f"P(best) {best['p_best']:.0%}; {result['why']}."]
+    if result["win_rate"]:
+        mean, low, high = result["win_rate"]
         lines.append(
             f"On inputs not seen it is preferred to the first prompt, {one_line(seed['item'])}, {mean:.0%} of the time "
             f"({low:.0%} to {high:.0%})."
         )
-    for margin in found["margins"]:
+    for margin in result["margins"]:
         lines.append(
             f"On {margin['inputs']} held-out inputs: {margin['signal']} {margin['best']:.0%}, the first prompt "
             f"{margin['seed']:.0%}; difference {margin['margin']:+.0%} ({margin['low']:+.0%} to {margin['high']:+.0%})."
         )
-    if found["safety"] and best is not None:
-        lines.append(f"Safety: {found['safety']}.")
-    if found["unmeasured"]:
-        lines.append(f"Not measured on the held-out inputs: {found['unmeasured']}.")
-    if found["runners"]:
+    if result["safety"] and best is not None:
+        lines.append(f"Safety: {result['safety']}.")
+    if result["unmeasured"]:
+        lines.append(f"Not measured on the held-out inputs: {result['unmeasured']}.")
+    if result["runners"]:
         lines += ["", "Then come"]
         lines += [
             f"  {one_line(row['item']):8} P(best) {row['p_best']:4.0%}  utility {row['utility']:+.2f} "
             f"({row['low']:+.2f} to {row['high']:+.2f})  {one_line(row['text'])[:60]}"
-            for row in found["runners"]
+            for row in result["runners"]
         ]
-    if found["parts"]:
+    if result["parts"]:
         lines += ["", "What matters in it (logits, 90 %)"]
         lines += [
             f"  {part['value']:+.2f} ({part['low']:+.2f} to {part['high']:+.2f})  {one_line(part['text'])[:70]}"
-            for part in found["parts"]
+            for part in result["parts"]
         ]
-    if best is not None and found["votes"] and best["row"] != seed["row"]:
+    if best is not None and result["votes"] and best["row"] != seed["row"]:
         marks = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
-        words = "".join(marks[kind].format(harmless(text)) for kind, text in found["diff"])
+        words = "".join(marks[kind].format(harmless(text)) for kind, text in result["diff"])
         lines += ["", "What changed", *(f"    {line}" for line in words.splitlines())]
-    if found["shortfalls"]:
-        lines += ["", f"{one_line(found['shortfalls'])}."]
-    judges = f", {found['judge_calls']} calls of judges" if found["judge_calls"] else ""
-    money = f", {found['cost']:.4g} in money" if found["cost"] else ""
-    money += f", {found['judge_cost']:.4g} of it for judges" if found["judge_cost"] else ""
-    lines += ["", f"It took {found['votes']} votes, {found['calls']} model calls{judges}{money}."]
+    if result["shortfalls"]:
+        lines += ["", f"{one_line(result['shortfalls'])}."]
+    judges = f", {result['judge_calls']} calls of judges" if result["judge_calls"] else ""
+    money = f", {result['cost']:.4g} in money" if result["cost"] else ""
+    money += f", {result['judge_cost']:.4g} of it for judges" if result["judge_cost"] else ""
+    lines += ["", f"It took {result['votes']} votes, {result['calls']} model calls{judges}{money}."]
     return lines

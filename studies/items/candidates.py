@@ -53,7 +53,7 @@ def prompts(
 
     Raises BadInputError where no input is left to vote on, or nothing would fill a place of a prompt.
     """
-    if inputs and all(given.held_out for given in inputs):
+    if inputs and all(entry.held_out for entry in inputs):
         raise BadInputError("all inputs are held out; leave some to vote on")
     rows = []
     for number, item in enumerate(items or (), start=1):

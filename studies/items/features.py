@@ -38,14 +38,16 @@ def knowledge_of(items: Sequence[Item], embedder: str, scores: Sequence[str] = (
     Raises BadInputError where some items have what others have not, or no item has a score of that name.
     """
     if unknown := [name for name in scores if name not in items[0].features]:
-        known = ", ".join(sorted(items[0].features)) or "none"
+        names = ", ".join(sorted(items[0].features)) or "none"
         called = f'; call its column "features.{unknown[0]}" to make it one' if unknown[0] in items[0].meta else ""
-        raise BadInputError(f"the items have no feature {unknown[0]!r} to take as a score; they have: {known}{called}")
-    parts = [_embeddings(items, embedder), _named(items, sorted(set(items[0].features) - set(scores)))]
+        raise BadInputError(f"the items have no feature {unknown[0]!r} to take as a score; they have: {names}{called}")
+    parts = [_embeddings(items, embedder), _named_features(items, sorted(set(items[0].features) - set(scores)))]
     contexts = np.unique([item.context for item in items], return_inverse=True)[1]
     if contexts.any() and parts[0] is not None:
         lengths = np.log1p([[float(len(item.text))] for item in items])
-        parts = [None if part is None else _unit_variance(_within(contexts, part)) for part in (*parts, lengths)]
+        parts = [
+            None if part is None else _unit_variance(_centre_by_context(contexts, part)) for part in (*parts, lengths)
+        ]
     present = [part for part in parts if part is not None]
     return Knowledge(
         np.concatenate(present, axis=1) if present else None,
@@ -60,7 +62,7 @@ def known_of_pool(pool: ItemColumns) -> Knowledge:
     if vectors is None and pool.texts is not None and all(pool.texts):
         vectors = embed_texts(pool.texts).astype(np.float32)
     x = np.stack(list(pool.named.values()), 1) if pool.named else None
-    parts = [None if vectors is None else _unit_variance(vectors), None if x is None else _standardised(x)]
+    parts = [None if vectors is None else _unit_variance(vectors), None if x is None else _standardise(x)]
     present = [part.astype(np.float32, copy=False) for part in parts if part is not None]
     if not present:
         return Knowledge()
@@ -69,12 +71,12 @@ def known_of_pool(pool: ItemColumns) -> Knowledge:
 
 
 def _embeddings(items: Sequence[Item], embedder: str) -> NDArray[np.float64] | None:
-    given = [item.embedding is not None for item in items]
-    if all(given):
+    present = [item.embedding is not None for item in items]
+    if all(present):
         return _unit_variance(np.array([item.embedding for item in items], dtype=np.float64))
-    if any(given):
+    if any(present):
         raise BadInputError(
-            f"item {items[given.index(False)].id!r} has no embedding but others do; give all of them one, or none"
+            f"item {items[present.index(False)].id!r} has no embedding but others do; give all of them one, or none"
         )
     if embedder == "none" or not all(item.text for item in items):
         return None
@@ -88,19 +90,19 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float64]:
     return _unit_variance(embed([text[:EMBEDDED] for text in texts]).astype(np.float64))
 
 
-def _named(items: Sequence[Item], names: Sequence[str]) -> NDArray[np.float64] | None:
+def _named_features(items: Sequence[Item], names: Sequence[str]) -> NDArray[np.float64] | None:
     if not names:
         return None
     x = np.array([[item.features[name] for name in names] for item in items], dtype=np.float64)
-    return _standardised(x)
+    return _standardise(x)
 
 
-def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardise(x: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = x.std(0)
     return _unit_variance((x - x.mean(0)) / np.where(spread > 0, spread, 1.0))
 
 
-def _within(contexts: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centre_by_context(contexts: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """x (N, d) less the mean over the items of the same context; contexts: (N,) numbers from 0."""
     total = np.zeros((contexts.max() + 1, x.shape[1]))
     np.add.at(total, contexts, x)

@@ -40,12 +40,12 @@ def context_of(state: State, inputs: Sequence[int]) -> str:
 
 def column(state: State, row: int, inputs: Sequence[int]) -> str:
     """What a prompt brought forth on the inputs, each under its input where there are several."""
-    told = [response_text(state.responses[row, given]) for given in inputs]
+    responses = [response_text(state.responses[row, input_row]) for input_row in inputs]
     if len(inputs) == 1:
-        return told[0]
-    quoted = [" ".join(state.inputs[given].text.split()) for given in inputs]
+        return responses[0]
+    quoted = [" ".join(state.inputs[input_row].text.split()) for input_row in inputs]
     short = [text if len(text) <= QUOTED else text[: QUOTED - 1] + "…" for text in quoted]
-    return "\n\n".join(f"> {text}\n\n{response}" for text, response in zip(short, told, strict=True))
+    return "\n\n".join(f"> {text}\n\n{response}" for text, response in zip(short, responses, strict=True))
 
 
 def response_text(response: Response) -> str:
@@ -65,17 +65,17 @@ class PresentedItems(Sequence[Item]):
     def __init__(self, state: State) -> None:
         self._state = state
         self._rows: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._made: list[Item] = []
+        self._items: list[Item] = []
 
     @overload
     def __getitem__(self, row: int) -> Item: ...
     @overload
     def __getitem__(self, row: slice) -> Sequence[Item]: ...
     def __getitem__(self, row: int | slice) -> Item | Sequence[Item]:
-        return (self._made if self._state.inputs else self._state.items)[row]
+        return (self._items if self._state.inputs else self._state.items)[row]
 
     def __len__(self) -> int:
-        return len(self._made if self._state.inputs else self._state.items)
+        return len(self._items if self._state.inputs else self._state.items)
 
     def put(self, query: Query) -> Query:
         """The query as one on rows of this."""
@@ -88,14 +88,14 @@ class PresentedItems(Sequence[Item]):
 
     def _row(self, row: int, inputs: tuple[int, ...]) -> int:
         if (row, inputs) not in self._rows:
-            self._rows[row, inputs] = len(self._made)
+            self._rows[row, inputs] = len(self._items)
             state = self._state
             meta = {
                 "prompt": state.items[row].id,
-                "responses": [state.responses[row, given].text for given in inputs],
-                "references": [state.inputs[given].reference for given in inputs],
+                "responses": [state.responses[row, input_row].text for input_row in inputs],
+                "references": [state.inputs[input_row].reference for input_row in inputs],
                 "kinds": sorted(state.kinds),
             }
             context = context_of(state, inputs)
-            self._made.append(Item(f"{row}/{inputs}", column(state, row, inputs), context=context, meta=meta))
+            self._items.append(Item(f"{row}/{inputs}", column(state, row, inputs), context=context, meta=meta))
         return self._rows[row, inputs]

@@ -43,8 +43,8 @@ class VotingHost:
         spec = self._study.spec
         items, tuning = len(self._study.state.items), spec.tuning
         guarded = tuning is not None and tuning.safety is not None
-        told = (spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons)
-        return StudyCard(*told, items, tuning is not None, guarded)
+        texts = (spec.title, spec.goal, spec.question, spec.guidelines, spec.reasons)
+        return StudyCard(*texts, items, tuning is not None, guarded)
 
     async def turn(self) -> Turn:
         query = self._study.ask(self._judge)
@@ -53,10 +53,10 @@ class VotingHost:
         return Turn(self._ballot(query, now.mine + 1) if query else None, now)
 
     async def vote(self, answer: Answer) -> Turn:
-        asked = self._study.state.asked.get(answer.query)
-        if asked is None:
+        question = self._study.state.asked.get(answer.query)
+        if question is None:
             raise BadInputError(f"query {answer.query} was never asked in this study")
-        outcome = outcome_of(answer, asked.query.shown)
+        outcome = outcome_of(answer, question.query.shown)
         self._study.tell(
             answer.query,
             outcome,
@@ -64,7 +64,7 @@ class VotingHost:
             seconds=answer.seconds,
             reasons=answer.reasons,
             note=answer.note,
-            unacceptable=unacceptable_of(answer, asked.query.shown),
+            unacceptable=unacceptable_of(answer, question.query.shown),
         )
         try:
             return await self.turn()
@@ -90,8 +90,8 @@ class VotingHost:
     async def overview(self) -> Overview:
         study = self._study
         trace = await asyncio.to_thread(trace_of, study.spec, study.state, points=30, closely=False)
-        regret = trace.every(trace.expected)
-        p_best = trace.every([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)])
+        regret = trace.per_vote(trace.expected)
+        p_best = trace.per_vote([float(p[row]) for p, row in zip(trace.p_best, trace.best, strict=True)])
         now = progress(study, self._judge)
         return status.summarize(study).overview(now, regret, p_best, self._on_screen())
 

@@ -83,8 +83,8 @@ def routers(study: Study, names: Sequence[str], shares: Sequence[float], seeds: 
 
     Raises BadInputError where too few pairs have votes of two people, or for an unknown router.
     """
-    told = {"study": study.state.created, "votes": len(study.state.votes)}
-    return routing([recorded_in(study)] * seeds, names, shares, plan, told)
+    settings = {"study": study.state.created, "votes": len(study.state.votes)}
+    return routing([recorded_in(study)] * seeds, names, shares, plan, settings)
 
 
 def recorded_in(study: Study) -> RecordedStream:
@@ -99,20 +99,20 @@ def recorded_in(study: Study) -> RecordedStream:
             votes.setdefault(live.vote.pair, []).append(outcome.choice)
     for number, several in state.consulted.items():
         query = state.asked[number].query
-        for asked in several:
-            if asked.verdict is not None:
-                seen = asked.verdict if query.a < query.b else mirror_verdict(asked.verdict)
-                verdicts.setdefault(query.pair, {})[asked.judge] = seen
+        for reply in several:
+            if reply.verdict is not None:
+                verdict = reply.verdict if query.a < query.b else mirror_verdict(reply.verdict)
+                verdicts.setdefault(query.pair, {})[reply.judge] = verdict
     pairs = []
-    for (a, b), said in votes.items():
+    for (a, b), answers in votes.items():
         first, second = state.items[a], state.items[b]
         leans = gaps(first.shown_text, second.shown_text)
         question = first.context or f"{a},{b}"
         topic = str(first.meta.get("topic", ""))
-        pairs.append(RecordedPair(a, b, question, topic, leans, verdicts.get((a, b), {}), tuple(said)))
+        pairs.append(RecordedPair(a, b, question, topic, leans, verdicts.get((a, b), {}), tuple(answers)))
     paid: dict[str, list[float]] = {}
-    for asked in (asked for several in state.consulted.values() for asked in several if asked.verdict):
-        paid.setdefault(asked.judge, []).append(cost(study, asked) / (study.spec.routing.person_price or 1.0))
+    for reply in (reply for several in state.consulted.values() for reply in several if reply.verdict):
+        paid.setdefault(reply.judge, []).append(cost(study, reply) / (study.spec.routing.person_price or 1.0))
     prices = {judge: float(np.mean(costs)) for judge, costs in sorted(paid.items())}
     return RecordedStream(knowledge_of(state.items, study.spec.embedder, study.spec.scores), tuple(pairs), prices)
 
@@ -153,12 +153,12 @@ def run(
 def _answer(engine: Engine, deck: dict[tuple[int, int], list[Vote]]) -> tuple[Vote, bool]:
     """A recorded vote on what the engine asks of the deck, and whether it would have asked that freely."""
     free = engine.ask()
-    asked = free if free.pair in deck else engine.ask(within=deck)
-    votes = deck[asked.pair]
+    query = free if free.pair in deck else engine.ask(within=deck)
+    votes = deck[query.pair]
     vote = votes.pop()
     if not votes:
-        del deck[asked.pair]
-    return vote, asked is free
+        del deck[query.pair]
+    return vote, query is free
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:

@@ -55,9 +55,9 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
     stock: list[Query] = []  # chosen again, and not yet met in the log
     overtaken: dict[int, list[Event]] = {}  # by what they had seen: other processes wrote before they were recorded
     for event in study.events():
-        asked = event.body if isinstance(event.body, Asked) and event.body.judge not in (STOCK, CHECK) else None
-        if asked is not None and 0 < asked.seen < event.seq - 1:
-            overtaken.setdefault(asked.seen, []).append(event)
+        question = event.body if isinstance(event.body, Asked) and event.body.judge not in (STOCK, CHECK) else None
+        if question is not None and 0 < question.seen < event.seq - 1:
+            overtaken.setdefault(question.seen, []).append(event)
     early: dict[int, Query | None] = {}
     drift: Verification | None = None
     paths = ""
@@ -79,12 +79,12 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
             else:
                 engine = engine or engine_for(specs.convert(state.spec), state)
                 revised = sync_engine(engine, state, revised)
-                again = _again(engine, state, specs.convert(state.spec), body.judge)
+                again = _choose_again(engine, state, specs.convert(state.spec), body.judge)
             checked += 1
-            if (found := _compare(event, body.query, again)) is not None:
-                if found.status == "divergence":
-                    return Verification(found.status, checked, found.event, found.why)
-                drift = drift or found
+            if (difference := _compare(event, body.query, again)) is not None:
+                if difference.status == "divergence":
+                    return Verification(difference.status, checked, difference.event, difference.why)
+                drift = drift or difference
                 paths = paths or _other_path(state)
         state.fold(event)
         if isinstance(body, SpecChanged | EngineChanged | ItemsAdded | InputsAdded | Measured | Marked):
@@ -93,13 +93,13 @@ def verify(study: Study, report: Callable[[int], None] = lambda _: None) -> Veri
             assert isinstance(later.body, Asked)
             engine = engine or engine_for(specs.convert(state.spec), state)
             revised = sync_engine(engine, state, revised)
-            early[later.seq] = _again(engine, state, specs.convert(state.spec), later.body.judge)
+            early[later.seq] = _choose_again(engine, state, specs.convert(state.spec), later.body.judge)
         if (batch := batches.get(event.seq)) is not None and state.engine == ENGINE:
             engine = engine or engine_for(specs.convert(state.spec), state)
-            known = sum(live.seq <= batch.folded for live in state.votes)
-            if len(engine.votes) > known:
+            folded = sum(live.seq <= batch.folded for live in state.votes)
+            if len(engine.votes) > folded:
                 revised = -1  # another decision had seen more
-            revised = sync_engine(engine, state, revised, known)
+            revised = sync_engine(engine, state, revised, folded)
             stock = choose_batch(engine, state, batch.batch, batch.pool)
     if drift:
         return Verification(drift.status, checked, drift.event, drift.why + (paths and f"; {paths}"))
@@ -112,7 +112,7 @@ def _other_path(state: State) -> str:
     return "" if recorded == now else f"it was made with {VARIABLE}={recorded or '(not set)'}, this is {VARIABLE}={now}"
 
 
-def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query | None:
+def _choose_again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query | None:
     query = choose(engine, constraints_on(state, judge))
     if query is None or spec.tuning is None or not state.inputs:
         return query
@@ -125,8 +125,8 @@ def _again(engine: Engine, state: State, spec: specs.Spec, judge: str) -> Query 
 def _compare(event: Event, recorded: Query, again: Query | None) -> Verification | None:
     if again is None:
         return Verification("divergence", 0, event.seq, "a query was asked where now none is left")
-    told = (recorded.a, recorded.b, recorded.shown, recorded.decision, recorded.inputs)
-    if told != (again.a, again.b, again.shown, again.decision, again.inputs):
+    decision = (recorded.a, recorded.b, recorded.shown, recorded.decision, recorded.inputs)
+    if decision != (again.a, again.b, again.shown, again.decision, again.inputs):
         return Verification(
             "divergence",
             0,

@@ -51,10 +51,10 @@ def weighings(study: Study, findings: Sequence[Finding]) -> list[Weighed]:
             least[finding.judge] = finding
     changed = []
     for judge in study.state.enrolled:
-        now, found = study.state.weighed.get(judge), least.get(judge)
-        weight = found.weight if found else 1.0
+        now, lowest = study.state.weighed.get(judge), least.get(judge)
+        weight = lowest.weight if lowest else 1.0
         if (now is None or now.by == RULES) and weight != study.state.weight(judge):
-            why = f"{found.check}: {found.why}" if found else "the checks find nothing any more"
+            why = f"{lowest.check}: {lowest.why}" if lowest else "the checks find nothing any more"
             changed.append(Weighed(judge, weight, RULES, why))
     return changed
 
@@ -96,15 +96,15 @@ def annotator_rows(study: Study, findings: Sequence[Finding]) -> tuple[Annotator
     """One row for everybody who is enrolled, with what checks found."""
     state = study.state
     trust = {row["judge"]: row for row in annotators(study)}
-    found: dict[str, list[Finding]] = {}
+    by_judge: dict[str, list[Finding]] = {}
     for finding in findings:
-        found.setdefault(finding.judge, []).append(finding)
+        by_judge.setdefault(finding.judge, []).append(finding)
     votes: dict[str, list[LiveVote]] = {}
     for live in state.votes:
         votes.setdefault(live.vote.judge, []).append(live)
     rows = []
     for name, enrolled in state.enrolled.items():
-        mine, known = votes.get(name, []), trust.get(name, {})
+        mine, estimates = votes.get(name, []), trust.get(name, {})
         seconds = [live.vote.seconds for live in mine if live.vote.seconds is not None]
         rows.append(
             AnnotatorRow(
@@ -117,10 +117,10 @@ def annotator_rows(study: Study, findings: Sequence[Finding]) -> tuple[Annotator
                 weight=state.weight(name),
                 last=mine[-1].time if mine else "",
                 seconds=statistics.median(seconds) if seconds else None,
-                accuracy=known.get("accuracy"),
-                low=known.get("low"),
-                high=known.get("high"),
-                findings=tuple(found.get(name, ())),
+                accuracy=estimates.get("accuracy"),
+                low=estimates.get("low"),
+                high=estimates.get("high"),
+                findings=tuple(by_judge.get(name, ())),
             )
         )
     return tuple(rows)
@@ -130,32 +130,32 @@ def agreement_view(study: Study) -> AgreementView:
     """How far people agree on the pairs that several of them voted on; "both bad" agrees as a tie does."""
     votes = [live for live in by_people(study.spec, study.state) if not live.check]
     records = _records(study, votes, names := sorted({live.vote.judge for live in votes}))
-    told = np.flatnonzero(records.said != SKIP)
+    decided_rows = np.flatnonzero(records.said != SKIP)
     rng = stream(study.spec.seed, "agreement")
-    found = agreement(records.who[told], records.pair[told], records.answer[told], rng)
-    if found.cases < FEWEST:
-        return AgreementView(len(names), found.cases, FEWEST, None, None, None, None, None, None)
+    measures = agreement(records.who[decided_rows], records.pair[decided_rows], records.answer[decided_rows], rng)
+    if measures.cases < FEWEST:
+        return AgreementView(len(names), measures.cases, FEWEST, None, None, None, None, None, None)
     return AgreementView(
         people=len(names),
-        pairs=found.cases,
+        pairs=measures.cases,
         fewest=FEWEST,
-        alpha_nominal=_three(found.alpha_nominal),
-        alpha_ordinal=_three(found.alpha_ordinal),
-        fleiss=found.fleiss.value if found.fleiss else None,
-        cohen=found.cohen,
-        ceiling=_three(found.one),
-        ceiling_decided=_three(found.one_decided),
+        alpha_nominal=_value_and_interval(measures.alpha_nominal),
+        alpha_ordinal=_value_and_interval(measures.alpha_ordinal),
+        fleiss=measures.fleiss.value if measures.fleiss else None,
+        cohen=measures.cohen,
+        ceiling=_value_and_interval(measures.one),
+        ceiling_decided=_value_and_interval(measures.one_decided),
     )
 
 
-def _three(estimate: AgreementInterval | None) -> tuple[float, float, float] | None:
+def _value_and_interval(estimate: AgreementInterval | None) -> tuple[float, float, float] | None:
     return (estimate.value, estimate.low, estimate.high) if estimate else None
 
 
 def machine_rows(study: Study) -> tuple[MachineRow, ...]:
     """The judges of the specification, by their verdicts, and scripts that vote with a judge's token."""
     state = study.state
-    counted = Counter(asked.judge for several in state.consulted.values() for asked in several if asked.verdict)
+    counted = Counter(reply.judge for several in state.consulted.values() for reply in several if reply.verdict)
     configured = [
         MachineRow(
             judge.name, judge.kind, judge.person, judge.price, counted[judge.name] or state.given.get(judge.name, 0)

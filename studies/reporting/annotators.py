@@ -25,25 +25,25 @@ def annotators(study: Study) -> list[dict[str, Any]]:
     pairs = sorted({live.vote.pair for live in votes})
     if len({(live.vote.pair, live.vote.judge) for live in votes}) == len(pairs):
         return []
-    who, which, said, first = [], [], [], []
+    who, which, answers, first = [], [], [], []
     for live in votes:
         turned = live.vote.a > live.vote.b
         who.append(people.index(live.vote.judge))
         which.append(pairs.index(live.vote.pair))
-        said.append(SAID[live.vote.outcome_of_pair.choice])
+        answers.append(SAID[live.vote.outcome_of_pair.choice])
         first.append(int((live.shown == "ab") == turned))
-    found = dawid_skene(who, which, said, len(people), len(pairs), first=first)
-    accuracy, intervals = found.accuracy.mean, found.accuracy.intervals()
+    model = dawid_skene(who, which, answers, len(people), len(pairs), first=first)
+    accuracy, intervals = model.accuracy.mean, model.accuracy.intervals()
     rows = [
         {
             "judge": person,
-            "votes": int(found.votes[j]),
+            "votes": int(model.votes[j]),
             "accuracy": float(accuracy[j]),
             "low": float(intervals[j, 0]),
             "high": float(intervals[j, 1]),
-            "first": float(found.leaning.mean[j]) if found.leaning else None,
-            "repeats": int(found.repeats[j]),
-            "repeated": int(found.repeated[j]),
+            "first": float(model.leaning.mean[j]) if model.leaning else None,
+            "repeats": int(model.repeats[j]),
+            "repeated": int(model.repeated[j]),
         }
         for j, person in enumerate(people)
     ]

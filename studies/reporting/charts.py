@@ -92,7 +92,7 @@ def utilities(rows: Sequence[Whisker], title: str, summary: str) -> Chart:
 
     height = len(rows)
     fitted = [_fit(label, 318) for label in labels], [_fit(label, 270) for label in labels]
-    return _both("utilities", title, summary, (height * 26 + 72, height * 42 + 72), draw, fitted)
+    return _draw_both("utilities", title, summary, (height * 26 + 72, height * 42 + 72), draw, fitted)
 
 
 def p_best(curves: Sequence[tuple[str, Sequence[float]]], title: str, summary: str) -> Chart:
@@ -108,11 +108,11 @@ def p_best(curves: Sequence[tuple[str, Sequence[float]]], title: str, summary: s
             ax.plot(xs, values, color=SERIES[i], linewidth=1.5 if i else 2.5, linestyle=_dash(i))
         ax.set(xlim=(0, max(span, 1)), ylim=(0, top))
         height = _height(ax)
-        for i, y in enumerate(_spread([values[-1] / top * height for _, values in curves], 14, height)):
+        for i, y in enumerate(_move_apart([values[-1] / top * height for _, values in curves], 14, height)):
             ax.text(1 + 6 / _width(ax), y / height, curves[i][0], color=SERIES[i], transform=ax.transAxes, va="center")
         _over_votes(ax, wide)
 
-    return _both("pbest", title, summary, (320, 260), draw)
+    return _draw_both("pbest", title, summary, (320, 260), draw)
 
 
 def draw_expected(values: Sequence[float], threshold: float, title: str, summary: str, name: str) -> Chart:
@@ -129,17 +129,17 @@ def draw_expected(values: Sequence[float], threshold: float, title: str, summary
         ax.text(x, threshold + 0.015 * top, name, transform=ax.get_yaxis_transform(), color=WARN, ha=ha)
         _over_votes(ax, wide)
 
-    return _both("expected", title, summary, (300, 240), draw)
+    return _draw_both("expected", title, summary, (300, 240), draw)
 
 
 def sittings(times: Sequence[datetime], gap: timedelta) -> list[list[datetime]]:
     """The sorted times cut wherever more than `gap` passed without a vote."""
-    found: list[list[datetime]] = []
+    groups: list[list[datetime]] = []
     for time in sorted(times):
-        if not found or time - found[-1][-1] > gap:
-            found.append([])
-        found[-1].append(time)
-    return found
+        if not groups or time - groups[-1][-1] > gap:
+            groups.append([])
+        groups[-1].append(time)
+    return groups
 
 
 def votes_over_time(runs: Sequence[Sequence[datetime]], title: str, summary: str) -> Chart:
@@ -176,7 +176,7 @@ def votes_over_time(runs: Sequence[Sequence[datetime]], title: str, summary: str
         ax.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=ROUND))
         ax.set_xlabel("clock time (UTC)", color=MUTED)
 
-    return _both("times", title, summary, (280, 240), draw)
+    return _draw_both("times", title, summary, (280, 240), draw)
 
 
 def balance(share: float, low: float, high: float, title: str, summary: str) -> Chart:
@@ -193,7 +193,7 @@ def balance(share: float, low: float, high: float, title: str, summary: str) -> 
         _note(ax, 0.5, "balanced", ha="center", color=WARN)
         _note(ax, 1, "all left", ha="right")
 
-    return _both("balance", title, summary, (104, 104), draw)
+    return _draw_both("balance", title, summary, (104, 104), draw)
 
 
 def calibration(bins: Sequence[tuple[float, float, float, float, int]], title: str, summary: str) -> Chart:
@@ -212,7 +212,7 @@ def calibration(bins: Sequence[tuple[float, float, float, float, int]], title: s
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
         ax.set_xlabel("predicted", color=MUTED)
 
-    return _both("calibration", title, summary, (400, 340), draw, wide=460)
+    return _draw_both("calibration", title, summary, (400, 340), draw, wide=460)
 
 
 def histogram(counts: Sequence[int], title: str, summary: str) -> Chart:
@@ -227,7 +227,7 @@ def histogram(counts: Sequence[int], title: str, summary: str) -> Chart:
         ax.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=ROUND))
         ax.set_xlabel("probability that the first is preferred", color=MUTED)
 
-    return _both("labels", title, summary, (240, 220), draw)
+    return _draw_both("labels", title, summary, (240, 220), draw)
 
 
 def duration(span: timedelta) -> str:
@@ -282,7 +282,7 @@ def _over_votes(ax: Axes, wide: bool) -> None:
     ax.set_xlabel("votes", color=MUTED)
 
 
-def _spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
+def _move_apart(heights: Sequence[float], gap: float, top: float) -> list[float]:
     """Heights moved apart to at least `gap`, in the same order, the highest at most at `top`."""
     order = sorted(range(len(heights)), key=lambda i: (heights[i], -i))
     placed = list(heights)
@@ -340,7 +340,7 @@ def _fit(text: str, pixels: float) -> str:
     return text
 
 
-def _both(
+def _draw_both(
     key: str,
     title: str,
     summary: str,
@@ -377,9 +377,9 @@ def _svg(fig: Figure, key: str, title: str, summary: str, labels: Sequence[str],
     """The figure as an `<svg>` to stand inside a page: own ids, page colours, a title and a description."""
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    drawn = ElementTree.fromstring(buffer.getvalue())
+    picture = ElementTree.fromstring(buffer.getvalue())
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', buffer.getvalue()))
-    for element in drawn.iter():
+    for element in picture.iter():
         element.tag = element.tag.partition("}")[2]
         element.tail = None
         element.attrib = dict(_attributes(element.attrib, key, used))
@@ -393,7 +393,7 @@ def _svg(fig: Figure, key: str, title: str, summary: str, labels: Sequence[str],
     ElementTree.SubElement(root, "title", {"id": f"{key}-title"}).text = one_line(title)
     ElementTree.SubElement(root, "desc", {"id": f"{key}-text"}).text = one_line(summary)
     # matplotlib's own style sheet (its first <defs>) would reach the whole page.
-    root.extend(child for child in drawn if child.find("style") is None)
+    root.extend(child for child in picture if child.find("style") is None)
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 

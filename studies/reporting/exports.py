@@ -29,9 +29,9 @@ def export(study: Study, path: str, table: str = "votes", format: Written | None
         write_text(path, prompt_text(study) if table == "prompt" else promptfoo(study))
         return 1
     if table == "trl":
-        found = preferences(study)
-        write_rows(path, found, format)
-        return len(found)
+        pairs = preferences(study)
+        write_rows(path, pairs, format)
+        return len(pairs)
     if table == "labels" and not study.state.pairs:
         raise BadInputError("only studies of pairs have labels; export the votes or the items")
     rows = {"votes": vote_rows, "items": item_rows, "labels": pair_labels}[table](study)

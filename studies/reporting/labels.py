@@ -47,16 +47,16 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
         cast[live.vote.pair] = cast.get(live.vote.pair, 0) + 1
     listed = list(state.listed())
     model = dict(zip(listed, by_model(study, listed, votes).tolist(), strict=True))
-    known = Dispatcher(study, {}).labels() if state.routed else {}
-    fused = {state.asked[number].query.pair: label_record(label) for number, label in known.items()}
+    router_labels = Dispatcher(study, {}).labels() if state.routed else {}
+    fused = {state.asked[number].query.pair: label_record(label) for number, label in router_labels.items()}
     unseen = {state.asked[n].query.pair: label for n, label in machine_labels(study).items()}
     accepted = acceptance(study) if state.routed else None
     rows = []
     for pair_id, a, b in state.pairs:
         pair = (min(a, b), max(a, b))
         routed = fused.get(pair)
-        told_of = model[pair] if routed is None else [routed["a"], routed["tie"], routed["b"]]
-        p = dict(zip(DECIDED, told_of if a < b else told_of[::-1], strict=True))
+        triple = model[pair] if routed is None else [routed["a"], routed["tie"], routed["b"]]
+        p = dict(zip(DECIDED, triple if a < b else triple[::-1], strict=True))
         label = max(DECIDED, key=p.__getitem__)
         row: dict[str, Any] = {
             "pair_id": pair_id,
@@ -88,7 +88,7 @@ def _provenance(
     if fused is None:
         return {"terms": {}, "accepted": voted}
     sign = -1.0 if turned else 1.0
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "terms": {name: sign * value for name, value in fused["terms"].items()},
         "accepted": voted,
     }
@@ -96,15 +96,15 @@ def _provenance(
         # The certificate speaks of the label that was audited, which what was learnt since may have turned.
         stands = fused[unseen.choice] == row["probability"]
         covered = accepted is not None and accepted.accepts(unseen.confidence)
-        found |= {"source": "machines", "accepted": stands and covered}
-    return found
+        record |= {"source": "machines", "accepted": stands and covered}
+    return record
 
 
 def by_model(study: Study, pairs: Sequence[RowPair], votes: Sequence[LiveVote]) -> Floats:
     """(N, 3) P(a), P(tie) and P(b) of one more person's answer on pairs of rows, the smaller first, without the
     router."""
     place = {pair: n for n, pair in enumerate(pairs)}
-    said = np.zeros((len(pairs), 3))
+    counts = np.zeros((len(pairs), 3))
     rows, before, answers = list[int](), list[Floats](), list[int]()
     first: dict[int, dict[str, float]] = {}
     for live in votes:
@@ -115,17 +115,17 @@ def by_model(study: Study, pairs: Sequence[RowPair], votes: Sequence[LiveVote]) 
         answer = DECIDED.index(choice) if choice in DECIDED else TIE  # both bad: neither is better
         first.setdefault(row, study.state.asked[live.query].query.why)
         rows.append(row)
-        before.append(said[row].copy())
+        before.append(counts[row].copy())
         answers.append(answer)
-        said[row, answer] += 1
+        counts[row, answer] += 1
     # What the model made of a pair's own answers since is no second witness of them.
     now = study.engine.p_prefer(pairs)
     p = np.array([first.get(row, {}).get("p_a", now[row]) for row in range(len(pairs))])
     p = np.clip(p, SURE, 1 - SURE)
     x = np.log(p) - np.log1p(-p)
-    nu = Noise(decided=int(said[:, [0, 2]].sum()), ties=int(said[:, TIE].sum())).nu
+    nu = Noise(decided=int(counts[:, [0, 2]].sum()), ties=int(counts[:, TIE].sum())).nu
     tie = outcomes(x, float(np.log(nu)))[TIE]
     learnt = Dispersion()
     if answers:
         learnt = learnt.after(x[rows], tie[rows], np.array(before), np.array(answers))
-    return learnt.probabilities(x, tie, said)
+    return learnt.probabilities(x, tie, counts)

@@ -38,14 +38,14 @@ def promptfoo(study: Study) -> str:
     prompts and inputs alike with nunjucks; of the key it names the environment variable."""
     tuning, state = _tuning(study), study.state
     best = _best(study)
-    tests = [one for one in state.inputs if one.held_out] or list(state.inputs)
+    tests = [entry for entry in state.inputs if entry.held_out] or list(state.inputs)
     names = variables(state.inputs[0].fields) if state.inputs else {}
     rows = list(dict.fromkeys([best, SEED]))
     config = {
         "description": tuning.task,
         "prompts": [{"raw": template(state.items[row].text, names), "label": state.items[row].id} for row in rows],
         "providers": [_provider(tuning.target)],
-        "tests": [_test(one, names, tuning.signals) for one in tests],
+        "tests": [_test(entry, names, tuning.signals) for entry in tests],
     }
     return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
 
@@ -63,20 +63,20 @@ def preferences(study: Study) -> list[dict[str, Any]]:
         if vote.outcome.choice not in ("a", "b") or state.weight(vote.judge) == 0:
             continue
         chosen, rejected = (vote.a, vote.b) if vote.outcome.choice == "a" else (vote.b, vote.a)
-        asked: list[tuple[str, str, str]] = []
+        triples: list[tuple[str, str, str]] = []
         if not state.inputs:
-            asked.append((state.items[chosen].context, state.items[chosen].text, state.items[rejected].text))
+            triples.append((state.items[chosen].context, state.items[chosen].text, state.items[rejected].text))
         for i in vote.inputs:
             better, worse = state.responses[chosen, i], state.responses[rejected, i]
             if not (better.failure or better.cut or worse.failure):
-                asked.append((fill(state.items[best].text, state.inputs[i]), better.text, worse.text))
+                triples.append((fill(state.items[best].text, state.inputs[i]), better.text, worse.text))
         rows += [
             {
                 "prompt": [{"role": "user", "content": prompt}],
                 "chosen": [{"role": "assistant", "content": better}],
                 "rejected": [{"role": "assistant", "content": worse}],
             }
-            for prompt, better, worse in asked
+            for prompt, better, worse in triples
             if better != worse
         ]
     return rows
@@ -106,25 +106,25 @@ def variables(fields: Iterable[str]) -> dict[str, str]:
 
 def template(prompt: str, names: Mapping[str, str]) -> str:
     """A prompt as a template of nunjucks that renders what `fill` gives."""
-    made, start = "", 0
+    text, start = "", 0
     for place in PLACE.finditer(prompt):
         if place[1] in names:
-            made += f"{_escaped(prompt[start : place.start()])}{{{{{names[place[1]]}}}}}"
+            text += f"{_escape_marks(prompt[start : place.start()])}{{{{{names[place[1]]}}}}}"
             start = place.end()
-    made += _escaped(prompt[start:])
+    text += _escape_marks(prompt[start:])
     if start or not names:
-        return _NOTHING + made if _is_json(made) else made
-    labelled = (f"{_escaped(name)}: {{{{{variable}}}}}" for name, variable in names.items())
-    return f"{made}\n\n" + (f"{{{{{names[INPUT]}}}}}" if list(names) == [INPUT] else "\n".join(labelled))
+        return _NOTHING + text if _is_json(text) else text
+    labelled = (f"{_escape_marks(name)}: {{{{{variable}}}}}" for name, variable in names.items())
+    return f"{text}\n\n" + (f"{{{{{names[INPUT]}}}}}" if list(names) == [INPUT] else "\n".join(labelled))
 
 
 def escape_text(text: str) -> str:
     """A value as promptfoo renders it back to the very text: it takes its last newline off, and loads what it takes for
     the address of a file."""
-    made = _escaped(text)
-    if _ADDRESS.match(made):
-        made = _NOTHING + made
-    return made + _NOTHING if made.endswith("\n") else made
+    escaped = _escape_marks(text)
+    if _ADDRESS.match(escaped):
+        escaped = _NOTHING + escaped
+    return escaped + _NOTHING if escaped.endswith("\n") else escaped
 
 
 def _is_json(text: str) -> bool:
@@ -136,7 +136,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _escaped(text: str) -> str:
+def _escape_marks(text: str) -> str:
     # The mark alone: promptfoo looks for whole tags in a value before nunjucks does, also inside raw.
     return _MARKS.sub(r"{% raw %}\g<0>{% endraw %}", text)
 
@@ -157,12 +157,12 @@ def _provider(target: ModelSpec) -> dict[str, Any] | str:
     return {"id": f"anthropic:messages:{target.model}", "config": config}
 
 
-def _test(one: Input, names: Mapping[str, str], signals: tuple[str, ...]) -> dict[str, Any]:
+def _test(entry: Input, names: Mapping[str, str], signals: tuple[str, ...]) -> dict[str, Any]:
     checks = []
     for signal in signals:
         if signal == "json":
             checks.append({"type": "is-json"})
-        elif signal in ASSERTIONS and one.reference:
-            checks.append({"type": ASSERTIONS[signal], "value": escape_text(one.reference)})
-    values = {names[name]: escape_text(value) for name, value in one.fields.items()}
+        elif signal in ASSERTIONS and entry.reference:
+            checks.append({"type": ASSERTIONS[signal], "value": escape_text(entry.reference)})
+    values = {names[name]: escape_text(value) for name, value in entry.fields.items()}
     return {"vars": values} | ({"assert": checks} if checks else {})

@@ -162,7 +162,13 @@ def render(data: ReportData) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.finalize = lambda value: harmless(value) if type(value) is str else value
-    environment.filters |= {"count": count, "percent": percent, "logits": logits, "moment": moment, "line": one_line}
+    environment.filters |= {
+        "count": count,
+        "percent": percent,
+        "logits": logits,
+        "moment": format_moment,
+        "line": one_line,
+    }
     environment.filters |= {"vote_in_words": vote_in_words, "sentence": sentence, "fold": _text, "markdown": _markdown}
     with charts.drawing():
         page = _page(data)
@@ -182,14 +188,14 @@ def _page(data: ReportData) -> dict[str, Any]:
     cap = _cap([*(row.text for row in data.leaders), *(text for pair in listed for text in (pair.a, pair.b))])
     rows = [(row, _text(row.text or row.item, cap, ROW_PEEK)) for row in data.leaders]
     best, text = data.recommendation or (None, "")
-    top = [_labels(data), _utilities(data), _p_best(data), _expected(data), _times(data)]
+    top = [_labels(data), _utilities(data), _p_best(data), _expected_values(data), _times(data)]
     after = [_balance(data), _calibration(data)]
     return {
         "data": data,
         "answer": _text(text or best.item, None, ANSWER_PEEK) if best else None,
         "recommended": best,
         "expected": data.expected[-1] if data.expected else None,
-        "expected_told": _expected_told(data, data.expected[-1]) if data.expected else "",
+        "expected_told": _format_expected(data, data.expected[-1]) if data.expected else "",
         "expected_name": EXPECTED[data.goal],
         "threshold": _threshold(data),
         "counts": {choice.replace("_", " "): votes for choice, votes in data.counts.items()},
@@ -236,7 +242,7 @@ def logits(utility: float) -> str:
     return f"{utility:+.2f}".replace("-", "−")
 
 
-def moment(time: str) -> str:
+def format_moment(time: str) -> str:
     """An ISO time as a person writes it, in UTC."""
     when = _utc(time)
     return f"{when.day} {when:%b %Y, %H:%M} UTC"
@@ -290,8 +296,8 @@ def _utilities(data: ReportData) -> Section | None:
         return None
     from studies.reporting import charts
 
-    drawn = data.leaders[:DRAWN_ITEMS]
-    best = drawn[0]
+    leaders = data.leaders[:DRAWN_ITEMS]
+    best = leaders[0]
     rivals = sum(row.high >= best.low for row in data.leaders[1:])
     span = f"{logits(best.low)} to {logits(best.high)}"
     summary = f"#{best.rank} is estimated at {logits(best.utility)} logits (90\u00a0% interval {span}). "
@@ -300,14 +306,14 @@ def _utilities(data: ReportData) -> Section | None:
         summary += f"That interval is overlapped by {count(rivals, 'interval')} of {others}. "
     elif len(data.leaders) > 1:
         summary += "No other interval overlaps it. "
-    if left_out := len(data.leaders) - len(drawn):
-        summary += f"Drawn are the top {len(drawn)}; {count(left_out, 'item')} left out, all in the leaderboard."
-    whiskers = [charts.Whisker(_name(row), row.low, row.utility, row.high, percent(row.p_best)) for row in drawn]
+    if left_out := len(data.leaders) - len(leaders):
+        summary += f"Drawn are the top {len(leaders)}; {count(left_out, 'item')} left out, all in the leaderboard."
+    whiskers = [charts.Whisker(_name(row), row.low, row.utility, row.high, percent(row.p_best)) for row in leaders]
     title = "Utilities"
     return Section("utilities", title, summary, charts.utilities(whiskers, title, summary))
 
 
-def _after(votes: int) -> str:
+def _after_votes(votes: int) -> str:
     return f"After {count(votes, 'vote')}" if votes else "Before the first vote"
 
 
@@ -321,35 +327,35 @@ def _p_best(data: ReportData) -> Section | None:
     curves = sorted(curves, key=lambda curve: (-curve[1][-1], curve[0].rank))[:DRAWN_CURVES]
     title = "P(best) over votes"
     ends = [f"#{row.rank} {percent(values[-1])}" for row, values in curves]
-    summary = f"{_after(data.votes)}: {', '.join(ends) or 'not known'}."
+    summary = f"{_after_votes(data.votes)}: {', '.join(ends) or 'not known'}."
     if max((len(values) for _, values in curves), default=0) < 2:
         return Section("pbest", title, summary)
-    drawn = charts.p_best([(f"#{row.rank}", values) for row, values in curves], title, summary)
+    chart = charts.p_best([(f"#{row.rank}", values) for row, values in curves], title, summary)
     texts = [(f"#{row.rank}", _text(one_line(row.text or row.item))) for row, _ in curves]
     legend = [(name, text.peek or text.full, charts.DASHES[i]) for i, (name, text) in enumerate(texts)]
-    return Section("pbest", title, summary, drawn, tuple(legend))
+    return Section("pbest", title, summary, chart, tuple(legend))
 
 
 def _threshold(data: ReportData) -> str:
     """What the stop rule asks for, in words for a margin."""
-    asked = _spaced(limit_in_percent(data.stop_regret))
+    limit = _space_percent(limit_in_percent(data.stop_regret))
     if data.goal != "best":
-        return f"stop threshold {asked}"
-    return f"the stop rule: at most {asked} with probability {_spaced(limit_in_percent(data.stop_confidence))}"
+        return f"stop threshold {limit}"
+    return f"the stop rule: at most {limit} with probability {_space_percent(limit_in_percent(data.stop_confidence))}"
 
 
-def _expected_told(data: ReportData, value: float) -> str:
+def _format_expected(data: ReportData, value: float) -> str:
     """What is expected, so that it shows on which side of a threshold it is; of goal best there is none."""
     if data.goal == "best" or not 0.005 <= value < 0.995:
         return percent(value)
-    return _spaced(share_in_percent(value, data.stop_regret))
+    return _space_percent(share_in_percent(value, data.stop_regret))
 
 
-def _spaced(share: str) -> str:
+def _space_percent(share: str) -> str:
     return share.replace("%", "\u00a0%")
 
 
-def _expected(data: ReportData) -> Section | None:
+def _expected_values(data: ReportData) -> Section | None:
     values = data.expected
     if not values:
         return None
@@ -357,13 +363,13 @@ def _expected(data: ReportData) -> Section | None:
 
     title = f"{EXPECTED[data.goal]} over votes"
     met = next((i for i, value in enumerate(values) if value <= data.stop_regret), None)
-    summary = f"{_after(len(values) - 1)}: {_expected_told(data, values[-1])}"
+    summary = f"{_after_votes(len(values) - 1)}: {_format_expected(data, values[-1])}"
     summary += f", from {percent(values[0])} before the first. " if len(values) > 1 else ". "
-    asked = _spaced(limit_in_percent(data.stop_regret))
-    threshold = f"the stop threshold of {asked}"
+    limit = _space_percent(limit_in_percent(data.stop_regret))
+    threshold = f"the stop threshold of {limit}"
     if data.goal == "best":
-        sure = _spaced(limit_in_percent(data.stop_confidence))
-        summary += f"The stop rule asks for at most {asked} with a probability of {sure}, not on average."
+        sure = _space_percent(limit_in_percent(data.stop_confidence))
+        summary += f"The stop rule asks for at most {limit} with a probability of {sure}, not on average."
     elif values[-1] <= data.stop_regret:
         summary += f"It is under {threshold}, which it first reached after {count(met or 0, 'vote')}."
     else:
@@ -425,9 +431,9 @@ def _calibration(data: ReportData) -> Section | None:
     from studies.reporting import charts
 
     title = "Calibration"
-    spans = [(p, seen, *wilson(round(seen * n), n), n) for p, seen, n in bins]
+    spans = [(p, frequency, *wilson(round(frequency * n), n), n) for p, frequency, n in bins]
     total = sum(n for *_, n in bins)
-    error = sum(n * abs(p - seen) for p, seen, n in bins) / total
+    error = sum(n * abs(p - frequency) for p, frequency, n in bins) / total
     inside = sum(low <= p <= high for p, _, low, high, _ in spans)
     summary = (
         f"{count(total, 'prediction')} in {count(len(bins), 'group')}; the interval holds the prediction in "

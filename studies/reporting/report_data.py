@@ -47,31 +47,31 @@ def write_report(study: Study, path: Path, notes: tuple[str, ...] = ()) -> None:
 
 def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
     """Everything the report shows of a study."""
-    state, spec, found = study.state, study.spec, status.summarize(study)
+    state, spec, summary = study.state, study.spec, status.summarize(study)
     trace = trace_of(spec, state)
     past = status.past_votes(study)
     place = {item.id: row for row, item in enumerate(state.items)}
     taught = [i for i, live in enumerate(state.votes) if decides(state, live)]
     order = sorted(taught, key=lambda i: -trace.bits[i])[:DECISIVE]
     sides = {i: _sides(state.votes[i], state.items) for i in order}
-    seen = {row.item for row in found.leaders[:OPEN_ROWS]} | {item for side in sides.values() for item in side}
+    pictured = {row.item for row in summary.leaders[:OPEN_ROWS]} | {item for side in sides.values() for item in side}
     labelling = spec.goal == "label"
-    drawn = () if labelling else sorted(found.leaders, key=lambda row: -row.p_best)[:CURVES]
+    curves = () if labelling else sorted(summary.leaders, key=lambda row: -row.p_best)[:CURVES]
     return ReportData(
         title=spec.title,
         goal=spec.goal,
         top=spec.top,
         question=spec.question,
         created=state.created,
-        finished=state.votes[-1].time if found.outlook.stop and state.votes else "",
-        items=found.items,
-        retired=found.retired,
-        votes=found.votes,
-        judges={judge or "(no name)": votes for judge, votes in found.judges.items()},
-        recommendation=Recommendation(found.best, found.best.text) if found.best else None,
-        leaders=found.leaders,
-        expected=trace.every(trace.expected),
-        p_best_curves={row.item: trace.every([float(p[place[row.item]]) for p in trace.p_best]) for row in drawn},
+        finished=state.votes[-1].time if summary.outlook.stop and state.votes else "",
+        items=summary.items,
+        retired=summary.retired,
+        votes=summary.votes,
+        judges={judge or "(no name)": votes for judge, votes in summary.judges.items()},
+        recommendation=Recommendation(summary.best, summary.best.text) if summary.best else None,
+        leaders=summary.leaders,
+        expected=trace.per_vote(trace.expected),
+        p_best_curves={row.item: trace.per_vote([float(p[place[row.item]]) for p in trace.p_best]) for row in curves},
         vote_times=tuple(live.time for live in state.votes),
         decisive=tuple(
             Decisive(
@@ -82,21 +82,21 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
             )
             for i in order
         ),
-        left_votes=found.counts.get("left", 0),
-        decided_votes=found.counts.get("left", 0) + found.counts.get("right", 0),
-        counts=found.counts,
-        seconds_median=found.seconds_median,
-        votes_left=found.outlook.votes_left,
-        stop=found.outlook.stop,
-        ended=found.outlook.ended,
-        why=found.outlook.why,
+        left_votes=summary.counts.get("left", 0),
+        decided_votes=summary.counts.get("left", 0) + summary.counts.get("right", 0),
+        counts=summary.counts,
+        seconds_median=summary.seconds_median,
+        votes_left=summary.outlook.votes_left,
+        stop=summary.outlook.stop,
+        ended=summary.outlook.ended,
+        why=summary.outlook.why,
         stop_regret=spec.stop.regret,
-        guessed=not found.taught,
+        guessed=not summary.taught,
         stop_confidence=spec.stop.confidence,
         calibration=_calibration(study, trace),
-        labels=found.labels,
-        pairs=found.pairs,
-        pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(seen)]),
+        labels=summary.labels,
+        pairs=summary.pairs,
+        pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(pictured)]),
         people=people_of(study),
         notes=(*notes, *(f"{line}." for line in lines_of(failures_of(state)))),
         replay_command=f"elicit replay {study.folder} --verify",
@@ -114,13 +114,13 @@ def _sides(live: LiveVote, items: Sequence[Item]) -> tuple[str, str]:
 
 def _pictures(folder: Path, items: Sequence[Item]) -> dict[str, str]:
     """Small pictures of those items that have one, as addresses that hold them; one that is missing is left out."""
-    found = {}
+    pictures = {}
     for item in items:
         with suppress(BadInputError):
             if file := images.stored_picture(folder, item):
                 small = base64.b64encode(images.small(file)).decode()
-                found[item.id] = f"data:image/webp;base64,{small}"
-    return found
+                pictures[item.id] = f"data:image/webp;base64,{small}"
+    return pictures
 
 
 def _calibration(study: Study, trace: Trace) -> tuple[CalibrationBin, ...]:

@@ -62,16 +62,16 @@ def people_of(study: Study) -> People | None:
     for name, cast in sorted(votes.items(), key=lambda named: (-len(named[1]), named[0])):
         choices = Counter(side_of(live.vote.outcome.choice, live.shown) for live in cast)
         seconds = [live.vote.seconds for live in cast if live.vote.seconds is not None]
-        known = trust.get(name)
+        estimates = trust.get(name)
         rows.append(
             Annotator(
                 judge=name,
                 votes=len(cast),
-                accuracy=(known["accuracy"], known["low"], known["high"]) if known else None,
+                accuracy=(estimates["accuracy"], estimates["low"], estimates["high"]) if estimates else None,
                 shares={choice: choices[choice] / len(cast) for choice in CHOICES if choices[choice]},
                 seconds=statistics.median(seconds) if seconds else None,
-                repeats=known["repeats"] if known else 0,
-                repeated=known["repeated"] if known else 0,
+                repeats=estimates["repeats"] if estimates else 0,
+                repeated=estimates["repeated"] if estimates else 0,
                 weight=study.state.weight(name),
                 flags=tuple(flags.get(name, ())),
             )

@@ -125,24 +125,24 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
     been asked about are left out. `a` is the first as listed.
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
-    said, open_ = dict[int, list[Vote]](), state.unheard()
+    votes_by_query, open_ = dict[int, list[Vote]](), state.unheard()
     for live in trusted_votes(spec, state):
         if live.vote.outcome.choice in SIDES:
-            said.setdefault(live.query, []).append(live.vote)
+            votes_by_query.setdefault(live.query, []).append(live.vote)
     human, propensity, machine = [], [], []
     for number, routes in state.routed.items():
-        if number in open_ and number not in said:
+        if number in open_ and number not in votes_by_query:
             break
         query, numbers = state.asked[number].query, routes[0].numbers
         turned = listed.get(query.pair, query.a) != query.a
         straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
         # A query that went to people would else have had the chance of an audit.
         chance = straight + (1 - straight) * numbers.get("audit", spec.routing.audits)
-        asked, votes = routes[0].to == "people" or len(routes) > 1, said.get(number, [])
-        if chance <= 0 or (asked and not votes):
+        went_to_people, votes = routes[0].to == "people" or len(routes) > 1, votes_by_query.get(number, [])
+        if chance <= 0 or (went_to_people and not votes):
             continue
         value, guess = np.nan, numbers["p_a"] + numbers["p_tie"] / 2
-        if asked:
+        if went_to_people:
             outcomes = [mirror(vote.outcome) if turned else vote.outcome for vote in votes]
             value = float(np.mean([{"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice] for outcome in outcomes]))
         human.append(value)
@@ -159,10 +159,10 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
 def bits_asked_for(study: Study, hidden: Set[int] = frozenset()) -> float:
     """The bits that answers were expected to tell of people's opinion, as the router put it; not of hidden queries."""
     consulted = [several for number, several in study.state.consulted.items() if number not in hidden]
-    told = [asked.numbers for several in consulted for asked in several if asked.verdict]
+    estimates = [reply.numbers for several in consulted for reply in several if reply.verdict]
     routed = [routes[0] for number, routes in study.state.routed.items() if number not in hidden]
-    told += [first.numbers for first in routed if first.to == "people"]
-    return sum(numbers.get("bits", 0.0) for numbers in told)
+    estimates += [first.numbers for first in routed if first.to == "people"]
+    return sum(numbers.get("bits", 0.0) for numbers in estimates)
 
 
 def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, Any]]:
@@ -171,28 +171,28 @@ def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, An
     hidden: queries of whose verdicts nothing but their number and cost may be told.
     """
     state = study.state
-    said = {live.query: live.vote.outcome.choice for live in trusted_votes(study.spec, study.state)}
+    choices = {live.query: live.vote.outcome.choice for live in trusted_votes(study.spec, study.state)}
     rows: dict[str, dict[str, Any]] = {}
     for number, several in state.consulted.items():
-        for asked in several:
+        for reply in several:
             fresh = dict.fromkeys(("asked", "failed", "flips", "swapped", "both", "same"), 0)
-            row = rows.setdefault(asked.judge, {"judge": asked.judge, "cost": 0.0, **fresh})
+            row = rows.setdefault(reply.judge, {"judge": reply.judge, "cost": 0.0, **fresh})
             row["asked"] += 1
-            if asked.verdict is None:
+            if reply.verdict is None:
                 row["failed"] += 1
                 continue
-            row["cost"] += cost(study, asked)
+            row["cost"] += cost(study, reply)
             if number in hidden:
                 continue
-            row["flips"] += asked.verdict.flips
-            row["swapped"] += len(asked.verdict.logits) == 2
-            if said.get(number) in ("a", "b") and asked.verdict.logit:
+            row["flips"] += reply.verdict.flips
+            row["swapped"] += len(reply.verdict.logits) == 2
+            if choices.get(number) in ("a", "b") and reply.verdict.logit:
                 row["both"] += 1
-                row["same"] += (asked.verdict.logit > 0) == (said[number] == "a")
-    return [row | {"biases": _biases(study, name, said, hidden)} for name, row in sorted(rows.items())]
+                row["same"] += (reply.verdict.logit > 0) == (choices[number] == "a")
+    return [row | {"biases": _biases(study, name, choices, hidden)} for name, row in sorted(rows.items())]
 
 
-def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int]) -> list[Bias]:
+def _biases(study: Study, judge: str, choices: dict[int, Choice], hidden: Set[int]) -> list[Bias]:
     """What the judge leans to for all that is known, the place shown first, length or format."""
     judged = []
     for number, several in study.state.consulted.items():
@@ -200,7 +200,7 @@ def _biases(study: Study, judge: str, said: dict[int, Choice], hidden: Set[int])
             continue
         query = study.state.asked[number].query
         shown = presented_pair(study.state, query)
-        votes = [said[number]] if number in said else []
+        votes = [choices[number]] if number in choices else []
         leans = gaps(shown.a, shown.b)
-        judged += [Judged(asked.verdict, leans, votes) for asked in several if asked.judge == judge and asked.verdict]
+        judged += [Judged(reply.verdict, leans, votes) for reply in several if reply.judge == judge and reply.verdict]
     return [bias for bias in biases(judged) if bias.low > 0 or bias.high < 0]

@@ -57,19 +57,19 @@ def undecided_queries(study: Study) -> set[int]:
 
     By pair: one that the machines labelled may be asked again, as another query.
     """
-    asked = study.state.asked
-    pairs = {asked[number].query.pair for number in study.state.unheard()}
-    return {number for number, made in asked.items() if made.query.pair in pairs}
+    questions = study.state.asked
+    pairs = {questions[number].query.pair for number in study.state.unheard()}
+    return {number for number, question in questions.items() if question.query.pair in pairs}
 
 
 def _decisions(study: Study) -> Iterator[RoutingDecision]:
     """Where the queries went, newest first, without the hidden ones."""
     unseen, labels = undecided_queries(study), machine_labels(study)
-    found: dict[int, Literal["right", "wrong"]] = {
+    outcomes: dict[int, Literal["right", "wrong"]] = {
         label.query: "wrong" if missed else "right" for label, missed, _ in audits(study)
     }
     for number, routes in reversed(study.state.routed.items()):
         if number not in unseen:
             to: Literal["people", "machines", "nobody"] = "machines" if number in labels else "nobody"
             to = "people" if routes[0].to == "people" else to
-            yield RoutingDecision(to, routes[0].propensity, routes[0].reason, found.get(number, ""))
+            yield RoutingDecision(to, routes[0].propensity, routes[0].reason, outcomes.get(number, ""))

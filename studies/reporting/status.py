@@ -190,7 +190,7 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
 
     undone: those taken back as well, in their place; they do not count in the numbering.
     """
-    found, number = list[PastVote](), 0
+    rows, number = list[PastVote](), 0
     live_seqs = {live.seq for live in study.state.votes}
     every = sorted([*study.state.votes, *(study.state.undone if undone else [])], key=lambda live: live.seq)
     for live in (live for live in every if judge is None or live.vote.judge == judge):
@@ -199,7 +199,7 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
         query = study.state.asked[live.query].query
         shown = presented_pair(study.state, query)
         left, right = (shown.a, shown.b) if live.shown == "ab" else (shown.b, shown.a)
-        found.append(
+        rows.append(
             PastVote(
                 query=live.query,
                 number=number,
@@ -213,17 +213,17 @@ def past_votes(study: Study, judge: str | None = None, *, undone: bool = False) 
                 reasons=vote.reasons,
                 note=study.state.note_of(live),
                 time=live.time,
-                why=why(study, live.query),
+                why=explain_query(study, live.query),
                 undone=live.seq not in live_seqs,
                 unacceptable=tuple(
                     "left" if (side == "a") == (live.shown == "ab") else "right" for side in live.unacceptable
                 ),
             )
         )
-    return found
+    return rows
 
 
-def why(study: Study, number: int) -> str:
+def explain_query(study: Study, number: int) -> str:
     """One sentence: why this pair was asked."""
     query = study.state.asked[number].query
     if query.selector in CHECKED:
@@ -257,28 +257,28 @@ def counts(study: Study) -> dict[str, int]:
 
 def status_of(study: Study) -> dict[str, Any]:
     """The plain values behind `elicit status`."""
-    found = summarize(study)
+    summary = summarize(study)
     result: dict[str, Any] = {
         "study": str(study.folder),
         "title": study.spec.title,
-        "goal": found.goal,
-        "items": found.items,
-        "retired": found.retired,
-        "votes": found.votes,
-        "taught": found.taught,
-        "budget": found.budget,
-        "undone": found.undone,
-        "judges": found.judges,
-        "choices": found.counts,
-        "left_share": found.left_share,
-        "seconds_median": found.seconds_median,
-        "stop": found.outlook.stop,
-        "met": found.outlook.met,
-        "ended": found.outlook.ended,
-        "why": found.outlook.why,
-        "expected_regret": found.expected,
-        "measured": EXPECTED[found.goal],
-        "votes_left": found.outlook.votes_left,
+        "goal": summary.goal,
+        "items": summary.items,
+        "retired": summary.retired,
+        "votes": summary.votes,
+        "taught": summary.taught,
+        "budget": summary.budget,
+        "undone": summary.undone,
+        "judges": summary.judges,
+        "choices": summary.counts,
+        "left_share": summary.left_share,
+        "seconds_median": summary.seconds_median,
+        "stop": summary.outlook.stop,
+        "met": summary.outlook.met,
+        "ended": summary.outlook.ended,
+        "why": summary.outlook.why,
+        "expected_regret": summary.expected,
+        "measured": EXPECTED[summary.goal],
+        "votes_left": summary.outlook.votes_left,
     }
     result["failures"] = msgspec.to_builtins(failures_of(study.state))
     if rows_of_people := annotators(study):
@@ -287,12 +287,15 @@ def status_of(study: Study) -> dict[str, Any]:
         from studies.reporting.routing import routing_of
 
         result["routing"] = routing_of(study)
-    if found.labels is not None:
-        result["pairs"] = found.labels.pairs
-        result["labelled_by_votes"], result["labelled_by_machines"] = found.labels.by_votes, found.labels.by_machines
-        result["labelled_by_model"] = found.labels.by_model
-        result["labels"] = {"a": found.labels.a, "tie": found.labels.tie, "b": found.labels.b}
-    if (best := found.best) is not None:
+    if summary.labels is not None:
+        result["pairs"] = summary.labels.pairs
+        result["labelled_by_votes"], result["labelled_by_machines"] = (
+            summary.labels.by_votes,
+            summary.labels.by_machines,
+        )
+        result["labelled_by_model"] = summary.labels.by_model
+        result["labels"] = {"a": summary.labels.a, "tie": summary.labels.tie, "b": summary.labels.b}
+    if (best := summary.best) is not None:
         result["best"] = {
             "id": best.item,
             "text": best.text,
@@ -300,18 +303,18 @@ def status_of(study: Study) -> dict[str, Any]:
             "utility": best.utility,
             "interval": [best.low, best.high],
         }
-    if found.goal == "top":
+    if summary.goal == "top":
         result["top"] = [
             {"rank": row.rank, "id": row.item, "text": row.text, "p_top": row.p_top}
-            for row in found.leaders[: found.top]
+            for row in summary.leaders[: summary.top]
         ]
-    if found.goal == "rank":
+    if summary.goal == "rank":
         result["order"] = [
-            {"rank": row.rank, "id": row.item, "text": row.text, "p_above": row.p_above} for row in found.leaders
+            {"rank": row.rank, "id": row.item, "text": row.text, "p_above": row.p_above} for row in summary.leaders
         ]
-    if found.leaders:
+    if summary.leaders:
         result["leaders"] = [
             {"rank": r.rank, "id": r.item, "utility": r.utility, "low": r.low, "high": r.high, "p_best": r.p_best}
-            for r in found.leaders[:10]
+            for r in summary.leaders[:10]
         ]
     return result

@@ -56,16 +56,16 @@ def _conclusion(values: dict[str, Any]) -> Iterator[str]:
         yield f"the top {len(rows)}, of which about {wrong:.1f} are expected not to belong there:"
         for row in rows[:SHOWN]:
             yield _row(row, f"in the top {len(rows)}: {row['p_top']:.0%}")
-        yield from _rest(rows)
+        yield from _rest_line(rows)
     elif values["goal"] == "rank":
         rows = values["order"]
         yield f"the order, the best first; {values['expected_regret']:.0%} of all pairs are expected to be wrong in it:"
         for row in rows[:SHOWN]:
             yield _row(row, "" if row["p_above"] is None else f"better than the next: {row['p_above']:.0%}")
-        yield from _rest(rows)
+        yield from _rest_line(rows)
     elif best := values.get("best"):
         low, high = best["interval"]
-        yield f"recommended: {one_line(best['id'])}  {_cut(best['text'])}"
+        yield f"recommended: {one_line(best['id'])}  {_shorten(best['text'])}"
         sure = f"P(best) {best['p_best']:.0%}" if values["taught"] else "no vote speaks for it yet"
         yield f"  {sure}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
     else:
@@ -73,16 +73,16 @@ def _conclusion(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _row(row: dict[str, Any], sure: str) -> str:
-    text = "" if row["text"] == row["id"] else f"  {_cut(row['text'])}"
+    text = "" if row["text"] == row["id"] else f"  {_shorten(row['text'])}"
     return f"{row['rank']:>4}. {one_line(row['id'])}{text}" + (f"  ({sure})" if sure else "")
 
 
-def _rest(rows: list[Any]) -> Iterator[str]:
+def _rest_line(rows: list[Any]) -> Iterator[str]:
     if len(rows) > SHOWN:
         yield f"      and {len(rows) - SHOWN} more: --json tells all"
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     line = one_line(text)
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 

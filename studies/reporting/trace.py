@@ -33,7 +33,7 @@ class Trace:
     before: list[float] = field(default_factory=list)
     after: list[float] = field(default_factory=list)
 
-    def every(self, values: Sequence[float]) -> tuple[float, ...]:
+    def per_vote(self, values: Sequence[float]) -> tuple[float, ...]:
         """One value per vote, from 0 on: straight lines between the looks."""
         return tuple(float(v) for v in np.interp(range(self.at[-1] + 1), self.at, values))
 

@@ -54,14 +54,14 @@ def make(
 ) -> None:
     """Write the specification and the log of a new study; as `studies.study.Study.create`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        known = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
-        raise BadInputError(f"{folder} already exists; choose another name" + known)
+        hint = ", or vote in it with 'elicit vote'" if (folder / specs.FILE).is_file() else ""
+        raise BadInputError(f"{folder} already exists; choose another name" + hint)
     rows, listed = prompts(items, inputs) if spec.get("tuning") else candidates(items, pairs)
-    given = {"title": folder.resolve().name, "goal": "label" if listed else "best", **msgspec.to_builtins(spec)}
-    if (given["goal"] == "label") != bool(listed):
+    fields = {"title": folder.resolve().name, "goal": "label" if listed else "best", **msgspec.to_builtins(spec)}
+    if (fields["goal"] == "label") != bool(listed):
         raise BadInputError("goal 'label' goes with pairs, goals 'best', 'top' and 'rank' go with items")
     try:
-        checked = specs.convert(given, len(rows))
+        checked = specs.convert(fields, len(rows))
     except msgspec.ValidationError as error:
         raise BadInputError(f"a study cannot be made with this: {error}") from None
     specs.load_plugins(checked, ("judges", "tuning"))
@@ -70,9 +70,9 @@ def make(
     if len(rows) > 1:
         knowledge_of(rows, checked.embedder, checked.scores)
     with atomic_folder(folder) as part:
-        kept = tuple(images.keep(rows, part))
+        stored_items = tuple(images.keep(rows, part))
         created = Created(SCHEMA, ENGINE, msgspec.to_builtins(checked), requested_code_path())
-        bodies: list[AnyBody] = [created, ItemsAdded(kept)]
+        bodies: list[AnyBody] = [created, ItemsAdded(stored_items)]
         (part / specs.FILE).write_text(specs.dumps(checked), encoding="utf-8")
         ledger = SqliteLedger(part, writable=True)
         bodies += [PairsAdded(tuple(listed))] if listed else []

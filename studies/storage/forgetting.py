@@ -74,17 +74,17 @@ def finish(folder: Path, ledger: Ledger) -> int:
     if intent is None:
         return 0
     try:
-        found = _forget_in(folder, ledger, intent)
+        places = _forget_in(folder, ledger, intent)
         for log in sorted(folder.rglob(f"*/{LIVE[0]}")):  # copies that were made into this folder
             with closing(SqliteLedger(log.parent, writable=True)) as nested:
-                found += _forget_in(log.parent, nested, intent)
+                places += _forget_in(log.parent, nested, intent)
         (folder / INTENT).unlink()
         _sync(folder)
     except OSError as error:
         raise BadInputError(f"{error.filename or folder} cannot be written ({error.strerror}); {AGAIN}") from error
     except BadInputError as error:
         raise BadInputError(f"{error}; {AGAIN}") from error
-    return found
+    return places
 
 
 def files_with(folder: Path, name: str) -> list[Path]:
@@ -98,18 +98,18 @@ def _forget_in(folder: Path, ledger: Ledger, intent: Intent) -> int:
     for path in list(_leftovers(folder)):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     (folder / kept_belief.FILE).unlink(missing_ok=True)  # it knows judges by their names
-    found = ledger.forget(judge, pseudonym)
+    places = ledger.forget(judge, pseudonym)
     calls.forget(folder, judge, pseudonym)
     if (folder / ACCESS).exists():
         with closing(Access(folder)) as access:
-            found += access.forget(judge)
-    found += _rewrite_specification(folder / specs.FILE, intent)
+            places += access.forget(judge)
+    places += _rewrite_specification(folder / specs.FILE, intent)
     for path in _files(folder, deep=False):
         if path.suffix.lstrip(".") in KINDS:
-            found += _rewrite_table(path, intent)
+            places += _rewrite_table(path, intent)
         elif path.name.startswith(diagnostics.FILE):
             _rewrite_text(path, intent)
-    return found
+    return places
 
 
 def _leftovers(folder: Path) -> Iterator[Path]:
@@ -151,15 +151,15 @@ def _rewrite_table(path: Path, intent: Intent) -> int:
         rows = [row.values for row in read_table(path).rows]
     except BadInputError:
         return 0
-    found = 0
+    places = 0
     for row in rows:
         for column in JUDGE_COLUMNS:
             if row.get(column) == intent.judge:
                 row[column] = intent.pseudonym
-                found += 1
-    if found:
+                places += 1
+    if places:
         write_rows(path, rows)
-    return found
+    return places
 
 
 def _rewrite_text(path: Path, intent: Intent) -> None:

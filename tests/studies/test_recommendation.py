@@ -11,7 +11,7 @@ from elicit.log.events import Asked, Weighed
 from elicit.types import Query
 from studies.decisions import stop_of
 from studies.outlook import outlook
-from studies.recommendation import below, counts, recommend
+from studies.recommendation import counts, probability_below, recommend
 from tests.studies.tuning.parity import prompts, tuned
 
 Counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=8)
@@ -20,7 +20,7 @@ Counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1,
 def chances(counts: list[tuple[int, int]], limit: float) -> np.ndarray:
     shown = np.array([max(pair) for pair in counts])
     flagged = np.array([min(pair) for pair in counts])
-    return below(shown, flagged, limit)
+    return probability_below(shown, flagged, limit)
 
 
 @settings(max_examples=25, deadline=None)
@@ -64,7 +64,7 @@ def test_what_it_says_with_a_confidence_is_right_as_often() -> None:
         mean, kappa = rng.uniform(), np.exp(rng.uniform(np.log(0.5), np.log(200)))
         theta = rng.beta(mean * kappa, (1 - mean) * kappa, 12)
         shown = rng.integers(0, 25, 12)
-        chance = below(shown, rng.binomial(shown, theta), 0.2)
+        chance = probability_below(shown, rng.binomial(shown, theta), 0.2)
         said += chance.tolist()
         right += (theta <= 0.2).tolist()
     said_, right_ = np.array(said), np.array(right)

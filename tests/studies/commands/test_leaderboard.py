@@ -212,7 +212,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, capsys: Out, m
         raise KeyboardInterrupt
 
     votes, _ = pool(tmp_path)
-    monkeypatch.setattr(utilities, "seen", interrupted)
+    monkeypatch.setattr(utilities, "hidden_components", interrupted)
     out = tmp_path / "out.csv"
     assert _code(["leaderboard", votes, "--items", str(tmp_path / "items.jsonl"), "-o", str(out)]) == 3
     assert [file for file in tmp_path.iterdir() if "out" in file.name or file.name.startswith(".")] == []
@@ -254,7 +254,7 @@ def test_too_many_votes_at_random_are_told(slips: float, told: bool, tmp_path: P
     votes, _ = pool(tmp_path)
     found = learn_from_votes(votes, None, str(tmp_path / "items.csv"), 0.9)
     noise = FixedNoise(slipped=slips)
-    found.found = dataclasses.replace(found.found, posterior=dataclasses.replace(found.found.posterior, noise=noise))
+    found.model = dataclasses.replace(found.model, posterior=dataclasses.replace(found.model.posterior, noise=noise))
     assert told == any("Some 20 % of the votes seem to be cast at random" in note for note in found.notes)
 
 
