@@ -65,22 +65,22 @@ def read_comparisons(
     columns: the names of the two items' columns and of the one that says how the comparison ended; by default those of
     `SIDES` and `ENDED` that are there. clusters: columns of names or whole numbers. Raises `BadInputError`.
     """
-    if str(path) != "-" and (found := _by_column(Path(path), columns, clusters)) is not None:
-        return found
+    if str(path) != "-" and (comparisons := _by_column(Path(path), columns, clusters)) is not None:
+        return comparisons
     return _by_row(read_table(path).rows, columns, clusters)
 
 
-def _chosen(there: Collection[str], given: tuple[str, str, str] | None) -> _Columns | None:
+def _choose_columns(there: Collection[str], columns: tuple[str, str, str] | None) -> _Columns | None:
     """The columns to read, or None where the usual names are not there."""
-    if given is not None:
-        return _Columns(*given)
+    if columns is not None:
+        return _Columns(*columns)
     sides = next((pair for pair in SIDES if set(pair) <= set(there)), None)
     ended = next((name for name in ENDED if name in there), None)
     return None if sides is None or ended is None else _Columns(*sides, ended)
 
 
-def _by_row(rows: Sequence[Row], given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons:
-    chosen = _chosen(rows[0].values.keys(), given)
+def _by_row(rows: Sequence[Row], columns: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons:
+    chosen = _choose_columns(rows[0].values.keys(), columns)
     if chosen is None:
         raise _no_columns(rows[0])
     a: list[str] = []
@@ -92,13 +92,15 @@ def _by_row(rows: Sequence[Row], given: tuple[str, str, str] | None, clusters: S
         b.append(fields.needed_name(row, chosen.b))
         if a[-1] == b[-1]:
             raise row.error(f"{quote(a[-1])} is compared with itself; leave the row out", chosen.b)
-        ended.append(_ended(row, chosen, a[-1], b[-1]))
+        ended.append(_read_ending(row, chosen, a[-1], b[-1]))
         for column, name in zip(whose, clusters, strict=True):
             column.append(fields.needed_name(row, name))
-    columns = [_coded(column) for column in whose]
-    made = _comparisons(_coded(a), _coded(b), _coded(ended), columns, rows[0].values, _words(chosen))
-    assert made is not None
-    return made
+    codes = [_encode_texts(column) for column in whose]
+    comparisons = _comparisons(
+        _encode_texts(a), _encode_texts(b), _encode_texts(ended), codes, rows[0].values, _words(chosen)
+    )
+    assert comparisons is not None
+    return comparisons
 
 
 def _words(columns: _Columns) -> dict[str, str]:
@@ -107,14 +109,14 @@ def _words(columns: _Columns) -> dict[str, str]:
     return {columns.a.casefold(): "a", columns.b.casefold(): "b"} | WORDS
 
 
-def _ended(row: Row, columns: _Columns, a: str, b: str) -> str:
+def _read_ending(row: Row, columns: _Columns, a: str, b: str) -> str:
     """How the comparison on a row ended, as one of the words or the name of the winner."""
-    said = fields.needed_name(row, columns.ended)
-    if said.strip().casefold() in _words(columns) or said.strip() in (a, b):
-        return said
+    ending = fields.needed_name(row, columns.ended)
+    if ending.strip().casefold() in _words(columns) or ending.strip() in (a, b):
+        return ending
     words = ", ".join([*CHOICES, *SIDES[0]])
     raise row.error(
-        f"expected {words}, or the name of one of the two, got {quote(said)}; write one of them", columns.ended
+        f"expected {words}, or the name of one of the two, got {quote(ending)}; write one of them", columns.ended
     )
 
 
@@ -129,7 +131,7 @@ def _no_columns(row: Row) -> BadInputError:
     )
 
 
-def _coded(texts: list[str]) -> Coded:
+def _encode_texts(texts: list[str]) -> Coded:
     place: dict[str, int] = {}
     codes = [place.setdefault(text, len(place)) for text in texts]
     return np.array(codes, np.int64), list(place)
@@ -152,9 +154,9 @@ def _comparisons(
     first, second = (np.array([place.get(text, -1) for text in texts])[codes] for codes, texts in (a, b))
     if (first == second).any():
         return None
-    said = [text.strip() for text in ended[1]]
-    worded = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in said])
-    winners = np.array([place.get(text, -1) for text in said])[ended[0]]
+    endings = [text.strip() for text in ended[1]]
+    worded = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in endings])
+    winners = np.array([place.get(text, -1) for text in endings])[ended[0]]
     named = np.select([winners == first, winners == second], [CHOICES.index("a"), CHOICES.index("b")], -1)
     outcomes = np.where(worded[ended[0]] >= 0, worded[ended[0]], named)
     if (outcomes < 0).any():
@@ -166,29 +168,29 @@ def _comparisons(
     return Comparisons(items, first, second, outcomes, whose, judges)
 
 
-def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
+def _by_column(path: Path, columns: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
     """The comparisons, or None where the file or anything in it is not plainly right (odd quotes are forgiven)."""
     import pyarrow as pa  # imported here: it takes a quarter of a second
 
     try:
         kind = kind_of(path)
         there = _NAMES[kind](path)
-        chosen = _chosen(there, given)
+        chosen = _choose_columns(there, columns)
         if chosen is None or len(set(there)) < len(there) or not {*chosen, *clusters} <= set(there):
             return None
         table = _READERS[kind](path, list(dict.fromkeys([*chosen, *clusters])))
     except (BadInputError, pa.ArrowException, OSError, ValueError):
         return None
     clean = unguard_formula if kind == "csv" else str
-    found = [_decoded(table.column(name), clean) for name in (*chosen, *clusters)]
-    whole = [column for column in found if column is not None]
-    if len(whole) < len(found):
+    decoded = [_encode_column(table.column(name), clean) for name in (*chosen, *clusters)]
+    whole = [column for column in decoded if column is not None]
+    if len(whole) < len(decoded):
         return None
     a, b, ended, *whose = whole
     return _comparisons(a, b, ended, whose, there, _words(chosen))
 
 
-def _decoded(column: Any, clean: Callable[[str], str]) -> Coded | None:
+def _encode_column(column: Any, clean: Callable[[str], str]) -> Coded | None:
     """A column of texts or whole numbers as codes and what they stand for; None for anything else."""
     if column.null_count or not len(column):
         return None
