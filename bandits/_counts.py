@@ -114,9 +114,9 @@ class Tally(Generic[TallyState]):
         self.total += 1
         self._states.append(self._step(self, self._states[-1]))
 
-    def _take_back(self, kept: int) -> int:
+    def _take_back(self, count: int) -> int:
         """Uncounts the votes after the first `kept`; gives how many are counted then."""
-        gone = [vote for vote in self._votes[kept:] if vote.outcome.choice != "skip"]
+        gone = [vote for vote in self._votes[count:] if vote.outcome.choice != "skip"]
         if len(gone) >= len(self._states):
             self._begin()
             return 0
@@ -127,7 +127,7 @@ class Tally(Generic[TallyState]):
             self._states.pop()
             if not self._wins[slot].any():  # the pair's first vote: no pair that is left came after it
                 del self._slots[vote.pair]
-        return kept
+        return count
 
 
 def sum_by_row(rows: NDArray[np.int64], values: Numbers, n: int) -> Numbers:
@@ -191,8 +191,8 @@ def draw_row(rng: np.random.Generator, among: Mask, weight: Numbers | None = Non
 
 def highest_rows(value: Numbers, among: Mask) -> Mask:
     """(N,) those rows of a mask (N,), not empty, whose value (N,) is the highest of them."""
-    kept = np.where(among, value, -np.inf)
-    top: Mask = among & (kept == kept.max())
+    values = np.where(among, value, -np.inf)
+    top: Mask = among & (values == values.max())
     return top
 
 
