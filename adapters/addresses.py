@@ -22,8 +22,8 @@ def network_of(host: str) -> str:
     with suppress(ValueError):
         address = ipaddress.ip_address(host.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address):
-            mapped = address.ipv4_mapped
-            return str(mapped or ipaddress.ip_network((address, 64), strict=False).network_address)
+            ipv4 = address.ipv4_mapped
+            return str(ipv4 or ipaddress.ip_network((address, 64), strict=False).network_address)
     return host
 
 

@@ -41,18 +41,19 @@ def open_client(url: str, timeout: float, headers: dict[str, str] | None = None)
     proxy = proxy_of(url)
     if proxy is None:
         return httpx.AsyncClient(headers=headers, timeout=timeout, verify=_certificates(), trust_env=False)
-    shown = without_password(proxy)
+    shown_proxy = without_password(proxy)
     try:
         return httpx.AsyncClient(headers=headers, timeout=timeout, verify=_certificates(), trust_env=False, proxy=proxy)
     except ImportError:
         raise BadInputError(
-            f"the environment names the proxy {shown}, which needs a package; install it with: "
+            f"the environment names the proxy {shown_proxy}, which needs a package; install it with: "
             f'pip install "httpx[socks]", or add {urlsplit(url).hostname} to NO_PROXY'
         ) from None
     except (ValueError, httpx.InvalidURL) as error:
         raise BadInputError(
-            f"the environment names the proxy {shown}, which cannot be used ({str(error).replace(proxy, shown)}); "
-            f"mend HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or add {urlsplit(url).hostname} to NO_PROXY"
+            f"the environment names the proxy {shown_proxy}, which cannot be used "
+            f"({str(error).replace(proxy, shown_proxy)}); mend HTTPS_PROXY, "
+            f"HTTP_PROXY or ALL_PROXY, or add {urlsplit(url).hostname} to NO_PROXY"
         ) from None
 
 
@@ -92,8 +93,8 @@ async def exchange(
     Raises httpx.HTTPError where none comes, AnswerError where it is too large or cannot be unpacked.
     """
     # Other packings could make gigabytes of a few bytes before they could be counted.
-    sent = headers | {"Accept-Encoding": "gzip"}
-    async with client.stream(method, url, headers=sent, **content) as response:
+    request_headers = headers | {"Accept-Encoding": "gzip"}
+    async with client.stream(method, url, headers=request_headers, **content) as response:
         packing = response.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise AnswerError(f"its answer is packed as {packing[:20]}, which was not asked for")

@@ -222,10 +222,10 @@ class SqliteLedger:
         changed, seq, digest = 0, 0, b""
         for (seq, time, kind, body), _, stored in list(self._verify_rows()):
             values: dict[str, Any] = msgspec.json.decode(body)
-            renamed = rename_in_event(values, judge, pseudonym)
-            if renamed != values:
+            new_values = rename_in_event(values, judge, pseudonym)
+            if new_values != values:
                 changed += 1
-                body = msgspec.json.encode(renamed).decode()
+                body = msgspec.json.encode(new_values).decode()
             digest = _digest(digest, seq, time, kind, body)
             if digest != stored:
                 self._connection.execute("UPDATE events SET body = ?, digest = ? WHERE seq = ?", (body, digest, seq))

@@ -111,8 +111,8 @@ class BoardScreen(Screen[None]):
             self._row = board.rows[0].row if board.best is None else board.best
         else:
             earlier_rows = {row.row for row in self._board.rows}
-            if joined := [one_line(row.item) for row in board.rows if row.row not in earlier_rows]:
-                self.say(f"{', '.join(joined[:6])}{' and more' * (len(joined) > 6)} joined.")
+            if new_items := [one_line(row.item) for row in board.rows if row.row not in earlier_rows]:
+                self.say(f"{', '.join(new_items[:6])}{' and more' * (len(new_items) > 6)} joined.")
         self._board = board
         self._draw()
         return ""

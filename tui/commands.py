@@ -195,8 +195,8 @@ def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
     from adapters.client.remote import RemoteService
 
     server, url = address.server, "/".join(address)
-    stored = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
-    access_token = AccessToken(stored or _prompt_for_token(server))
+    token_or_none = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
+    access_token = AccessToken(token_or_none or _prompt_for_token(server))
     started: list[RemoteService] = []
 
     async def start() -> RemoteService:

@@ -19,7 +19,7 @@ FEWEST, FEW = 3, 10
 class VotingPace:
     """Counts active seconds for the ballot on the screen, and keeps those of the votes.
 
-    `now` is the clock, in seconds. `known` are the seconds of this person's earlier votes.
+    `now` is the clock, in seconds. `earlier_seconds` are those of this person's earlier votes.
     """
 
     def __init__(self, now: Callable[[], float], earlier_seconds: Iterable[float] = ()) -> None:

@@ -69,11 +69,11 @@ def sure_of(row: LeaderRow, overview: Overview) -> float | None:
 
 def sureness(overview: Overview) -> tuple[str, str]:
     """What that is called above a narrow column, and in words."""
-    named = {
+    words_by_goal = {
         "top": (f"top {overview.top}?", f"in the top {overview.top} with"),
         "rank": ("> next", "above the next with"),
     }
-    return named.get(overview.goal, ("best?", "best with"))
+    return words_by_goal.get(overview.goal, ("best?", "best with"))
 
 
 def shares(labels: LabelShares) -> str:
@@ -175,12 +175,12 @@ def marks(row: BoardRow, board: Board) -> str:
 def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
     """What votes, calls and money there are: name, done, the most there is (None: no limit), and both in words."""
     votes = board.progress
-    spent = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
-    spent += f", and {money(board.judge_cost)} for judges" if board.judge_cost else ""
+    money_in_words = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
+    money_in_words += f", and {money(board.judge_cost)} for judges" if board.judge_cost else ""
     return (
         ("votes", votes.votes, votes.target, f"{votes.votes} of {votes.target}"),
         ("calls", board.calls, board.most_calls, f"{board.calls} of {board.most_calls}"),
-        ("money", board.cost, board.money, spent),
+        ("money", board.cost, board.money, money_in_words),
     )
 
 

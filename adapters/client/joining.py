@@ -87,8 +87,8 @@ def _keep(file: Path, kept: Kept) -> None:
     part = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as held:  # noqa: PTH123
-            held.write(msgspec.json.encode(kept))
+        with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123
+            stream.write(msgspec.json.encode(kept))
         part.replace(file)
     except OSError as error:
         where = one_line(str(file.parent))

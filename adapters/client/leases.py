@@ -132,8 +132,8 @@ class LeaseHolder:
 
     async def ask(self) -> None:
         """Ask for more, and take up what is new."""
-        wanted, voted = LeaseRequest(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
-        reply = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=wanted)
+        request, votes_before = LeaseRequest(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
+        reply = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=request)
         ballots = {held.lease.lease: held for held in self.all}
         for lease in reply.leases:
             if lease.lease in ballots:
@@ -147,10 +147,10 @@ class LeaseHolder:
         self.progress, self.why, self.asked_since_vote, self.ask_at = (
             reply.progress,
             reply.why,
-            voted == len(self.spent),
+            votes_before == len(self.spent),
             inf,
         )
-        if len(reply.leases) < wanted.n:
+        if len(reply.leases) < request.n:
             self.ask_at = now() + (ASK_AGAIN if reply.retry_after is None else max(1.0, reply.retry_after))
 
     async def _picture(self, lease: Lease, pane: str) -> Path:

@@ -286,8 +286,8 @@ class RemoteService:
                 raise
             # An earlier try got there although no word of it came back; the pair is among the leases.
             await holding.ask()
-            shown = (vote.left, vote.right, vote.context)
-            again = (held for held in holding.ahead if (held.lease.left, held.lease.right, held.lease.context) == shown)
+            texts = (vote.left, vote.right, vote.context)
+            again = (held for held in holding.ahead if (held.lease.left, held.lease.right, held.lease.context) == texts)
             if reopened := next(again, None):
                 holding.ahead.remove(reopened)
             lease = reopened.lease if reopened else None

@@ -70,12 +70,12 @@ def read_comparisons(
     return _by_row(read_table(path).rows, columns, clusters)
 
 
-def _choose_columns(there: Collection[str], columns: tuple[str, str, str] | None) -> _Columns | None:
+def _choose_columns(names: Collection[str], columns: tuple[str, str, str] | None) -> _Columns | None:
     """The columns to read, or None where the usual names are not there."""
     if columns is not None:
         return _Columns(*columns)
-    sides = next((pair for pair in SIDES if set(pair) <= set(there)), None)
-    ended = next((name for name in ENDED if name in there), None)
+    sides = next((pair for pair in SIDES if set(pair) <= set(names)), None)
+    ended = next((name for name in ENDED if name in names), None)
     return None if sides is None or ended is None else _Columns(*sides, ended)
 
 
@@ -86,16 +86,16 @@ def _by_row(rows: Sequence[Row], columns: tuple[str, str, str] | None, clusters:
     a: list[str] = []
     b: list[str] = []
     ended: list[str] = []
-    whose: list[list[str]] = [[] for _ in clusters]
+    cluster_columns: list[list[str]] = [[] for _ in clusters]
     for row in rows:
         a.append(fields.needed_name(row, chosen.a))
         b.append(fields.needed_name(row, chosen.b))
         if a[-1] == b[-1]:
             raise row.error(f"{quote(a[-1])} is compared with itself; leave the row out", chosen.b)
         ended.append(_read_ending(row, chosen, a[-1], b[-1]))
-        for column, name in zip(whose, clusters, strict=True):
+        for column, name in zip(cluster_columns, clusters, strict=True):
             column.append(fields.needed_name(row, name))
-    codes = [_encode_texts(column) for column in whose]
+    codes = [_encode_texts(column) for column in cluster_columns]
     comparisons = _comparisons(
         _encode_texts(a), _encode_texts(b), _encode_texts(ended), codes, rows[0].values, _words(chosen)
     )
@@ -125,9 +125,9 @@ def _no_columns(row: Row) -> BadInputError:
         what, names = "that says who won", " or ".join(map(quote, ENDED))
     else:
         what, names = "for each of the two items", " or ".join(f"{quote(a)} and {quote(b)}" for a, b in SIDES)
-    there = ", ".join(map(quote, row.values)) or "none"
+    columns = ", ".join(map(quote, row.values)) or "none"
     return BadInputError(
-        f"{row.table}: there is no column {what}; call it {names}, or say which columns to read; there are {there}"
+        f"{row.table}: there is no column {what}; call it {names}, or say which columns to read; there are {columns}"
     )
 
 
@@ -142,12 +142,12 @@ def _comparisons(
     b: Coded,
     ended: Coded,
     clusters: Sequence[Coded],
-    there: Collection[str],
+    column_names: Collection[str],
     words: Mapping[str, str],
 ) -> Comparisons | None:
     """The columns put together; None where something is wrong with them. words: as `_words` gives them."""
-    used = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b)]
-    items = tuple(sorted(used[0] | used[1]))
+    names_by_side = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b)]
+    items = tuple(sorted(names_by_side[0] | names_by_side[1]))
     if "" in items:
         return None
     place = {item: number for number, item in enumerate(items)}
@@ -155,17 +155,17 @@ def _comparisons(
     if (first == second).any():
         return None
     endings = [text.strip() for text in ended[1]]
-    worded = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in endings])
+    by_word = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in endings])
     winners = np.array([place.get(text, -1) for text in endings])[ended[0]]
-    named = np.select([winners == first, winners == second], [CHOICES.index("a"), CHOICES.index("b")], -1)
-    outcomes = np.where(worded[ended[0]] >= 0, worded[ended[0]], named)
+    by_winner = np.select([winners == first, winners == second], [CHOICES.index("a"), CHOICES.index("b")], -1)
+    outcomes = np.where(by_word[ended[0]] >= 0, by_word[ended[0]], by_winner)
     if (outcomes < 0).any():
         return None
     if any("" in texts for _, texts in clusters):
         return None
-    whose = np.stack([codes for codes, _ in clusters], 1) if clusters else np.empty((len(first), 0), np.int64)
-    judges = next((name for name in JUDGES if name in there), None)
-    return Comparisons(items, first, second, outcomes, whose, judges)
+    cluster_codes = np.stack([codes for codes, _ in clusters], 1) if clusters else np.empty((len(first), 0), np.int64)
+    judges = next((name for name in JUDGES if name in column_names), None)
+    return Comparisons(items, first, second, outcomes, cluster_codes, judges)
 
 
 def _by_column(path: Path, columns: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
@@ -174,20 +174,24 @@ def _by_column(path: Path, columns: tuple[str, str, str] | None, clusters: Seque
 
     try:
         kind = kind_of(path)
-        there = _NAMES[kind](path)
-        chosen = _choose_columns(there, columns)
-        if chosen is None or len(set(there)) < len(there) or not {*chosen, *clusters} <= set(there):
+        column_names = _NAMES[kind](path)
+        chosen = _choose_columns(column_names, columns)
+        if (
+            chosen is None
+            or len(set(column_names)) < len(column_names)
+            or not {*chosen, *clusters} <= set(column_names)
+        ):
             return None
         table = _READERS[kind](path, list(dict.fromkeys([*chosen, *clusters])))
     except (BadInputError, pa.ArrowException, OSError, ValueError):
         return None
     clean = unguard_formula if kind == "csv" else str
-    decoded = [_encode_column(table.column(name), clean) for name in (*chosen, *clusters)]
-    whole = [column for column in decoded if column is not None]
-    if len(whole) < len(decoded):
+    encoded = [_encode_column(table.column(name), clean) for name in (*chosen, *clusters)]
+    whole = [column for column in encoded if column is not None]
+    if len(whole) < len(encoded):
         return None
-    a, b, ended, *whose = whole
-    return _comparisons(a, b, ended, whose, there, _words(chosen))
+    a, b, ended, *cluster_columns = whole
+    return _comparisons(a, b, ended, cluster_columns, column_names, _words(chosen))
 
 
 def _encode_column(column: Any, clean: Callable[[str], str]) -> Coded | None:

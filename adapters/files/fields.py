@@ -67,14 +67,14 @@ def one_of(row: Row, field: str, choices: tuple[str, ...], default: str | None =
 def number(row: Row, field: str, value: Any) -> float:
     """A finite number; from a csv cell, a text that spells one."""
     if isinstance(value, str) and row.kind == "csv":
-        spelled = value.strip()
+        spelling = value.strip()
         try:
-            value = float(spelled) if "_" not in spelled else value
+            value = float(spelling) if "_" not in spelling else value
         except ValueError:
             raise row.error(f"expected a number, got {quote(value)}; write it like 1.5", field) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        got = quote(value) if isinstance(value, str) else article(value)
-        raise row.error(f"expected a number, got {got}; write it like 1.5", field)
+        value_in_words = quote(value) if isinstance(value, str) else article(value)
+        raise row.error(f"expected a number, got {value_in_words}; write it like 1.5", field)
     try:
         result = float(value)
     except OverflowError:
@@ -123,8 +123,8 @@ def numbers(row: Row, field: str) -> tuple[float, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list | tuple) or not value:
-        got = "an empty list" if isinstance(value, list | tuple) else article(value)
-        raise row.error(f"expected a list of numbers, got {got}; write it like [0.5, 1]", field)
+        value_in_words = "an empty list" if isinstance(value, list | tuple) else article(value)
+        raise row.error(f"expected a list of numbers, got {value_in_words}; write it like [0.5, 1]", field)
     return tuple(number(row, field, element) for element in value)
 
 
@@ -182,8 +182,8 @@ def need_all(row: Row, needed: Iterable[str]) -> None:
     if len(lacking) < 2:
         return  # whoever reads the field says so, with the closest name
     names = ", ".join(map(quote, lacking))
-    there = ", ".join(map(quote, row.values)) or "none"
-    what = f"{names} are missing; there are {there}. Add them, or say with --columns which they are"
+    field_list = ", ".join(map(quote, row.values)) or "none"
+    what = f"{names} are missing; there are {field_list}. Add them, or say with --columns which they are"
     if row.kind == "jsonl":
         raise row.error(what)
     raise BadInputError(f"{row.table}: the columns {what}")
@@ -198,11 +198,11 @@ def missing(row: Row, field: str, otherwise: str = "") -> BadInputError:
     return row.error(f"it is missing; {do}", field)
 
 
-def close_to(wanted: str, there: Iterable[str]) -> str:
+def close_to(field: str, names: Iterable[str]) -> str:
     """` (did you mean "x"?)` with the closest of the names that are there, or nothing."""
     from difflib import get_close_matches
 
-    close = get_close_matches(wanted, list(there), n=1)
+    close = get_close_matches(field, list(names), n=1)
     return f" (did you mean {quote(close[0])}?)" if close else ""
 
 

@@ -211,7 +211,7 @@ def _item(row: Row, folder: Path) -> Item:
 
 def item_of(row: Row, image: str = "") -> Item:
     """The item on a row, which may have nothing to be shown. Raises `BadInputError`."""
-    named = fields.with_prefix(row, "features")
+    features = fields.with_prefix(row, "features")
     known = (*ITEM_FIELDS, *(column for column in row.values if column.startswith("features.")))
     return Item(
         id=fields.name(row, "id"),
@@ -221,7 +221,7 @@ def item_of(row: Row, image: str = "") -> Item:
         image=image,
         context=fields.text(row, "context"),
         features={
-            key: fields.number(row, f"features.{key}", value) for key, value in named.items() if value is not None
+            key: fields.number(row, f"features.{key}", value) for key, value in features.items() if value is not None
         },
         embedding=fields.numbers(row, "embedding"),
         meta=fields.others(row, known),
@@ -235,14 +235,14 @@ def _shown_text(row: Row) -> str:
 
 def _image(row: Row, folder: Path) -> str:
     """The picture's file as an absolute path, once it is known to be a picture; empty where the item has none."""
-    named = fields.text(row, "image")
-    if not named:
+    path = fields.text(row, "image")
+    if not path:
         return ""
     try:
-        file = images.named_in(folder, named)
+        file = images.named_in(folder, path)
         images.read(file)
     except BadInputError as error:
-        raise row.error(f"{quote(named)}: {error}", "image") from None
+        raise row.error(f"{quote(path)}: {error}", "image") from None
     return str(file)
 
 

@@ -148,9 +148,9 @@ def _upright(picture: Image.Image, kind: str, data: bytes) -> bytes:
         "jpg": {"quality": 95, "subsampling": 0},
         "webp": {"lossless": b"VP8L" in data, "quality": 95},
     }
-    turned, held = ImageOps.exif_transpose(picture), BytesIO()
-    turned.save(held, FORMATS[kind], icc_profile=picture.info.get("icc_profile"), **how.get(kind, {}))
-    return held.getvalue()
+    upright, output = ImageOps.exif_transpose(picture), BytesIO()
+    upright.save(output, FORMATS[kind], icc_profile=picture.info.get("icc_profile"), **how.get(kind, {}))
+    return output.getvalue()
 
 
 def keep(items: list[Item], folder: Path) -> list[Item]:

@@ -127,8 +127,8 @@ def _rename_fields(row: Row, columns: Mapping[str, str]) -> Row:
     """The row with its fields called as they are known here."""
     for field, column in columns.items():
         if column not in row.values and row.kind != "jsonl":
-            there = ", ".join(map(quote, row.values))
-            raise BadInputError(f"{row.table}: there is no column {quote(column)} for {field}; there are {there}")
+            column_list = ", ".join(map(quote, row.values))
+            raise BadInputError(f"{row.table}: there is no column {quote(column)} for {field}; there are {column_list}")
         if field in row.values and field != column and field not in columns.values():
             raise BadInputError(
                 f"{row.table}: {field} is to be read from {quote(column)}, and there is a column {quote(field)} too; "

@@ -152,9 +152,9 @@ def _open_files() -> int:
         return MOST
     import resource
 
-    now, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + RESERVED
     if now != resource.RLIM_INFINITY and now < wanted:
-        now = wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (now, allowed))
+        now = wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, limit))
     return wanted if now == resource.RLIM_INFINITY else now

@@ -149,13 +149,13 @@ class AskingJudge(ABC):
             lasting = isinstance(error, BudgetError) or (isinstance(error, RejectedError) and error.lasting)
             return JudgeFailure(self._name, str(error), lasting, cost=asking.cost)
         try:
-            read = self._read(*([answer.reply for answer in several] for several in answers))
+            plain_verdict = self._read(*([answer.reply for answer in samples] for samples in answers))
         except ParseError as error:
             self._discard_unread(answers)
             return JudgeFailure(self._name, str(error), cost=asking.cost)
-        completions = [answer for several in answers for answer in several]
+        completions = [answer for samples in answers for answer in samples]
         verdict = msgspec.structs.replace(
-            read,
+            plain_verdict,
             model=self.model,
             prompt=self._prompt_hash(query),
             tokens_in=sum(answer.reply.tokens_in for answer in completions),
@@ -168,12 +168,12 @@ class AskingJudge(ABC):
 
     def _discard_unread(self, answers: Sequence[Sequence[Completion]]) -> None:
         """Forget the replies to each question that say nothing, so that it is asked again another time."""
-        for several in answers:
-            replies = [answer.reply for answer in several]
+        for samples in answers:
+            replies = [answer.reply for answer in samples]
             try:
                 self._read(replies, replies)
             except ParseError:
-                for answer in several:
+                for answer in samples:
                     self._endpoint.discard(answer)
 
     async def check(self) -> None:
@@ -194,8 +194,8 @@ class AskingJudge(ABC):
             samples = [stream(0, "estimate", k).choice(n, 2, replace=False) for k in range(many)]
             prompts = [parts for a, b in samples for parts in self._ask(Query(int(a), int(b)))]
         calls = 2 * self.samples * queries
-        read = sum(self._request(parts, 0).tokens_in for parts in prompts)
-        tokens_in = -(-calls * read // max(len(prompts), 1))
+        prompt_tokens = sum(self._request(parts, 0).tokens_in for parts in prompts)
+        tokens_in = -(-calls * prompt_tokens // max(len(prompts), 1))
         tokens_out = calls * self._longest
         priced = self.price_in is not None and self.price_out is not None
         cost = self._prices.cost(tokens_in, tokens_out) if priced else None

@@ -66,22 +66,25 @@ class Aspects(AskingJudge):
         return _object([("reasoning", {"type": "string"}), *((label, ratings) for label in self._prompt.answer.labels)])
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
-        rated = [[self._read_ratings(reply) for reply in replies] for replies in (first, second)]
-        there, back = self._mean(rated[0]), self._mean(rated[1])
+        ratings = [[self._read_ratings(reply) for reply in replies] for replies in (first, second)]
+        there, back = self._mean(ratings[0]), self._mean(ratings[1])
         return Verdict(
             {"ab": _lead(there), "ba": -_lead(back)},
             aspects={
                 name: ((there[name][0] + back[name][1]) / 2, (there[name][1] + back[name][0]) / 2)
                 for name in self.criteria
             },
-            reasoning="\n\n".join(replies[0].reasoning for replies in rated if replies[0].reasoning),
+            reasoning="\n\n".join(replies[0].reasoning for replies in ratings if replies[0].reasoning),
         )
 
-    def _mean(self, rated: Sequence[Rated]) -> dict[str, tuple[float, float]]:
+    def _mean(self, samples: Sequence[Rated]) -> dict[str, tuple[float, float]]:
         """Ratings of the one shown first and of the other, by criterion, the mean over the samples."""
-        n = len(rated)
+        n = len(samples)
         return {
-            name: (sum(sample.first[name] for sample in rated) / n, sum(sample.second[name] for sample in rated) / n)
+            name: (
+                sum(sample.first[name] for sample in samples) / n,
+                sum(sample.second[name] for sample in samples) / n,
+            )
             for name in self.criteria
         }
 

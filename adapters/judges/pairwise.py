@@ -72,9 +72,9 @@ class Pairwise(AskingJudge):
     def _examples(self, query: Query) -> list[dict[str, str]]:
         """The newest votes on other pairs; the winner stands first in every other one, so that no place is taught."""
         votes = [vote for vote in self._votes if vote.pair != query.pair][-self.examples :] if self.examples else []
-        shown = []
+        examples = []
         for place, vote in enumerate(votes):
             winner, loser = (vote.a, vote.b) if vote.outcome.choice == "a" else (vote.b, vote.a)
             rows = (winner, loser) if place % 2 == 0 else (loser, winner)
-            shown.append(self._pair(*rows) | {"answer": self._prompt.answer.labels[place % 2]})
-        return shown
+            examples.append(self._pair(*rows) | {"answer": self._prompt.answer.labels[place % 2]})
+        return examples

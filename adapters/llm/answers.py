@@ -35,14 +35,14 @@ def chances(replies: Sequence[Reply], labels: Sequence[str], after: str = "") ->
             return _from_top(only.top, labels)
         try:
             text, start = _answer(reply)
-            stated = read_verdict(text, labels, after)
+            verdict = read_verdict(text, labels, after)
         except ParseError as error:
             errors.append(error)
             continue
-        token = None if stated.place is None else _token_at(reply.tokens, labels, start + stated.place)
+        token = None if verdict.place is None else _token_at(reply.tokens, labels, start + verdict.place)
         if token is not None:
             return _from_top(token.top, labels)
-        counts = [count + weight for count, weight in zip(counts, stated.weights, strict=True)]
+        counts = [count + weight for count, weight in zip(counts, verdict.weights, strict=True)]
     if len(errors) == len(replies):
         raise errors[0]
     return tuple(count / sum(counts) for count in counts)

@@ -116,8 +116,8 @@ def body(api: Api, model: str, request: Request) -> dict[str, Any]:
     if request.labels:
         payload |= {"logprobs": True, "top_logprobs": MOST_ALTERNATIVES}
     if request.schema:
-        wanted = {"name": _TOOL, "schema": request.schema, "strict": True}
-        payload["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        response_schema = {"name": _TOOL, "schema": request.schema, "strict": True}
+        payload["response_format"] = {"type": "json_schema", "json_schema": response_schema}
     system = [{"role": "system", "content": request.system}] if request.system else []
     return payload | {"messages": [*system, *user]}
 
@@ -224,14 +224,14 @@ def _read_completion(body: dict[str, Any], choice: dict[str, Any], request: Requ
     text = _join_prose_and_calls(
         content, [call.get("arguments") for call in [*calls, _object(message.get("function_call"))]], request
     )
-    for reported in (choice.get("error"), body.get("error")):  # some providers put it beside an empty reply
-        if (error := words_in({"error": reported})) and not text.strip():
-            raise ProviderError(error, _status_in({"error": reported}))
-    ended = _text(choice.get("finish_reason")).casefold()
+    for report in (choice.get("error"), body.get("error")):  # some providers put it beside an empty reply
+        if (error := words_in({"error": report})) and not text.strip():
+            raise ProviderError(error, _status_in({"error": report}))
+    finish_reason = _text(choice.get("finish_reason")).casefold()
     refusal = _text(message.get("refusal")).strip()
     if refusal:
         refusal = f"the model refuses: {refusal}"
-    elif ended in ("content_filter", "safety", "prohibited_content"):
+    elif finish_reason in ("content_filter", "safety", "prohibited_content"):
         refusal = "the provider's content filter stopped the reply" + (f": {content}" if content.strip() else "")
     usage = _object(body.get("usage"))
     details = _object(usage.get("prompt_tokens_details"))
@@ -240,7 +240,7 @@ def _read_completion(body: dict[str, Any], choice: dict[str, Any], request: Requ
     tokens_out = _count(usage.get("completion_tokens"), tokens(text))
     label_tokens = _tokens_of(_object(choice.get("logprobs")).get("content"), text, request.labels)
     # Who does not say why it ended has ended at the bound, if it got that far.
-    cut = ended in ("length", "max_tokens") or (not ended and tokens_out >= request.max_tokens)
+    cut = finish_reason in ("length", "max_tokens") or (not finish_reason and tokens_out >= request.max_tokens)
     return Reply(text, label_tokens, cut, tokens_in, tokens_out, cached, refusal=_shorten(refusal))
 
 
@@ -265,27 +265,29 @@ def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[ReplyToken
 
 def _read_message(body: dict[str, Any], request: Request) -> Reply:
     blocks = [_object(block) for block in _list(body.get("content"))]
-    used = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
-    text = _join_prose_and_calls(_parts_text(body.get("content")), used, request)
-    ended = _text(body.get("stop_reason"))
+    inputs = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
+    text = _join_prose_and_calls(_parts_text(body.get("content")), inputs, request)
+    stop_reason = _text(body.get("stop_reason"))
     refusal = ""
-    if ended == "refusal":
+    if stop_reason == "refusal":
         why = _text(_object(body.get("stop_details")).get("explanation")) or text
         refusal = "the model refuses" + (f": {why}" if why.strip() else "")
-    elif ended == "model_context_window_exceeded":
+    elif stop_reason == "model_context_window_exceeded":
         refusal = "the reply ended because prompt and reply are longer than the model can take"
     usage = _object(body.get("usage"))
-    stored = _count(usage.get("cache_creation_input_tokens"), 0)
-    cached = _count(usage.get("cache_read_input_tokens"), 0)
+    tokens_stored = _count(usage.get("cache_creation_input_tokens"), 0)
+    tokens_cached = _count(usage.get("cache_read_input_tokens"), 0)
     # What came from the cache or went into it is not among input_tokens.
-    read = _count(usage.get("input_tokens"), request.tokens_in) + stored + cached
-    written = _count(usage.get("output_tokens"), tokens(text))
-    return Reply(text, (), ended == "max_tokens", read, written, cached, stored, _shorten(refusal))
+    tokens_in = _count(usage.get("input_tokens"), request.tokens_in) + tokens_stored + tokens_cached
+    tokens_out = _count(usage.get("output_tokens"), tokens(text))
+    return Reply(
+        text, (), stop_reason == "max_tokens", tokens_in, tokens_out, tokens_cached, tokens_stored, _shorten(refusal)
+    )
 
 
-def _join_prose_and_calls(prose: str, used: Sequence[Any], request: Request) -> str:
+def _join_prose_and_calls(prose: str, inputs: Sequence[Any], request: Request) -> str:
     """Prose and what a tool was called with: for a schema the call is the answer, else either may hold it."""
-    calls = [call if isinstance(call, str) else json.dumps(call) for call in used if call is not None]
+    calls = [call if isinstance(call, str) else json.dumps(call) for call in inputs if call is not None]
     arguments = _text("\n".join(calls))
     if request.schema and arguments.strip():
         return arguments

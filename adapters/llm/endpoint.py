@@ -151,8 +151,8 @@ class Endpoint:
         key = hash_of([self.api, self.url, request.sample, whole])
         failures, lost = 0, 0.0
         while True:
-            if (stored := self.book.find(key)) is not None:
-                return Completion(stored, 0.0, True, key)
+            if (stored_reply := self.book.find(key)) is not None:
+                return Completion(stored_reply, 0.0, True, key)
             call = self._under_way.get(key)
             mine = call is None
             if call is None:
@@ -253,9 +253,9 @@ class Endpoint:
             raise
         cost = self.book.settle(most, key, reply)
         if reply.refusal:
-            refused = RejectedError(f"{self.url}: {reply.refusal}", lasting=False)
-            refused.cost = cost
-            raise refused
+            refusal = RejectedError(f"{self.url}: {reply.refusal}", lasting=False)
+            refusal.cost = cost
+            raise refusal
         return reply, cost
 
     async def _exchange(self, request: Request) -> Reply:

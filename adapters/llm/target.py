@@ -151,15 +151,17 @@ class FunctionTarget:
         """It was found when it was made."""
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
-        filled = f"{system}\n\n{prompt}" if system else prompt
+        full_prompt = f"{system}\n\n{prompt}" if system else prompt
         async with self._turns:
             start = time.monotonic()
             try:
                 async with asyncio.timeout(self._timeout):
                     if inspect.iscoroutinefunction(self._call):
-                        response = await self._call(filled)
+                        response = await self._call(full_prompt)
                     else:
-                        response = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, filled)
+                        response = await asyncio.get_running_loop().run_in_executor(
+                            self._threads, self._call, full_prompt
+                        )
             except TimeoutError:
                 return Response(failure=f"{self._place} did not answer in {self._timeout:g} s")
             except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):

@@ -158,9 +158,11 @@ class _Grammar:
             prose = " " * start + prose[start:]
         clauses = self._labels.clauses_of(prose, loose=loose)
         in_prose = [statement for at in range(len(clauses)) if (statement := self._statement(clauses, at)) is not None]
-        wanted = self._answers_wanted(clauses)
-        if wanted and not from_objects:
-            last = [statement for statement in in_prose if statement.at == wanted[-1] and statement.kind == "marked"]
+        answer_places = self._answers_wanted(clauses)
+        if answer_places and not from_objects:
+            last = [
+                statement for statement in in_prose if statement.at == answer_places[-1] and statement.kind == "marked"
+            ]
             return self._unless_retracted(clauses, last[0]) if last else None
         marked = [*from_objects, *(statement for statement in in_prose if statement.kind == "marked")]
         end = max((statement.at for statement in marked), default=-1)
@@ -373,16 +375,16 @@ class _Grammar:
             if not loses and not wins:
                 reasons.append(words)
                 continue
-            own = self.read(words, loose=True)
-            if own is None or (loses and (self._labels.scores or own.weights.index(1) > 1)):
+            verdict = self.read(words, loose=True)
+            if verdict is None or (loses and (self._labels.scores or verdict.weights.index(1) > 1)):
                 return []
             if loses:
-                statements.append(_Statement("marked", self._labels.weights_of(1 - own.weights.index(1)), None, at))
+                statements.append(_Statement("marked", self._labels.weights_of(1 - verdict.weights.index(1)), None, at))
                 continue
-            named = text.find(f'"{key}"', start, end) + len(key) + 2
-            there = self._labels.words(" " * named + text[named:end], loose=True)
-            same = (word.place for word in there if isinstance(word, Word) and word.weights == own.weights)
-            statements.append(_Statement("marked", own.weights, next(same, None), at))
+            offset = text.find(f'"{key}"', start, end) + len(key) + 2
+            there = self._labels.words(" " * offset + text[offset:end], loose=True)
+            same = (word.place for word in there if isinstance(word, Word) and word.weights == verdict.weights)
+            statements.append(_Statement("marked", verdict.weights, next(same, None), at))
         stated = {statement.weights for statement in statements}
         return [] if any(self._contradicts(words, stated) for words in reasons) else statements
 

@@ -210,8 +210,8 @@ class PlainVoting:
             self._write("This study has no list of reasons; note writes one.")
             return
         if not numbers:
-            listed = ", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(reasons, 1))
-            self._write(f"Reasons: {listed}. Type their numbers with blanks between; an empty line for none.")
+            reason_list = ", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(reasons, 1))
+            self._write(f"Reasons: {reason_list}. Type their numbers with blanks between; an empty line for none.")
             numbers = await self._read() or ""
         picked = numbers.replace(",", " ").split()
         if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= len(reasons) for word in picked):
