@@ -87,7 +87,7 @@ class Access:
     def admit(self, judge: str, scope: Scope) -> Admission:
         """A token for this judge, told this once; those it had before end. Raises ServiceError (507)."""
         token = f"elicit_{secrets.token_urlsafe(BYTES)}"
-        with _written(), self._db.conn:
+        with _report_full_disk(), self._db.conn:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM tokens WHERE judge = ?", [judge])
             self._db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?)", [_hash(token), judge, scope, time.time()])
@@ -98,32 +98,32 @@ class Access:
         code, expires = secrets.token_urlsafe(18), time.time() + 3600 * invitation.hours
         pools = msgspec.json.encode(invitation.pools).decode()
         row = [_hash(code), expires, invitation.uses, pools, invitation.quota]
-        with _written():
+        with _report_full_disk():
             self._db.execute("INSERT INTO invites VALUES (?, ?, ?, ?, ?)", row)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
         return Invited(code, f"/#study={self.study}&invite={code}", when, invitation.uses)
 
-    def invited(self, code: str) -> Invite | None:
+    def find_invite(self, code: str) -> Invite | None:
         """What an invite gives; None where there is no such invite, or it is used up or over."""
-        found = "SELECT pools, quota FROM invites WHERE hash = ? AND left > 0 AND expires > ?"
-        row = self._db.execute(found, [_hash(code), time.time()]).fetchone()
+        query = "SELECT pools, quota FROM invites WHERE hash = ? AND left > 0 AND expires > ?"
+        row = self._db.execute(query, [_hash(code), time.time()]).fetchone()
         return Invite(tuple(msgspec.json.decode(row[0])), row[1]) if row else None
 
     @contextmanager
-    def used(self, code: str) -> Iterator[None]:
+    def use_invite(self, code: str) -> Iterator[None]:
         """Use an invite once, unless what is done with it fails.
 
         Raises ServiceError: 410 where it is used up or over, 507.
         """
         spend = "UPDATE invites SET left = left - 1 WHERE hash = ? AND left > 0 AND expires > ?"
-        with _written():
+        with _report_full_disk():
             spent = self._db.execute(spend, [_hash(code), time.time()]).rowcount
         if not spent:
             raise ServiceError(410, "this invite is used up or over; ask for another link")
         try:
             yield
         except BaseException:
-            with _written():
+            with _report_full_disk():
                 self._db.execute("UPDATE invites SET left = left + 1 WHERE hash = ?", [_hash(code)])
             raise
 
@@ -145,7 +145,7 @@ class Access:
 
 
 @contextmanager
-def _written() -> Iterator[None]:
+def _report_full_disk() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -14,7 +14,7 @@ ELSEWHERE = "203.0.113.1"
 
 def networks(proxies: Iterable[str]) -> Networks:
     """Addresses and networks as they are written. Raises ValueError."""
-    return tuple(ipaddress.ip_network(one, strict=False) for one in proxies)
+    return tuple(ipaddress.ip_network(network, strict=False) for network in proxies)
 
 
 def network_of(host: str) -> str:
@@ -22,8 +22,8 @@ def network_of(host: str) -> str:
     with suppress(ValueError):
         address = ipaddress.ip_address(host.partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address):
-            mapped = address.ipv4_mapped
-            return str(mapped or ipaddress.ip_network((address, 64), strict=False).network_address)
+            ipv4 = address.ipv4_mapped
+            return str(ipv4 or ipaddress.ip_network((address, 64), strict=False).network_address)
     return host
 
 
@@ -37,11 +37,11 @@ def is_loopback(host: str) -> bool:
 def url_of(host: str, port: int) -> str:
     """An address that a browser can open, of what listens at `host`: of all addresses, the one that others see."""
     if host in ("0.0.0.0", "::", ""):
-        host = _seen_by_others()
+        host = _outward_address()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _seen_by_others() -> str:
+def _outward_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
         probe.connect((ELSEWHERE, 9))  # nothing is sent
         return str(probe.getsockname()[0])

@@ -46,14 +46,14 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     tokens. Raises `BadInputError` when the files are not there or not what they should be.
     """
     vocabulary = load()
-    found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+    vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     for rows, ids, starts in _batches(vocabulary.tokenizer, texts):
         # Summed token by token, so that a text's neighbours cannot change the order of its additions.
-        found[rows] += np.add.reduceat(vocabulary.vectors[ids], starts, axis=0)
+        vectors[rows] += np.add.reduceat(vocabulary.vectors[ids], starts, axis=0)
     # The length of the sum is the length of the mean but for a factor, which normalising takes out.
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    np.divide(found, lengths, out=found, where=lengths > 0)
-    return found
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+    return vectors
 
 
 @lru_cache(maxsize=2)

@@ -41,18 +41,19 @@ def open_client(url: str, timeout: float, headers: dict[str, str] | None = None)
     proxy = proxy_of(url)
     if proxy is None:
         return httpx.AsyncClient(headers=headers, timeout=timeout, verify=_certificates(), trust_env=False)
-    shown = without_password(proxy)
+    shown_proxy = without_password(proxy)
     try:
         return httpx.AsyncClient(headers=headers, timeout=timeout, verify=_certificates(), trust_env=False, proxy=proxy)
     except ImportError:
         raise BadInputError(
-            f"the environment names the proxy {shown}, which needs a package; install it with: "
+            f"the environment names the proxy {shown_proxy}, which needs a package; install it with: "
             f'pip install "httpx[socks]", or add {urlsplit(url).hostname} to NO_PROXY'
         ) from None
     except (ValueError, httpx.InvalidURL) as error:
         raise BadInputError(
-            f"the environment names the proxy {shown}, which cannot be used ({str(error).replace(proxy, shown)}); "
-            f"mend HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or add {urlsplit(url).hostname} to NO_PROXY"
+            f"the environment names the proxy {shown_proxy}, which cannot be used "
+            f"({str(error).replace(proxy, shown_proxy)}); mend HTTPS_PROXY, "
+            f"HTTP_PROXY or ALL_PROXY, or add {urlsplit(url).hostname} to NO_PROXY"
         ) from None
 
 
@@ -62,8 +63,8 @@ def proxy_of(url: str) -> str | None:
     host = parts.hostname or ""
     if is_loopback(host) or proxy_bypass(host):
         return None
-    known = getproxies()
-    proxy = known.get(parts.scheme) or known.get("all")
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
@@ -92,8 +93,8 @@ async def exchange(
     Raises httpx.HTTPError where none comes, AnswerError where it is too large or cannot be unpacked.
     """
     # Other packings could make gigabytes of a few bytes before they could be counted.
-    asked = headers | {"Accept-Encoding": "gzip"}
-    async with client.stream(method, url, headers=asked, **content) as response:
+    request_headers = headers | {"Accept-Encoding": "gzip"}
+    async with client.stream(method, url, headers=request_headers, **content) as response:
         packing = response.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise AnswerError(f"its answer is packed as {packing[:20]}, which was not asked for")
@@ -101,8 +102,8 @@ async def exchange(
         data = bytearray()
         try:
             async for chunk in response.aiter_raw():
-                left = LARGEST_ANSWER + 1 - len(data)
-                data += chunk[:left] if unpacker is None else unpacker.decompress(chunk, left)
+                room = LARGEST_ANSWER + 1 - len(data)
+                data += chunk[:room] if unpacker is None else unpacker.decompress(chunk, room)
                 if len(data) > LARGEST_ANSWER:
                     raise AnswerError(f"its answer is larger than {LARGEST_ANSWER >> 20} MiB")
         except zlib.error as error:
@@ -127,9 +128,9 @@ def _certificates() -> Any:
 
 def retry_after(answer: httpx.Response) -> float | None:
     """The seconds Retry-After asks for, given as a number or a date."""
-    said = answer.headers.get("retry-after", "")
+    value = answer.headers.get("retry-after", "")
     with contextlib.suppress(ValueError):
-        return max(float(said), 0.0) if math.isfinite(float(said)) else None
+        return max(float(value), 0.0) if math.isfinite(float(value)) else None
     with contextlib.suppress(ValueError):
-        return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
     return None

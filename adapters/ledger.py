@@ -58,7 +58,7 @@ class SqliteLedger:
         self._path = folder / FILE
         self._lock: FileLock | None = None
         if writable and not beside:
-            self._lock = _locked(folder)
+            self._lock = _lock_folder(folder)
         elif not self._path.is_file():
             raise BadInputError(f"{folder} has no {FILE}, {MISSING}")
         fresh = not self._path.exists()
@@ -104,7 +104,7 @@ class SqliteLedger:
         Raises BadInputError where an event could not be read back, or the disk is full or gone; nothing is half-written
         then.
         """
-        lines = [_checked(body) for body in bodies]
+        lines = [_encode_checked(body) for body in bodies]
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -132,11 +132,11 @@ class SqliteLedger:
     def _tail(self, until: int | None = None) -> tuple[int, bytes]:
         """The seq of the last row, or of the last up to `until`, and its digest."""
         upto = "" if until is None else f" AND seq <= {until}"
-        known = self._connection.execute(f"{self._rows}{upto} ORDER BY seq DESC LIMIT 1", [0]).fetchone()
-        if known is None:
+        row = self._connection.execute(f"{self._rows}{upto} ORDER BY seq DESC LIMIT 1", [0]).fetchone()
+        if row is None:
             return 0, b""
-        if known[4] is not None:
-            return int(known[0]), known[4]
+        if row[4] is not None:
+            return int(row[0]), row[4]
         seq, digest = 0, b""
         for seq, time, kind, body, stored in self._connection.execute(f"{self._rows}{upto} ORDER BY seq", [0]):
             digest = stored or _digest(digest, seq, time, kind, body)
@@ -149,13 +149,13 @@ class SqliteLedger:
         """
         seq = since
         try:
-            for (number, time, _, body), _, _ in self._verified(since):
+            for (number, time, _, body), _, _ in self._verify_rows(since):
                 yield Event(number, time, _decoder.decode(body))
                 seq = number
         except _UNREADABLE as error:
             raise self._unreadable(error, f" after event {seq}") from error
 
-    def _verified(self, since: int = 0) -> Iterator[tuple[tuple[int, str, str, str], bytes, bytes | None]]:
+    def _verify_rows(self, since: int = 0) -> Iterator[tuple[tuple[int, str, str, str], bytes, bytes | None]]:
         """The rows after `since`, their digests, and what of these is stored; raises where the two differ."""
         digest = self._tail(since)[1] if since else b""
         for *row, stored in self._connection.execute(f"{self._rows} ORDER BY seq", [since]):
@@ -201,10 +201,10 @@ class SqliteLedger:
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            changed, last = self._renamed(judge, pseudonym)
+            changed, last = self._replace_name(judge, pseudonym)
             if changed:
                 time = datetime.now(UTC).isoformat(timespec="milliseconds")
-                line, kind = _checked(Forgotten(pseudonym)), _tag(Forgotten(pseudonym))
+                line, kind = _encode_checked(Forgotten(pseudonym)), _tag(Forgotten(pseudonym))
                 self._connection.execute(
                     "INSERT INTO events (seq, time, type, body, digest) VALUES (?, ?, ?, ?, ?)",
                     (last[0] + 1, time, kind, line, _digest(last[1], last[0] + 1, time, kind, line)),
@@ -217,15 +217,15 @@ class SqliteLedger:
             raise self._unreadable(error) from error
         return changed
 
-    def _renamed(self, judge: str, pseudonym: str) -> tuple[int, tuple[int, bytes]]:
+    def _replace_name(self, judge: str, pseudonym: str) -> tuple[int, tuple[int, bytes]]:
         """Rewrite the rows that hold the name and, from the first of them on, all digests; how many, and the tail."""
         changed, seq, digest = 0, 0, b""
-        for (seq, time, kind, body), _, stored in list(self._verified()):
+        for (seq, time, kind, body), _, stored in list(self._verify_rows()):
             values: dict[str, Any] = msgspec.json.decode(body)
-            renamed = rename_in_event(values, judge, pseudonym)
-            if renamed != values:
+            new_values = rename_in_event(values, judge, pseudonym)
+            if new_values != values:
                 changed += 1
-                body = msgspec.json.encode(renamed).decode()
+                body = msgspec.json.encode(new_values).decode()
             digest = _digest(digest, seq, time, kind, body)
             if digest != stored:
                 self._connection.execute("UPDATE events SET body = ?, digest = ? WHERE seq = ?", (body, digest, seq))
@@ -247,7 +247,7 @@ def _digest(before: bytes, seq: int, time: str, kind: str, body: str) -> bytes:
     return hashlib.blake2b(b"".join((before, head, body.encode())), digest_size=DIGEST_SIZE).digest()
 
 
-def _locked(folder: Path) -> FileLock:
+def _lock_folder(folder: Path) -> FileLock:
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
@@ -269,7 +269,7 @@ def _owner(folder: Path) -> str:
         return ""
 
 
-def _checked(body: AnyBody) -> str:
+def _encode_checked(body: AnyBody) -> str:
     """The body's line in the log, after making sure that it can be read back."""
     try:
         line = msgspec.json.encode(body)

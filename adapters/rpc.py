@@ -107,14 +107,14 @@ class Caller:
         """End the process; everything is on disk already."""
         if self._process.stdin:
             self._process.stdin.close()
-        if not await self._ends():
+        if not await self._wait_for_end():
             self._kill()
-            if not await self._ends() and self._reader:  # another process that it left behind holds the pipe
+            if not await self._wait_for_end() and self._reader:  # another process that it left behind holds the pipe
                 self._reader.cancel()
         if self._reader:
             await asyncio.gather(self._reader, return_exceptions=True)
 
-    async def _ends(self) -> bool:
+    async def _wait_for_end(self) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING):
                 await self._process.wait()

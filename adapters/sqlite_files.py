@@ -95,5 +95,5 @@ def scrub(connection: sqlite3.Connection) -> None:
 
 def find_fault(connection: sqlite3.Connection) -> str:
     """What SQLite's own check of the whole file finds first, or an empty string. Raises sqlite3.Error."""
-    told = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    return "" if told == "ok" else told
+    report = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    return "" if report == "ok" else report

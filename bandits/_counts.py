@@ -62,8 +62,8 @@ class Tally(Generic[TallyState]):
                 self._begin()
             kept = len(self._votes)
             if votes[:kept] != self._votes:
-                shared = range(min(kept, len(votes)))
-                kept = bisect_left(shared, True, key=lambda k: votes[: k + 1] != self._votes[: k + 1])
+                lengths = range(min(kept, len(votes)))
+                kept = bisect_left(lengths, True, key=lambda k: votes[: k + 1] != self._votes[: k + 1])
                 kept = self._take_back(kept)
             for vote in votes[kept:]:
                 self._add(vote)
@@ -114,20 +114,20 @@ class Tally(Generic[TallyState]):
         self.total += 1
         self._states.append(self._step(self, self._states[-1]))
 
-    def _take_back(self, kept: int) -> int:
+    def _take_back(self, count: int) -> int:
         """Uncounts the votes after the first `kept`; gives how many are counted then."""
-        gone = [vote for vote in self._votes[kept:] if vote.outcome.choice != "skip"]
-        if len(gone) >= len(self._states):
+        removed = [vote for vote in self._votes[count:] if vote.outcome.choice != "skip"]
+        if len(removed) >= len(self._states):
             self._begin()
             return 0
-        for vote in reversed(gone):
+        for vote in reversed(removed):
             slot = self._slots[vote.pair]
             self._wins[slot] -= _shares(vote)
             self.total -= 1
             self._states.pop()
             if not self._wins[slot].any():  # the pair's first vote: no pair that is left came after it
                 del self._slots[vote.pair]
-        return kept
+        return count
 
 
 def sum_by_row(rows: NDArray[np.int64], values: Numbers, n: int) -> Numbers:
@@ -156,8 +156,8 @@ class Partners:
         else:
             pairs = np.array(sorted(candidates.avoid), dtype=np.int64).reshape(-1, 2)
         self._pairs = pairs
-        named = np.bincount(pairs.ravel(), minlength=n)
-        self.count = named if self._listed else n - 1 - named
+        pair_counts = np.bincount(pairs.ravel(), minlength=n)
+        self.count = pair_counts if self._listed else n - 1 - pair_counts
         """(N,) how many partners each item has."""
 
     @property
@@ -168,13 +168,13 @@ class Partners:
     def of(self, row: int) -> Mask:
         """(N,) the partners of one item."""
         low, high = self._pairs.T
-        named = np.zeros(len(self.count), dtype=bool)
-        named[high[low == row]] = True
-        named[low[high == row]] = True
+        mask = np.zeros(len(self.count), dtype=bool)
+        mask[high[low == row]] = True
+        mask[low[high == row]] = True
         if self._listed:
-            return named
-        named[row] = True
-        return ~named
+            return mask
+        mask[row] = True
+        return ~mask
 
 
 def draw_row(rng: np.random.Generator, among: Mask, weight: Numbers | None = None) -> tuple[int, float]:
@@ -191,8 +191,8 @@ def draw_row(rng: np.random.Generator, among: Mask, weight: Numbers | None = Non
 
 def highest_rows(value: Numbers, among: Mask) -> Mask:
     """(N,) those rows of a mask (N,), not empty, whose value (N,) is the highest of them."""
-    kept = np.where(among, value, -np.inf)
-    top: Mask = among & (kept == kept.max())
+    values = np.where(among, value, -np.inf)
+    top: Mask = among & (values == values.max())
     return top
 
 

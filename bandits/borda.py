@@ -31,10 +31,10 @@ class BordaThompson:
     ) -> list[Pick]:
         with self._tally.of(candidates, votes) as tally:
             rows, _, wins, games = tally.duels()
-            won, met = (sum_by_row(rows, x, tally.n) for x in (wins, games))
+            won, games_by_row = (sum_by_row(rows, x, tally.n) for x in (wins, games))
 
             def choose(partners: Partners) -> Pick:
-                first, second = rng.beta(won + 1, met - won + 1, (2, tally.n))
+                first, second = rng.beta(won + 1, games_by_row - won + 1, (2, tally.n))
                 a, chance = draw_row(rng, highest_rows(first, partners.some))
                 b, share = draw_row(rng, highest_rows(second, partners.of(a)))
                 return Pick(a, b, float(first[a]), chance * share)

@@ -56,9 +56,9 @@ class CopelandThompson:
 def _challenger(first: Tensor, others: Tensor, partners: Tensor) -> int:
     """The place of the challenger, from the margins of the champion over all in the draw that made it one (S,) and
     in others (draws, S)."""
-    turned = ((others > 0) != (first > 0)) & partners
-    disagrees = torch.nonzero(turned.any(1))[:, 0]
+    reversals = ((others > 0) != (first > 0)) & partners
+    disagrees = torch.nonzero(reversals.any(1))[:, 0]
     if len(disagrees):
         d = disagrees[0]
-        return int(torch.where(turned[d], others[d], torch.inf).argmin())
+        return int(torch.where(reversals[d], others[d], torch.inf).argmin())
     return int(torch.where(partners, others.mean(0).abs(), torch.inf).argmin())

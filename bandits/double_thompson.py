@@ -68,16 +68,16 @@ class DoubleThompsonSampling:
     def _first(self, tally: Tally[None], among: Mask, rng: np.random.Generator) -> tuple[int, float]:
         if not self.plus:
             return draw_row(rng, highest_rows(sampled_wins(tally, rng), among))
-        theta = _sampled(tally, rng)
+        theta = _draw_chances(tally, rng)
         score = (theta > 0.5).sum(1) / (tally.n - 1)
         among = highest_rows(score, among)
         rows = np.flatnonzero(among)
         p = theta[rows].clip(1e-12, 1 - 1e-12)
         bits = p * np.log(2 * p) + (1 - p) * np.log(2 * (1 - p))  # divergence of p from 1/2
         loss = score.max() - (score[rows][:, None] + score) / 2
-        told = np.divide(loss, bits, out=np.zeros_like(loss), where=bits > 0).sum(1)
+        sums = np.divide(loss, bits, out=np.zeros_like(loss), where=bits > 0).sum(1)
         regret = np.full(tally.n, np.inf)
-        regret[rows] = told
+        regret[rows] = sums
         return draw_row(rng, highest_rows(-regret, among))
 
     def _second(
@@ -97,7 +97,7 @@ class DoubleThompsonSampling:
         return second, float(theta[second]), share
 
 
-def _sampled(tally: Tally[None], rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_chances(tally: Tally[None], rng: np.random.Generator) -> NDArray[np.float64]:
     """(N, N) a draw of all pairs from Beta(w_ij + 1, w_ji + 1); 1/2 on the diagonal."""
     theta = np.triu(rng.random((tally.n, tally.n)), 1)
     low, high = tally.met.T

@@ -42,11 +42,11 @@ class KnowledgeGradient:
             weights, means, variances = posterior.mixture(pairs)
             d, s2 = weights @ means, mixture_variance(weights, means, variances)
             promise = posterior.mean()[pairs[:, 1]] + expected_improvement(d, 2 * s2.sqrt())
-            kept = torch.sort(promise, descending=True, stable=True).indices[: self.most]
-            pairs, d, s2 = pairs[kept], d[kept], s2[kept]
+            best = torch.sort(promise, descending=True, stable=True).indices[: self.most]
+            pairs, d, s2 = pairs[best], d[best], s2[best]
             p = torch.sigmoid(d[:, None] + s2.sqrt()[:, None] * NODES)
-            known = self.horizon * s2 * ((p * (1 - p)) @ NODE_WEIGHTS)
-            resolved = known / (1 + known)
+            information = self.horizon * s2 * ((p * (1 - p)) @ NODE_WEIGHTS)
+            resolved = information / (1 + information)
             rows = torch.unique(torch.cat([rows, pairs.flatten()]))
             i, j = torch.triu_indices(len(rows), len(rows), 1)
             apart = torch.zeros(len(rows), len(rows), dtype=s2.dtype)

@@ -42,12 +42,12 @@ class RelativeConfidenceSampling:
     ) -> list[Pick]:
         with self._tally.of(candidates, votes) as tally:
             duels = tally.duels()
-            had = sum_by_row(duels.rows, duels.games, tally.n)
+            games = sum_by_row(duels.rows, duels.games, tally.n)
 
             def choose(partners: Partners) -> Pick:
                 champion = (sampled_wins(tally, rng) == tally.n - 1) & partners.some
                 if not champion.any():
-                    champion = highest_rows(-had, partners.some)
+                    champion = highest_rows(-games, partners.some)
                 c, chance = draw_row(rng, champion)
                 d, bound, share = challenger(tally, self.alpha, c, partners, rng)
                 return Pick(c, d, bound, chance * share)

@@ -45,7 +45,7 @@ class RelativeMinimumEmpiricalDivergence:
         with self._tally.of(candidates, votes) as tally:
 
             def choose(partners: Partners) -> Pick:
-                return _unmet(tally, partners, rng) or _turn(tally, partners, rng)
+                return _first_meeting(tally, partners, rng) or _turn(tally, partners, rng)
 
             return one_after_another(choose, candidates, k)
 
@@ -79,17 +79,17 @@ def _divergence(tally: Tally[Round]) -> Numbers:
     return sum_by_row(rows[behind], (games * d)[behind], tally.n)
 
 
-def _unmet(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> Pick | None:
+def _first_meeting(tally: Tally[Round], partners: Partners, rng: np.random.Generator) -> Pick | None:
     """The first meeting of the items that had the fewest duels, or None where all pairs have met."""
     if len(tally.met) == tally.askable:
         return None
     rows, others, _, games = tally.duels()
-    had = sum_by_row(rows, games, tally.n)
-    for a in np.argsort(had, kind="stable"):
+    duel_counts = sum_by_row(rows, games, tally.n)
+    for a in np.argsort(duel_counts, kind="stable"):
         fresh = partners.of(int(a))
         fresh[others[rows == a]] = False
         if fresh.any():
-            b, share = draw_row(rng, highest_rows(-had, fresh))
+            b, share = draw_row(rng, highest_rows(-duel_counts, fresh))
             return Pick(int(a), b, 0.0, share)
     return None
 

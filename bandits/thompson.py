@@ -30,11 +30,15 @@ class ThompsonSampling:
         self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
     ) -> list[Pick]:
         picks: list[Pick] = []
-        while len(picks) < k and (more := self._drawn(posterior, candidates.without(picks), k - len(picks), rng)):
+        while len(picks) < k and (
+            more := self._picks_from_draws(posterior, candidates.without(picks), k - len(picks), rng)
+        ):
             picks += more
         return picks
 
-    def _drawn(self, posterior: Posterior, candidates: Candidates, k: int, rng: np.random.Generator) -> list[Pick]:
+    def _picks_from_draws(
+        self, posterior: Posterior, candidates: Candidates, k: int, rng: np.random.Generator
+    ) -> list[Pick]:
         """Up to k picks from the same draws; one from those of a part of a list."""
         pairs = candidates.near(posterior.shortlist(self.size, 2.0))
         if not len(pairs):

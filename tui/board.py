@@ -24,7 +24,7 @@ from tui.header import QUIET, STRONG, keys_line, status_line
 from tui.keys import sentence
 from tui.pane import CHROME, TextPane, lines_of
 from tui.pool import budget_line, in_full, prompt_with_changes, table
-from tui.words import coming, in_number, standing_of, why_ended
+from tui.words import coming_in_words, in_number, standing_of, why_ended
 
 EVERY = 1.0
 """Seconds between two looks at the board."""
@@ -65,7 +65,7 @@ class BoardScreen(Screen[None]):
         self._line = asyncio.Lock()
 
     @property
-    def picked(self) -> BoardRow | None:
+    def picked_row(self) -> BoardRow | None:
         """The prompt under the cursor."""
         return None if self._board is None else next(row for row in self._board.rows if row.row == self._row)
 
@@ -110,9 +110,9 @@ class BoardScreen(Screen[None]):
         if self._board is None:
             self._row = board.rows[0].row if board.best is None else board.best
         else:
-            known = {row.row for row in self._board.rows}
-            if joined := [one_line(row.item) for row in board.rows if row.row not in known]:
-                self.say(f"{', '.join(joined[:6])}{' and more' * (len(joined) > 6)} joined.")
+            earlier_rows = {row.row for row in self._board.rows}
+            if new_items := [one_line(row.item) for row in board.rows if row.row not in earlier_rows]:
+                self.say(f"{', '.join(new_items[:6])}{' and more' * (len(new_items) > 6)} joined.")
         self._board = board
         self._draw()
         return ""
@@ -158,18 +158,18 @@ class BoardScreen(Screen[None]):
     def _others(self, board: Board, picked: BoardRow) -> list[tuple[str, BoardRow]]:
         """What a prompt may be compared with, each with its role."""
         rows = {row.row: row for row in board.rows}
-        known: dict[int, str] = {}
+        roles_by_row: dict[int, str] = {}
         roles = [("its parent", row) for row in picked.parents]
         for name, row in (*roles, ("the seed", board.seed), ("the best", board.best)):
             if row in rows and row != picked.row:
-                known.setdefault(row, name)
-        return [(name, rows[row]) for row, name in known.items()]
+                roles_by_row.setdefault(row, name)
+        return [(name, rows[row]) for row, name in roles_by_row.items()]
 
     # Doing
 
     def action_edit(self) -> None:
         """Edit the prompt: what comes of it joins."""
-        if (row := self.picked) is not None:
+        if (row := self.picked_row) is not None:
             name = one_line(row.item)
             self._open(f"Edit {name}", f"It joins as a new prompt, and {name} stays.", row.text, row.row)
 
@@ -185,17 +185,17 @@ class BoardScreen(Screen[None]):
             about += f" Each input takes the place of {places}."
 
         async def save(written: str) -> str:
-            known = {row.row for row in self._board.rows} if self._board else set()
+            earlier_rows = {row.row for row in self._board.rows} if self._board else set()
             wrong = await self._ask(lambda: self._service.add(written, parent))
             if not wrong and self._board is not None:
-                self._pick(max({row.row for row in self._board.rows} - known, default=self._row))
+                self._pick(max({row.row for row in self._board.rows} - earlier_rows, default=self._row))
             return wrong
 
         self.app.push_screen(Editor(title, about, text, save))
 
     def action_mark(self, mark: Mark) -> None:
         """Pin or retire the prompt, or take that back: then it is what it was before."""
-        if (row := self.picked) is not None:
+        if (row := self.picked_row) is not None:
             back = self._before.get(row.row, "") if mark == "retired" else ""
             self.run_worker(self._mark(row, back if row.mark == mark else mark))
 
@@ -204,14 +204,14 @@ class BoardScreen(Screen[None]):
             self.say(wrong, warn=True)
             return
         self._before[row.row] = row.mark
-        told = {
+        effect = {
             "pinned": "is pinned: it stays whatever the votes say",
             "retired": "is retired: it is asked about no more; x brings it back",
             "": "is not pinned any more",
         }[to]
         if row.mark == "retired":
-            told = f"takes part again{', pinned' if to == 'pinned' else ''}"
-        self.say(f"{one_line(row.item)} {told}.")
+            effect = f"takes part again{', pinned' if to == 'pinned' else ''}"
+        self.say(f"{one_line(row.item)} {effect}.")
 
     def action_grow(self) -> None:
         """Have new prompts made now."""
@@ -223,19 +223,19 @@ class BoardScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the prompt's text."""
-        if (row := self.picked) is not None:
+        if (row := self.picked_row) is not None:
             self.app.copy_to_clipboard(row.text)
             self.say(f"Copied the text of {one_line(row.item)}, where the terminal allows it.")
 
     # Drawing
 
-    def say(self, told: str, *, warn: bool = False) -> None:
+    def say(self, text: str, *, warn: bool = False) -> None:
         """Put a sentence below the prompt."""
-        self.query_one("#status", Static).update(status_line(harmless(told), warn))
+        self.query_one("#status", Static).update(status_line(harmless(text), warn))
 
     def _draw(self, *, top: bool = False) -> None:
         self._draw_keys()
-        board, picked = self._board, self.picked
+        board, picked = self._board, self.picked_row
         if board is None or picked is None:
             return
         width, height = self.app.size.width, self.app.size.height
@@ -244,7 +244,7 @@ class BoardScreen(Screen[None]):
         )
         self.query_one("#state", Static).update(state)
         self.query_one("#budgets", Static).update(budget_line(board, width - 2))
-        self.query_one("#coming", Static).update(Text(coming(board), style=QUIET))
+        self.query_one("#coming", Static).update(Text(coming_in_words(board), style=QUIET))
         pool = self.query_one("#pool")
         pool.styles.height = min(len(board.rows) + 3, max(5, (height - _AROUND) // 2))
         pool.border_subtitle = f"{in_number(sum(row.mark != 'retired' for row in board.rows), 'prompt')} take part"

@@ -55,7 +55,7 @@ def vote(study: str, judge: str | None, token: str | None, plain: bool) -> int:
     if not plain and not _terminal():
         raise BadInputError("voting needs a terminal; use --plain to vote through a pipe")
     if link:
-        return _vote_remotely(link.address, link.token or _joined(link, judge), plain)
+        return _vote_remotely(link.address, link.token or _join_study(link, judge), plain)
     return _vote_remotely(address_of(study), token, plain) if remote else _vote(Path(study), judge or "me", plain)
 
 
@@ -96,7 +96,7 @@ def tune(
 
     def agree(plan: Measuring) -> bool:
         """After a session the person says whether to spend calls; who left in a hurry is not asked."""
-        return not unmeasured and code != 3 and (auto or result or _agreed(plan.sentence))
+        return not unmeasured and code != 3 and (auto or result or _confirm(plan.sentence))
 
     with ExitStack() as bars:
         step: Step | None = None
@@ -106,11 +106,11 @@ def tune(
             step = step or bars.enter_context(progress(total, "responses"))
             step(done)
 
-        found = conclude(study, agree=agree, report=report)
+        outcome = conclude(study, agree=agree, report=report)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(outcome))
     else:
-        click.echo("\n".join(lines_of(found)))
+        click.echo("\n".join(lines_of(outcome)))
     return code
 
 
@@ -140,12 +140,12 @@ def demo(auto: bool, votes: int | None, seed: int, folder: Path | None, live: bo
             session.vote_automatically(study, step)
         total = session.PERSONS * session.HORIZON * len(study.state.votes)
         with progress(total, "votes on random pairs, for comparison") as step:
-            found = session.conclude(study, step)
+            outcome = session.conclude(study, step)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(outcome))
     else:
-        _tell(found)
-        click.echo(session.random_sentence(found))
+        _print_outcome(outcome)
+        click.echo(session.random_sentence(outcome))
     return 0
 
 
@@ -173,7 +173,7 @@ def _demo_by_hand(folder: Path, votes: int | None, seed: int) -> int:
         return code
     with session.open_demo(folder, auto=False, votes=votes, seed=seed) as study:
         if study.state.votes:
-            _tell(session.conclude(study))
+            _print_outcome(session.conclude(study))
     say(f"Go on any time with: elicit vote {folder}")
     return code
 
@@ -195,12 +195,12 @@ def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
     from adapters.client.remote import RemoteService
 
     server, url = address.server, "/".join(address)
-    known = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
-    given = AccessToken(known or _asked_for(server))
+    token_or_none = token or os.environ.get("ELICIT_TOKEN") or kept_token(state_folder(), address)
+    access_token = AccessToken(token_or_none or _prompt_for_token(server))
     started: list[RemoteService] = []
 
     async def start() -> RemoteService:
-        started.append(await RemoteService.start(url, given, state_folder()))
+        started.append(await RemoteService.start(url, access_token, state_folder()))
         return started[0]
 
     code = _screen(plain)(start, f"Connecting to {server}")
@@ -210,21 +210,21 @@ def _vote_remotely(address: Address, token: str | None, plain: bool) -> int:
     return code
 
 
-def _joined(link: Link, judge: str | None) -> str:
+def _join_study(link: Link, judge: str | None) -> str:
     """The token that an invite gives, or gave before on this machine."""
     from adapters.client.joining import join, kept_token
     from adapters.client.outbox import state_folder
     from elicit.safe_text import one_line
 
     def name(welcome: Welcome) -> str:
-        told = f" by {one_line(welcome.author)}" if welcome.author else ""
-        say(f"{one_line(welcome.title)}{told}: {one_line(welcome.question)}")
+        author = f" by {one_line(welcome.author)}" if welcome.author else ""
+        say(f"{one_line(welcome.title)}{author}: {one_line(welcome.question)}")
         if not judge and not sys.stdin.isatty():
             raise BadInputError("joining needs a name; say yours with --judge NAME")
         return judge or str(click.prompt("Your name in this study", err=True))
 
-    if known := kept_token(state_folder(), link.address, link.invite):
-        return known
+    if token := kept_token(state_folder(), link.address, link.invite):
+        return token
     try:
         admission = asyncio.run(join(link, name, state_folder()))
     except ConnectionError as error:
@@ -233,14 +233,14 @@ def _joined(link: Link, judge: str | None) -> str:
     return admission.token
 
 
-def _asked_for(server: str) -> str:
+def _prompt_for_token(server: str) -> str:
     """The token as a person types it, unseen."""
     if not sys.stdin.isatty():
         raise BadInputError(
             f"voting on {server} needs the token you were given; set the environment variable ELICIT_TOKEN"
         )
-    given: str = click.prompt(f"Token for {server}", hide_input=True, err=True)
-    return given
+    token: str = click.prompt(f"Token for {server}", hide_input=True, err=True)
+    return token
 
 
 def _screen(plain: bool) -> Callable[..., int]:
@@ -251,21 +251,21 @@ def _screen(plain: bool) -> Callable[..., int]:
     return run
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _print_outcome(outcome: dict[str, Any]) -> None:
     from elicit.safe_text import harmless
 
-    prompt = "\n".join(f"    {line}" for line in harmless(found["prompt"]).splitlines())
-    click.echo(f"Recommended after {found['votes']} votes: {found['recommended']}\n\n{prompt}\n")
-    click.echo(f"P(best) {found['p_best']:.0%}; {found['stop']}.")
+    prompt = "\n".join(f"    {line}" for line in harmless(outcome["prompt"]).splitlines())
+    click.echo(f"Recommended after {outcome['votes']} votes: {outcome['recommended']}\n\n{prompt}\n")
+    click.echo(f"P(best) {outcome['p_best']:.0%}; {outcome['stop']}.")
     click.echo(
-        f"Measured, and never shown to the voter: it is right {found['accuracy']:.0%} of the time, "
-        f"number {found['rank_by_accuracy']} of {found['items']} "
-        f"(best {found['best_accuracy']:.0%}, median {found['median_accuracy']:.0%})."
+        f"Measured, and never shown to the voter: it is right {outcome['accuracy']:.0%} of the time, "
+        f"number {outcome['rank_by_accuracy']} of {outcome['items']} "
+        f"(best {outcome['best_accuracy']:.0%}, median {outcome['median_accuracy']:.0%})."
     )
-    click.echo(f"The report: {found['report']}")
+    click.echo(f"The report: {outcome['report']}")
 
 
-def _agreed(question: str) -> bool:
+def _confirm(question: str) -> bool:
     """Whether a person says yes, by Enter too; where nobody answers, no."""
     click.echo(f"{question} Measure now? [Y/n] ", err=True, nl=False)
     answer = sys.stdin.readline()

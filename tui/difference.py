@@ -155,7 +155,7 @@ def _blocks(
     ours_s, theirs_s = [c for c, _, _ in left_chunks], [c for c, _, _ in right_chunks]
     if _work(ours_s, theirs_s) > _MOST_WORK:
         return []
-    found: list[tuple[int, int, int]] = []
+    runs: list[tuple[int, int, int]] = []
     budget = _MOST_WORK
     i = j = 0
     for a, b, size in [*_match(ours_s, theirs_s), (len(ours_s), len(theirs_s), 0)]:
@@ -165,11 +165,11 @@ def _blocks(
         if work <= budget:
             budget -= work
             x, y = _at(left_chunks, i), _at(right_chunks, j)
-            found += [(x + p, y + q, n) for p, q, n in _match(words_left, words_right)]
+            runs += [(x + p, y + q, n) for p, q, n in _match(words_left, words_right)]
         x, y = _at(left_chunks, a), _at(right_chunks, b)
         i, j = a + size, b + size
-        found.append((x, y, _at(left_chunks, i) - x))
-    return found
+        runs.append((x, y, _at(left_chunks, i) - x))
+    return runs
 
 
 def _without_islands(

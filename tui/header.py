@@ -26,13 +26,13 @@ def top_line(title: str, progress: Progress, pace: VotingPace, width: int) -> Te
     """Votes, target, pace and what is left; the title where there is room. Nothing about the items."""
     wide = width >= 100
     cells = 24 if wide else 12
-    drawn = bar(progress.votes, progress.target, cells)
-    done = len(drawn.rstrip("─"))
+    gauge = bar(progress.votes, progress.target, cells)
+    done = len(gauge.rstrip("─"))
     votes = Text.assemble(
         (f"{progress.votes}", STRONG),
         (f" of {progress.target} votes " if progress.target else " votes ", QUIET),
-        (drawn[:done], LEFT),
-        (drawn[done:], "#4a5563"),
+        (gauge[:done], LEFT),
+        (gauge[done:], "#4a5563"),
     )
     speed = pace.per_minute
     per_minute = "" if speed is None else f"{speed:.0f} a minute" if speed >= 10 else f"{speed:.1f} a minute"

@@ -149,11 +149,11 @@ def _entry(vote: PastVote) -> Text:
 def in_full(vote: PastVote, width: int, above: str) -> list[Line]:
     """A past vote as lines: what was said, why it was asked, what stood above (named so) and both texts."""
     quiet, strong = Style.parse(QUIET), Style.parse(STRONG)
-    said = "; ".join(
+    choice = "; ".join(
         part for part in (vote_in_words(vote.choice, vote.strength), unacceptable_in_words(vote.unacceptable)) if part
     )
-    said += " (taken back)" if vote.undone else ""
-    rows: list[Line] = [[Segment("You said   ", quiet), Segment(said, strong)]]
+    choice += " (taken back)" if vote.undone else ""
+    rows: list[Line] = [[Segment("You said   ", quiet), Segment(choice, strong)]]
     facts = [moment(vote.time)]
     if vote.seconds is not None:
         facts.append(f"{vote.seconds:.1f} s")

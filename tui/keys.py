@@ -156,7 +156,7 @@ def unacceptable_in_words(sides: tuple[str, ...]) -> str:
     return f"{names} unacceptable" if names else ""
 
 
-def waiting(reasons: tuple[str, ...], note: str, sides: tuple[str, ...]) -> str:
+def extras_in_words(reasons: tuple[str, ...], note: str, sides: tuple[str, ...]) -> str:
     """What goes with the vote to come."""
     parts = (", ".join(one_line(reason) for reason in reasons), "a note" if note else "", unacceptable_in_words(sides))
     return "; ".join(part for part in parts if part)
@@ -172,5 +172,5 @@ def sentence(text: str) -> str:
 
 def farewell(votes: int) -> str:
     """What is said on leaving."""
-    given = "1 vote" if votes == 1 else f"{votes} votes"
-    return f"Everything is saved: {given} in this session. The same command goes on from here."
+    count = "1 vote" if votes == 1 else f"{votes} votes"
+    return f"Everything is saved: {count} in this session. The same command goes on from here."

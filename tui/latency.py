@@ -54,10 +54,12 @@ def _texts(count: int) -> Iterator[str]:
     """Answers of a dozen Markdown sentences with some code, no two alike."""
     chance = random.Random(7)
     for number in range(count):
-        said = [f"{chance.choice(_SUBJECTS)} {chance.choice(_VERBS)} {chance.choice(_OBJECTS)}." for _ in range(24)]
-        listed = "\n".join(f"- **{sentence.split()[1]}** {sentence}" for sentence in said[:6])
+        sentences = [
+            f"{chance.choice(_SUBJECTS)} {chance.choice(_VERBS)} {chance.choice(_OBJECTS)}." for _ in range(24)
+        ]
+        listed = "\n".join(f"- **{sentence.split()[1]}** {sentence}" for sentence in sentences[:6])
         code = f"```python\ndef answer_{number}(rows: list[int]) -> int:\n    return sum(rows) + {number}\n```"
-        yield f"## Answer {number}\n\n{' '.join(said[6:14])}\n\n{listed}\n\n{code}\n\n{' '.join(said[14:])}"
+        yield f"## Answer {number}\n\n{' '.join(sentences[6:14])}\n\n{listed}\n\n{code}\n\n{' '.join(sentences[14:])}"
 
 
 def _study(folder: Path, items: int, votes: int) -> Path:
@@ -109,15 +111,15 @@ def main() -> None:
         except BadInputError as error:
             sys.exit(str(error))
     cuts = quantiles(waits, n=20, method="inclusive")
-    found = {
+    figures = {
         "items": chosen.items,
         "votes": chosen.votes,
         "reading_s": chosen.reading,
         "wall_ms_p50": round(cuts[9], 1),
     }
-    found |= {"wall_ms_p95": round(cuts[18], 1), "wall_ms_max": round(max(waits), 1)}
+    figures |= {"wall_ms_p95": round(cuts[18], 1), "wall_ms_max": round(max(waits), 1)}
     if chosen.json:
-        print(json.dumps(found))
+        print(json.dumps(figures))
     else:
         print(f"{chosen.votes} votes among {chosen.items} items, {chosen.reading} s of reading before each")
         print(f"key to next pair painted: p50 {cuts[9]:.1f} ms, p95 {cuts[18]:.1f} ms, longest {max(waits):.1f} ms")

@@ -138,9 +138,9 @@ class OverviewScreen(Screen[None]):
         pane = self.query_one(TextPane)
         pane.border_title = "Pairs and their labels" if self._overview.goal == "label" else "Ranking"
         pane.show(lines_of(ranking(self._overview, width - CHROME, self._at)), top=False)
-        seen, rows_seen = round(pane.scroll_y), max(1, pane.scrollable_content_region.height)
-        if not seen <= self._at + 1 < seen + rows_seen:
-            pane.move(self._at + 1 - (seen if self._at + 1 < seen else seen + rows_seen - 1))
+        top, rows_seen = round(pane.scroll_y), max(1, pane.scrollable_content_region.height)
+        if not top <= self._at + 1 < top + rows_seen:
+            pane.move(self._at + 1 - (top if self._at + 1 < top else top + rows_seen - 1))
         self.query_one("#regret").border_title = self._overview.regret_name
         self._plot("#regret", self._overview.regret)
         self.query_one("#p_best").display = bool(self._overview.p_best)
@@ -155,7 +155,7 @@ class OverviewScreen(Screen[None]):
         last = max(1, len(values) - 1)
         end = last
         if progress is not None and progress.left is not None and not progress.stop:
-            low, middle, high = (progress.votes + left for left in progress.left)
+            low, middle, high = (progress.votes + more for more in progress.left)
             end = high
             for votes in sorted({low, middle, high}):
                 plt.vertical_line(votes, _FORECAST)
@@ -181,15 +181,15 @@ def state_line(progress: Progress) -> Text:
 def balance_line(overview: Overview, width: int) -> Text:
     """Left against right, votes by choice and the pace, as far as they fit."""
     cells = 20 if width >= 100 else 10
-    left = round(100 * overview.left_share)
-    drawn = bar(left, 100, cells)
-    done = len(drawn.rstrip("─"))
+    left_percent = round(100 * overview.left_share)
+    gauge = bar(left_percent, 100, cells)
+    done = len(gauge.rstrip("─"))
     line = Text.assemble(
         ("left ", QUIET),
-        f"{left} % ",
-        (drawn[:done], LEFT),
-        (drawn[done:], RIGHT),
-        f" {100 - left} % ",
+        f"{left_percent} % ",
+        (gauge[:done], LEFT),
+        (gauge[done:], RIGHT),
+        f" {100 - left_percent} % ",
         ("right", QUIET),
     )
     counts = [
@@ -259,9 +259,9 @@ def pair_lines(overview: Overview, width: int, at: int = 0) -> list[list[Segment
             rows.append([mark, _HIDDEN])
             continue
         by = str(pair.votes) if pair.votes else pair.source[:6]
-        known = f"{label_of(pair):<8}{percent(pair.probability):>8}{by:>7}"
+        figures = f"{label_of(pair):<8}{percent(pair.probability):>8}{by:>7}"
         texts = f"  {fit(pair.a, text)} │ {fit(pair.b, text)}"
-        rows.append([mark, Segment(f"{fit(pair.pair, ids)}  ", _QUIET), Segment(known), Segment(texts, _QUIET)])
+        rows.append([mark, Segment(f"{fit(pair.pair, ids)}  ", _QUIET), Segment(figures), Segment(texts, _QUIET)])
     return rows
 
 
@@ -272,10 +272,10 @@ def interval(low: float, middle: float, high: float, least: float, most: float, 
     def place(value: float) -> int:
         return max(0, min(cells - 1, round((value - least) / span * (cells - 1))))
 
-    drawn = [" "] * cells
+    characters = [" "] * cells
     for cell in range(place(low), place(high) + 1):
-        drawn[cell] = "─"
-    drawn[place(low)] = "├"
-    drawn[place(high)] = "┤"
-    drawn[place(middle)] = "●"
-    return "".join(drawn)
+        characters[cell] = "─"
+    characters[place(low)] = "├"
+    characters[place(high)] = "┤"
+    characters[place(middle)] = "●"
+    return "".join(characters)

@@ -19,16 +19,16 @@ FEWEST, FEW = 3, 10
 class VotingPace:
     """Counts active seconds for the ballot on the screen, and keeps those of the votes.
 
-    `now` is the clock, in seconds. `known` are the seconds of this person's earlier votes.
+    `now` is the clock, in seconds. `earlier_seconds` are those of this person's earlier votes.
     """
 
-    def __init__(self, now: Callable[[], float], known: Iterable[float] = ()) -> None:
+    def __init__(self, now: Callable[[], float], earlier_seconds: Iterable[float] = ()) -> None:
         self._now = now
         self._last = now()
         self._painted = self._last
         self._ballot = 0.0
         self._votes: list[float] = []
-        self._known = list(known)
+        self._earlier_seconds = list(earlier_seconds)
 
     def touch(self) -> None:
         """A sign of life: the time since the last one counts, up to the longest gap."""
@@ -71,7 +71,7 @@ class VotingPace:
 
     def remember(self, seconds: Iterable[float]) -> None:
         """Seconds of earlier sessions' votes, for the estimate alone."""
-        self._known = list(seconds)
+        self._earlier_seconds = list(seconds)
 
     @property
     def each(self) -> float | None:
@@ -79,7 +79,7 @@ class VotingPace:
 
         The mean and not the median: what is left takes so many times as long.
         """
-        times = self._votes if len(self._votes) >= FEW else self._known + self._votes
+        times = self._votes if len(self._votes) >= FEW else self._earlier_seconds + self._votes
         return fmean(times) if len(times) >= FEWEST else None
 
     @property

@@ -105,14 +105,14 @@ def blocks(file: str, width: int, height: int) -> Page:
     Raises OSError or ValueError where it cannot be read.
     """
     image = open_picture(file, (width, 2 * height))
-    left, top = (width - image.width) // 2, (height - (image.height + 1) // 2) // 2
+    margin, top = (width - image.width) // 2, (height - (image.height + 1) // 2) // 2
     colours = [Color.from_rgb(*rgb) for rgb in zip(*[iter(image.tobytes())] * 3, strict=True)]
     colours += [Color.from_rgb(*GROUND)] * image.width  # below the last row of an odd number
     rows = [[Segment("")] for _ in range(top)]
     for start in range(0, image.width * image.height, 2 * image.width):
         upper, lower = colours[start:][: image.width], colours[start + image.width :][: image.width]
         halves = zip(upper, lower, strict=True)
-        rows.append([Segment(" " * left), *(Segment("▀", Style(color=up, bgcolor=down)) for up, down in halves)])
+        rows.append([Segment(" " * margin), *(Segment("▀", Style(color=up, bgcolor=down)) for up, down in halves)])
     return page(rows)
 
 
@@ -153,8 +153,8 @@ def open_outside(files: Sequence[str]) -> str:
             os.startfile(file)
         return f"Opened {where}."
     program = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
-    seen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if program is None or not seen:
+    has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if program is None or not has_display:
         return f"No viewer can be opened from here; look at {where}."
     for file in files:
         # Some viewers start another program and end, others stay: a thread of its own waits for either.

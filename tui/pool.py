@@ -39,8 +39,8 @@ class PoolColumns(NamedTuple):
         scale = 24 if width >= _WIDE else 13 if width >= _ROOMY else 6
         room = max(0, width - len(_head(cls(scale, (), False))))
         safe = any(row.acceptable is not None for row in board.rows) and room >= _SAFE
-        known = sorted({name for row in board.rows for name in row.signals})
-        return cls(scale, tuple(known[: max(0, room - _SAFE * safe) // _SIGNAL]), safe)
+        signals = sorted({name for row in board.rows for name in row.signals})
+        return cls(scale, tuple(signals[: max(0, room - _SAFE * safe) // _SIGNAL]), safe)
 
 
 def table(board: Board, width: int) -> tuple[Text, list[Text]]:
@@ -82,25 +82,25 @@ def _row(row: BoardRow, place: int, board: Board, columns: PoolColumns, low: flo
 
 def budget_line(board: Board, width: int) -> Text:
     """Votes, calls and money as bars: heavy is used, light is left."""
-    told = budgets(board)
-    cells = min(20, (width - sum(cell_len(words) + 9 for _, _, _, words in told)) // len(told))
+    entries = budgets(board)
+    cells = min(20, (width - sum(cell_len(words) + 9 for _, _, _, words in entries)) // len(entries))
     line = Text(no_wrap=True, overflow="ellipsis")
-    for name, done, most, words in told:
+    for name, done, most, words in entries:
         line.append("   " if line else "").append(f"{name} ", style=QUIET)
         if most and cells >= 4:
-            drawn = bar(min(done, most), most, cells)
-            full = len(drawn.rstrip("─"))
-            line.append(drawn[:full], style=LEFT).append(drawn[full:], style="#4a5563").append(" ")
+            gauge = bar(min(done, most), most, cells)
+            full = len(gauge.rstrip("─"))
+            line.append(gauge[:full], style=LEFT).append(gauge[full:], style="#4a5563").append(" ")
         line.append(words)
     return line
 
 
 def in_full(row: BoardRow, board: Board, width: int) -> list[Line]:
     """A prompt: where it comes from, what its numbers are, and its text as it is."""
-    told = [sentence(origin(row, board))]
-    told += [f"{one_line(name)} {percent(value)}." for name, value in sorted(row.signals.items())]
-    told += [] if row.acceptable is None else [f"Acceptable with {percent(row.acceptable)}."]
-    rows = [_styled(line, QUIET) for line in wrap(" ".join(told), width)]
+    sentences = [sentence(origin(row, board))]
+    sentences += [f"{one_line(name)} {percent(value)}." for name, value in sorted(row.signals.items())]
+    sentences += [] if row.acceptable is None else [f"Acceptable with {percent(row.acceptable)}."]
+    rows = [_styled(line, QUIET) for line in wrap(" ".join(sentences), width)]
     rows += _why(row, width)
     return [*rows, [], *wrap(harmless(row.text).expandtabs(4), width)]
 
@@ -109,15 +109,15 @@ def prompt_with_changes(row: BoardRow, other: BoardRow, width: int) -> list[Line
     """A prompt with what was removed from and added to another, and why, where it was made from that one."""
     before, after = harmless(other.text).expandtabs(4), harmless(row.text).expandtabs(4)
     name, base = one_line(row.item), one_line(other.item)
-    found = difference(before, after)
+    marks = difference(before, after)
     why = _why(row, width) if other.row in row.parents or not row.parents else []
-    if not found.helpful:
-        told = f"They share too few words for marks to help. This is {name}, and below it {base}."
+    if not marks.helpful:
+        notice = f"They share too few words for marks to help. This is {name}, and below it {base}."
         under = [_styled(line, QUIET) for line in wrap(before, width)]
         rule = [Segment(set_cell_size(f"{base} {'─' * width}", width), Style.parse(QUIET))]
-        return [*why, *_quiet(told, width), [], *wrap(after, width), [], rule, *under]
-    if not found.left and not found.right:
-        return [*why, *_quiet(f"It has the same words as {base}.", width), [], *wrap(after, width)]
+        return [*why, *_quiet_lines(notice, width), [], *wrap(after, width), [], rule, *under]
+    if not marks.left and not marks.right:
+        return [*why, *_quiet_lines(f"It has the same words as {base}.", width), [], *wrap(after, width)]
     legend = Text.assemble(
         (f"Against {base}: ", QUIET), ("added", _LOOKS["added"]), " ", ("removed", _LOOKS["removed"])
     )
@@ -131,8 +131,8 @@ def _why(row: BoardRow, width: int) -> list[Line]:
     return wrap(sentence(row.why), width) if row.why.strip() else []
 
 
-def _quiet(told: str, width: int) -> list[Line]:
-    return [_styled(line, QUIET) for line in wrap(told, width)]
+def _quiet_lines(text: str, width: int) -> list[Line]:
+    return [_styled(line, QUIET) for line in wrap(text, width)]
 
 
 def _styled(line: Line, style: str) -> Line:

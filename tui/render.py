@@ -162,10 +162,10 @@ def spread(job: RenderJob) -> Spread:
     left, right = lay_out(job.left, job.width), lay_out(job.right, job.width)
     alike = None
     if job.diff:
-        found = difference(plain_text(left), plain_text(right))
-        alike = found.helpful
+        marks = difference(plain_text(left), plain_text(right))
+        alike = marks.helpful
         if alike and job.left != job.right:
-            left, right = mark(left, found.left), mark(right, found.right)
+            left, right = mark(left, marks.left), mark(right, marks.right)
     return Spread(page(left), page(right), alike)
 
 

@@ -23,7 +23,7 @@ from tui.keys import sentence, with_board
 from tui.overview import interval
 from tui.pane import CHROME, TextPane, lines_of
 from tui.render import wrap
-from tui.words import NO_ROUTER, fit, leaning, money, part, percent, standing
+from tui.words import NO_ROUTER, fit, lean_in_words, money, part, percent, standing
 
 _HOW = (
     "Let machine judges take a part of the work: name them in [[judges]] tables of study.toml, and set "
@@ -62,7 +62,7 @@ class RouterScreen(Screen[None]):
         super().__init__()
         self._service, self._tuned = service, tuned
         self._routing: RoutingView | None = None
-        self._known = False
+        self._loaded = False
 
     def compose(self) -> ComposeResult:
         """What matters most in a sentence, the page, keys."""
@@ -91,7 +91,7 @@ class RouterScreen(Screen[None]):
         except (BadInputError, ConnectionError) as error:
             self.query_one("#state", Static).update(Text(f"▲ No numbers now: {one_line(str(error))}", style="bold"))
             return
-        self._known = True
+        self._loaded = True
         self._draw()
 
     def action_move(self, lines: int) -> None:
@@ -103,7 +103,7 @@ class RouterScreen(Screen[None]):
         self.query_one(TextPane).move_page(pages)
 
     def _draw(self) -> None:
-        if not self._known:
+        if not self._loaded:
             return
         width = self.app.size.width - CHROME
         state, pane = self.query_one("#state", Static), self.query_one(TextPane)
@@ -112,9 +112,9 @@ class RouterScreen(Screen[None]):
             pane.show(lines_of([[_note(segment.text) for segment in line] for line in wrap(_HOW, width)]))
             return
         pane.border_title = f"Router: {one_line(self._routing.router)}"
-        mark, said = standing(self._routing)
+        mark, words = standing(self._routing)
         style = {"✖": _ALARM, "▲": _WARN}.get(mark, _STRONG)
-        state.update(Text(f"{mark} {said}", style=style))
+        state.update(Text(f"{mark} {words}", style=style))
         pane.show(lines_of(page(self._routing, width)), top=False)
 
 
@@ -123,7 +123,7 @@ def page(routing: RoutingView, width: int) -> list[Line]:
     rows = [*_answers(routing, width), *_money(routing, width), *_trust(routing, width), []]
     title = [Segment("Last decisions", _TITLE), _note("  newest first, with the chance that each had")]
     rows += [*_judges(routing, width), [], title, *([_note(s.text) for s in line] for line in wrap(LEGEND, width))]
-    rows += [row for made in routing.decisions for row in _decision(made, width)]
+    rows += [row for decision in routing.decisions for row in _decision(decision, width)]
     if not routing.decisions:
         rows.append([_note("None to show yet.")])
     return [_cut(row, width) for row in rows]
@@ -134,16 +134,16 @@ def _answers(routing: RoutingView, width: int) -> list[Line]:
     counts = {name: getattr(routing, name) for name in _SHAPES}
     total = sum(counts.values())
     if not total:
-        return [_named("Answered", _note("no query yet"))]
-    drawn, told, brief = _named("Answered"), _named(""), _named("")
+        return [_named_line("Answered", _note("no query yet"))]
+    gauge, in_full, brief = _named_line("Answered"), _named_line(""), _named_line("")
     for (name, count), cells in zip(counts.items(), split(list(counts.values()), width - _NAMES), strict=True):
         shape, style = _SHAPES[name]
-        drawn.append(Segment(shape * cells, style))
+        gauge.append(Segment(shape * cells, style))
         if count:
             who = [Segment(f"{shape} ", style), Segment(f"{name} {count}")]
-            told += [*who, _note(f", {part(count, total)}   ")]
+            in_full += [*who, _note(f", {part(count, total)}   ")]
             brief += [*who, _note("  ")]
-    return [drawn, told if _cells(told) <= width else brief]
+    return [gauge, in_full if _cells(in_full) <= width else brief]
 
 
 def split(counts: list[int], cells: int) -> list[int]:
@@ -152,16 +152,16 @@ def split(counts: list[int], cells: int) -> list[int]:
     total = sum(counts)
     if not total:
         return [0] * len(counts)
-    found = [max(1, round(cells * count / total)) if count else 0 for count in counts]
-    found[found.index(max(found))] += cells - sum(found)
-    return found
+    shares = [max(1, round(cells * count / total)) if count else 0 for count in counts]
+    shares[shares.index(max(shares))] += cells - sum(shares)
+    return shares
 
 
 def _money(routing: RoutingView, width: int) -> list[Line]:
     each = "" if routing.per_vote is None else f", {money(routing.per_vote)} a vote"
     each += "" if routing.per_bit is None else f", {money(routing.per_bit)} a bit"
     if routing.budget is None:
-        return [_named("Spent", Segment(money(routing.spent)), _note(f", no limit{each}"))]
+        return [_named_line("Spent", Segment(money(routing.spent)), _note(f", no limit{each}"))]
     words = f"{money(routing.spent)} of {money(routing.budget)}"
     share = part(routing.spent, routing.budget)
     return [_gauge("Spent", routing.spent, routing.budget, words, f", {share}{each}", width)]
@@ -170,12 +170,12 @@ def _money(routing: RoutingView, width: int) -> list[Line]:
 def _trust(routing: RoutingView, width: int) -> list[Line]:
     """Audits, what is accepted, and the certificate's own sentence."""
     read = f"{routing.read} of {routing.epoch}"
-    told = f"{routing.audits} in all, {routing.wrong} of them wrong ({part(routing.wrong, routing.audits)})"
-    told = told if routing.audits else "none is read yet"
-    told += f"; {routing.audits_waiting} wait for people" if routing.audits_waiting else ""
+    audits = f"{routing.audits} in all, {routing.wrong} of them wrong ({part(routing.wrong, routing.audits)})"
+    audits = audits if routing.audits else "none is read yet"
+    audits += f"; {routing.audits_waiting} wait for people" if routing.audits_waiting else ""
     rows = [
         _gauge("Audits", routing.read, routing.epoch, read, " read for the next certificate", width),
-        _named("", _note(told)),
+        _named_line("", _note(audits)),
     ]
     least = "no threshold"
     if routing.threshold is not None:
@@ -183,14 +183,14 @@ def _trust(routing: RoutingView, width: int) -> list[Line]:
     words = f"{routing.accepted} of {routing.machines}"
     share = f", {part(routing.accepted, routing.machines)}" if routing.machines else " machine labels"
     rows.append(_gauge("Accepted", routing.accepted, routing.machines, words, f"{share}, {least}", width))
-    rows.append(_named("", _note(f"the aim: at most {100 * routing.target:.3g} % of the accepted wrong")))
+    rows.append(_named_line("", _note(f"the aim: at most {100 * routing.target:.3g} % of the accepted wrong")))
     for mark, name, style, after in (("✖", "ALARM", _ALARM, routing.alarm), ("▲", "Warning", _WARN, routing.warning)):
         if after is not None:
             rows.append(
-                _named("", Segment(f"{mark} {name}", style), Segment(f" after {after} audits of accepted labels"))
+                _named_line("", Segment(f"{mark} {name}", style), Segment(f" after {after} audits of accepted labels"))
             )
     for place, line in enumerate(wrap(sentence(routing.certificate), max(10, width - _NAMES))):
-        rows.append(_named("" if place else "Certificate", *line))
+        rows.append(_named_line("" if place else "Certificate", *line))
     return rows
 
 
@@ -225,34 +225,34 @@ def _lean(lean: Lean, most: float, wide: bool) -> Line:
     """A bias with its interval, and what it means in words."""
     row = [Segment(f"  {fit(lean.name, 9)}", _QUIET)]
     if wide:
-        drawn = interval(lean.low, lean.value, lean.high, -most, most, 21)
-        drawn = drawn[:10] + {" ": "┊", "─": "┼"}.get(drawn[10], drawn[10]) + drawn[11:]
-        row.append(Segment(f"{drawn}  ", _BAR))
+        scale = interval(lean.low, lean.value, lean.high, -most, most, 21)
+        scale = scale[:10] + {" ": "┊", "─": "┼"}.get(scale[10], scale[10]) + scale[11:]
+        row.append(Segment(f"{scale}  ", _BAR))
     row.append(Segment(f"{lean.value:>+5.2f}"))
     row.append(Segment(f" [{lean.low:+.2f}, {lean.high:+.2f}] ", _QUIET))
-    row.append(Segment(f" {'▲ ' if lean.sure else ''}{leaning(lean)}", _STRONG if lean.sure else _QUIET))
+    row.append(Segment(f" {'▲ ' if lean.sure else ''}{lean_in_words(lean)}", _STRONG if lean.sure else _QUIET))
     return row
 
 
-def _decision(made: RoutingDecision, width: int) -> list[Line]:
+def _decision(decision: RoutingDecision, width: int) -> list[Line]:
     """Who was to answer and why; what an audit found stands behind it."""
-    found = {"right": " ✔ audit: right", "wrong": " ✖ audit: wrong", "": ""}[made.audit]
-    shape, style = _SHAPES[made.to]
-    who = [Segment(f"{shape} ", style), Segment(f"{made.to:<9}"), _note(f"{percent(made.chance):>5}  ")]
-    lines = wrap(one_line(made.reason, empty="no reason was given") + found, max(10, width - 18))
+    audit = {"right": " ✔ audit: right", "wrong": " ✖ audit: wrong", "": ""}[decision.audit]
+    shape, style = _SHAPES[decision.to]
+    who = [Segment(f"{shape} ", style), Segment(f"{decision.to:<9}"), _note(f"{percent(decision.chance):>5}  ")]
+    lines = wrap(one_line(decision.reason, empty="no reason was given") + audit, max(10, width - 18))
     return [[*(who if place == 0 else [Segment(" " * 18)]), *line] for place, line in enumerate(lines)]
 
 
 def _gauge(name: str, done: float, total: float, words: str, rest: str, width: int) -> Line:
     """A named bar with its numbers: heavy is done, light is to come."""
     cells = 30 if width >= _ROOMY else 14
-    drawn = bar(min(done, total), total, cells)
-    full = len(drawn.rstrip("─"))
-    line = _named(name, Segment(drawn[:full], _BAR), Segment(drawn[full:], _QUIET), Segment(f"  {words}"))
+    gauge = bar(min(done, total), total, cells)
+    full = len(gauge.rstrip("─"))
+    line = _named_line(name, Segment(gauge[:full], _BAR), Segment(gauge[full:], _QUIET), Segment(f"  {words}"))
     return [*line, _note(rest)]
 
 
-def _named(name: str, *segments: Segment) -> Line:
+def _named_line(name: str, *segments: Segment) -> Line:
     return [Segment(f"{name:<{_NAMES}}", _QUIET), *segments]
 
 

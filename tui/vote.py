@@ -19,7 +19,7 @@ from elicit.types import BadInputError
 from tui.ballot import BallotView, ScreenSide
 from tui.dialogs import Enough, NoteDialog, Reading, Reasons
 from tui.header import in_place_of_a_ballot, keys_line, scale_line, status_line, top_line
-from tui.keys import VOTES, sentence, unacceptable_in_words, vote_in_words, vote_keys, waiting
+from tui.keys import VOTES, extras_in_words, sentence, unacceptable_in_words, vote_in_words, vote_keys
 from tui.pace import VotingPace
 from tui.picture import open_outside
 from tui.render import Renderer
@@ -80,9 +80,9 @@ class VoteScreen(Screen[None]):
         self._turn = first
         self._pace = pace
         self._busy = True
-        self._said_enough = self._welcomed = False
+        self._announced_enough = self._welcomed = False
         self._line = asyncio.Lock()
-        self._given: dict[int, Answer] = {}
+        self._answers: dict[int, Answer] = {}
         self._above = "Input" if card.tuned else "Prompt"
         self.reasons: tuple[str, ...] = ()
         self.note = ""
@@ -156,25 +156,25 @@ class VoteScreen(Screen[None]):
         try:
             turn = await self._service.vote(answer)
         except BadInputError as error:
-            self._failed("Your vote is not saved", error)
+            self._report_failure("Your vote is not saved", error)
             return
         except ConnectionError as error:
             # It may have reached the disk: on coming back, the pair is open again only if it did not.
-            self._failed("No word that your vote is saved", error)
+            self._report_failure("No word that your vote is saved", error)
             return
         finally:
             slow.stop()
-        self._given[ballot.query] = answer
+        self._answers[ballot.query] = answer
         self._pace.voted(seconds)
-        given = (
+        extras_by_name = (
             ("reasons", self.reasons),
             ("note", self.note),
             (unacceptable_in_words(self.unacceptable), self.unacceptable),
         )
-        extras = ", ".join(name for name, told in given if told)
-        said = vote_in_words(vote.choice, vote.strength) + (f" ({extras})" if extras else "")
+        extras = ", ".join(name for name, value in extras_by_name if value)
+        choice = vote_in_words(vote.choice, vote.strength) + (f" ({extras})" if extras else "")
         self.reasons, self.note, self.unacceptable = (), "", ()
-        self.say(f"Saved vote {ballot.number}: {said}. u takes it back.")
+        self.say(f"Saved vote {ballot.number}: {choice}. u takes it back.")
         await self._show(turn)
 
     def action_undo(self) -> None:
@@ -187,22 +187,22 @@ class VoteScreen(Screen[None]):
 
     async def _undo(self) -> None:
         try:
-            earlier = None if self._given else await self._newest()
+            earlier = None if self._answers else await self._newest()
             async with self._line:
                 turn = await self._service.undo()
         except (BadInputError, ConnectionError) as error:
-            self._failed("Nothing was taken back", error)
+            self._report_failure("Nothing was taken back", error)
             return
         if turn is None or turn.ballot is None:
             self._busy = False
             self.say("There is no vote of yours to take back.", warn=True)
             return
-        taken = self._given.pop(turn.ballot.query, earlier)
+        answer = self._answers.pop(turn.ballot.query, earlier)
         self._pace.took_back()
         what = "your last vote"
-        if taken is not None:
-            what = f"vote {turn.ballot.number}: {vote_in_words(taken.choice, taken.strength)}"
-            self.reasons, self.note, self.unacceptable = taken.reasons, taken.note, taken.unacceptable
+        if answer is not None:
+            what = f"vote {turn.ballot.number}: {vote_in_words(answer.choice, answer.strength)}"
+            self.reasons, self.note, self.unacceptable = answer.reasons, answer.note, answer.unacceptable
         self.say(f"Took back {what}. The pair is open again.")
         await self._show(turn)
 
@@ -210,11 +210,11 @@ class VoteScreen(Screen[None]):
         """What was said last in an earlier session."""
         for past in await self._service.history():
             if not past.undone:
-                said = (past.choice, past.strength, past.seconds, past.reasons, past.note, past.unacceptable)
-                return Answer(past.query, *said)
+                fields = (past.choice, past.strength, past.seconds, past.reasons, past.note, past.unacceptable)
+                return Answer(past.query, *fields)
         return None
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def _report_failure(self, what: str, error: Exception) -> None:
         self._busy = False
         reason = one_line(str(error), empty="the engine does not answer").rstrip(".")
         gone = isinstance(error, ConnectionError)
@@ -237,18 +237,18 @@ class VoteScreen(Screen[None]):
             self.say(f"Read both texts, then press ← or →. ? shows all keys.{teach}")
         if turn.notice:
             self.say(sentence(turn.notice), warn=True)
-        self.call_after_refresh(self._painted, turn)
+        self.call_after_refresh(self._let_keys_in, turn)
 
-    def _painted(self, turn: Turn) -> None:
+    def _let_keys_in(self, turn: Turn) -> None:
         self._pace.painted()
         self._busy = False
         self.post_message(Painted(turn))
         if turn.ballot is not None:
-            self.run_worker(self._ahead(turn.ballot))
+            self.run_worker(self._prepare_upcoming(turn.ballot))
         elif turn.again is not None:
             self.set_timer(turn.again, lambda: self.run_worker(self._look_again(turn)))
-        if turn.progress.stop and turn.ballot is not None and not self._said_enough:
-            self._said_enough = True
+        if turn.progress.stop and turn.ballot is not None and not self._announced_enough:
+            self._announced_enough = True
             self.app.push_screen(Enough(turn.progress.why), self._after_enough)
 
     async def _look_again(self, turn: Turn) -> None:
@@ -261,7 +261,7 @@ class VoteScreen(Screen[None]):
         except BadInputError as error:
             now = Turn(None, turn.progress, str(error), _TRY_AGAIN)
         except ConnectionError as error:
-            self._failed("There is no pair to vote on", error)
+            self._report_failure("There is no pair to vote on", error)
             return
         if self._turn is not turn or self._busy:
             return  # a vote was taken back meanwhile
@@ -270,10 +270,10 @@ class VoteScreen(Screen[None]):
             self.say("")
         await self._show(now)
 
-    async def _ahead(self, ballot: Ballot) -> None:
+    async def _prepare_upcoming(self, ballot: Ballot) -> None:
         """Lay out the ballots that may come next, while this one is read."""
         view = self.query_one(BallotView)
-        known = 0
+        prepared = 0
         for pause in _ASK_AGAIN:
             await asyncio.sleep(pause)
             if self.ballot is not ballot:
@@ -286,9 +286,9 @@ class VoteScreen(Screen[None]):
                 if self.ballot is not ballot:
                     return
                 await view.prepare(next_ballot)
-            if coming and len(coming) == known:
+            if coming and len(coming) == prepared:
                 return
-            known = len(coming)
+            prepared = len(coming)
 
     def _after_enough(self, choice: Literal["go on", "overview", "quit"] | None) -> None:
         if choice == "overview":
@@ -389,7 +389,7 @@ class VoteScreen(Screen[None]):
 
     def say(self, sentence: str, *, warn: bool = False) -> None:
         """Put a sentence below the ballot; what waits for the next vote stays in view."""
-        waits = waiting(self.reasons, self.note, self.unacceptable)
+        waits = extras_in_words(self.reasons, self.note, self.unacceptable)
         self.query_one("#status", Static).update(status_line(harmless(sentence), warn, waits))
 
     def _draw_progress(self) -> None:

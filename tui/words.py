@@ -69,23 +69,23 @@ def sure_of(row: LeaderRow, overview: Overview) -> float | None:
 
 def sureness(overview: Overview) -> tuple[str, str]:
     """What that is called above a narrow column, and in words."""
-    named = {
+    words_by_goal = {
         "top": (f"top {overview.top}?", f"in the top {overview.top} with"),
         "rank": ("> next", "above the next with"),
     }
-    return named.get(overview.goal, ("best?", "best with"))
+    return words_by_goal.get(overview.goal, ("best?", "best with"))
 
 
 def shares(labels: LabelShares) -> str:
     """Where the labels of the pairs are from, and what they are."""
     machines = f", {labels.by_machines} by machines" if labels.by_machines else ""
     tie = f", a tie in {labels.tie}" if labels.tie else ""
-    found = f"The first is better in {labels.a}, the second in {labels.b}{tie}."
+    better = f"The first is better in {labels.a}, the second in {labels.b}{tie}."
     if not labels.by_votes + labels.by_machines:  # the likelier of equally likely labels says nothing
-        found = "No vote speaks for these labels yet."
+        better = "No vote speaks for these labels yet."
     return (
         f"{labels.by_votes} of {in_number(labels.pairs, 'pair')} labelled by votes{machines}, {labels.by_model} by the "
-        f"model. {found}"
+        f"model. {better}"
     )
 
 
@@ -108,13 +108,15 @@ def standing(routing: RoutingView) -> tuple[str, str]:
     return "✔", f"Certified: {unseen} are accepted unseen."
 
 
-def leaning(lean: Lean) -> str:
+def lean_in_words(lean: Lean) -> str:
     """A bias in words; where the interval has 0 in it, none is shown."""
     alone = "" if lean.humans or lean.name == "position" else ", no people to compare with"
     if not lean.sure:
         return f"no bias shown{alone}"
-    known = {"position": ("first shown", "second shown"), "length": ("longer", "shorter")}
-    more, less = known.get(lean.name, (f"one with more {one_line(lean.name)}", f"one with less {one_line(lean.name)}"))
+    directions = {"position": ("first shown", "second shown"), "length": ("longer", "shorter")}
+    more, less = directions.get(
+        lean.name, (f"one with more {one_line(lean.name)}", f"one with less {one_line(lean.name)}")
+    )
     return f"favours the {more if lean.value > 0 else less}{alone}"
 
 
@@ -142,7 +144,7 @@ def standing_of(board: Board) -> str:
     return f"{name}; preferred to the seed on {percent(mean)} of unseen inputs ({within})."
 
 
-def coming(board: Board) -> str:
+def coming_in_words(board: Board) -> str:
     """What is being made, when new prompts join, and what failed or was cut."""
     when = {None: "No new prompts join by themselves any more", 0: "New prompts join now"}.get(
         board.next_prompts, f"New prompts join in {in_number(board.next_prompts or 0, 'vote')}"
@@ -173,12 +175,12 @@ def marks(row: BoardRow, board: Board) -> str:
 def budgets(board: Board) -> tuple[tuple[str, float, float | None, str], ...]:
     """What votes, calls and money there are: name, done, the most there is (None: no limit), and both in words."""
     votes = board.progress
-    spent = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
-    spent += f", and {money(board.judge_cost)} for judges" if board.judge_cost else ""
+    money_in_words = money(board.cost) + (", no limit" if board.money is None else f" of {money(board.money)}")
+    money_in_words += f", and {money(board.judge_cost)} for judges" if board.judge_cost else ""
     return (
         ("votes", votes.votes, votes.target, f"{votes.votes} of {votes.target}"),
         ("calls", board.calls, board.most_calls, f"{board.calls} of {board.most_calls}"),
-        ("money", board.cost, board.money, spent),
+        ("money", board.cost, board.money, money_in_words),
     )
 
 

@@ -131,10 +131,10 @@ class ServerConnection:
             raise AwayError(self._reason(error), unsent=unsent) from None
         if answer.is_success:
             return self._read(kind, answer)
-        said = _problem(answer)
-        if said is not None and 400 <= answer.status_code < 500 and answer.status_code not in PASSING:
-            raise ServiceError(answer.status_code, self._safe(said), retry_after(answer))
-        words = self._safe(said or answer.reason_phrase)
+        problem = _problem(answer)
+        if problem is not None and 400 <= answer.status_code < 500 and answer.status_code not in PASSING:
+            raise ServiceError(answer.status_code, self._safe(problem), retry_after(answer))
+        words = self._safe(problem or answer.reason_phrase)
         where = f" and points to {self._safe(answer.headers['location'])}" if "location" in answer.headers else ""
         raise AwayError(
             f"the server {self.url} answers {answer.status_code} {words}{where}".rstrip(), wait=retry_after(answer)
@@ -182,7 +182,7 @@ def _problem(answer: httpx.Response) -> str | None:
     if not answer.headers.get("content-type", "").startswith("application/problem+json"):
         return None
     try:
-        said = msgspec.json.decode(answer.content, type=_Problem)
+        problem = msgspec.json.decode(answer.content, type=_Problem)
     except (msgspec.DecodeError, UnicodeError):
         return None
-    return said.detail or said.title
+    return problem.detail or problem.title

@@ -39,13 +39,15 @@ def link_of(url: str) -> Link | None:
     Raises BadInputError where the rest of it is no address.
     """
     server, fragment = urldefrag(url.strip())
-    found = {name: values[-1] for name, values in parse_qs(fragment).items()}
-    token, invite = found.get("token", ""), found.get("invite", "")
+    parameters = {name: values[-1] for name, values in parse_qs(fragment).items()}
+    token, invite = parameters.get("token", ""), parameters.get("invite", "")
     if not token and not invite:
         return None
-    if "study" not in found:
+    if "study" not in parameters:
         raise BadInputError("this link names no study; copy the whole of it, from https to its end")
-    return Link(address_of(f"{server.rstrip('/')}/{quote(found['study'])}"), AccessToken(token), AccessToken(invite))
+    return Link(
+        address_of(f"{server.rstrip('/')}/{quote(parameters['study'])}"), AccessToken(token), AccessToken(invite)
+    )
 
 
 def kept_token(folder: Path, address: Address, invite: str = "") -> AccessToken | None:
@@ -85,12 +87,12 @@ def _keep(file: Path, kept: Kept) -> None:
     part = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as held:  # noqa: PTH123
-            held.write(msgspec.json.encode(kept))
+        with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123
+            stream.write(msgspec.json.encode(kept))
         part.replace(file)
     except OSError as error:
-        told = one_line(str(file.parent))
+        where = one_line(str(file.parent))
         raise BadInputError(
-            f"your token cannot be kept in {told} ({error.strerror}); you joined all the same, as {kept.judge}: ask "
+            f"your token cannot be kept in {where} ({error.strerror}); you joined all the same, as {kept.judge}: ask "
             "whoever runs the study for a new link"
         ) from None

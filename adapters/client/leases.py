@@ -34,7 +34,7 @@ class HeldBallot(msgspec.Struct, eq=False):
     beat: float = 0.0
     gone: bool = False
 
-    def lasts(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """It ends in so many seconds."""
         self.until, self.beat = now() + seconds, now() + seconds / 3
 
@@ -53,7 +53,7 @@ class LeaseHolder:
         self.progress = Progress(0, 0, 0, None, False, "")
         self.why = ""
         """Why there are fewer than wanted."""
-        self.asked = False
+        self.asked_since_vote = False
         """Whether the server had its say since the last vote."""
         self.ask_at = 0.0
         """When it is to be asked for more; infinite: after the next vote."""
@@ -63,7 +63,7 @@ class LeaseHolder:
         """The open one and those ahead."""
         return [*([] if self.open is None else [self.open]), *self.ahead]
 
-    def fresh(self) -> list[HeldBallot]:
+    def usable_ballots(self) -> list[HeldBallot]:
         """Those ahead that have not ended by our reckoning: a machine that slept holds leases that have."""
         moment = now()
         self.ahead = [held for held in self.ahead if not held.gone and held.until > moment]
@@ -74,7 +74,7 @@ class LeaseHolder:
         assert self.open is not None
         held, self.open = self.open, None
         self.spent.add(held.lease.lease)
-        self.asked = False
+        self.asked_since_vote = False
         return held
 
     def reopen(self, held: HeldBallot) -> None:
@@ -87,21 +87,23 @@ class LeaseHolder:
     async def step(self) -> float:
         """Hold on to a lease or ask for more, where that is due; gives the seconds until something is."""
         moment, held = now(), [held for held in self.all if not held.gone]
-        if late := next((one for one in held if one.beat <= moment), None):
+        if late := next((ballot for ballot in held if ballot.beat <= moment), None):
             await self._hold_on(late)
             return 0.0
         few = len(self.all) <= AHEAD
-        if few and (not self.asked or self.ask_at <= moment):
+        if few and (not self.asked_since_vote or self.ask_at <= moment):
             await self.ask()
             return 0.0
-        return max(0.05, min([inf, *(one.beat - moment for one in held), *([self.ask_at - moment] if few else [])]))
+        return max(
+            0.05, min([inf, *(ballot.beat - moment for ballot in held), *([self.ask_at - moment] if few else [])])
+        )
 
     async def take(self, lease: Lease, number: int) -> HeldBallot:
         """A lease as a ballot of that number, with its pictures fetched."""
         files = {pane: str(await self._picture(lease, pane)) for pane in lease.images}
         pictures = (files.get("left", ""), files.get("right", ""))
         held = HeldBallot(lease, Ballot(number, lease.number, lease.left, lease.right, lease.context, *pictures))
-        held.lasts(lease.seconds)
+        held.extend(lease.seconds)
         return held
 
     async def release(self) -> None:
@@ -123,28 +125,33 @@ class LeaseHolder:
         except ServiceError as error:
             if error.status not in GONE:
                 raise
-            held.gone, self.asked = True, False
-            self.fresh()
+            held.gone, self.asked_since_vote = True, False
+            self.usable_ballots()
             return
-        held.lasts(beat.seconds)
+        held.extend(beat.seconds)
 
     async def ask(self) -> None:
         """Ask for more, and take up what is new."""
-        wanted, voted = LeaseRequest(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
-        given = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=wanted)
-        known = {held.lease.lease: held for held in self.all}
-        for lease in given.leases:
-            if lease.lease in known:
-                known[lease.lease].lasts(lease.seconds)
+        request, votes_before = LeaseRequest(min(MOST_LEASES, max(AHEAD, len(self.all)) + 1)), len(self.spent)
+        reply = await self._server.call(Leases, "POST", "studies", self._study, "leases", body=request)
+        ballots = {held.lease.lease: held for held in self.all}
+        for lease in reply.leases:
+            if lease.lease in ballots:
+                ballots[lease.lease].extend(lease.seconds)
             elif lease.lease not in self.spent:
                 try:
                     self.ahead.append(await self.take(lease, next(self._numbers)))
                 except ServiceError as error:
                     if error.status not in GONE:
                         raise
-        self.progress, self.why, self.asked, self.ask_at = given.progress, given.why, voted == len(self.spent), inf
-        if len(given.leases) < wanted.n:
-            self.ask_at = now() + (ASK_AGAIN if given.retry_after is None else max(1.0, given.retry_after))
+        self.progress, self.why, self.asked_since_vote, self.ask_at = (
+            reply.progress,
+            reply.why,
+            votes_before == len(self.spent),
+            inf,
+        )
+        if len(reply.leases) < request.n:
+            self.ask_at = now() + (ASK_AGAIN if reply.retry_after is None else max(1.0, reply.retry_after))
 
     async def _picture(self, lease: Lease, pane: str) -> Path:
         data = await self._server.call(bytes, "GET", "leases", lease.lease, "images", pane)

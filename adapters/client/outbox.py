@@ -72,11 +72,11 @@ class Outbox:
             self._lock.release()
             raise BadInputError(f"{self.path} cannot be used ({error}); move it away and look after it") from None
 
-    def waiting(self) -> list[Parcel]:
+    def waiting_parcels(self) -> list[Parcel]:
         """What is still to be sent."""
         return self._parcels("refused = ''")
 
-    def refused(self) -> list[Parcel]:
+    def refused_parcels(self) -> list[Parcel]:
         """What the server would not take; kept for whoever asks why."""
         return self._parcels("refused != ''")
 
@@ -103,13 +103,13 @@ class Outbox:
             rows = self._db.execute(f"SELECT key, body, refused FROM parcels WHERE {which} ORDER BY number")
             return [Parcel(*row) for row in rows]
         except sqlite3.Error as error:
-            raise self._failed(error) from None
+            raise self._unusable_error(error) from None
 
     def _write(self, statement: str, *values: str | bytes) -> None:
         try:
             self._db.execute(statement, values)
         except sqlite3.Error as error:
-            raise self._failed(error) from None
+            raise self._unusable_error(error) from None
 
-    def _failed(self, error: sqlite3.Error) -> BadInputError:
+    def _unusable_error(self, error: sqlite3.Error) -> BadInputError:
         return BadInputError(f"{self.path} cannot be used ({error}); make room on the disk and try again")

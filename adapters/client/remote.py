@@ -57,8 +57,8 @@ class RemoteService:
         self._server, self._address, self._card, self._outbox = server, address, card, outbox
         self._numbers = count(1)
         self._holding = LeaseHolder(server, address.study, self._numbers)
-        self._holding.spent = {parcel.cast.lease for parcel in outbox.waiting()}
-        self._unsure = {parcel.key for parcel in outbox.waiting()}
+        self._holding.spent = {parcel.cast.lease for parcel in outbox.waiting_parcels()}
+        self._unsure = {parcel.key for parcel in outbox.waiting_parcels()}
         """Parcels that the server may have got although it did not say so."""
         self._voted: dict[str, HeldBallot] = {}
         """What this process voted on and did not hear of yet, by the parcels' keys."""
@@ -93,14 +93,14 @@ class RemoteService:
         try:
             card = await server.call(ServedCard, "GET", "studies", address.study)
         except BaseException as error:
-            waiting = len(outbox.waiting())
-            kept = _kept(waiting, outbox)
+            waiting = len(outbox.waiting_parcels())
+            where = _where_votes_wait(waiting, outbox)
             outbox.close()
             await server.close()
             if isinstance(error, ServiceError):
-                raise BadInputError(_refusal(error, address) + kept) from None
+                raise BadInputError(_refusal(error, address) + where) from None
             if isinstance(error, AwayError):
-                raise ConnectionError(f"{error}{kept}{' for the next start' if waiting else ''}") from None
+                raise ConnectionError(f"{error}{where}{' for the next start' if waiting else ''}") from None
             raise
         service = cls(server, address, card, outbox)
         service._task = asyncio.create_task(service._converse())
@@ -116,10 +116,10 @@ class RemoteService:
             self._wake.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE if self._started else AT_FIRST), self._changed:
-                    await self._changed.wait_for(lambda: bool(holding.fresh()) or self._known_to_be_none)
-            if holding.fresh():
+                    await self._changed.wait_for(lambda: bool(holding.usable_ballots()) or self._has_no_ballot)
+            if holding.usable_ballots():
                 holding.open, self._started = holding.ahead.pop(0), True
-        waiting = len(self._outbox.waiting())
+        waiting = len(self._outbox.waiting_parcels())
         progress = replace(
             holding.progress, votes=holding.progress.votes + waiting, mine=holding.progress.mine + waiting
         )
@@ -129,7 +129,7 @@ class RemoteService:
             return Turn(held.ballot, progress, notice)
         if why := self._over or self._away:
             return Turn(None, replace(progress, why=why), notice, None if self._over else 2.0)
-        if not holding.asked:
+        if not holding.asked_since_vote:
             return Turn(
                 None, replace(progress, why=f"the server {self._address.server} has not answered yet"), notice, 1.0
             )
@@ -140,9 +140,9 @@ class RemoteService:
         held = self._holding.open
         if held is None or held.ballot.query != answer.query:
             raise BadInputError("that pair is not open any more; vote on the one that is")
-        said = {name: getattr(answer, name) for name in ("choice", "strength", "seconds", "reasons", "note")}
+        fields = {name: getattr(answer, name) for name in ("choice", "strength", "seconds", "reasons", "note")}
         try:
-            cast = msgspec.convert({"lease": held.lease.lease, "token": held.lease.token, **said}, VoteRequest)
+            cast = msgspec.convert({"lease": held.lease.lease, "token": held.lease.token, **fields}, VoteRequest)
         except msgspec.ValidationError as error:
             raise BadInputError(f"the server will not take this vote ({error}); change that and vote again") from None
         parcel = Parcel(secrets.token_urlsafe(18), msgspec.json.encode(cast))
@@ -153,7 +153,7 @@ class RemoteService:
 
     async def undo(self) -> Turn | None:
         async with self._line():
-            waiting = self._outbox.waiting()
+            waiting = self._outbox.waiting_parcels()
             if waiting and waiting[-1].key in self._voted and waiting[-1].key not in self._unsure:
                 self._outbox.remove(waiting[-1].key)
                 self._holding.reopen(self._voted.pop(waiting[-1].key))
@@ -171,7 +171,7 @@ class RemoteService:
         return await self.turn()
 
     async def upcoming(self) -> tuple[Ballot, ...]:
-        return tuple(held.ballot for held in self._holding.fresh())
+        return tuple(held.ballot for held in self._holding.usable_ballots())
 
     async def note(self, query: int, text: str) -> None:
         vote = next((vote for vote, number in self._queries.items() if number == query), None)
@@ -189,14 +189,14 @@ class RemoteService:
         async with self._line():
             number = self._holding.progress.mine
             async for vote in self._votes(limit):
-                past.append(_past(vote, self._number(vote.vote), number))
+                past.append(_past_vote(vote, self._number(vote.vote), number))
                 number -= not vote.voided
                 if len(past) == limit:
                     break
-            for place, parcel in enumerate(self._outbox.waiting(), start=1):
+            for place, parcel in enumerate(self._outbox.waiting_parcels(), start=1):
                 if (held := self._voted.get(parcel.key)) is not None:
-                    vote = _unsent(parcel.cast, held, self._card.judge)
-                    past.insert(0, _past(vote, held.ballot.query, self._holding.progress.mine + place))
+                    vote = _unsent_vote(parcel.cast, held, self._card.judge)
+                    past.insert(0, _past_vote(vote, held.ballot.query, self._holding.progress.mine + place))
         return tuple(past[:limit])
 
     async def overview(self) -> Overview:
@@ -214,7 +214,7 @@ class RemoteService:
         with suppress(TimeoutError, BadInputError):
             async with asyncio.timeout(PATIENCE):
                 await self._leave()
-        self.unsent = _kept(len(self._outbox.waiting()), self._outbox).removeprefix("; ")
+        self.unsent = _where_votes_wait(len(self._outbox.waiting_parcels()), self._outbox).removeprefix("; ")
         await self._server.close()
         self._outbox.close()
         self._holding.close()
@@ -244,7 +244,7 @@ class RemoteService:
 
     async def _step(self) -> float:
         """Do what is most urgent; gives the seconds until something is due."""
-        if waiting := self._outbox.waiting():
+        if waiting := self._outbox.waiting_parcels():
             await self._send(waiting[0])
             return 0.0
         return min(LONGEST_PAUSE, await self._holding.step())
@@ -259,7 +259,7 @@ class RemoteService:
         except ServiceError as error:
             if error.status == 401:
                 raise
-            self._refused(parcel, str(error))
+            self._report_refusal(parcel, str(error))
             return
         self._outbox.remove(parcel.key)
         if held := self._voted.pop(parcel.key, None):
@@ -267,7 +267,7 @@ class RemoteService:
         holding = self._holding
         holding.progress = replace(holding.progress, votes=holding.progress.votes + 1, mine=receipt.votes)
 
-    def _refused(self, parcel: Parcel, why: str) -> None:
+    def _report_refusal(self, parcel: Parcel, why: str) -> None:
         """The server will never take this vote: say so, and keep it for whoever asks."""
         self._outbox.refuse(parcel.key, why)
         self._holding.spent.discard(parcel.cast.lease)
@@ -286,11 +286,11 @@ class RemoteService:
                 raise
             # An earlier try got there although no word of it came back; the pair is among the leases.
             await holding.ask()
-            shown = (vote.left, vote.right, vote.context)
-            again = (held for held in holding.ahead if (held.lease.left, held.lease.right, held.lease.context) == shown)
-            if found := next(again, None):
-                holding.ahead.remove(found)
-            lease = found.lease if found else None
+            texts = (vote.left, vote.right, vote.context)
+            again = (held for held in holding.ahead if (held.lease.left, held.lease.right, held.lease.context) == texts)
+            if reopened := next(again, None):
+                holding.ahead.remove(reopened)
+            lease = reopened.lease if reopened else None
         else:
             votes, mine = holding.progress.votes, holding.progress.mine
             holding.progress = replace(holding.progress, votes=max(0, votes - 1), mine=max(0, mine - 1))
@@ -323,7 +323,7 @@ class RemoteService:
 
     async def _leave(self) -> None:
         async with self._line():
-            for parcel in self._outbox.waiting():
+            for parcel in self._outbox.waiting_parcels():
                 await self._send(parcel)
             await self._holding.release()
 
@@ -343,18 +343,18 @@ class RemoteService:
         return ("studies", self._address.study)
 
     @property
-    def _known_to_be_none(self) -> bool:
+    def _has_no_ballot(self) -> bool:
         soon = now() + PATIENCE
-        return bool(self._over or self._away or (self._holding.asked and self._holding.ask_at > soon))
+        return bool(self._over or self._away or (self._holding.asked_since_vote and self._holding.ask_at > soon))
 
     def _notice(self, waiting: int) -> str:
         """What the voter has to know at once; what was said is not said again."""
-        said, self._notices = self._notices, []
+        sentences, self._notices = self._notices, []
         if self._over:
-            said.append(f"{self._over}{_kept(waiting, self._outbox)}.")
+            sentences.append(f"{self._over}{_where_votes_wait(waiting, self._outbox)}.")
         elif self._away and waiting:
-            said.append(f"{self._away}; {_votes_wait(waiting)} here and will be sent.")
-        return " ".join(said)
+            sentences.append(f"{self._away}; {_votes_wait(waiting)} here and will be sent.")
+        return " ".join(sentences)
 
     def _number(self, vote: int) -> int:
         """The number that this process knows a vote of the server by."""
@@ -372,7 +372,7 @@ def _votes_wait(count: int) -> str:
     return "1 vote waits" if count == 1 else f"{count} votes wait"
 
 
-def _kept(waiting: int, outbox: Outbox) -> str:
+def _where_votes_wait(waiting: int, outbox: Outbox) -> str:
     """Where votes are that the server does not have, as the end of a sentence."""
     return f"; {_votes_wait(waiting)} in {outbox.path}" if waiting else ""
 
@@ -392,17 +392,19 @@ def _refusal(error: Exception, address: Address) -> str:
     return str(error).rstrip(".")
 
 
-def _past(vote: ServedVote, query: int, number: int) -> PastVote:
-    return PastVote(query=query, number=number, undone=vote.voided, **{name: getattr(vote, name) for name in _TOLD})
+def _past_vote(vote: ServedVote, query: int, number: int) -> PastVote:
+    return PastVote(
+        query=query, number=number, undone=vote.voided, **{name: getattr(vote, name) for name in _SHARED_FIELDS}
+    )
 
 
-def _unsent(cast: VoteRequest, held: HeldBallot, judge: str) -> ServedVote:
+def _unsent_vote(cast: VoteRequest, held: HeldBallot, judge: str) -> ServedVote:
     ballot, time = held.ballot, "not sent yet"
-    said: dict[str, Any] = {name: getattr(cast, name) for name in ("strength", "seconds", "reasons", "note")}
-    return ServedVote(0, judge, ballot.left, ballot.right, ballot.context, cast.choice, time, **said)
+    fields: dict[str, Any] = {name: getattr(cast, name) for name in ("strength", "seconds", "reasons", "note")}
+    return ServedVote(0, judge, ballot.left, ballot.right, ballot.context, cast.choice, time, **fields)
 
 
-_TOLD = (
+_SHARED_FIELDS = (
     "left", "right", "context", "choice", "strength", "judge", "seconds", "reasons", "note", "time", "why"
 )  # fmt: skip
 """What a past vote says in the same words on the server and on the screen."""

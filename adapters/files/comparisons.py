@@ -65,40 +65,42 @@ def read_comparisons(
     columns: the names of the two items' columns and of the one that says how the comparison ended; by default those of
     `SIDES` and `ENDED` that are there. clusters: columns of names or whole numbers. Raises `BadInputError`.
     """
-    if str(path) != "-" and (found := _by_column(Path(path), columns, clusters)) is not None:
-        return found
+    if str(path) != "-" and (comparisons := _by_column(Path(path), columns, clusters)) is not None:
+        return comparisons
     return _by_row(read_table(path).rows, columns, clusters)
 
 
-def _chosen(there: Collection[str], given: tuple[str, str, str] | None) -> _Columns | None:
+def _choose_columns(names: Collection[str], columns: tuple[str, str, str] | None) -> _Columns | None:
     """The columns to read, or None where the usual names are not there."""
-    if given is not None:
-        return _Columns(*given)
-    sides = next((pair for pair in SIDES if set(pair) <= set(there)), None)
-    ended = next((name for name in ENDED if name in there), None)
+    if columns is not None:
+        return _Columns(*columns)
+    sides = next((pair for pair in SIDES if set(pair) <= set(names)), None)
+    ended = next((name for name in ENDED if name in names), None)
     return None if sides is None or ended is None else _Columns(*sides, ended)
 
 
-def _by_row(rows: Sequence[Row], given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons:
-    chosen = _chosen(rows[0].values.keys(), given)
+def _by_row(rows: Sequence[Row], columns: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons:
+    chosen = _choose_columns(rows[0].values.keys(), columns)
     if chosen is None:
         raise _no_columns(rows[0])
     a: list[str] = []
     b: list[str] = []
     ended: list[str] = []
-    whose: list[list[str]] = [[] for _ in clusters]
+    cluster_columns: list[list[str]] = [[] for _ in clusters]
     for row in rows:
         a.append(fields.needed_name(row, chosen.a))
         b.append(fields.needed_name(row, chosen.b))
         if a[-1] == b[-1]:
             raise row.error(f"{quote(a[-1])} is compared with itself; leave the row out", chosen.b)
-        ended.append(_ended(row, chosen, a[-1], b[-1]))
-        for column, name in zip(whose, clusters, strict=True):
+        ended.append(_read_ending(row, chosen, a[-1], b[-1]))
+        for column, name in zip(cluster_columns, clusters, strict=True):
             column.append(fields.needed_name(row, name))
-    columns = [_coded(column) for column in whose]
-    made = _comparisons(_coded(a), _coded(b), _coded(ended), columns, rows[0].values, _words(chosen))
-    assert made is not None
-    return made
+    codes = [_encode_texts(column) for column in cluster_columns]
+    comparisons = _comparisons(
+        _encode_texts(a), _encode_texts(b), _encode_texts(ended), codes, rows[0].values, _words(chosen)
+    )
+    assert comparisons is not None
+    return comparisons
 
 
 def _words(columns: _Columns) -> dict[str, str]:
@@ -107,14 +109,14 @@ def _words(columns: _Columns) -> dict[str, str]:
     return {columns.a.casefold(): "a", columns.b.casefold(): "b"} | WORDS
 
 
-def _ended(row: Row, columns: _Columns, a: str, b: str) -> str:
+def _read_ending(row: Row, columns: _Columns, a: str, b: str) -> str:
     """How the comparison on a row ended, as one of the words or the name of the winner."""
-    said = fields.needed_name(row, columns.ended)
-    if said.strip().casefold() in _words(columns) or said.strip() in (a, b):
-        return said
+    ending = fields.needed_name(row, columns.ended)
+    if ending.strip().casefold() in _words(columns) or ending.strip() in (a, b):
+        return ending
     words = ", ".join([*CHOICES, *SIDES[0]])
     raise row.error(
-        f"expected {words}, or the name of one of the two, got {quote(said)}; write one of them", columns.ended
+        f"expected {words}, or the name of one of the two, got {quote(ending)}; write one of them", columns.ended
     )
 
 
@@ -123,13 +125,13 @@ def _no_columns(row: Row) -> BadInputError:
         what, names = "that says who won", " or ".join(map(quote, ENDED))
     else:
         what, names = "for each of the two items", " or ".join(f"{quote(a)} and {quote(b)}" for a, b in SIDES)
-    there = ", ".join(map(quote, row.values)) or "none"
+    columns = ", ".join(map(quote, row.values)) or "none"
     return BadInputError(
-        f"{row.table}: there is no column {what}; call it {names}, or say which columns to read; there are {there}"
+        f"{row.table}: there is no column {what}; call it {names}, or say which columns to read; there are {columns}"
     )
 
 
-def _coded(texts: list[str]) -> Coded:
+def _encode_texts(texts: list[str]) -> Coded:
     place: dict[str, int] = {}
     codes = [place.setdefault(text, len(place)) for text in texts]
     return np.array(codes, np.int64), list(place)
@@ -140,55 +142,59 @@ def _comparisons(
     b: Coded,
     ended: Coded,
     clusters: Sequence[Coded],
-    there: Collection[str],
+    column_names: Collection[str],
     words: Mapping[str, str],
 ) -> Comparisons | None:
     """The columns put together; None where something is wrong with them. words: as `_words` gives them."""
-    used = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b)]
-    items = tuple(sorted(used[0] | used[1]))
+    names_by_side = [{texts[code] for code in np.flatnonzero(np.bincount(codes)).tolist()} for codes, texts in (a, b)]
+    items = tuple(sorted(names_by_side[0] | names_by_side[1]))
     if "" in items:
         return None
     place = {item: number for number, item in enumerate(items)}
     first, second = (np.array([place.get(text, -1) for text in texts])[codes] for codes, texts in (a, b))
     if (first == second).any():
         return None
-    said = [text.strip() for text in ended[1]]
-    worded = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in said])
-    winners = np.array([place.get(text, -1) for text in said])[ended[0]]
-    named = np.select([winners == first, winners == second], [CHOICES.index("a"), CHOICES.index("b")], -1)
-    outcomes = np.where(worded[ended[0]] >= 0, worded[ended[0]], named)
+    endings = [text.strip() for text in ended[1]]
+    by_word = np.array([CHOICES.index(words[text.casefold()]) if text.casefold() in words else -1 for text in endings])
+    winners = np.array([place.get(text, -1) for text in endings])[ended[0]]
+    by_winner = np.select([winners == first, winners == second], [CHOICES.index("a"), CHOICES.index("b")], -1)
+    outcomes = np.where(by_word[ended[0]] >= 0, by_word[ended[0]], by_winner)
     if (outcomes < 0).any():
         return None
     if any("" in texts for _, texts in clusters):
         return None
-    whose = np.stack([codes for codes, _ in clusters], 1) if clusters else np.empty((len(first), 0), np.int64)
-    judges = next((name for name in JUDGES if name in there), None)
-    return Comparisons(items, first, second, outcomes, whose, judges)
+    cluster_codes = np.stack([codes for codes, _ in clusters], 1) if clusters else np.empty((len(first), 0), np.int64)
+    judges = next((name for name in JUDGES if name in column_names), None)
+    return Comparisons(items, first, second, outcomes, cluster_codes, judges)
 
 
-def _by_column(path: Path, given: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
+def _by_column(path: Path, columns: tuple[str, str, str] | None, clusters: Sequence[str]) -> Comparisons | None:
     """The comparisons, or None where the file or anything in it is not plainly right (odd quotes are forgiven)."""
     import pyarrow as pa  # imported here: it takes a quarter of a second
 
     try:
         kind = kind_of(path)
-        there = _NAMES[kind](path)
-        chosen = _chosen(there, given)
-        if chosen is None or len(set(there)) < len(there) or not {*chosen, *clusters} <= set(there):
+        column_names = _NAMES[kind](path)
+        chosen = _choose_columns(column_names, columns)
+        if (
+            chosen is None
+            or len(set(column_names)) < len(column_names)
+            or not {*chosen, *clusters} <= set(column_names)
+        ):
             return None
         table = _READERS[kind](path, list(dict.fromkeys([*chosen, *clusters])))
     except (BadInputError, pa.ArrowException, OSError, ValueError):
         return None
     clean = unguard_formula if kind == "csv" else str
-    found = [_decoded(table.column(name), clean) for name in (*chosen, *clusters)]
-    whole = [column for column in found if column is not None]
-    if len(whole) < len(found):
+    encoded = [_encode_column(table.column(name), clean) for name in (*chosen, *clusters)]
+    whole = [column for column in encoded if column is not None]
+    if len(whole) < len(encoded):
         return None
-    a, b, ended, *whose = whole
-    return _comparisons(a, b, ended, whose, there, _words(chosen))
+    a, b, ended, *cluster_columns = whole
+    return _comparisons(a, b, ended, cluster_columns, column_names, _words(chosen))
 
 
-def _decoded(column: Any, clean: Callable[[str], str]) -> Coded | None:
+def _encode_column(column: Any, clean: Callable[[str], str]) -> Coded | None:
     """A column of texts or whole numbers as codes and what they stand for; None for anything else."""
     if column.null_count or not len(column):
         return None

@@ -79,7 +79,7 @@ def check_place(path: str | Path) -> None:
     """
     kind_of(path)
     if str(path) != "-":
-        _, _, temporary, handle = _opened(Path(path))
+        _, _, temporary, handle = _open_replacement(Path(path))
         os.close(handle)
         temporary.unlink()
 
@@ -191,14 +191,14 @@ def _write_standard_output(kind: Written, rows: Sequence[Mapping[str, Any]]) -> 
     except BrokenPipeError:
         raise  # whoever reads has enough: no fault, and nothing to tell
     except OSError as error:
-        raise _unwritable("standard output", error) from error
+        raise _unwritable_error("standard output", error) from error
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that takes the path's name when the block ends well, and vanishes when it does not."""
     name = one_line(str(path))
-    target, mode, temporary, handle = _opened(path)
+    target, mode, temporary, handle = _open_replacement(path)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -211,12 +211,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except UnicodeEncodeError as error:
         raise BadInputError(f"{name}: a text holds half a character, so nothing was written; mend the text") from error
     except OSError as error:
-        raise _unwritable(name, error) from error
+        raise _unwritable_error(name, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> tuple[Path, int | None, Path, int]:
+def _open_replacement(path: Path) -> tuple[Path, int | None, Path, int]:
     """The file that is to be replaced, its permissions, and a new one beside it with an open handle."""
     name = one_line(str(path))
     try:
@@ -228,7 +228,7 @@ def _opened(path: Path) -> tuple[Path, int | None, Path, int]:
     except FileNotFoundError as error:
         raise BadInputError(f"{name}: the folder for this file does not exist; make it first") from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise _unwritable(name, error) from error
+        raise _unwritable_error(name, error) from error
     return target, mode, temporary, handle
 
 
@@ -258,6 +258,6 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _unwritable(name: str, error: Exception) -> BadInputError:
+def _unwritable_error(name: str, error: Exception) -> BadInputError:
     why = getattr(error, "strerror", None) or one_line(str(error))
     return BadInputError(f"{name}: this cannot be written ({why}); choose another place")

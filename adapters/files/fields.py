@@ -48,40 +48,40 @@ def name(row: Row, field: str) -> str:
 
 def needed_name(row: Row, field: str) -> str:
     """A name that must be there and not be empty."""
-    found = name(row, field)
-    if not found:
+    value = name(row, field)
+    if not value:
         raise missing(row, field) if row.values.get(field) is None else row.error("it is empty; fill it in", field)
-    return found
+    return value
 
 
 def one_of(row: Row, field: str, choices: tuple[str, ...], default: str | None = None) -> str:
     """One of the choices; `default`, where there is one, stands for an absent or empty field."""
-    found = text(row, field) or default or needed_name(row, field)
-    if found not in choices:
-        close = found.strip().lower()
+    value = text(row, field) or default or needed_name(row, field)
+    if value not in choices:
+        close = value.strip().lower()
         do = f"write {close}" if close in choices else "write one of them"
-        raise row.error(f"expected {' or '.join(choices)}, got {quote(found)}; {do}", field)
-    return found
+        raise row.error(f"expected {' or '.join(choices)}, got {quote(value)}; {do}", field)
+    return value
 
 
 def number(row: Row, field: str, value: Any) -> float:
     """A finite number; from a csv cell, a text that spells one."""
     if isinstance(value, str) and row.kind == "csv":
-        spelled = value.strip()
+        spelling = value.strip()
         try:
-            value = float(spelled) if "_" not in spelled else value
+            value = float(spelling) if "_" not in spelling else value
         except ValueError:
             raise row.error(f"expected a number, got {quote(value)}; write it like 1.5", field) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        said = quote(value) if isinstance(value, str) else article(value)
-        raise row.error(f"expected a number, got {said}; write it like 1.5", field)
+        value_in_words = quote(value) if isinstance(value, str) else article(value)
+        raise row.error(f"expected a number, got {value_in_words}; write it like 1.5", field)
     try:
-        found = float(value)
+        result = float(value)
     except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
-        raise row.error(f"expected a finite number, got {found}; give the number, or leave the row out", field)
-    return found
+        result = math.inf
+    if not math.isfinite(result):
+        raise row.error(f"expected a finite number, got {result}; give the number, or leave the row out", field)
+    return result
 
 
 def json_value(row: Row, field: str) -> Any:
@@ -110,7 +110,7 @@ def json_object(row: Row, field: str) -> dict[str, Any]:
     value = json_value(row, field)
     if value is None:
         return {}
-    if row.kind == "parquet" and isinstance(value, list) and all(_is_pair(one) for one in value):
+    if row.kind == "parquet" and isinstance(value, list) and all(_is_pair(pair) for pair in value):
         value = {str(key): inner for key, inner in value}  # a parquet map comes as a list of pairs
     if not isinstance(value, dict):
         raise row.error(f'expected an object, got {article(value)}; write it like {{"name": 1}}', field)
@@ -123,9 +123,9 @@ def numbers(row: Row, field: str) -> tuple[float, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list | tuple) or not value:
-        said = "an empty list" if isinstance(value, list | tuple) else article(value)
-        raise row.error(f"expected a list of numbers, got {said}; write it like [0.5, 1]", field)
-    return tuple(number(row, field, one) for one in value)
+        value_in_words = "an empty list" if isinstance(value, list | tuple) else article(value)
+        raise row.error(f"expected a list of numbers, got {value_in_words}; write it like [0.5, 1]", field)
+    return tuple(number(row, field, element) for element in value)
 
 
 def with_prefix(row: Row, field: str) -> dict[str, Any]:
@@ -133,24 +133,24 @@ def with_prefix(row: Row, field: str) -> dict[str, Any]:
 
     In jsonl there are only objects, and a field whose name has a dot in it is just that.
     """
-    found = dict(json_object(row, field))
+    values = dict(json_object(row, field))
     if row.kind == "jsonl":
-        return found
+        return values
     start = field + "."
     for column, value in row.values.items():
         if column.startswith(start) and not is_blank(value):
-            _add(row, column, column.removeprefix(start), value, found)
-    return found
+            _add(row, column, column.removeprefix(start), value, values)
+    return values
 
 
 def others(row: Row, known: Iterable[str]) -> dict[str, Any]:
     """`meta` and everything else that is not `known`, empty cells and nulls left out."""
-    found = with_prefix(row, "meta")
+    values = with_prefix(row, "meta")
     for column, value in row.values.items():
         prefixed = row.kind != "jsonl" and column.startswith("meta.")
         if column not in known and column != "meta" and not prefixed and not is_blank(value):
-            _add(row, column, column, value, found)
-    return found
+            _add(row, column, column, value, values)
+    return values
 
 
 def is_blank(value: Any) -> bool:
@@ -163,13 +163,13 @@ def check_nested(row: Row, field: str, value: Any) -> None:
     level = [value]
     for _ in range(DEEPEST + 1):
         below: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                below.extend(one.values())
-            elif isinstance(one, list | tuple):
-                below.extend(one)
-            elif isinstance(one, float) and not math.isfinite(one):
-                raise row.error(f"expected a finite number, got {one}; leave it out or give the number", field)
+        for element in level:
+            if isinstance(element, dict):
+                below.extend(element.values())
+            elif isinstance(element, list | tuple):
+                below.extend(element)
+            elif isinstance(element, float) and not math.isfinite(element):
+                raise row.error(f"expected a finite number, got {element}; leave it out or give the number", field)
         if not below:
             return
         level = below
@@ -182,8 +182,8 @@ def need_all(row: Row, needed: Iterable[str]) -> None:
     if len(lacking) < 2:
         return  # whoever reads the field says so, with the closest name
     names = ", ".join(map(quote, lacking))
-    there = ", ".join(map(quote, row.values)) or "none"
-    what = f"{names} are missing; there are {there}. Add them, or say with --columns which they are"
+    field_list = ", ".join(map(quote, row.values)) or "none"
+    what = f"{names} are missing; there are {field_list}. Add them, or say with --columns which they are"
     if row.kind == "jsonl":
         raise row.error(what)
     raise BadInputError(f"{row.table}: the columns {what}")
@@ -198,11 +198,11 @@ def missing(row: Row, field: str, otherwise: str = "") -> BadInputError:
     return row.error(f"it is missing; {do}", field)
 
 
-def close_to(wanted: str, there: Iterable[str]) -> str:
+def close_to(field: str, names: Iterable[str]) -> str:
     """` (did you mean "x"?)` with the closest of the names that are there, or nothing."""
     from difflib import get_close_matches
 
-    close = get_close_matches(wanted, list(there), n=1)
+    close = get_close_matches(field, list(names), n=1)
     return f" (did you mean {quote(close[0])}?)" if close else ""
 
 
@@ -210,8 +210,8 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2
 
 
-def _add(row: Row, field: str, key: str, value: Any, found: dict[str, Any]) -> None:
-    if key in found:
+def _add(row: Row, field: str, key: str, value: Any, values: dict[str, Any]) -> None:
+    if key in values:
         raise row.error(f"{quote(key)} is given twice; keep one of the two columns", field)
     check_nested(row, field, value)
-    found[key] = value
+    values[key] = value

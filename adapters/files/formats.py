@@ -81,10 +81,10 @@ def items_of(values: Iterable[Item | str | Mapping[str, Any]]) -> list[Item]:
         if isinstance(value, Item):
             plain.append(msgspec.to_builtins(value))
         else:
-            known = {"text": value} if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=_plain)
-            if not isinstance(known, dict):
+            item_fields = {"text": value} if isinstance(value, str) else msgspec.to_builtins(value, enc_hook=_plain)
+            if not isinstance(item_fields, dict):
                 raise BadInputError(f"{value!r} is no item; give texts, mappings with an item's fields, or Items")
-            plain.append(known)
+            plain.append(item_fields)
     if not plain:
         raise BadInputError("there are no items; give two or more")
     return _items([Row("the items", "jsonl", number, value) for number, value in enumerate(plain, start=1)], Path())
@@ -134,7 +134,7 @@ def read_pairs(
     `model_b` or `prev_response_a` and `prev_response_b`. columns, skipped: as `adapters.files.tables.read_table` has
     them. Raises `BadInputError`.
     """
-    seen: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
 
     def make(row: Row) -> PairRow:
         fields.need_all(row, _PAIR_FIELDS)
@@ -145,11 +145,11 @@ def read_pairs(
             response_b=fields.needed_text(row, "response_b"),
             meta=fields.others(row, _PAIR_FIELDS),
         )
-        if pair.pair_id in seen:
-            raise _id_twice(row, "pair_id", pair.pair_id, seen[pair.pair_id])
+        if pair.pair_id in rows:
+            raise _id_twice(row, "pair_id", pair.pair_id, rows[pair.pair_id])
         if pair.same_text and _sides_equal(pair.meta):
             raise row.error("the two responses are equal; leave the pair out, or name what differs", "response_b")
-        seen[pair.pair_id] = row
+        rows[pair.pair_id] = row
         return pair
 
     pairs = keep_good(read_table(path, columns, skipped).rows, make, skipped)
@@ -180,11 +180,11 @@ def check_judgments(
     pairs: Iterable[PairRow], judgments: Sequence[JudgmentRow], file: str | Path = "the judgments"
 ) -> None:
     """Raise `BadInputError` at the first judgment, counted from 1, of a pair that is not there."""
-    known = {pair.pair_id for pair in pairs}
+    pair_ids = {pair.pair_id for pair in pairs}
     for count, judgment in enumerate(judgments, 1):
-        if judgment.pair_id not in known:
+        if judgment.pair_id not in pair_ids:
             # Looking for a near name takes 50 µs for each pair: worth it until a person would notice the wait.
-            close = fields.close_to(judgment.pair_id, known) if len(known) <= 10_000 else ""
+            close = fields.close_to(judgment.pair_id, pair_ids) if len(pair_ids) <= 10_000 else ""
             raise BadInputError(
                 f"{file}, judgment {count} by {quote(judgment.judge_id)}: there is no pair"
                 f" {quote(judgment.pair_id)}{close}; correct the pair_id or add the pair"
@@ -202,8 +202,8 @@ def _item(row: Row, folder: Path) -> Item:
     if not text and payload is None and not image:
         if row.kind != "jsonl" and not {"text", "payload", "image"} & row.values.keys():
             raise fields.missing(row, "text", ", or say with --columns which it is")
-        said = "is empty" if row.values.get("text") == "" else "is missing, and so is payload"
-        raise row.error(f"it {said}; give the item a text, a payload or an image", "text")
+        problem = "is empty" if row.values.get("text") == "" else "is missing, and so is payload"
+        raise row.error(f"it {problem}; give the item a text, a payload or an image", "text")
     if text and payload is not None:
         raise row.error("there is a text as well; keep one of the two", "payload")
     return item_of(row, image)
@@ -211,7 +211,7 @@ def _item(row: Row, folder: Path) -> Item:
 
 def item_of(row: Row, image: str = "") -> Item:
     """The item on a row, which may have nothing to be shown. Raises `BadInputError`."""
-    named = fields.with_prefix(row, "features")
+    features = fields.with_prefix(row, "features")
     known = (*ITEM_FIELDS, *(column for column in row.values if column.startswith("features.")))
     return Item(
         id=fields.name(row, "id"),
@@ -221,7 +221,7 @@ def item_of(row: Row, image: str = "") -> Item:
         image=image,
         context=fields.text(row, "context"),
         features={
-            key: fields.number(row, f"features.{key}", value) for key, value in named.items() if value is not None
+            key: fields.number(row, f"features.{key}", value) for key, value in features.items() if value is not None
         },
         embedding=fields.numbers(row, "embedding"),
         meta=fields.others(row, known),
@@ -235,14 +235,14 @@ def _shown_text(row: Row) -> str:
 
 def _image(row: Row, folder: Path) -> str:
     """The picture's file as an absolute path, once it is known to be a picture; empty where the item has none."""
-    named = fields.text(row, "image")
-    if not named:
+    path = fields.text(row, "image")
+    if not path:
         return ""
     try:
-        file = images.named_in(folder, named)
+        file = images.named_in(folder, path)
         images.read(file)
     except BadInputError as error:
-        raise row.error(f"{quote(named)}: {error}", "image") from None
+        raise row.error(f"{quote(path)}: {error}", "image") from None
     return str(file)
 
 
@@ -250,12 +250,12 @@ def _check_same_shape(row: Row, item: Item, first: Row, like: Item) -> None:
     """Raise `BadInputError` unless the item has the features, and as long an embedding, as the first one has."""
     for name in sorted(like.features.keys() ^ item.features.keys()):
         there, here = ("has", "has not") if name in like.features else ("has not", "has")
-        told = f"{first.where} {there} the feature {quote(name)}, and this one {here}"
-        raise row.error(f"{told}; give every item the same features", "features")
+        difference = f"{first.where} {there} the feature {quote(name)}, and this one {here}"
+        raise row.error(f"{difference}; give every item the same features", "features")
     length, size = len(item.embedding or ()), len(like.embedding or ())
     if length != size:
-        told = f"{length or 'no'} numbers here, but {size or 'none'} in {first.where}"
-        raise row.error(f"{told}; give every item an embedding of the same length", "embedding")
+        difference = f"{length or 'no'} numbers here, but {size or 'none'} in {first.where}"
+        raise row.error(f"{difference}; give every item an embedding of the same length", "embedding")
 
 
 def _id_twice(row: Row, field: str, name: str, first: Row) -> BadInputError:

@@ -89,10 +89,10 @@ def read(file: Path) -> bytes:
 
 def _raw(file: Path) -> bytes:
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise BadInputError("this is no file; name a picture")
-        if found.st_size > LARGEST:
+        if status.st_size > LARGEST:
             raise BadInputError(f"the picture is larger than {LARGEST // 10**6} MB; make it smaller")
         data = file.read_bytes()
     except (OSError, ValueError) as error:
@@ -133,8 +133,10 @@ def strip_metadata(data: bytes) -> bytes:
         raise BadInputError(f"the picture has more than {MOST_PIXELS // 10**6} megapixels; make it smaller") from None
     except Exception as error:  # a decoder fails with whatever it trips over
         logger.info("a picture cannot be decoded", exc_info=True)
-        told = isinstance(error, OSError | ValueError | SyntaxError) and not isinstance(error, UnidentifiedImageError)
-        why = str(error) if told else "it cannot be decoded"
+        readable = isinstance(error, OSError | ValueError | SyntaxError) and not isinstance(
+            error, UnidentifiedImageError
+        )
+        why = str(error) if readable else "it cannot be decoded"
         raise BadInputError(f"the picture is damaged ({why}); save it again with a program that shows it") from None
     return data
 
@@ -146,9 +148,9 @@ def _upright(picture: Image.Image, kind: str, data: bytes) -> bytes:
         "jpg": {"quality": 95, "subsampling": 0},
         "webp": {"lossless": b"VP8L" in data, "quality": 95},
     }
-    turned, held = ImageOps.exif_transpose(picture), BytesIO()
-    turned.save(held, FORMATS[kind], icc_profile=picture.info.get("icc_profile"), **how.get(kind, {}))
-    return held.getvalue()
+    upright, output = ImageOps.exif_transpose(picture), BytesIO()
+    upright.save(output, FORMATS[kind], icc_profile=picture.info.get("icc_profile"), **how.get(kind, {}))
+    return output.getvalue()
 
 
 def keep(items: list[Item], folder: Path) -> list[Item]:
@@ -192,16 +194,16 @@ def small(file: Path) -> bytes:
     """
     from PIL import Image
 
-    held = BytesIO()
+    output = BytesIO()
     try:
         with Image.open(file) as picture:
-            seen = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-            seen.thumbnail((SMALL, SMALL))
-            seen.save(held, "WEBP", quality=80, icc_profile=picture.info.get("icc_profile"))
+            preview = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            preview.thumbnail((SMALL, SMALL))
+            preview.save(output, "WEBP", quality=80, icc_profile=picture.info.get("icc_profile"))
     except Exception as error:  # a decoder fails with whatever it trips over
         logger.info("a picture cannot be decoded", exc_info=True)
         raise BadInputError(f"{file} is damaged ({error}); restore {FOLDER}/ from a backup") from None
-    return held.getvalue()
+    return output.getvalue()
 
 
 def content_hash(item: Item) -> str:

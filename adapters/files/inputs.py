@@ -23,29 +23,29 @@ def read_inputs(path: str | Path) -> list[Input]:
     """
     rows = read_table(path).rows
     inputs: list[Input] = []
-    seen: dict[str, Row] = {}
+    row_of: dict[str, Row] = {}
     names: set[str] = set()
     for row in rows:
-        one = _input(row)
+        record = _input(row)
         if not inputs:
-            names = set(one.fields)
-        elif set(one.fields) != names:
-            odd = min(set(one.fields) ^ names)
+            names = set(record.fields)
+        elif set(record.fields) != names:
+            odd = min(set(record.fields) ^ names)
             raise row.error(f"the inputs before have the fields {', '.join(sorted(names))}; give all the same", odd)
-        if one.id in seen:
-            raise row.error(f"the input {quote(one.id)} is in {seen[one.id].where} already; keep one of them")
-        seen[one.id] = row
-        inputs.append(one)
+        if record.id in row_of:
+            raise row.error(f"the input {quote(record.id)} is in {row_of[record.id].where} already; keep one of them")
+        row_of[record.id] = row
+        inputs.append(record)
     return inputs
 
 
 def hold_out(inputs: list[Input], share: float = 0.4) -> list[Input]:
     """The inputs, of which about `share` are held out where the file says of none that it is: every k-th, so that both
     parts are alike however the file is ordered. With fewer than 4 inputs none is held out."""
-    if any(one.held_out for one in inputs) or len(inputs) < 4:
+    if any(record.held_out for record in inputs) or len(inputs) < 4:
         return inputs
     marks = [int((k + 1) * share) > int(k * share) for k in range(len(inputs))]
-    return [msgspec.structs.replace(one, held_out=out) for one, out in zip(inputs, marks, strict=True)]
+    return [msgspec.structs.replace(record, held_out=out) for record, out in zip(inputs, marks, strict=True)]
 
 
 def _input(row: Row) -> Input:

@@ -61,11 +61,11 @@ def _jpeg(data: bytes) -> bytes:
             kept.append(data[at:end])
         at = end
         if marker == 0xDA:
-            found = _MARKER.search(data, at)
-            if found is None:  # some cameras leave the end out; whether more is missing, its decoder tells
+            mark = _MARKER.search(data, at)
+            if mark is None:  # some cameras leave the end out; whether more is missing, its decoder tells
                 return b"".join((*kept, data[at:]))
-            kept.append(data[at : found.start()])
-            at = found.start()
+            kept.append(data[at : mark.start()])
+            at = mark.start()
 
 
 def _gif(data: bytes) -> bytes:

@@ -50,7 +50,7 @@ def read_pool(path: str | Path) -> ItemColumns | None:
             return None
         if "id" not in names and "text" not in names:
             raise BadInputError(f'{path}: there is no column "id" to call the items by; add it')
-        if "id" not in names or ("embedding" in names and not _listed(file.schema_arrow.field("embedding").type)):
+        if "id" not in names or ("embedding" in names and not _holds_lists(file.schema_arrow.field("embedding").type)):
             return None
         table = file.read()
     except (pa.ArrowException, OSError):
@@ -65,7 +65,7 @@ def read_pool(path: str | Path) -> ItemColumns | None:
     return ItemColumns(ids, texts, vectors, named, table) if ids else None
 
 
-def _listed(kind: Any) -> bool:
+def _holds_lists(kind: Any) -> bool:
     """Whether a column of this type holds lists, and not their JSON."""
     import pyarrow as pa
 
@@ -73,12 +73,12 @@ def _listed(kind: Any) -> bool:
 
 
 def _ids(column: Any, path: str | Path) -> list[str]:
-    ids = [str(one) for one in column.to_pylist() if one is not None and one != ""]
+    ids = [str(value) for value in column.to_pylist() if value is not None and value != ""]
     if len(ids) < len(column):
         raise BadInputError(f"{path}: {len(column) - len(ids)} items have no id; give each its own")
     if len(set(ids)) < len(ids):
-        seen: set[str] = set()
-        twice = next(one for one in ids if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+        earlier: set[str] = set()
+        twice = next(value for value in ids if value in earlier or earlier.add(value))  # type: ignore[func-returns-value]
         raise BadInputError(f"{path}: {quote(twice)} is the id of two items; give each its own")
     return ids
 

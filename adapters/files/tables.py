@@ -95,7 +95,7 @@ def read_table(path: str | Path, columns: Mapping[str, str] | None = None, skipp
     kind, data = _load(path, name)
     if not data:
         raise BadInputError(f"{name}: the file is empty; give it at least one row")
-    text = "" if kind == "parquet" else _decoded(data, name)
+    text = "" if kind == "parquet" else _decode_text(data, name)
     if kind == "parquet":
         rows = [Row(name, kind, n, values, "row") for n, values in enumerate(_parquet_rows(data, name), 1)]
     elif kind == "csv":
@@ -107,34 +107,34 @@ def read_table(path: str | Path, columns: Mapping[str, str] | None = None, skipp
     if not rows:
         first = f" that can be read ({skipped[0]})" if skipped else ""
         raise BadInputError(f"{name}: there are no rows in this file{first}; give it at least one")
-    return Table(name, kind, tuple(_renamed(row, columns) for row in rows) if columns else tuple(rows))
+    return Table(name, kind, tuple(_rename_fields(row, columns) for row in rows) if columns else tuple(rows))
 
 
 def keep_good(rows: Iterable[Row], make: Callable[[Row], T], skipped: Skipped | None) -> list[T]:
     """What `make` makes of each row; where one is bad it is raised, or with `skipped` left out and put there."""
-    made = []
+    results = []
     for row in rows:
         try:
-            made.append(make(row))
+            results.append(make(row))
         except BadInputError as error:
             if skipped is None:
                 raise
             skipped.append(error)
-    return made
+    return results
 
 
-def _renamed(row: Row, columns: Mapping[str, str]) -> Row:
+def _rename_fields(row: Row, columns: Mapping[str, str]) -> Row:
     """The row with its fields called as they are known here."""
-    for known, column in columns.items():
+    for field, column in columns.items():
         if column not in row.values and row.kind != "jsonl":
-            there = ", ".join(map(quote, row.values))
-            raise BadInputError(f"{row.table}: there is no column {quote(column)} for {known}; there are {there}")
-        if known in row.values and known != column and known not in columns.values():
+            column_list = ", ".join(map(quote, row.values))
+            raise BadInputError(f"{row.table}: there is no column {quote(column)} for {field}; there are {column_list}")
+        if field in row.values and field != column and field not in columns.values():
             raise BadInputError(
-                f"{row.table}: {known} is to be read from {quote(column)}, and there is a column {quote(known)} too; "
+                f"{row.table}: {field} is to be read from {quote(column)}, and there is a column {quote(field)} too; "
                 "rename one of them"
             )
-    names = {column: known for known, column in columns.items()}
+    names = {column: field for field, column in columns.items()}
     return msgspec.structs.replace(row, values={names.get(name, name): value for name, value in row.values.items()})
 
 
@@ -146,8 +146,8 @@ def kind_of(path: str | Path) -> Kind:
     for kind in KINDS:
         if kind == ending:
             return kind
-    said = f"the ending {quote('.' + ending)} is not known" if ending else "the name has no ending"
-    raise BadInputError(f"{one_line(str(path))}: {said}; use {ENDINGS}")
+    problem = f"the ending {quote('.' + ending)} is not known" if ending else "the name has no ending"
+    raise BadInputError(f"{one_line(str(path))}: {problem}; use {ENDINGS}")
 
 
 def decode_json(text: str, place: str) -> Any:
@@ -162,8 +162,8 @@ def decode_json(text: str, place: str) -> Any:
         why = str(error).removeprefix("JSON is malformed: ")
         if isinstance(error, msgspec.ValidationError):
             raise BadInputError(f"{place}: a number is out of range; write one that a 64-bit float holds") from None
-        found = _BYTE.search(why)
-        before = text if found is None else text.encode()[: int(found[1])].decode(errors="ignore")
+        position = _BYTE.search(why)
+        before = text if position is None else text.encode()[: int(position[1])].decode(errors="ignore")
         column = len(before) + 1
         if constant := _NOT_FINITE.match(text, max(column - 2, 0)) or _NOT_FINITE.match(text, column - 1):
             column = constant.start() + 1
@@ -171,7 +171,7 @@ def decode_json(text: str, place: str) -> Any:
         elif half := _HALF.search(text):
             column = half.start() + 1
             what = f"{half[0]} is half a character; write both halves of the surrogate pair, or the character itself"
-        elif found is None:
+        elif position is None:
             what = "invalid JSON (it ends too early); close what is open, each object on one line"
         else:
             what = f"invalid JSON ({_BYTE.sub('', why)}); each line needs one whole JSON value"
@@ -194,12 +194,12 @@ def unguard_formula(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
-def _kind_read(path: str | Path) -> Kind:
+def _kind_to_read(path: str | Path) -> Kind:
     """What is in a file, by its ending. Raises `BadInputError` for an ending that says nothing."""
     ending = Path(path).suffix.lower().removeprefix(".")
     if ending not in READ:
-        said = f"the ending {quote('.' + ending)} is not known" if ending else "the name has no ending"
-        raise BadInputError(f"{one_line(str(path))}: {said}; use {READ_ENDINGS}")
+        problem = f"the ending {quote('.' + ending)} is not known" if ending else "the name has no ending"
+        raise BadInputError(f"{one_line(str(path))}: {problem}; use {READ_ENDINGS}")
     return READ[ending]
 
 
@@ -212,13 +212,13 @@ def _load(path: str | Path, name: str) -> tuple[Kind, bytes]:
             raise BadInputError(f"{name}: this is a folder; name a file in it that ends in {READ_ENDINGS}")
         if not file.exists():
             raise BadInputError(f"{name}: there is no such file; check the path")
-        return _kind_read(file), file.read_bytes()
+        return _kind_to_read(file), file.read_bytes()
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise BadInputError(f"{name}: the file cannot be read ({why}); check the path and its permissions") from error
 
 
-def _decoded(data: bytes, name: str) -> str:
+def _decode_text(data: bytes, name: str) -> str:
     try:
         # Excel's "Unicode text" is UTF-16, which its first two bytes say.
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
@@ -279,10 +279,10 @@ def _csv_rows(text: str, name: str, skipped: Skipped | None) -> Iterator[tuple[i
     names = _csv_names(f"{name}, line {number}", header) if header else []
     for number, cells in records:
         if len(cells) != len(names):
-            found = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
+            count = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
             called = SEPARATORS[separator]
             more = f"quote cells that hold {called}" if len(cells) > len(names) else f"fill up with {called}"
-            error = BadInputError(f"{name}, line {number}: {found} under a header of {len(names)}; {more}")
+            error = BadInputError(f"{name}, line {number}: {count} under a header of {len(names)}; {more}")
             if skipped is None:
                 raise error
             skipped.append(error)
@@ -294,8 +294,8 @@ def _separator(text: str) -> tuple[str, str]:
     """What separates the columns, which is what the header has most of outside of quotes; and the text without the line
     by which Excel is told."""
     first, _, rest = text.partition("\n")
-    if (told := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)) and told[1] in SEPARATORS:
-        return told[1], "\n" + rest  # an empty line, so that lines keep their numbers
+    if (hint := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)) and hint[1] in SEPARATORS:
+        return hint[1], "\n" + rest  # an empty line, so that lines keep their numbers
     header = re.sub(r'"[^"]*"', "", first)
     return max(SEPARATORS, key=header.count), text
 

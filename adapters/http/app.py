@@ -90,34 +90,34 @@ class Authenticator:
         self._rate, self._tries = RateLimitItemPerMinute(rate), RateLimitItemPerMinute(TRIES)
         self._joining = RateLimitItemPerMinute(JOINING)
 
-    def known(self, request: Request) -> Principal | None:
+    def find_principal(self, request: Request) -> Principal | None:
         """Whoever the bearer token stands for."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        known = (access.who(token.strip()) for access in self.access.values()) if kind.lower() == "bearer" else ()
-        return next((found for found in known if found), None)
+        principals = (access.who(token.strip()) for access in self.access.values()) if kind.lower() == "bearer" else ()
+        return next((principal for principal in principals if principal), None)
 
     def who(self, request: Request) -> Principal:
         """Whoever the bearer token stands for. Raises ServiceError: 401, 429."""
-        who = self.known(request)
+        who = self.find_principal(request)
         if who is None:
-            self._guessed(request, "token")
+            self._count_guess(request, "token")
             raise ServiceError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
         if not self._limiter.hit(self._rate, who.study, who.judge):
             raise ServiceError(429, f"a token may make {self._rate.amount} requests a minute; wait", 60.0)
         request.state.who = who
         return who
 
-    def invited(self, code: str, request: Request) -> tuple[str, Invite]:
+    def find_invite(self, code: str, request: Request) -> tuple[str, Invite]:
         """The study and what an invite gives in it. Raises ServiceError: 410 for one that is none, 429."""
         for study, access in self.access.items():
-            if (invite := access.invited(code)) is not None:
+            if (invite := access.find_invite(code)) is not None:
                 if not self._limiter.hit(self._joining, "invite", hashlib.sha256(code.encode()).hexdigest()):
                     raise ServiceError(429, f"an invite may be used {JOINING} times a minute; wait", 60.0)
                 return study, invite
-        self._guessed(request, "invite")
+        self._count_guess(request, "invite")
         raise ServiceError(410, "this invite is used up or over; ask for another link")
 
-    def _guessed(self, request: Request, what: str) -> None:
+    def _count_guess(self, request: Request, what: str) -> None:
         """Count what is not known. Raises ServiceError (429) for too many."""
         host = network_of(request.client.host) if request.client else ""
         if not self._limiter.hit(self._tries, what, host):
@@ -131,10 +131,10 @@ class Authenticator:
 
     def admin(self, study: str, request: Request) -> ServedStudy:
         """The same, for those who run it. Raises ServiceError (403) for others."""
-        found = self.study(study, request)
+        opened = self.study(study, request)
         if request.state.who.scope != "admin":
             raise ServiceError(403, "this is for whoever runs the study")
-        return found
+        return opened
 
 
 def app_for(
@@ -215,10 +215,10 @@ def _voting(app: FastAPI, authenticator: Authenticator, figures: Metrics) -> Non
     async def accept(
         code: str, request: Request, body: Annotated[Accepting, Depends(parse_body(Accepting))]
     ) -> Response:
-        study, invite = authenticator.invited(code, request)
+        study, invite = authenticator.find_invite(code, request)
         name, access = checked_name(body.judge), authenticator.access[study]
         access.check_free(name)
-        with access.used(code):
+        with access.use_invite(code):
             await authenticator.studies[study].enrol(
                 Principal(name, "annotator", study), Enrolment(name, "annotator", invite.pools, invite.quota)
             )
@@ -226,7 +226,7 @@ def _voting(app: FastAPI, authenticator: Authenticator, figures: Metrics) -> Non
 
     @app.get("/v1/invites/{code}", **describe_route(Welcome, errors=(410,), to_all=True))
     async def welcome(code: str, request: Request) -> Response:
-        study, invite = authenticator.invited(code, request)
+        study, invite = authenticator.find_invite(code, request)
         return json_response(await authenticator.studies[study].welcome(invite.quota))
 
     @app.get("/v1/studies", **describe_route(list[ServedCard]))
@@ -248,12 +248,12 @@ def _voting(app: FastAPI, authenticator: Authenticator, figures: Metrics) -> Non
         body: Annotated[LeaseRequest, Depends(parse_body(LeaseRequest))],
         html: bool = False,
     ) -> Response:
-        found = await opened.leases.lease(request.state.who, body)
+        reply = await opened.leases.lease(request.state.who, body)
         if html:
-            found = msgspec.structs.replace(found, leases=tuple(_as_html(lease) for lease in found.leases))
-        answer = json_response(found, 201)
-        if found.retry_after is not None:
-            answer.headers["Retry-After"] = str(max(1, round(found.retry_after)))
+            reply = msgspec.structs.replace(reply, leases=tuple(_as_html(lease) for lease in reply.leases))
+        answer = json_response(reply, 201)
+        if reply.retry_after is not None:
+            answer.headers["Retry-After"] = str(max(1, round(reply.retry_after)))
         return answer
 
     @app.post("/v1/leases/{lease}/heartbeat", **describe_route(LeaseExtension, errors=(410,)))
@@ -420,7 +420,7 @@ def _reading(app: FastAPI, authenticator: Authenticator) -> None:
     ) -> AsyncIterator[ServerSentEvent]:
         since = 0 if last is None else last
         async for event in opened.tail(since):
-            if authenticator.known(request) is None:  # the token has ended in the meantime
+            if authenticator.find_principal(request) is None:  # the token has ended in the meantime
                 return
             yield ServerSentEvent(raw_data=msgspec.json.encode(event).decode(), event=event.type, id=str(event.seq))
 

@@ -86,13 +86,13 @@ def add_problems(app: FastAPI) -> None:
     """Answer every error with problem details."""
 
     @app.exception_handler(BadInputError)
-    async def refused(_: Request, error: BadInputError) -> Response:
+    async def report_refusal(_: Request, error: BadInputError) -> Response:
         if isinstance(error, ServiceError):
             return problem(error.status, str(error), error.retry_after)
         return problem(422, str(error))
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
+    async def report_http_error(request: Request, error: HTTPException) -> Response:
         answer = problem(error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of several routes it names but the first's
@@ -102,13 +102,13 @@ def add_problems(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def report_invalid_request(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = " ".join(str(part) for part in first["loc"])
         return problem(422, f"{place}: {_readable(first['msg'])}")
 
     @app.exception_handler(Exception)
-    async def unforeseen(_: Request, error: Exception) -> Response:
+    async def report_unforeseen(_: Request, error: Exception) -> Response:
         return problem(
             500, f"the server could not do this ({type(error).__name__}); votes that were confirmed are saved"
         )
@@ -162,13 +162,13 @@ def add_openapi(app: FastAPI) -> None:
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             _, schemas = msgspec.json.schema_components(_kinds, ref_template="#/components/schemas/{name}")
-            parts = made.setdefault("components", {})
+            parts = schema.setdefault("components", {})
             parts.setdefault("schemas", {}).update(schemas)
             parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-            made["security"] = [{"bearer": []}]
-            app.openapi_schema = made
+            schema["security"] = [{"bearer": []}]
+            app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]

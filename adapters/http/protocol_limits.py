@@ -101,15 +101,25 @@ class Bounded(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _make_room(self) -> None:
-        others = [one for one in self.connections if isinstance(one, Bounded) and not one.transport.is_closing()]
+        others = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, Bounded) and not connection.transport.is_closing()
+        ]
         if len(others) <= self.most:
             return
-        share = Counter(one._address for one in others)
+        share = Counter(connection._address for connection in others)
 
-        def worth(one: Bounded) -> tuple[int, int, bool, bool, float]:
-            return one.rank(), -share[one._address], one._busy, one.cycle is None, one._made
+        def worth(connection: Bounded) -> tuple[int, int, bool, bool, float]:
+            return (
+                connection.rank(),
+                -share[connection._address],
+                connection._busy,
+                connection.cycle is None,
+                connection._made,
+            )
 
-        min((one for one in others if one is not self), key=worth).transport.abort()
+        min((connection for connection in others if connection is not self), key=worth).transport.abort()
 
     def _watch(self) -> None:
         """Set the time in which what is waited for now must have come. Bytes alone, of no whole head or of a body that
@@ -142,9 +152,9 @@ def _open_files() -> int:
         return MOST
     import resource
 
-    now, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + RESERVED
     if now != resource.RLIM_INFINITY and now < wanted:
-        now = wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (now, allowed))
+        now = wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, limit))
     return wanted if now == resource.RLIM_INFINITY else now

@@ -87,9 +87,9 @@ class AskingJudge(ABC):
             except msgspec.ValidationError as error:
                 what = str(error)[0].lower() + str(error)[1:]
                 raise BadInputError(f"judge {self.MODE}: option {option.name}: {what}; mend it in study.toml") from None
-        if taken := _OURS & self.parameters.keys():
+        if ours := _OURS & self.parameters.keys():
             raise BadInputError(
-                f"judge {self.MODE}: option parameters holds {', '.join(sorted(taken))}, which the judge sets itself; "
+                f"judge {self.MODE}: option parameters holds {', '.join(sorted(ours))}, which the judge sets itself; "
                 "take it out, and use the options model, max_tokens, temperature and samples"
             )
         try:
@@ -144,36 +144,36 @@ class AskingJudge(ABC):
     async def judge(self, query: Query) -> Vote | JudgeFailure:
         asking = _Asking(self._endpoint)
         try:
-            answers = await _all(self._replies(one, asking) for one in self._ask(query))
+            answers = await _all(self._replies(parts, asking) for parts in self._ask(query))
         except (EndpointError, BudgetError) as error:
             lasting = isinstance(error, BudgetError) or (isinstance(error, RejectedError) and error.lasting)
             return JudgeFailure(self._name, str(error), lasting, cost=asking.cost)
         try:
-            read = self._read(*([answer.reply for answer in several] for several in answers))
+            plain_verdict = self._read(*([answer.reply for answer in samples] for samples in answers))
         except ParseError as error:
             self._discard_unread(answers)
             return JudgeFailure(self._name, str(error), cost=asking.cost)
-        made = [answer for several in answers for answer in several]
+        completions = [answer for samples in answers for answer in samples]
         verdict = msgspec.structs.replace(
-            read,
+            plain_verdict,
             model=self.model,
             prompt=self._prompt_hash(query),
-            tokens_in=sum(answer.reply.tokens_in for answer in made),
-            tokens_out=sum(answer.reply.tokens_out for answer in made),
+            tokens_in=sum(answer.reply.tokens_in for answer in completions),
+            tokens_out=sum(answer.reply.tokens_out for answer in completions),
             cost=asking.cost,
-            calls=len(made),
-            cached=sum(answer.cached for answer in made),
+            calls=len(completions),
+            cached=sum(answer.cached for answer in completions),
         )
         return Vote(query.a, query.b, self._outcome(verdict), self._name, verdict=verdict)
 
     def _discard_unread(self, answers: Sequence[Sequence[Completion]]) -> None:
         """Forget the replies to each question that say nothing, so that it is asked again another time."""
-        for several in answers:
-            replies = [answer.reply for answer in several]
+        for samples in answers:
+            replies = [answer.reply for answer in samples]
             try:
                 self._read(replies, replies)
             except ParseError:
-                for answer in several:
+                for answer in samples:
                     self._endpoint.discard(answer)
 
     async def check(self) -> None:
@@ -188,14 +188,14 @@ class AskingJudge(ABC):
         if self._pairs:
             pairs = [(a, b) for _, a, b in self._pairs]
             chosen = stream(0, "estimate").permutation(len(pairs))[: min(_ESTIMATED, queries)]
-            asked = [one for k in chosen for one in self._ask(Query(*pairs[k]))]
+            prompts = [parts for k in chosen for parts in self._ask(Query(*pairs[k]))]
         else:
             many = min(_ESTIMATED, queries) if n > 1 else 0  # what prompts bring forth is not there yet
-            drawn = [stream(0, "estimate", k).choice(n, 2, replace=False) for k in range(many)]
-            asked = [one for a, b in drawn for one in self._ask(Query(int(a), int(b)))]
+            samples = [stream(0, "estimate", k).choice(n, 2, replace=False) for k in range(many)]
+            prompts = [parts for a, b in samples for parts in self._ask(Query(int(a), int(b)))]
         calls = 2 * self.samples * queries
-        read = sum(self._request(one, 0).tokens_in for one in asked)
-        tokens_in = -(-calls * read // max(len(asked), 1))
+        prompt_tokens = sum(self._request(parts, 0).tokens_in for parts in prompts)
+        tokens_in = -(-calls * prompt_tokens // max(len(prompts), 1))
         tokens_out = calls * self._longest
         priced = self.price_in is not None and self.price_out is not None
         cost = self._prices.cost(tokens_in, tokens_out) if priced else None
@@ -213,17 +213,17 @@ class AskingJudge(ABC):
         """What the replies to the two questions say. Raises ParseError where they say nothing."""
 
     @abstractmethod
-    def _told(self) -> Mapping[str, Any]:
+    def _prompt_values(self) -> Mapping[str, Any]:
         """What the configuration puts into the prompt."""
 
     def _pair(self, first: int, second: int) -> dict[str, str]:
         """The texts of two items in the order shown, with what both respond to."""
-        one, other = self._items[first], self._items[second]
-        return {"context": one.context or other.context, "first": one.shown_text, "second": other.shown_text}
+        item, other = self._items[first], self._items[second]
+        return {"context": item.context or other.context, "first": item.shown_text, "second": other.shown_text}
 
     def _prompt_hash(self, query: Query) -> str:
         """Names the prompt before any text of the query is in it."""
-        return hash_of([msgspec.to_builtins(self._prompt), self._told()])
+        return hash_of([msgspec.to_builtins(self._prompt), self._prompt_values()])
 
     def _outcome(self, verdict: Verdict) -> ChoiceOutcome:
         logit = verdict.logit
@@ -237,24 +237,24 @@ class AskingJudge(ABC):
     def _longest(self) -> int:
         return self.max_tokens or self._prompt.answer.max_tokens
 
-    def _request(self, asked: PromptParts, sample: int) -> Request:
+    def _request(self, parts: PromptParts, sample: int) -> Request:
         sampled = self.samples > 1 and self.temperature is None
         return Request(
-            asked.system,
-            asked.user,
+            parts.system,
+            parts.user,
             self._longest,
             1.0 if sampled else self.temperature or 0.0,
-            () if asked.schema else self._prompt.answer.labels,
-            asked.schema or {},
+            () if parts.schema else self._prompt.answer.labels,
+            parts.schema or {},
             sample,
         )
 
-    async def _replies(self, asked: PromptParts, asking: _Asking) -> list[Completion]:
+    async def _replies(self, parts: PromptParts, asking: _Asking) -> list[Completion]:
         """One answer if it comes with log-probabilities, else as many as samples are wanted."""
-        first = await asking.ask(self._request(asked, 0))
+        first = await asking.ask(self._request(parts, 0))
         if first.reply.tokens or self.samples == 1:
             return [first]
-        return [first, *await _all(asking.ask(self._request(asked, k)) for k in range(1, self.samples))]
+        return [first, *await _all(asking.ask(self._request(parts, k)) for k in range(1, self.samples))]
 
 
 class _Asking:
@@ -275,10 +275,10 @@ class _Asking:
 
 async def _all(asking: Iterable[Awaitable[T]]) -> list[T]:
     """What all of them bring. Each is waited for even where another fails: what it brings is kept for the next time."""
-    found = await asyncio.gather(*asking, return_exceptions=True)
-    brought = []
-    for one in found:
-        if isinstance(one, BaseException):
-            raise one
-        brought.append(one)
-    return brought
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    values = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        values.append(result)
+    return values

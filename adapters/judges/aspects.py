@@ -52,12 +52,12 @@ class Aspects(AskingJudge):
                 'judge aspects: there are no criteria; give some, as in criteria = { tone = "friendly" }'
             )
 
-    def _told(self) -> Mapping[str, Any]:
+    def _prompt_values(self) -> Mapping[str, Any]:
         return {"criteria": self.criteria}
 
     def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
-        there = self._prompt.fill(self._pair(query.a, query.b), self._told())
-        back = self._prompt.fill(self._pair(query.b, query.a), self._told())
+        there = self._prompt.fill(self._pair(query.a, query.b), self._prompt_values())
+        back = self._prompt.fill(self._pair(query.b, query.a), self._prompt_values())
         return PromptParts(*there, self._schema()), PromptParts(*back, self._schema())
 
     def _schema(self) -> dict[str, Any]:
@@ -66,42 +66,46 @@ class Aspects(AskingJudge):
         return _object([("reasoning", {"type": "string"}), *((label, ratings) for label in self._prompt.answer.labels)])
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
-        rated = [[self._rated(reply) for reply in replies] for replies in (first, second)]
-        there, back = self._mean(rated[0]), self._mean(rated[1])
+        ratings = [[self._read_ratings(reply) for reply in replies] for replies in (first, second)]
+        there, back = self._mean(ratings[0]), self._mean(ratings[1])
         return Verdict(
             {"ab": _lead(there), "ba": -_lead(back)},
             aspects={
                 name: ((there[name][0] + back[name][1]) / 2, (there[name][1] + back[name][0]) / 2)
                 for name in self.criteria
             },
-            reasoning="\n\n".join(replies[0].reasoning for replies in rated if replies[0].reasoning),
+            reasoning="\n\n".join(replies[0].reasoning for replies in ratings if replies[0].reasoning),
         )
 
-    def _mean(self, rated: Sequence[Rated]) -> dict[str, tuple[float, float]]:
+    def _mean(self, samples: Sequence[Rated]) -> dict[str, tuple[float, float]]:
         """Ratings of the one shown first and of the other, by criterion, the mean over the samples."""
-        n = len(rated)
+        n = len(samples)
         return {
-            name: (sum(one.first[name] for one in rated) / n, sum(one.second[name] for one in rated) / n)
+            name: (
+                sum(sample.first[name] for sample in samples) / n,
+                sum(sample.second[name] for sample in samples) / n,
+            )
             for name in self.criteria
         }
 
-    def _rated(self, reply: Reply) -> Rated:
+    def _read_ratings(self, reply: Reply) -> Rated:
         return read_object(reply, self._ratings)
 
-    def _ratings(self, found: dict[str, Any]) -> Rated:
+    def _ratings(self, answer: dict[str, Any]) -> Rated:
         """The ratings in an object, however it spells labels and criteria. Raises ParseError where one is missing."""
         labels = self._prompt.answer.labels
-        by_label = {label_of(name, labels): given for name, given in found.items()}
+        by_label = {label_of(name, labels): scores for name, scores in answer.items()}
         ratings = []
         for place, label in enumerate(labels):
             try:
-                given = {
-                    _folded(name): value for name, value in msgspec.convert(by_label.get(place), dict[str, Any]).items()
+                scores = {
+                    _fold_name(name): value
+                    for name, value in msgspec.convert(by_label.get(place), dict[str, Any]).items()
                 }
-                ratings.append({name: _rating(given.get(_folded(name))) for name in self.criteria})
+                ratings.append({name: _rating(scores.get(_fold_name(name))) for name in self.criteria})
             except msgspec.ValidationError as error:
                 raise ParseError(f"the reply does not rate {label} by every criterion ({error})") from None
-        return Rated(ratings[0], ratings[1], str(found.get("reasoning", "")))
+        return Rated(ratings[0], ratings[1], str(answer.get("reasoning", "")))
 
 
 def _rating(value: Any) -> float:
@@ -110,7 +114,7 @@ def _rating(value: Any) -> float:
     return msgspec.convert(value, Rating, strict=False)
 
 
-def _folded(name: str) -> str:
+def _fold_name(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name).strip().casefold()
 
 
@@ -122,4 +126,4 @@ def _object(properties: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _lead(ratings: Mapping[str, tuple[float, float]]) -> float:
     """How far the one shown first leads, in points, the mean over the criteria."""
-    return sum(one - other for one, other in ratings.values()) / len(ratings)
+    return sum(first - second for first, second in ratings.values()) / len(ratings)

@@ -46,8 +46,8 @@ class Pairwise(AskingJudge):
 
     def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         examples = self._examples(query)
-        there = self._prompt.fill(self._pair(query.a, query.b), self._told(), examples)
-        back = self._prompt.fill(self._pair(query.b, query.a), self._told(), examples)
+        there = self._prompt.fill(self._pair(query.a, query.b), self._prompt_values(), examples)
+        back = self._prompt.fill(self._pair(query.b, query.a), self._prompt_values(), examples)
         return PromptParts(*there), PromptParts(*back)
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
@@ -60,7 +60,7 @@ class Pairwise(AskingJudge):
             reasoning="\n\n".join(text for text in words if text),
         )
 
-    def _told(self) -> Mapping[str, Any]:
+    def _prompt_values(self) -> Mapping[str, Any]:
         return {"question": self._question}
 
     def _outcome(self, verdict: Verdict) -> ChoiceOutcome:
@@ -71,10 +71,10 @@ class Pairwise(AskingJudge):
 
     def _examples(self, query: Query) -> list[dict[str, str]]:
         """The newest votes on other pairs; the winner stands first in every other one, so that no place is taught."""
-        found = [vote for vote in self._votes if vote.pair != query.pair][-self.examples :] if self.examples else []
-        shown = []
-        for place, vote in enumerate(found):
+        votes = [vote for vote in self._votes if vote.pair != query.pair][-self.examples :] if self.examples else []
+        examples = []
+        for place, vote in enumerate(votes):
             winner, loser = (vote.a, vote.b) if vote.outcome.choice == "a" else (vote.b, vote.a)
             rows = (winner, loser) if place % 2 == 0 else (loser, winner)
-            shown.append(self._pair(*rows) | {"answer": self._prompt.answer.labels[place % 2]})
-        return shown
+            examples.append(self._pair(*rows) | {"answer": self._prompt.answer.labels[place % 2]})
+        return examples

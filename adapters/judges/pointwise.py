@@ -40,12 +40,14 @@ class Pointwise(AskingJudge):
     def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         return self._about(query.a), self._about(query.b)
 
-    def _told(self) -> Mapping[str, Any]:
+    def _prompt_values(self) -> Mapping[str, Any]:
         return {"question": self._question}
 
     def _about(self, row: int) -> PromptParts:
         item = self._items[row]
-        return PromptParts(*self._prompt.fill({"context": item.context, "response": item.shown_text}, self._told()))
+        return PromptParts(
+            *self._prompt.fill({"context": item.context, "response": item.shown_text}, self._prompt_values())
+        )
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer

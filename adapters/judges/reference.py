@@ -32,15 +32,15 @@ class Reference:
 
     async def judge(self, query: Query) -> Vote | JudgeFailure:
         a, b = self._items[query.a], self._items[query.b]
-        known = [reference for reference in a.meta["references"] if reference]
-        if not known:
+        references = [reference for reference in a.meta["references"] if reference]
+        if not references:
             return JudgeFailure(self._name, "the inputs of this query have no references")
         kinds = frozenset(a.meta["kinds"])
         first, second = (
             float(np.mean([
-                self._signal(said, right, kinds)
-                for said, right in zip(side.meta["responses"], side.meta["references"], strict=True)
-                if right
+                self._signal(response, reference, kinds)
+                for response, reference in zip(side.meta["responses"], side.meta["references"], strict=True)
+                if reference
             ]))
             for side in (a, b)
         )  # fmt: skip

@@ -40,16 +40,16 @@ class Rubric(AskingJudge):
         if self.reference and not re.fullmatch(r"meta\..+", self.reference):
             raise BadInputError(f"judge rubric: reference {self.reference!r} is no place; say meta.NAME")
 
-    def _told(self) -> Mapping[str, Any]:
+    def _prompt_values(self) -> Mapping[str, Any]:
         return {"rubric": self.rubric}
 
     def _ask(self, query: Query) -> tuple[PromptParts, PromptParts]:
         return self._about(self._items[query.a]), self._about(self._items[query.b])
 
     def _about(self, item: Item) -> PromptParts:
-        known = item.meta.get(self.reference.removeprefix("meta."), "") if self.reference else ""
-        texts = {"context": item.context, "response": item.shown_text, "reference": str(known)}
-        return PromptParts(*self._prompt.fill(texts, self._told()))
+        reference = item.meta.get(self.reference.removeprefix("meta."), "") if self.reference else ""
+        texts = {"context": item.context, "response": item.shown_text, "reference": str(reference)}
+        return PromptParts(*self._prompt.fill(texts, self._prompt_values()))
 
     def _read(self, first: Sequence[Reply], second: Sequence[Reply]) -> Verdict:
         form = self._prompt.answer

@@ -35,14 +35,14 @@ def chances(replies: Sequence[Reply], labels: Sequence[str], after: str = "") ->
             return _from_top(only.top, labels)
         try:
             text, start = _answer(reply)
-            stated = read_verdict(text, labels, after)
+            verdict = read_verdict(text, labels, after)
         except ParseError as error:
             errors.append(error)
             continue
-        token = None if stated.place is None else _token_at(reply.tokens, labels, start + stated.place)
+        token = None if verdict.place is None else _token_at(reply.tokens, labels, start + verdict.place)
         if token is not None:
             return _from_top(token.top, labels)
-        counts = [count + weight for count, weight in zip(counts, stated.weights, strict=True)]
+        counts = [count + weight for count, weight in zip(counts, verdict.weights, strict=True)]
     if len(errors) == len(replies):
         raise errors[0]
     return tuple(count / sum(counts) for count in counts)
@@ -68,18 +68,18 @@ def read_object(reply: Reply, read: Callable[[dict[str, Any]], T]) -> T:
     Raises ParseError where there is no such object, or where several say different things.
     """
     text, _ = _answer(reply)
-    found, errors = list[T](), list[ParseError]()
+    results, errors = list[T](), list[ParseError]()
     for _, _, value in objects_in(text):
         try:
-            found.append(read(value))
+            results.append(read(value))
         except ParseError as error:
             errors.append(error)
-    if not found:
+    if not results:
         none = ParseError(f"the reply is not what was asked for: no JSON object in {shorten(text)}")
         raise errors[0] if errors else none
-    if any(one != found[0] for one in found):
+    if any(other != results[0] for other in results):
         raise ParseError(f"the reply holds several objects that differ: {shorten(text)}")
-    return found[0]
+    return results[0]
 
 
 def _answer(reply: Reply) -> tuple[str, int]:
@@ -105,8 +105,8 @@ def _token_at(tokens: Sequence[ReplyToken], labels: Sequence[str], place: int) -
 def _from_top(top: dict[str, float], labels: Sequence[str]) -> tuple[float, ...]:
     probabilities = [math.exp(min(p, 0.0)) for p in top.values()]
     bound = min(max(min(probabilities), _LEAST), max(1 - sum(probabilities), _LEAST))
-    found = []
+    weights = []
     for label in labels:
         own = sum(p for token, p in zip(top, probabilities, strict=True) if is_label(token, label))
-        found.append(max(own, bound))
-    return tuple(p / sum(found) for p in found)
+        weights.append(max(own, bound))
+    return tuple(p / sum(weights) for p in weights)

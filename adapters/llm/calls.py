@@ -103,10 +103,10 @@ class CallBook:
         self._reserved -= most
         tokens_in, tokens_out = (reply.tokens_in, reply.tokens_out) if reply else (0, 0)
         cost = self.prices.cost(tokens_in, tokens_out, reply.cached, reply.stored) if reply else most
-        said = msgspec.json.encode(reply).decode() if reply and not reply.refusal else None
+        reply_json = msgspec.json.encode(reply).decode() if reply and not reply.refusal else None
         self._run(
             "INSERT INTO calls (key, judge, tokens_in, tokens_out, cost, reply) VALUES (?, ?, ?, ?, ?, ?)",
-            *(key, self._judge, tokens_in, tokens_out, cost, said),
+            *(key, self._judge, tokens_in, tokens_out, cost, reply_json),
         )
         return cost
 

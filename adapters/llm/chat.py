@@ -104,22 +104,22 @@ def tokens(text: str) -> int:
 def body(api: Api, model: str, request: Request) -> dict[str, Any]:
     """The JSON body that asks the request."""
     user = [{"role": "user", "content": request.user}]
-    asked: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens, "temperature": request.temperature}
+    payload: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens, "temperature": request.temperature}
     if api == "anthropic":
         if request.schema:
             # A tool that must be used is a schema that every model of this API takes.
-            asked["tools"] = [{"name": _TOOL, "description": "Give the answer.", "input_schema": request.schema}]
-            asked["tool_choice"] = {"type": "tool", "name": _TOOL}
-        return asked | ({"system": request.system} if request.system else {}) | {"messages": user}
+            payload["tools"] = [{"name": _TOOL, "description": "Give the answer.", "input_schema": request.schema}]
+            payload["tool_choice"] = {"type": "tool", "name": _TOOL}
+        return payload | ({"system": request.system} if request.system else {}) | {"messages": user}
     if request.sample:
-        asked["seed"] = request.sample
+        payload["seed"] = request.sample
     if request.labels:
-        asked |= {"logprobs": True, "top_logprobs": MOST_ALTERNATIVES}
+        payload |= {"logprobs": True, "top_logprobs": MOST_ALTERNATIVES}
     if request.schema:
-        wanted = {"name": _TOOL, "schema": request.schema, "strict": True}
-        asked["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        response_schema = {"name": _TOOL, "schema": request.schema, "strict": True}
+        payload["response_format"] = {"type": "json_schema", "json_schema": response_schema}
     system = [{"role": "system", "content": request.system}] if request.system else []
-    return asked | {"messages": [*system, *user]}
+    return payload | {"messages": [*system, *user]}
 
 
 def without_system(request: Request) -> Request:
@@ -133,7 +133,7 @@ def read(api: Api, data: bytes, request: Request) -> Reply:
     Raises GarbledError where it is not what the API says, ProviderError where it says an error instead.
     """
     try:
-        body = _decoded(data)
+        body = _decode_body(data)
         if api == "anthropic" and isinstance(body.get("content"), list):
             return _read_message(body, request)
         if api == "openai" and (choices := _list(body.get("choices"))) and isinstance(choices[0], dict):
@@ -177,7 +177,7 @@ def error_words(data: bytes) -> str:
         return text
 
 
-def _decoded(data: bytes) -> dict[str, Any]:
+def _decode_body(data: bytes) -> dict[str, Any]:
     """The object in a body. Python's own decoder takes the infinities that some servers give as log-probabilities."""
     text = data.decode("utf-8-sig", "replace").strip()
     start = text[:200].lstrip().lower()
@@ -190,8 +190,8 @@ def _decoded(data: bytes) -> dict[str, Any]:
     try:
         body = json.loads(text, parse_int=_integer)
     except ValueError as error:
-        said = f"{error}: {one_line(text[:80])}" if text else "it is empty"
-        raise GarbledError(f"its reply cannot be read ({said})") from None
+        problem = f"{error}: {one_line(text[:80])}" if text else "it is empty"
+        raise GarbledError(f"its reply cannot be read ({problem})") from None
     if isinstance(body, list) and len(body) == 1:
         body = body[0]  # as Gemini's errors come
     if not isinstance(body, dict):
@@ -210,49 +210,51 @@ def _status_in(body: dict[str, Any]) -> int:
     error = body.get("error")
     for place in (error if isinstance(error, dict) else {}, body):
         for name in ("status", "code", "status_code", "http_code"):
-            said = place.get(name)
-            said = int(said) if isinstance(said, str) and said.isdecimal() and len(said) == 3 else said
-            if isinstance(said, int) and 400 <= said <= 599:
-                return said
+            status = place.get(name)
+            status = int(status) if isinstance(status, str) and status.isdecimal() and len(status) == 3 else status
+            if isinstance(status, int) and 400 <= status <= 599:
+                return status
     return 0
 
 
 def _read_completion(body: dict[str, Any], choice: dict[str, Any], request: Request) -> Reply:
     message = _object(choice.get("message"))
-    said = _parts_text(message.get("content"))
+    content = _parts_text(message.get("content"))
     calls = [_object(_object(call).get("function")) for call in _list(message.get("tool_calls"))]
-    text = _joined(said, [call.get("arguments") for call in [*calls, _object(message.get("function_call"))]], request)
-    for said_wrong in (choice.get("error"), body.get("error")):  # some providers put it beside an empty reply
-        if (error := words_in({"error": said_wrong})) and not text.strip():
-            raise ProviderError(error, _status_in({"error": said_wrong}))
-    ended = _text(choice.get("finish_reason")).casefold()
+    text = _join_prose_and_calls(
+        content, [call.get("arguments") for call in [*calls, _object(message.get("function_call"))]], request
+    )
+    for report in (choice.get("error"), body.get("error")):  # some providers put it beside an empty reply
+        if (error := words_in({"error": report})) and not text.strip():
+            raise ProviderError(error, _status_in({"error": report}))
+    finish_reason = _text(choice.get("finish_reason")).casefold()
     refusal = _text(message.get("refusal")).strip()
     if refusal:
         refusal = f"the model refuses: {refusal}"
-    elif ended in ("content_filter", "safety", "prohibited_content"):
-        refusal = "the provider's content filter stopped the reply" + (f": {said}" if said.strip() else "")
+    elif finish_reason in ("content_filter", "safety", "prohibited_content"):
+        refusal = "the provider's content filter stopped the reply" + (f": {content}" if content.strip() else "")
     usage = _object(body.get("usage"))
     details = _object(usage.get("prompt_tokens_details"))
     tokens_in = _count(usage.get("prompt_tokens"), request.tokens_in)
     cached = min(_count(details.get("cached_tokens"), _count(usage.get("prompt_cache_hit_tokens"), 0)), tokens_in)
     tokens_out = _count(usage.get("completion_tokens"), tokens(text))
-    found = _tokens_of(_object(choice.get("logprobs")).get("content"), text, request.labels)
+    label_tokens = _tokens_of(_object(choice.get("logprobs")).get("content"), text, request.labels)
     # Who does not say why it ended has ended at the bound, if it got that far.
-    cut = ended in ("length", "max_tokens") or (not ended and tokens_out >= request.max_tokens)
-    return Reply(text, found, cut, tokens_in, tokens_out, cached, refusal=_shortened(refusal))
+    cut = finish_reason in ("length", "max_tokens") or (not finish_reason and tokens_out >= request.max_tokens)
+    return Reply(text, label_tokens, cut, tokens_in, tokens_out, cached, refusal=_shorten(refusal))
 
 
 def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[ReplyToken, ...]:
     """The first token of the text and those that are labels, with what could have stood there."""
     parts = [_object(part) for part in _list(parts)]
-    said = [_text(part.get("token")) for part in parts]
+    texts = [_text(part.get("token")) for part in parts]
     # What a reasoning model thought may be among the tokens, but not in the text.
-    before = "".join(said).rfind(text)
+    before = "".join(texts).rfind(text)
     start, kept = -before, list[ReplyToken]()
-    for part, token in zip(parts, said, strict=True) if before >= 0 else []:
+    for part, token in zip(parts, texts, strict=True) if before >= 0 else []:
         top: dict[str, float] = {}
-        for one in map(_object, _list(part.get("top_logprobs"))):
-            chance, name = one.get("logprob"), _text(one.get("token"))
+        for alternative in map(_object, _list(part.get("top_logprobs"))):
+            chance, name = alternative.get("logprob"), _text(alternative.get("token"))
             if isinstance(chance, int | float) and abs(chance) < _IMPOSSIBLE:
                 top[name] = max(float(chance), top.get(name, float(chance)))
         if start >= 0 and top and (not kept or any(is_label(token, label) for label in labels)):
@@ -263,31 +265,33 @@ def _tokens_of(parts: Any, text: str, labels: Sequence[str]) -> tuple[ReplyToken
 
 def _read_message(body: dict[str, Any], request: Request) -> Reply:
     blocks = [_object(block) for block in _list(body.get("content"))]
-    used = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
-    text = _joined(_parts_text(body.get("content")), used, request)
-    ended = _text(body.get("stop_reason"))
+    inputs = [block.get("input") for block in blocks if block.get("type") == "tool_use"]
+    text = _join_prose_and_calls(_parts_text(body.get("content")), inputs, request)
+    stop_reason = _text(body.get("stop_reason"))
     refusal = ""
-    if ended == "refusal":
+    if stop_reason == "refusal":
         why = _text(_object(body.get("stop_details")).get("explanation")) or text
         refusal = "the model refuses" + (f": {why}" if why.strip() else "")
-    elif ended == "model_context_window_exceeded":
+    elif stop_reason == "model_context_window_exceeded":
         refusal = "the reply ended because prompt and reply are longer than the model can take"
     usage = _object(body.get("usage"))
-    stored = _count(usage.get("cache_creation_input_tokens"), 0)
-    cached = _count(usage.get("cache_read_input_tokens"), 0)
+    tokens_stored = _count(usage.get("cache_creation_input_tokens"), 0)
+    tokens_cached = _count(usage.get("cache_read_input_tokens"), 0)
     # What came from the cache or went into it is not among input_tokens.
-    read = _count(usage.get("input_tokens"), request.tokens_in) + stored + cached
-    written = _count(usage.get("output_tokens"), tokens(text))
-    return Reply(text, (), ended == "max_tokens", read, written, cached, stored, _shortened(refusal))
+    tokens_in = _count(usage.get("input_tokens"), request.tokens_in) + tokens_stored + tokens_cached
+    tokens_out = _count(usage.get("output_tokens"), tokens(text))
+    return Reply(
+        text, (), stop_reason == "max_tokens", tokens_in, tokens_out, tokens_cached, tokens_stored, _shorten(refusal)
+    )
 
 
-def _joined(said: str, used: Sequence[Any], request: Request) -> str:
+def _join_prose_and_calls(prose: str, inputs: Sequence[Any], request: Request) -> str:
     """Prose and what a tool was called with: for a schema the call is the answer, else either may hold it."""
-    calls = [call if isinstance(call, str) else json.dumps(call) for call in used if call is not None]
-    given = _text("\n".join(calls))
-    if request.schema and given.strip():
-        return given
-    return "\n\n".join(part for part in (said, given) if part.strip()) or said
+    calls = [call if isinstance(call, str) else json.dumps(call) for call in inputs if call is not None]
+    arguments = _text("\n".join(calls))
+    if request.schema and arguments.strip():
+        return arguments
+    return "\n\n".join(part for part in (prose, arguments) if part.strip()) or prose
 
 
 def _parts_text(content: Any) -> str:
@@ -298,7 +302,7 @@ def _parts_text(content: Any) -> str:
     return "".join(_text(part.get("text")) for part in parts if part.get("type", "text") in ("text", "output_text"))
 
 
-def _shortened(words: str) -> str:
+def _shorten(words: str) -> str:
     return one_line(words, "")[:300]
 
 

@@ -78,8 +78,8 @@ def checked_url(url: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInputError("option endpoint is no http address; give one, as in http://127.0.0.1:8080/v1")
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    versions = all(name == "api-version" and re.fullmatch(r"[\w.-]{1,40}", value) for name, value in given)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    versions = all(name == "api-version" and re.fullmatch(r"[\w.-]{1,40}", value) for name, value in query)
     if parts.username or parts.password or parts.fragment or not versions:
         raise BadInputError(
             "option endpoint holds a password or key; take it out, and say in key which environment variable has it "
@@ -151,8 +151,8 @@ class Endpoint:
         key = hash_of([self.api, self.url, request.sample, whole])
         failures, lost = 0, 0.0
         while True:
-            if (known := self.book.find(key)) is not None:
-                return Completion(known, 0.0, True, key)
+            if (stored_reply := self.book.find(key)) is not None:
+                return Completion(stored_reply, 0.0, True, key)
             call = self._under_way.get(key)
             mine = call is None
             if call is None:
@@ -198,7 +198,7 @@ class Endpoint:
         """A command that tests the endpoint by hand; it names the key's variable, never the key."""
         address = self._address("/models")
         header = {"openai": "Authorization: Bearer $", "anthropic": "x-api-key: $"}[self.api] + self.key
-        if self._versioned:
+        if self._has_api_version:
             header, address = f"api-key: ${self.key}", f"'{address}'"
         version = f' -H "anthropic-version: {_ANTHROPIC_VERSION}"' if self.api == "anthropic" else ""
         return f"curl -sS {address}" + (f' -H "{header}"' if self.key else "") + version
@@ -253,9 +253,9 @@ class Endpoint:
             raise
         cost = self.book.settle(most, key, reply)
         if reply.refusal:
-            refused = RejectedError(f"{self.url}: {reply.refusal}", lasting=False)
-            refused.cost = cost
-            raise refused
+            refusal = RejectedError(f"{self.url}: {reply.refusal}", lasting=False)
+            refusal.cost = cost
+            raise refusal
         return reply, cost
 
     async def _exchange(self, request: Request) -> Reply:
@@ -293,24 +293,24 @@ class Endpoint:
     ) -> EndpointError:
         """What an answer that is no reply means. status: 0 where it says an error and not which."""
         response = answer.response
-        in_reply = f"{status or 'an error'}: {self._shown(words)}"
-        said = f"{self.url} answers {in_reply if response.is_success else self._words(answer)}"
+        in_reply = f"{status or 'an error'}: {self._safe_excerpt(words)}"
+        message = f"{self.url} answers {in_reply if response.is_success else self._words(answer)}"
         unpaid = any(mark in words.casefold() for mark in _UNPAID)
         if 300 <= status < 400:
             target = http_client.without_password(urljoin(self.url, response.headers.get("location", "")))
             for call in chat.PATHS.values():
                 target = target.removesuffix(call)
             return RejectedError(
-                f"{said} and points to {self._without_key(one_line(target))}; if that is the right address, make it "
+                f"{message} and points to {self._without_key(one_line(target))}; if that is the right address, make it "
                 "the option endpoint",
                 lasting=True,
             )
         if (status in RETRIED or status >= 500 or not status) and not unpaid:
-            return BusyError(said, wait)
+            return BusyError(message, wait)
         parts = urlsplit(self.url)
         if status in (404, 405) and not re.search(r"/v\d", parts.path) and "model" not in words.casefold():
-            said += f"; most endpoints are under /v1: try {parts._replace(path=parts.path + '/v1').geturl()}"
-        return RejectedError(said, lasting=unpaid or status in (401, 402, 403, 404, 405))
+            message += f"; most endpoints are under /v1: try {parts._replace(path=parts.path + '/v1').geturl()}"
+        return RejectedError(message, lasting=unpaid or status in (401, 402, 403, 404, 405))
 
     async def _send(self, method: str, path: str, **content: Any) -> http_client.BoundedResponse:
         try:
@@ -335,7 +335,7 @@ class Endpoint:
         return os.environ.get(self.key, "").strip() if self.key else ""
 
     @property
-    def _versioned(self) -> bool:
+    def _has_api_version(self) -> bool:
         """Whether it is spoken to as Azure's, which takes its keys under a name of its own."""
         return "api-version=" in self.url
 
@@ -345,7 +345,7 @@ class Endpoint:
         if not self.key:
             return {}
         bearer = {"Authorization": f"Bearer {self._secret}"}
-        if not self._versioned:
+        if not self._has_api_version:
             return bearer
         azure = (urlsplit(self.url).hostname or "").endswith((".azure.com", ".azure.us", ".azure.cn"))
         return {"api-key": self._secret} | ({} if azure else bearer)  # there a bearer is a token of another kind
@@ -356,10 +356,12 @@ class Endpoint:
 
     def _words(self, answer: http_client.BoundedResponse) -> str:
         """An answer that is no reply, in short: its status and its own words."""
-        said = self._shown(chat.error_words(answer.data))
-        return f"{answer.response.status_code} {answer.response.reason_phrase}" + (f": {said}" if said else "")
+        own_words = self._safe_excerpt(chat.error_words(answer.data))
+        return f"{answer.response.status_code} {answer.response.reason_phrase}" + (
+            f": {own_words}" if own_words else ""
+        )
 
-    def _shown(self, words: str) -> str:
+    def _safe_excerpt(self, words: str) -> str:
         return one_line(self._without_key(words[:_READ]), "")[:_SHOWN]
 
     def _wait(self, key: str, failures: int, failure: EndpointError) -> float:
@@ -376,7 +378,7 @@ class Endpoint:
         if isinstance(error, TimeoutError | httpx.TimeoutException):
             reason = f"not in {self.timeout:g} s"
         else:
-            reason = self._shown(str(error)) or type(error).__name__
+            reason = self._safe_excerpt(str(error)) or type(error).__name__
         if "certificate" in reason.lower():
             reason += "; name its authority's certificate in the environment variable SSL_CERT_FILE"
         proxy = http_client.proxy_of(self.url)

@@ -12,10 +12,10 @@ _SPARE_COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|$))|,(?=\s*[}\]])', re.DOTALL)
 
 
 def _unequivocal(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise ValueError("a key stands twice")
-    return found
+    return values
 
 
 _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_unequivocal)  # not strict: line ends inside texts
@@ -24,7 +24,7 @@ _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_unequivocal)  # not
 def objects_in(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Where each outermost object begins and ends, and the object; one that says two things under one key is none."""
     # A blank in place of a comma too many keeps every place.
-    clean = _SPARE_COMMA.sub(lambda found: found[1] or " ", text)
+    clean = _SPARE_COMMA.sub(lambda mark: mark[1] or " ", text)
     start = clean.find("{")
     for _ in range(_TRIES):
         if start < 0:

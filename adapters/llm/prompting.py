@@ -80,8 +80,8 @@ def read_prompt(path: Path) -> Prompt:
     Raises BadInputError where the file is none.
     """
     if not path.exists():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-        raise BadInputError(f"there is no prompt {path}; give a TOML file like those of the modes ({known})")
+        modes = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise BadInputError(f"there is no prompt {path}; give a TOML file like those of the modes ({modes})")
     try:
         return msgspec.convert(read_toml(path), Prompt)
     except msgspec.ValidationError as error:
@@ -103,10 +103,10 @@ def fence_for(texts: Iterable[str]) -> str:
 
 def fence_text(text: str, fence: str) -> str:
     """The text between its fences, without what a chat template would obey; nothing for an empty text."""
-    return f"[{fence}]\n{_CONTROL.sub(_apart, text)}\n[/{fence}]" if text.strip() else ""
+    return f"[{fence}]\n{_CONTROL.sub(_add_blank, text)}\n[/{fence}]" if text.strip() else ""
 
 
-def _apart(mark: re.Match[str]) -> str:
+def _add_blank(mark: re.Match[str]) -> str:
     return mark.group() + " "
 
 

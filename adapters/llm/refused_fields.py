@@ -59,10 +59,10 @@ def refused_field(api: Api, status: int, words: str, body: dict[str, Any], left_
     left_out: what was left out of it already.
     """
     for name, field in _REFUSABLE[api].items():
-        sent = field.place in body or (field is _SYSTEM and body["messages"][0]["role"] == "system")
+        present = field.place in body or (field is _SYSTEM and body["messages"][0]["role"] == "system")
         if (
             name not in left_out
-            and sent
+            and present
             and status in field.statuses
             and re.search(field.complaint, words, re.IGNORECASE)
         ):

@@ -91,23 +91,23 @@ class EndpointTarget:
         request = Request(system, prompt, self._max_tokens, self._temperature, sample=sample)
         start = time.monotonic()
         try:
-            answer = await self._asked(request)
+            answer = await self._ask_endpoint(request)
         except BudgetError as error:
             raise SpentError(
                 f"{self._role}: {error}, and the next call could cost more; raise tuning.money to go on"
             ) from None
         except RejectedError as error:
             if error.lasting:
-                raise self._down(error) from None
+                raise self._down_error(error) from None
             return Response(failure=str(error), cost=error.cost)
         except EndpointError as error:
-            raise self._down(error) from None
+            raise self._down_error(error) from None
         reply, text = answer.reply, without_reasoning(answer.reply.text)
         failure = self._why_empty(reply) if is_empty(text) else ""
         took = (reply.tokens_in, reply.tokens_out, answer.cost, time.monotonic() - start)
         return Response("" if failure else text, failure, *took, cut=reply.cut and not failure)
 
-    def _down(self, error: EndpointError) -> DownError:
+    def _down_error(self, error: EndpointError) -> DownError:
         return DownError(f"{self._role}: {error}; test it with: {self._endpoint.curl}")
 
     def _why_empty(self, reply: Reply) -> str:
@@ -118,7 +118,7 @@ class EndpointTarget:
         thought = reply.tokens_out > 1 or without_reasoning(reply.text) != reply.text
         return "all reasoning, no answer" if thought else "the response is empty"
 
-    async def _asked(self, request: Request) -> Completion:
+    async def _ask_endpoint(self, request: Request) -> Completion:
         while True:
             self._under_way += 1
             try:
@@ -151,15 +151,17 @@ class FunctionTarget:
         """It was found when it was made."""
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
-        asked = f"{system}\n\n{prompt}" if system else prompt
+        full_prompt = f"{system}\n\n{prompt}" if system else prompt
         async with self._turns:
             start = time.monotonic()
             try:
                 async with asyncio.timeout(self._timeout):
                     if inspect.iscoroutinefunction(self._call):
-                        said = await self._call(asked)
+                        response = await self._call(full_prompt)
                     else:
-                        said = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, asked)
+                        response = await asyncio.get_running_loop().run_in_executor(
+                            self._threads, self._call, full_prompt
+                        )
             except TimeoutError:
                 return Response(failure=f"{self._place} did not answer in {self._timeout:g} s")
             except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
@@ -167,12 +169,14 @@ class FunctionTarget:
             except BaseException as error:  # panics of compiled packages are no Exception
                 logger.exception("%s failed", self._place)
                 return Response(failure=f"{self._place} raised {describe_error(error)}")
-        if not isinstance(said, str):
-            return Response(failure=f"{self._place} gave {type(said).__name__} and no text")
-        said = said.encode("utf-8", "replace").decode()  # half a character can be neither stored nor shown
-        text = without_reasoning(said)
+        if not isinstance(response, str):
+            return Response(failure=f"{self._place} gave {type(response).__name__} and no text")
+        response = response.encode("utf-8", "replace").decode()  # half a character can be neither stored nor shown
+        text = without_reasoning(response)
         if is_empty(text):
-            return Response(failure="all reasoning, no answer" if said != text else f"{self._place} gave an empty text")
+            return Response(
+                failure="all reasoning, no answer" if response != text else f"{self._place} gave an empty text"
+            )
         return Response(text, seconds=time.monotonic() - start)
 
     async def end(self) -> None:
@@ -182,8 +186,8 @@ class FunctionTarget:
 def function_at(place: str) -> Callable[..., Any]:
     """The function at `path/to/file.py:name`. Raises BadInputError where there is none."""
     file, _, name = place.rpartition(":")
-    found = getattr(load_module("function", place, "name"), name, None)
-    if not callable(found):
+    value = getattr(load_module("function", place, "name"), name, None)
+    if not callable(value):
         raise BadInputError(f"function {place!r}: {file} has no function {name!r}")
-    function: Callable[..., Any] = found
+    function: Callable[..., Any] = value
     return function

@@ -16,13 +16,13 @@ ClauseWeights = tuple[float, ...]
 class Word(NamedTuple):
     """A word in small letters; with weights it is a label, and stands as `@` in what patterns are matched with."""
 
-    said: str
+    string: str
     place: int
     weights: ClauseWeights = ()
 
     @property
     def text(self) -> str:
-        return "@" if self.weights else self.said
+        return "@" if self.weights else self.string
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Clause:
 
     @property
     def polarity(self) -> int | None:
-        return polarity(" ".join(word.said for word in self.words))
+        return polarity(" ".join(word.string for word in self.words))
 
     @property
     def subject(self) -> ClauseWeights | None:
@@ -59,10 +59,12 @@ class Labels:
         folded = [name.casefold() for name in names]
         self.scores = [int(name) for name in names] if all(map(str.isdecimal, names)) and len(names) > 2 else []
         self.signs = (
-            {self.one(folded.index("yes")): 1, self.one(folded.index("no")): -1} if set(folded) == {"yes", "no"} else {}
+            {self.weights_of(folded.index("yes")): 1, self.weights_of(folded.index("no")): -1}
+            if set(folded) == {"yes", "no"}
+            else {}
         )
-        self._named = {name if len(name) == 1 else name.casefold(): self.one(k) for k, name in enumerate(names)}
-        self._loose = {name.casefold(): self.one(k) for k, name in enumerate(names)}
+        self._named = {name if len(name) == 1 else name.casefold(): self.weights_of(k) for k, name in enumerate(names)}
+        self._loose = {name.casefold(): self.weights_of(k) for k, name in enumerate(names)}
         long_first = sorted(filter(None, names), key=len, reverse=True)
         any_of = "|".join(re.escape(n) + (r"(?![^\W_]|[.,]\d)" if n[-1].isalnum() else "") for n in long_first)
         label = r"(?!)" if self.scores else rf"(?<![^\W_])(?:{any_of})"
@@ -73,7 +75,7 @@ class Labels:
         """Whether they are two responses, with or without a label for a tie."""
         return not self.scores and not self.signs
 
-    def one(self, label: int) -> ClauseWeights:
+    def weights_of(self, label: int) -> ClauseWeights:
         """All the weight on one label."""
         return tuple(float(k == label) for k in range(len(self.names)))
 
@@ -83,34 +85,36 @@ class Labels:
 
     def words(self, text: str, *, loose: bool) -> Iterator[Word | str]:
         """Words, and as plain strings the marks that part clauses (`,`), end sentences (`.`) and ask (`?`)."""
-        for found in self._lexer.finditer(text):
-            kind, said, place = found.lastgroup, found.group(), found.start()
+        for token in self._lexer.finditer(text):
+            kind, lexeme, place = token.lastgroup, token.group(), token.start()
             if kind == "label":
-                weights = (self._loose if loose or len(said) > 1 else self._named).get(
-                    said.casefold() if loose or len(said) > 1 else said
+                weights = (self._loose if loose or len(lexeme) > 1 else self._named).get(
+                    lexeme.casefold() if loose or len(lexeme) > 1 else lexeme
                 )
-                yield Word(said.casefold(), place, weights or ())
+                yield Word(lexeme.casefold(), place, weights or ())
             elif kind == "number":
-                weights = self._graded(float(said)) if self.scores and len(said) < 9 and "," not in said else ()
-                yield Word(said, place, weights)
+                weights = (
+                    self._score_weights(float(lexeme)) if self.scores and len(lexeme) < 9 and "," not in lexeme else ()
+                )
+                yield Word(lexeme, place, weights)
             elif kind == "opening":
-                yield from (Word(said.strip("<>").casefold().replace("_", " "), place), Word(":", place))
+                yield from (Word(lexeme.strip("<>").casefold().replace("_", " "), place), Word(":", place))
             elif kind == "starter":
-                yield from (",", Word(said.casefold(), place))
+                yield from (",", Word(lexeme.casefold(), place))
             elif kind == "boxed":
                 yield Word("boxed", place)
             elif kind == "arrow":
                 yield Word(":", place)
             elif kind in ("word", "sign", "other", "unticked"):
-                yield Word(_SAME_SIGNS.get(said) or said.casefold().replace("’", "'"), place)
+                yield Word(_SAME_SIGNS.get(lexeme) or lexeme.casefold().replace("’", "'"), place)
             elif kind == "stop":
-                yield "?" if "?" in said else "."
+                yield "?" if "?" in lexeme else "."
             elif kind in ("line", "pause", "closing"):
                 yield "\n" if kind == "line" else ","
 
-    def _graded(self, score: float) -> ClauseWeights:
+    def _score_weights(self, score: float) -> ClauseWeights:
         """The weights of a score: all on its label, or shared by the two that it lies between."""
-        shares = [max(0.0, 1 - abs(score - one)) for one in self.scores]
+        shares = [max(0.0, 1 - abs(score - label_score)) for label_score in self.scores]
         return tuple(shares) if abs(sum(shares) - 1) < 1e-9 else ()  # 0 outside the labels
 
     def clauses_of(self, text: str, *, loose: bool) -> list[Clause]:
@@ -125,7 +129,7 @@ class Labels:
                 words, opens = [], False
             if mark != ",":
                 if mark == "?":
-                    clauses[first:] = [Clause(one.words, one.opens, True) for one in clauses[first:]]
+                    clauses[first:] = [Clause(clause.words, clause.opens, True) for clause in clauses[first:]]
                 first, opens = len(clauses), True
 
         for word in self.words(text, loose=loose):

@@ -54,8 +54,8 @@ class Stated(NamedTuple):
 
 def label_of(text: str, labels: Sequence[str]) -> int | None:
     """The label that a text is, in small letters too and with a noun beside it: "response_a" is A."""
-    found = _grammar(tuple(labels), "").read(text, loose=True)
-    return found.weights.index(1) if found is not None and 1 in found.weights else None
+    verdict = _grammar(tuple(labels), "").read(text, loose=True)
+    return verdict.weights.index(1) if verdict is not None and 1 in verdict.weights else None
 
 
 def read_verdict(text: str, labels: Sequence[str], after: str = "") -> Stated:
@@ -66,11 +66,11 @@ def read_verdict(text: str, labels: Sequence[str], after: str = "") -> Stated:
     """
     if len(text) > _LONGEST_TEXT:
         raise ParseError(f"the reply is longer than any verdict: {len(text)} characters, {shorten(text)}")
-    found = _grammar(tuple(labels), after).read(text)
-    if found is None:
+    verdict = _grammar(tuple(labels), after).read(text)
+    if verdict is None:
         line = shorten(text)
         raise ParseError(f"the reply names none of {', '.join(labels)}: {line}")
-    return found
+    return verdict
 
 
 def shorten(text: str) -> str:
@@ -152,32 +152,38 @@ class _Grammar:
     # Reading
 
     def read(self, text: str, *, loose: bool = False) -> Stated | None:
-        prose, said = self._without_objects(text)
+        prose, from_objects = self._without_objects(text)
         if self._after and not self._after_words and self._after in prose:
             start = prose.rfind(self._after) + len(self._after)
             prose = " " * start + prose[start:]
         clauses = self._labels.clauses_of(prose, loose=loose)
-        found = [one for at in range(len(clauses)) if (one := self._statement(clauses, at)) is not None]
-        wanted = self._answers_wanted(clauses)
-        if wanted and not said:
-            last = [one for one in found if one.at == wanted[-1] and one.kind == "marked"]
-            return self._upheld(clauses, last[0]) if last else None
-        marked = [*said, *(one for one in found if one.kind == "marked")]
-        end = max((one.at for one in marked), default=-1)
-        bare = [one for one in found if one.kind == "bare" and one.at >= end]  # before a verdict they are headings
-        stated = [*marked, *(one for one in found if one.kind == "claim"), *bare]
-        ends = [one for one in {*bare[:1], *bare[-1:]} if self._stands(clauses, one)]
-        counting = [*(one for one in stated if one.kind != "bare"), *ends]
-        if not counting or len({one.weights for one in stated}) > 1:
+        in_prose = [statement for at in range(len(clauses)) if (statement := self._statement(clauses, at)) is not None]
+        answer_places = self._answers_wanted(clauses)
+        if answer_places and not from_objects:
+            last = [
+                statement for statement in in_prose if statement.at == answer_places[-1] and statement.kind == "marked"
+            ]
+            return self._unless_retracted(clauses, last[0]) if last else None
+        marked = [*from_objects, *(statement for statement in in_prose if statement.kind == "marked")]
+        end = max((statement.at for statement in marked), default=-1)
+        bare = [
+            statement for statement in in_prose if statement.kind == "bare" and statement.at >= end
+        ]  # before a verdict they are headings
+        stated = [*marked, *(statement for statement in in_prose if statement.kind == "claim"), *bare]
+        ends = [statement for statement in {*bare[:1], *bare[-1:]} if self._stands(clauses, statement)]
+        counting = [*(statement for statement in stated if statement.kind != "bare"), *ends]
+        if not counting or len({statement.weights for statement in stated}) > 1:
             return None
         # The log-probabilities at a label are those of the answer only where the label is the answer.
-        best = min(counting, key=lambda one: (one.place is None, one.at))
-        blamed = {one.weights for one in found if one.kind == "blame" and one.at >= end}
-        if blamed == {best.weights} or any(self._undone(clauses, one) for one in stated if one.kind != "bare"):
+        best = min(counting, key=lambda statement: (statement.place is None, statement.at))
+        blamed = {statement.weights for statement in in_prose if statement.kind == "blame" and statement.at >= end}
+        if blamed == {best.weights} or any(
+            self._is_retracted(clauses, statement) for statement in stated if statement.kind != "bare"
+        ):
             return None
         if not marked and best.kind == "bare":
             return Stated(best.weights, best.place)
-        return self._upheld(clauses, best._replace(at=max(one.at for one in stated)))
+        return self._unless_retracted(clauses, best._replace(at=max(statement.at for statement in stated)))
 
     def _answers_wanted(self, clauses: Sequence[Clause]) -> list[int]:
         """The clauses that begin as the prompt wants the answer to begin."""
@@ -196,18 +202,18 @@ class _Grammar:
             starts[offset] = word
             offset += len(word.text) + 1
         for kind, pattern in self._clause_patterns:
-            if (found := pattern.fullmatch(text)) is None:
+            if (match := pattern.fullmatch(text)) is None:
                 continue
-            groups = found.groupdict()
-            x = starts[found.start("x")]
-            if groups.get("top") and starts[found.start("top")].weights != self._labels.one(
+            groups = match.groupdict()
+            x = starts[match.start("x")]
+            if groups.get("top") and starts[match.start("top")].weights != self._labels.weights_of(
                 len(self._labels.names) - 1
             ):
                 return None
-            other = starts[found.start("y")] if groups.get("y") else None
+            other = starts[match.start("y")] if groups.get("y") else None
             if other is not None and other.weights == x.weights:
                 return None
-            if kind != "bare" and self._supposed(clauses, at):
+            if kind != "bare" and self._is_qualified(clauses, at):
                 return None
             place = x.place if max(x.weights) == 1 and kind in ("bare", "marked") else None
             if kind == "blame":
@@ -218,7 +224,7 @@ class _Grammar:
     def _for_the_other(self, x: Word, at: int) -> _Statement | None:
         """A comparison that one side loses is one that the other wins."""
         side = x.weights.index(1)
-        return _Statement("claim", self._labels.one(1 - side), None, at) if side < 2 else None
+        return _Statement("claim", self._labels.weights_of(1 - side), None, at) if side < 2 else None
 
     def _plain_blame(self, clause: Clause, at: int) -> _Statement | None:
         """A clause that says only of one label that it is bad."""
@@ -230,7 +236,7 @@ class _Grammar:
             return None
         return _Statement("blame", subject, None, at)
 
-    def _supposed(self, clauses: Sequence[Clause], at: int) -> bool:
+    def _is_qualified(self, clauses: Sequence[Clause], at: int) -> bool:
         """Whether what stands before a clause in its sentence denies it, only supposes it, or lets it hold in part."""
         for _ in range(_LONGEST):
             if clauses[at].opens:
@@ -265,23 +271,23 @@ class _Grammar:
                 if not opens and re.fullmatch(rf"(?:{LEAD})(?: :)?", clauses[at].text) is None:
                     return False
             return lead_only or self._agrees(before[-1], bare.weights)
-        return lead_only and not self._labels.scores and self._borne_out(rest, bare.weights)
+        return lead_only and not self._labels.scores and self._is_supported(rest, bare.weights)
 
     def _agrees(self, clause: Clause, label: ClauseWeights) -> bool:
         """Whether the clause before a label at the end of a reply leaves it a verdict."""
         if clause.text.endswith(":"):
             return False
-        said = clause.polarity
+        polarity = clause.polarity
         if self._labels.scores:
             return not clause.asked
         if clause.asked:
-            return said in (0, 1) and re.search(rf"\b(?:{DENIAL})", clause.text) is None
+            return polarity in (0, 1) and re.search(rf"\b(?:{DENIAL})", clause.text) is None
         if self._labels.signs:
-            return said in (0, self._labels.sign(label))
+            return polarity in (0, self._labels.sign(label))
         subject = clause.subject
-        return (subject is not None and subject != label) or said in (0, 1)
+        return (subject is not None and subject != label) or polarity in (0, 1)
 
-    def _borne_out(self, clauses: Sequence[Clause], label: ClauseWeights) -> bool:
+    def _is_supported(self, clauses: Sequence[Clause], label: ClauseWeights) -> bool:
         """Whether what follows a label speaks for it, and nothing against it."""
         agreeing = 0
         for clause in clauses:
@@ -289,30 +295,30 @@ class _Grammar:
                 return False
             if self._words_are(clause, label):
                 continue
-            said, wanted = clause.polarity, self._labels.sign(label)
+            polarity, wanted = clause.polarity, self._labels.sign(label)
             subject = clause.subject
             if not self._labels.signs and subject is not None and subject != label:
-                agreeing += said == -1
+                agreeing += polarity == -1
                 continue
-            if said not in (0, wanted):
+            if polarity not in (0, wanted):
                 return False
-            agreeing += said == wanted
+            agreeing += polarity == wanted
         return agreeing > 0
 
     def _words_are(self, clause: Clause, label: ClauseWeights) -> bool:
         """Whether a clause is that label alone."""
         return all(word.weights == label for word in clause.words)
 
-    def _upheld(self, clauses: Sequence[Clause], one: _Statement) -> Stated | None:
+    def _unless_retracted(self, clauses: Sequence[Clause], statement: _Statement) -> Stated | None:
         """The verdict, unless what follows it takes it back."""
-        for clause in clauses[one.at + 1 :]:
+        for clause in clauses[statement.at + 1 :]:
             if re.match(rf"(?:{CONTRAST})\b", clause.text):
                 return None
-            if self._labels.signs and clause.polarity not in (0, self._labels.sign(one.weights)):
+            if self._labels.signs and clause.polarity not in (0, self._labels.sign(statement.weights)):
                 return None
             if self._takes_back(clause):
                 return None
-        return Stated(one.weights, one.place)
+        return Stated(statement.weights, statement.place)
 
     def _takes_back(self, clause: Clause) -> bool:
         """Whether a clause blames what was just chosen, by a pronoun or in the same sentence, or what was just said."""
@@ -327,9 +333,9 @@ class _Grammar:
         meant = not clause.opens or re.match(r"(?:it|this|that|which)\b", clause.text) is not None
         return meant and clause.polarity not in (0, 1)
 
-    def _undone(self, clauses: Sequence[Clause], one: _Statement) -> bool:
+    def _is_retracted(self, clauses: Sequence[Clause], statement: _Statement) -> bool:
         """Whether the rest of its own sentence takes a statement back, whatever else is said later."""
-        for clause in clauses[one.at + 1 :]:
+        for clause in clauses[statement.at + 1 :]:
             if clause.opens:
                 return False
             if self._takes_back(clause) or re.match(rf"(?:{CONTRAST})\b", clause.text):
@@ -344,55 +350,59 @@ class _Grammar:
 
     def _without_objects(self, text: str) -> tuple[str, list[_Statement]]:
         """The text with blanks for the JSON objects in it, and what these state."""
-        found: list[_Statement] = []
+        statements: list[_Statement] = []
         for start, end, value in objects_in(text):
             at = len(self._labels.clauses_of(text[:start], loose=False)) - 1
-            found += self._stated_in(value, text, start, end, at)
+            statements += self._statements_in(value, text, start, end, at)
             text = text[:start] + "\n" * (end - start) + text[end:]
-        return text, found
+        return text, statements
 
-    def _stated_in(self, value: dict[str, Any], text: str, start: int, end: int, at: int) -> list[_Statement]:
+    def _statements_in(self, value: dict[str, Any], text: str, start: int, end: int, at: int) -> list[_Statement]:
         """What an object states; nothing where one of its verdicts cannot be read, or its reasons say the contrary."""
-        found: list[_Statement] = []
+        statements: list[_Statement] = []
         reasons = []
-        for key, said in value.items():
+        for key, field in value.items():
             name = re.sub(r"[^a-z]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).casefold()).strip()
-            if isinstance(said, bool) and polarity(name) == (-1 if said else 1):
+            if isinstance(field, bool) and polarity(name) == (-1 if field else 1):
                 return []  # "is_wrong": true, "correct": false
-            if isinstance(said, dict) and _KEY.fullmatch(name) is not None and len(value) == 1:
-                return self._stated_in(said, text, start, end, at)
-            if isinstance(said, bool) or not isinstance(said, str | int | float):
+            if isinstance(field, dict) and _KEY.fullmatch(name) is not None and len(value) == 1:
+                return self._statements_in(field, text, start, end, at)
+            if isinstance(field, bool) or not isinstance(field, str | int | float):
                 continue
-            words = str(said)[:_LONGEST_VALUE]
+            words = str(field)[:_LONGEST_VALUE]
             loses = re.fullmatch(rf"(?:the )?(?:{_WORSE})(?: {NOUN})?", name) is not None and not self._labels.signs
             wins = name == self._after_words or _KEY.fullmatch(name) is not None
             if not loses and not wins:
                 reasons.append(words)
                 continue
-            own = self.read(words, loose=True)
-            if own is None or (loses and (self._labels.scores or own.weights.index(1) > 1)):
+            verdict = self.read(words, loose=True)
+            if verdict is None or (loses and (self._labels.scores or verdict.weights.index(1) > 1)):
                 return []
             if loses:
-                found.append(_Statement("marked", self._labels.one(1 - own.weights.index(1)), None, at))
+                statements.append(_Statement("marked", self._labels.weights_of(1 - verdict.weights.index(1)), None, at))
                 continue
-            named = text.find(f'"{key}"', start, end) + len(key) + 2
-            there = self._labels.words(" " * named + text[named:end], loose=True)
-            same = (word.place for word in there if isinstance(word, Word) and word.weights == own.weights)
-            found.append(_Statement("marked", own.weights, next(same, None), at))
-        stated = {one.weights for one in found}
-        return [] if any(self._contradicts(words, stated) for words in reasons) else found
+            offset = text.find(f'"{key}"', start, end) + len(key) + 2
+            there = self._labels.words(" " * offset + text[offset:end], loose=True)
+            same = (word.place for word in there if isinstance(word, Word) and word.weights == verdict.weights)
+            statements.append(_Statement("marked", verdict.weights, next(same, None), at))
+        stated = {statement.weights for statement in statements}
+        return [] if any(self._contradicts(words, stated) for words in reasons) else statements
 
     def _contradicts(self, words: str, stated: set[ClauseWeights]) -> bool:
         """Whether reasons speak for another label, or against the one that is stated and no other."""
         clauses = self._labels.clauses_of(words, loose=False)
         if self._labels.signs:
-            said = {clause.polarity for clause in clauses}
-            return any(said & {1, -1} == {-self._labels.sign(weights)} for weights in stated)
+            polarities = {clause.polarity for clause in clauses}
+            return any(polarities & {1, -1} == {-self._labels.sign(weights)} for weights in stated)
         if not self._labels.sides:
             return False
-        found = [one for at in range(len(clauses)) if (one := self._statement(clauses, at)) is not None]
-        blamed = {one.weights for one in found if one.kind == "blame"}
-        return blamed == stated or any(one.kind == "claim" and one.weights not in stated for one in found)
+        statements = [
+            statement for at in range(len(clauses)) if (statement := self._statement(clauses, at)) is not None
+        ]
+        blamed = {statement.weights for statement in statements if statement.kind == "blame"}
+        return blamed == stated or any(
+            statement.kind == "claim" and statement.weights not in stated for statement in statements
+        )
 
 
 _LONGEST_VALUE = 2000  # characters of a value that are read

@@ -25,7 +25,7 @@ from tui.editor import Editor
 from tui.pane import TextPane
 from tui.pool import budget_line, in_full, prompt_with_changes, table
 from tui.vote import VoteScreen
-from tui.words import coming, marks, standing_of
+from tui.words import coming_in_words, marks, standing_of
 
 
 @asynccontextmanager
@@ -44,11 +44,11 @@ def rows(voter: Voter) -> list[str]:
 def picked(voter: Voter) -> str:
     board = voter.app.screen
     assert isinstance(board, BoardScreen)
-    assert board.picked is not None
+    assert board.picked_row is not None
     at = board.query_one(OptionList).highlighted
     assert at is not None
-    assert board.picked.item in rows(voter)[at], "the cursor is where the screen says"
-    return board.picked.item
+    assert board.picked_row.item in rows(voter)[at], "the cursor is where the screen says"
+    return board.picked_row.item
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
@@ -306,11 +306,14 @@ def test_the_words_for_where_a_study_stands() -> None:
     assert "not known yet" in standing_of(board(win_rate=None))
     assert "No vote yet" in standing_of(board(progress=Progress(0, 0, 60, None, False, "")))
     assert (
-        coming(board(doing="", shortfalls="1 response failed", next_prompts=1))
+        coming_in_words(board(doing="", shortfalls="1 response failed", next_prompts=1))
         == "New prompts join in 1 vote. 1 response failed."
     )
-    assert coming(board(doing="", shortfalls="", next_prompts=None)) == "No new prompts join by themselves any more."
-    assert coming(board(doing="", shortfalls="", next_prompts=0)) == "New prompts join now."
+    assert (
+        coming_in_words(board(doing="", shortfalls="", next_prompts=None))
+        == "No new prompts join by themselves any more."
+    )
+    assert coming_in_words(board(doing="", shortfalls="", next_prompts=0)) == "New prompts join now."
     alone = board(rows=(prompt(0, "x", 0.0, 1.0, 0),))
     assert marks(alone.rows[0], alone) == "seed", "where all are of one age, none is new"
     assert "no limit" in budget_line(board(money=None), 120).plain

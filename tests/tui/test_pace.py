@@ -67,7 +67,7 @@ def test_the_guard() -> None:
     ],
 )
 def test_what_is_left(left: tuple[int, int, int] | None, each: float, words: str) -> None:
-    pace = VotingPace(Clock(), known=[each] * 5)
+    pace = VotingPace(Clock(), earlier_seconds=[each] * 5)
     assert pace.to_go(progress(left)) == words
 
 

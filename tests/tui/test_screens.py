@@ -249,7 +249,7 @@ def test_intervals_fill_their_cells(a: float, b: float, c: float, cells: int) ->
 @pytest.mark.parametrize("width", [78, 98, 118, 200])
 def test_the_lines_around_fit(width: int) -> None:
     service = FakeService(left=(100, 160, 250), target=400)
-    pace = VotingPace(lambda: 0.0, known=[8.0] * 5)
+    pace = VotingPace(lambda: 0.0, earlier_seconds=[8.0] * 5)
     line = top_line("A study with a rather long title that goes on and on and on", service._progress(), pace, width)
     assert cell_len(line.plain) <= width
     assert "about 160 more votes (100–250), 13–33 min" in line.plain

@@ -279,7 +279,7 @@ async def test_a_real_study(tmp_path: Path) -> None:
         await voter.press("f6")
         board = app.screen
         assert isinstance(board, BoardScreen)
-        await voter.until(lambda: board.picked is not None, seconds=60)
+        await voter.until(lambda: board.picked_row is not None, seconds=60)
 
         async def now() -> Board:
             return await voter.screen._service.board()  # type: ignore[attr-defined, no-any-return]
@@ -292,14 +292,14 @@ async def test_a_real_study(tmp_path: Path) -> None:
         app.screen.query_one(TextArea).text = "Kindly praise {input}"
         await pilot.press("ctrl+s")
         await voter.until(lambda: app.screen is board)
-        made = board.picked
+        made = board.picked_row
         assert made is not None
         assert (made.text, made.maker) == ("Kindly praise {input}", "maya")
         for key, mark in (("p", "pinned"), ("x", "retired"), ("x", "pinned"), ("p", "")):
             await pilot.press(key)
-            await voter.until(lambda mark=mark: board.picked is not None and board.picked.mark == mark)  # type: ignore[misc]
-            assert board.picked is not None
-            assert board.picked.row == made.row
+            await voter.until(lambda mark=mark: board.picked_row is not None and board.picked_row.mark == mark)  # type: ignore[misc]
+            assert board.picked_row is not None
+            assert board.picked_row.row == made.row
         rows = len((await now()).rows)
         await pilot.press("g")
         await voter.until(lambda: board._board is not None and len(board._board.rows) > rows, seconds=60)

@@ -21,7 +21,7 @@ from tui.words import (
     NO_ROUTER,
     in_number,
     label_of,
-    leaning,
+    lean_in_words,
     money,
     percent,
     shares,
@@ -68,7 +68,7 @@ class PlainVoting:
         self._reasons: tuple[str, ...] = ()
         self._note = ""
         self._unacceptable: tuple[Literal["left", "right"], ...] = ()
-        self._told_enough = False
+        self._announced_enough = False
         self._turn: Turn
         self._card: StudyCard
         self._board = PlainBoard(cast(TuningService, service), read, write)
@@ -139,17 +139,17 @@ class PlainVoting:
         return "Input" if self._card.tuned else "Prompt"
 
     async def _show(self, turn: Turn) -> None:
-        told = ""
+        shown_task = ""
         while turn.doing and turn.again is not None:
-            if (doing := turn.doing.partition(",")[0]) != told:
-                told = doing
+            if (doing := turn.doing.partition(",")[0]) != shown_task:
+                shown_task = doing
                 self._write(f"{sentence(doing).rstrip('.')} …")
             await asyncio.sleep(turn.again)
             turn = await self._service.turn()
         self._turn = turn
         progress, ballot = turn.progress, turn.ballot
-        if progress.stop and ballot is not None and not self._told_enough:
-            self._told_enough = True
+        if progress.stop and ballot is not None and not self._announced_enough:
+            self._announced_enough = True
             self._write(f"You can stop here: {sentence(progress.why)} You may go on; overview shows the result.")
         if turn.notice:
             self._write(sentence(turn.notice))
@@ -168,9 +168,9 @@ class PlainVoting:
             ("LEFT", ballot.left, ballot.left_image),
             ("RIGHT", ballot.right, ballot.right_image),
         ):
-            said = harmless(text).strip() or ("" if image else "(empty)")
+            words = harmless(text).strip() or ("" if image else "(empty)")
             picture = f"Picture: {one_line(image)}" if image else ""
-            self._write(f"{side}:\n{chr(10).join(part for part in (picture, said) if part)}\n")
+            self._write(f"{side}:\n{chr(10).join(part for part in (picture, words) if part)}\n")
         self._write(_ASK)
         self.pace.painted()
 
@@ -185,11 +185,11 @@ class PlainVoting:
         extras = (self._reasons, self._note, self._unacceptable)
         turn = await self._service.vote(Answer(ballot.query, vote.choice, vote.strength, seconds, *extras))
         self.pace.voted(seconds)
-        said = (
+        choice = (
             f"{vote_in_words(vote.choice, vote.strength)}{f', {unacceptable_in_words(extras[2])}' if extras[2] else ''}"
         )
         self._reasons, self._note, self._unacceptable = (), "", ()
-        self._write(f"Saved vote {ballot.number}: {said}.")
+        self._write(f"Saved vote {ballot.number}: {choice}.")
         await self._show(turn)
 
     async def _undo(self) -> None:
@@ -199,25 +199,25 @@ class PlainVoting:
             self._write("There is no vote of yours to take back.")
             return
         self.pace.took_back()
-        said = f" {last.number}: {vote_in_words(last.choice, last.strength)}" if last else ""
-        self._write(f"Took back vote{said}.")
+        which = f" {last.number}: {vote_in_words(last.choice, last.strength)}" if last else ""
+        self._write(f"Took back vote{which}.")
         await self._show(turn)
 
     async def _pick_reasons(self, numbers: str) -> None:
-        known = self._card.reasons
+        reasons = self._card.reasons
         self._open()
-        if not known:
+        if not reasons:
             self._write("This study has no list of reasons; note writes one.")
             return
         if not numbers:
-            listed = ", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(known, 1))
-            self._write(f"Reasons: {listed}. Type their numbers with blanks between; an empty line for none.")
+            reason_list = ", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(reasons, 1))
+            self._write(f"Reasons: {reason_list}. Type their numbers with blanks between; an empty line for none.")
             numbers = await self._read() or ""
         picked = numbers.replace(",", " ").split()
-        if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= len(known) for word in picked):
-            self._write(f"Reasons are numbers from 1 to {len(known)}; nothing changed.")
+        if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= len(reasons) for word in picked):
+            self._write(f"Reasons are numbers from 1 to {len(reasons)}; nothing changed.")
             return
-        self._reasons = tuple(reason for n, reason in enumerate(known, 1) if str(n) in picked)
+        self._reasons = tuple(reason for n, reason in enumerate(reasons, 1) if str(n) in picked)
         self._write(f"With your next vote: {', '.join(map(one_line, self._reasons)) or 'no reasons'}.")
 
     async def _write_note(self, text: str) -> None:
@@ -233,44 +233,44 @@ class PlainVoting:
         if side not in ("left", "right"):
             self._write("Say which: unacceptable left, or unacceptable right; the same again takes it back.")
             return
-        self._unacceptable = tuple(one for one in ("left", "right") if (one in self._unacceptable) != (one == side))
+        self._unacceptable = tuple(name for name in ("left", "right") if (name in self._unacceptable) != (name == side))
         self._write(f"With your next vote: {unacceptable_in_words(self._unacceptable) or 'no side is unacceptable'}.")
 
     def _differences(self) -> None:
         ballot = self._open()
         left, right = harmless(ballot.left), harmless(ballot.right)
-        found = difference(left, right)
-        if not found.left and not found.right:
+        marks = difference(left, right)
+        if not marks.left and not marks.right:
             self._write("The two texts have the same words.")
-        elif not found.helpful:
+        elif not marks.helpful:
             self._write("The two texts have few words in common.")
         else:
-            for name, text, spans in (("LEFT", left, found.left), ("RIGHT", right, found.right)):
+            for name, text, spans in (("LEFT", left, marks.left), ("RIGHT", right, marks.right)):
                 pieces = "; ".join(one_line(text[start:end]) for start, end in spans)
                 self._write(f"Only in {name}: {pieces or 'nothing'}.")
 
     async def _overview(self) -> None:
-        seen = await self._service.overview()
-        self._write(f"{state_of(seen.progress)}{sentence(seen.progress.why)}")
-        if seen.labels is not None:
-            self._write(shares(seen.labels))
-        for place, pair in enumerate(seen.pairs[:10], start=1):
+        overview = await self._service.overview()
+        self._write(f"{state_of(overview.progress)}{sentence(overview.progress.why)}")
+        if overview.labels is not None:
+            self._write(shares(overview.labels))
+        for place, pair in enumerate(overview.pairs[:10], start=1):
             if pair.pair:
-                told = f"{label_of(pair)} by {in_number(pair.votes, 'vote') if pair.votes else pair.source}"
-                self._write(f"Pair {one_line(pair.pair)}: {told}, {100 * pair.probability:.0f} % sure.")
+                label = f"{label_of(pair)} by {in_number(pair.votes, 'vote') if pair.votes else pair.source}"
+                self._write(f"Pair {one_line(pair.pair)}: {label}, {100 * pair.probability:.0f} % sure.")
             else:
                 self._write(f"Pair {place} is before you now, so nothing more of it is told.")
-        for row in seen.leaders[:10]:
+        for row in overview.leaders[:10]:
             if not row.item:
                 self._write(f"{row.rank}. This one is before you now, so nothing more of it is told.")
                 continue
-            sure = sure_of(row, seen)
-            known = "" if sure is None else f"{sentence(f'{sureness(seen)[1]} {100 * sure:.0f} %')[:-1]}, "
+            sure = sure_of(row, overview)
+            chance = "" if sure is None else f"{sentence(f'{sureness(overview)[1]} {100 * sure:.0f} %')[:-1]}, "
             self._write(
-                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} {known}utility {row.utility:+.2f}, "
+                f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} {chance}utility {row.utility:+.2f}, "
                 f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
             )
-        self._write(f"Left was chosen in {100 * seen.left_share:.0f} % of decided votes.")
+        self._write(f"Left was chosen in {100 * overview.left_share:.0f} % of decided votes.")
 
     async def _history(self) -> None:
         votes = await self._service.history(10)
@@ -278,38 +278,39 @@ class PlainVoting:
             undone = ", taken back" if vote.undone else ""
             seconds = "" if vote.seconds is None else f", {vote.seconds:.1f} seconds"
             note = f" Note: {one_line(vote.note)}." if vote.note else ""
-            said = vote_in_words(vote.choice, vote.strength)
+            choice = vote_in_words(vote.choice, vote.strength)
             why = f" Why asked: {sentence(vote.why)}" if vote.why else ""
-            self._write(f"Vote {vote.number}: {said}{seconds}{undone}.{note}{why}")
+            self._write(f"Vote {vote.number}: {choice}{seconds}{undone}.{note}{why}")
         if not votes:
             self._write("No votes yet.")
 
     async def _router(self) -> None:
-        seen = await self._service.routing()
-        if seen is None:
+        routing = await self._service.routing()
+        if routing is None:
             self._write(NO_ROUTER)
             return
-        self._write(standing(seen)[1])
-        counts = f"Machines labelled {seen.machines} queries, people {seen.people}, nobody {seen.nobody}"
-        self._write(f"{counts}; {seen.waiting} wait for people.")
-        budget = "" if seen.budget is None else f" of {money(seen.budget)}"
-        each = "" if seen.per_vote is None else f", {money(seen.per_vote)} a vote"
-        each += "" if seen.per_bit is None else f", {money(seen.per_bit)} a bit"
-        self._write(f"Spent {money(seen.spent)}{budget}{each}.")
+        self._write(standing(routing)[1])
+        counts = f"Machines labelled {routing.machines} queries, people {routing.people}, nobody {routing.nobody}"
+        self._write(f"{counts}; {routing.waiting} wait for people.")
+        budget = "" if routing.budget is None else f" of {money(routing.budget)}"
+        each = "" if routing.per_vote is None else f", {money(routing.per_vote)} a vote"
+        each += "" if routing.per_bit is None else f", {money(routing.per_bit)} a bit"
+        self._write(f"Spent {money(routing.spent)}{budget}{each}.")
         self._write(
-            f"Audits: {seen.read} of {seen.epoch} for the next certificate, {seen.wrong} of {seen.audits} wrong."
+            f"Audits: {routing.read} of {routing.epoch} for the next certificate, "
+            f"{routing.wrong} of {routing.audits} wrong."
         )
-        self._write(sentence(seen.certificate))
-        for row in seen.judges:
+        self._write(sentence(routing.certificate))
+        for row in routing.judges:
             agrees = f", agrees with people on {row.same} of {row.both}" if row.both else ""
-            leans = "".join(f"; {one_line(lean.name)} {lean.value:+.2f}: {leaning(lean)}" for lean in row.leans)
+            leans = "".join(f"; {one_line(lean.name)} {lean.value:+.2f}: {lean_in_words(lean)}" for lean in row.leans)
             self._write(
                 f"{one_line(row.judge)}: {row.verdicts} verdicts, {row.failed} failed, cost {money(row.cost)}, orders "
                 f"differ on {row.flips} of {row.swapped}{agrees}{leans}."
             )
-        for made in seen.decisions:
-            audit = f" A blind audit found it {made.audit}." if made.audit else ""
-            self._write(f"To {made.to}, chance {percent(made.chance)}: {sentence(made.reason)}{audit}")
+        for decision in routing.decisions:
+            audit = f" A blind audit found it {decision.audit}." if decision.audit else ""
+            self._write(f"To {decision.to}, chance {percent(decision.chance)}: {sentence(decision.reason)}{audit}")
 
     def _help(self) -> None:
         left_out = {"Read"}
@@ -334,11 +335,11 @@ def _stdin() -> Read:
     loop = asyncio.get_running_loop()
 
     async def read() -> str | None:
-        found: asyncio.Future[str] = loop.create_future()
+        future: asyncio.Future[str] = loop.create_future()
 
         def settle(line: str) -> None:
-            if not found.done():
-                found.set_result(line)
+            if not future.done():
+                future.set_result(line)
 
         def pump() -> None:
             try:
@@ -349,7 +350,7 @@ def _stdin() -> Read:
                 loop.call_soon_threadsafe(settle, line)
 
         threading.Thread(target=pump, daemon=True).start()
-        line = await found
+        line = await future
         return line.rstrip("\n") if line else None
 
     return read
@@ -359,12 +360,12 @@ def _stdout(text: str) -> None:
     print(text, flush=True)
 
 
-async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, told: list[VotingPace]) -> None:
+async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, paces: list[VotingPace]) -> None:
     _stdout(f"{opening}. This takes a few seconds.")
     service = await start()
     try:
         session = PlainVoting(service, _stdin(), _stdout)
-        told.append(session.pace)
+        paces.append(session.pace)
         await session.run()
     finally:
         await service.close()
@@ -372,14 +373,14 @@ async def _run(start: Callable[[], Awaitable[StudyService]], opening: str, told:
 
 def run(start: Callable[[], Awaitable[StudyService]], opening: str = OPENING) -> int:
     """Let a person vote by lines; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence)."""
-    told: list[VotingPace] = []
+    paces: list[VotingPace] = []
     code = 0
     try:
-        asyncio.run(_run(start, opening, told))
+        asyncio.run(_run(start, opening, paces))
     except KeyboardInterrupt:
         code = 3
     except (BadInputError, ConnectionError) as error:
         print(f"elicit: {one_line(str(error))}", file=sys.stderr)
         return 2
-    _stdout(farewell(told[0].count if told else 0))
+    _stdout(farewell(paces[0].count if paces else 0))
     return code

@@ -20,7 +20,7 @@ def test_an_outbox_keeps_what_it_was_given(tmp_path: Path) -> None:
     box.refuse("k2", "too late")
     box.close()
     box = Outbox(tmp_path, address, "T0KEN")
-    assert box.waiting() == parcels[:1]
-    assert [(parcel.key, parcel.refused) for parcel in box.refused()] == [("k2", "too late")]
+    assert box.waiting_parcels() == parcels[:1]
+    assert [(parcel.key, parcel.refused) for parcel in box.refused_parcels()] == [("k2", "too late")]
     assert Outbox(tmp_path, address, "0THER").path != box.path
     box.close()

@@ -206,7 +206,7 @@ async def test_a_vote_whose_receipt_is_lost_counts_once(server: StudyServer) -> 
         await until(lambda: bool(lost) and said(server) == ["left"])
         await vote(service, "right")
         await until(lambda: said(server) == ["left", "right"])
-        await until(lambda: not service._outbox.waiting())
+        await until(lambda: not service._outbox.waiting_parcels())
 
 
 async def test_an_undo_whose_answer_is_lost_takes_back_one_vote(server: StudyServer) -> None:
@@ -242,13 +242,13 @@ async def test_undo_has_no_limit_and_needs_no_server_for_what_it_does_not_have(s
         server.kill()
         ballot = await opened(service)
         await vote(service, "skip")
-        newest = service._outbox.waiting()
+        newest = service._outbox.waiting_parcels()
         turn = await service.undo()
         assert turn is not None
         assert turn.ballot is not None
         assert (turn.ballot.query, turn.ballot.number) == (ballot.query, 4)
         assert len(newest) == 1
-        assert not service._outbox.waiting()
+        assert not service._outbox.waiting_parcels()
         with pytest.raises(BadInputError, match="does not answer"):
             await service.undo()
         server.start()
@@ -292,12 +292,12 @@ async def test_a_lease_that_is_gone_is_said_and_its_vote_kept(server: StudyServe
         headers = {"Authorization": f"Bearer {server.token}"}
         httpx.delete(f"{server.root}/v1/leases/{held.lease.lease}", headers=headers).raise_for_status()
         await vote(service, "left")
-        await until(lambda: bool(service._outbox.refused()))
+        await until(lambda: bool(service._outbox.refused_parcels()))
         turn = await service.turn()
         assert "Vote 1 does not count" in turn.notice
         assert str(service._outbox.path) in turn.notice
         assert (await service.turn()).notice == "", "it is said once"
-        (kept,) = service._outbox.refused()
+        (kept,) = service._outbox.refused_parcels()
         assert kept.cast.choice == "left"
         await vote(service, "right")
         await until(lambda: said(server) == ["right"])
@@ -315,7 +315,7 @@ async def test_leases_are_held_on_to(tmp_path: Path) -> None:
                 await vote(service, choice)
             await until(lambda: said(server) == ["left", "right", "tie"])
             assert server.votes()[0]["left"] == ballot.left
-            assert not service._outbox.refused()
+            assert not service._outbox.refused_parcels()
     finally:
         server.kill()
 
