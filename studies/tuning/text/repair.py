@@ -11,9 +11,9 @@ from studies.tuning.text.segments import segments
 
 def fields(pool: Pool) -> tuple[str, ...]:
     """The places a prompt of this pool has: those its live prompts use, else all that its inputs could fill."""
-    known = tuple(pool.examples[0].fields) if pool.examples else ()
+    names = tuple(pool.examples[0].fields) if pool.examples else ()
     used = dict.fromkeys(name for prompt in pool.prompts for name in PLACE.findall(prompt.text))
-    return tuple(name for name in used if not known or name in known) or known or (INPUT,)
+    return tuple(name for name in used if not names or name in names) or names or (INPUT,)
 
 
 def block(names: tuple[str, ...]) -> str:
