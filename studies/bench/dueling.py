@@ -144,9 +144,9 @@ def run(matrix: Matrix, method: str, seed: int, votes: int) -> list[Row]:
     algorithm = bench_methods.make(method, None, len(matrix.p), seed, votes)
     simulation = duel(algorithm, lambda a, b: float(matrix.p[a, b]), votes, luck_of(seed))
     winner, kind = matrix.winner
-    lost = matrix.deficits
+    deficits = matrix.deficits
     pairs = np.array(simulation.pairs)
-    summed = lost[pairs].mean(1).cumsum()
+    cumulative_regret = deficits[pairs].mean(1).cumsum()
     on_winner, itself = (pairs == winner).any(1), pairs[:, 0] == pairs[:, 1]
     common = {
         "method": method,
@@ -160,8 +160,8 @@ def run(matrix: Matrix, method: str, seed: int, votes: int) -> list[Row]:
         {
             **common,
             "votes": mark,
-            "cumulative_regret": float(summed[mark - 1]),
-            "simple_regret": float(lost[simulation.recommended[mark - 1]] / max(lost.mean(), 1e-12)),
+            "cumulative_regret": float(cumulative_regret[mark - 1]),
+            "simple_regret": float(deficits[simulation.recommended[mark - 1]] / max(deficits.mean(), 1e-12)),
             "found_winner": int(simulation.recommended[mark - 1] == winner),
             "winner_share": float(on_winner[:mark].mean()),
             "self_share": float(itself[:mark].mean()),

@@ -80,10 +80,10 @@ def run(method: str, items: int, dim: int, marks: Sequence[int], device: str, wi
     if method not in bench_methods.PEERS + bench_methods.OUTSIDE:
         import elicit.engine  # noqa: F401  (its memory is the libraries')
     base, luck = _memory("VmRSS"), luck_of(seed)
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     algorithm = bench_methods.make(method, X, items, seed, marks[-1], device)
     query = algorithm.ask()
-    start = time.perf_counter() - begun
+    start = time.perf_counter() - start_time
     process_time, pid = clock(algorithm), getattr(algorithm, "pid", "self")
     if pid != "self":
         base = _memory("VmRSS", pid)

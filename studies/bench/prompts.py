@@ -267,11 +267,11 @@ def _run_without_votes(pool: MeasuredPool, method: str, seed: int, calls: int) -
         scores = [float(pool.worth[row, rng.permutation(usable)[:TRIED]].mean()) for row in rows]
         return len(rows) * min(TRIED, len(usable)), int(rows[int(np.argmax(scores))])
     rounds = max(1, int(np.ceil(np.log2(n))))
-    rows, order, n_inputs, paid = rng.permutation(n), rng.permutation(usable), 0, 0
+    rows, order, n_inputs, calls_made = rng.permutation(n), rng.permutation(usable), 0, 0
     for _ in range(rounds):
         more = max(1, calls // (rounds * len(rows)))
-        paid += len(rows) * (min(n_inputs + more, len(order)) - n_inputs)
+        calls_made += len(rows) * (min(n_inputs + more, len(order)) - n_inputs)
         n_inputs = min(n_inputs + more, len(order))
         worth = pool.worth[rows][:, order[:n_inputs]].mean(1)
         rows = rows[np.argsort(-worth, kind="stable")[: max(1, (len(rows) + 1) // 2)]]
-    return paid, int(rows[0])
+    return calls_made, int(rows[0])

@@ -67,15 +67,19 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
     for task in tasks or task_names:
         if task not in task_names:
             raise UnknownNameError("task", task, task_names)
-        averaged = {m: {p: float(np.mean(s)) for p, s in pool.items()} for (t, m), pool in table.items() if t == task}
-        widest = sorted(averaged, key=lambda m: (-float(np.std(list(averaged[m].values()))), m))[:WIDEST]
+        scores_by_model = {
+            m: {p: float(np.mean(s)) for p, s in pool.items()} for (t, m), pool in table.items() if t == task
+        }
+        widest = sorted(scores_by_model, key=lambda m: (-float(np.std(list(scores_by_model[m].values()))), m))[:WIDEST]
         for model in models or widest:
-            if model not in averaged:
-                raise UnknownNameError("model", model, sorted(averaged))
-            prompts = sorted(averaged[model])
+            if model not in scores_by_model:
+                raise UnknownNameError("model", model, sorted(scores_by_model))
+            prompts = sorted(scores_by_model[model])
             features = embed(prompts).astype(np.float64)
             defaults = tuple(row for row, prompt in enumerate(prompts) if prompt in default_prompts.get(task, ()))
-            pools.append(PromptPool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults))
+            pools.append(
+                PromptPool(task, model, features, np.array([scores_by_model[model][p] for p in prompts]), defaults)
+            )
     return pools
 
 

@@ -144,13 +144,13 @@ def random_votes(
     u = scale_utilities(accuracy, SD)
     knowledge, horizon = knowledge_of(study.state.items, study.spec.embedder), HORIZON * used
     target = max(0.05, simple_regret(u, row))
-    needed = []
+    vote_counts = []
     for person in range(PERSONS):
         engine = Engine(knowledge.features, groups=knowledge.groups, selector="random", seed=person)
         done = person * horizon
-        ran = simulate(engine, u, horizon, luck_of(1000 + person), lambda t, done=done: report(done + t))  # type: ignore[misc]
-        needed.append(votes_to_95(u, ran.recommended, target))
-    middle = int(np.median(needed))
+        simulation = simulate(engine, u, horizon, luck_of(1000 + person), lambda t, done=done: report(done + t))  # type: ignore[misc]
+        vote_counts.append(votes_to_95(u, simulation.recommended, target))
+    middle = int(np.median(vote_counts))
     return {"random_votes": min(middle, horizon), "random_votes_censored": middle > horizon}
 
 

@@ -64,7 +64,7 @@ class Dispatcher:
             for judge in study.spec.judges
         }
         self.limit = self.spec.budget if budget is None else budget
-        self._listed = study.state.listed()
+        self._listed_pairs = study.state.listed()
         self.stuck = ""
         self._under_way: list[float] = []
         self._back = asyncio.Event()
@@ -201,7 +201,7 @@ class Dispatcher:
         """
         state, left_over = self.study.state, self.money()
         if state.pairs:
-            queries = len(self._listed) - len(self._listed & self._finished_pairs)
+            queries = len(self._listed_pairs) - len(self._listed_pairs & self._finished_pairs)
         else:
             queries = self.study.spec.votes - len(state.votes) - sum(map(state.lacking, state.waiting))
         queries = max(queries, 1)

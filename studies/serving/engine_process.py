@@ -101,8 +101,8 @@ class EngineProcess:
     def _why_short(self) -> str:
         """Why the stock gets no more queries, or an empty string."""
         state, budget = self._study.state, self._study.spec.votes
-        promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
-        if len(state.votes) + promised > budget - self._study.spec.serving.overlap:
+        votes_promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
+        if len(state.votes) + votes_promised > budget - self._study.spec.serving.overlap:
             spent = f"the budget of {quantity(budget, 'vote')} is spent or under way"
             return f"{spent}; raise `votes` in study.toml to go on"
         return "every pair is answered or with somebody" if state.pairs else ""

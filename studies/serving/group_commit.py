@@ -90,15 +90,17 @@ class GroupCommitter:
                 return [_refusal(error)]
             return [self._write([bodies])[0] for bodies in batch]  # one of them is at fault, or all
         try:
-            missed = [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+            missed_events = (
+                [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+            )
         except BadInputError:  # what was appended is on disk: a refusal for good would be wrong
             raise ServiceError(503, "the study's log cannot be read now; send this again", 1.0) from None
-        missed = [event for event in missed if not events or event.seq < events[0].seq]
+        missed_events = [event for event in missed_events if not events or event.seq < events[0].seq]
         parts: list[list[Event] | Exception] = []
         start = 0
         for bodies in batch:
-            parts.append([*missed, *events[start : start + len(bodies)]])
-            start, missed = start + len(bodies), []
+            parts.append([*missed_events, *events[start : start + len(bodies)]])
+            start, missed_events = start + len(bodies), []
         return parts
 
 

@@ -96,9 +96,9 @@ class LeaseManager:
         leases = tuple(self.present(lease, i) for i, lease in enumerate(active, self.state.given.get(judge, 0) + 1))
         if len(leases) == wanted.n:
             return Leases(leases, self.progress_of(judge))
-        ended = why or (self._views.latest.why if self._views.latest else "")
+        reason = why or (self._views.latest.why if self._views.latest else "")
         again = REOPENING if passing else None if why else 2.0
-        return Leases(leases, self.progress_of(judge), ended or "the next pair is being chosen", again)
+        return Leases(leases, self.progress_of(judge), reason or "the next pair is being chosen", again)
 
     async def heartbeat(self, who: Principal, lease: str) -> LeaseExtension:
         """Keep a lease for as long again from now."""

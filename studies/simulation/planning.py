@@ -68,7 +68,7 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
         raise BadInputError(f"a plan can be made for at most {LARGEST} items and models gp, bradley_terry or default")
     rng = stream(engine.seed, "plan", len(engine.votes))
     counts = rng.multinomial(studies, posterior.weights.numpy())
-    regret, moved, begin, done = list[Tensor](), 0.0, time.perf_counter(), 0
+    regret, bytes_moved, begin, done = list[Tensor](), 0.0, time.perf_counter(), 0
     device = posterior.mu.device
     rows = torch.tensor(sorted(engine.ranking()), device=device)
     make, wide = _batch_for(engine, rows.cpu())
@@ -85,11 +85,11 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
                 mean = posterior.mu[model][rows].double()
                 batch = make(mean.float(), prior.float(), (mean + z @ scale.T).float(), votes)
                 regret.append(batch.run(luck.float()))
-                moved += batch.moved
+                bytes_moved += batch.bytes_moved
                 done += size
                 report(done)
     shuffled = torch.cat(regret)[torch.as_tensor(rng.permutation(studies))]
-    return Forecast(shuffled.numpy(), time.perf_counter() - begin, moved)
+    return Forecast(shuffled.numpy(), time.perf_counter() - begin, bytes_moved)
 
 
 def _batch_for(engine: Engine, rows: Tensor) -> tuple[Callable[[Tensor, Tensor, Tensor, int], Batch], int]:
@@ -126,7 +126,7 @@ class Batch:
         self.prior, self.truth = prior, truth
         self.mean, self.variance = mean.repeat(studies, 1), prior.diagonal().repeat(studies, 1)
         self.columns = truth.new_empty(studies, votes, n)
-        self.here, self.moved = torch.arange(studies, device=truth.device), 0.0
+        self.here, self.bytes_moved = torch.arange(studies, device=truth.device), 0.0
         self.nodes, self.weights = NODES.to(truth), NODE_WEIGHTS.to(truth)
 
     def run(self, luck: Tensor) -> Tensor:
@@ -167,16 +167,16 @@ class Batch:
         mass = torch.sigmoid(won[:, None] * x) * self.weights
         mass = mass / mass.sum(1, keepdim=True)
         after = (mass * x).sum(1)
-        narrowed = (mass * (x - after[:, None]) ** 2).sum(1)
+        new_variance = (mass * (x - after[:, None]) ** 2).sum(1)
         self.mean += column * ((after - d) / s2)[:, None]
-        r = column * ((1 - narrowed / s2).clamp_min(0) / s2).sqrt()[:, None]
+        r = column * ((1 - new_variance / s2).clamp_min(0) / s2).sqrt()[:, None]
         self.columns[:, t] = r
         self.variance = (self.variance - r * r).clamp_min(0)
 
     def covariance(self, rows: Tensor, t: int) -> Tensor:
         """(S, N) posterior covariance of every item with one row (S,) of each study, after t votes."""
         columns = self.columns[:, :t]
-        self.moved += 4.0 * columns.numel()
+        self.bytes_moved += 4.0 * columns.numel()
         return self.prior[rows] - torch.bmm(columns[self.here, :, rows][:, None], columns)[:, 0]
 
     def regret(self) -> Tensor:

@@ -96,7 +96,7 @@ def _run(recorded: RecordedStream, name: str, share: float, seed: int) -> Row:
     router = registry.router(name)
     seats = [HUMAN, *(Seat(judge, "llm", price) for judge, price in recorded.prices.items())]
     money = full = len(queries) * (share * HUMAN.price + sum(recorded.prices.values()))
-    cases, moments, humans, spent = list[Case](), list[Moments](), 0, 0.0
+    cases, moments, humans, seconds = list[Case](), list[Moments](), 0, 0.0
     for n, query in enumerate(queries):
         case = Case(*_differences(engine, [query])[0], query.pair.gaps, query.pair.topic)
         rng = stream(seed, f"route/{share}", n)
@@ -113,7 +113,7 @@ def _run(recorded: RecordedStream, name: str, share: float, seed: int) -> Row:
                 continue  # nothing is recorded, so nothing is paid
             money -= seat.price
         router.tell(case)
-        spent += time.process_time() - before
+        seconds += time.process_time() - before
         engine.learn(_votes(query, case))
         moments.extend(_differences(engine, [query]))
         cases.append(case)
@@ -123,13 +123,13 @@ def _run(recorded: RecordedStream, name: str, share: float, seed: int) -> Row:
     ]
     labels = [router.label(case) for case in final]
     unaided = [router.label(case.unanswered) for case in final]
-    scored: dict[str, Scored] = {}
+    scores: dict[str, Scored] = {}
     for query, label in zip(queries, labels, strict=True):
-        scored[query.pair.question] = _add(scored.get(query.pair.question, Scored()), query, label)
-    total = Scored(*(sum(column) for column in zip(*scored.values(), strict=True)))
+        scores[query.pair.question] = _add(scores.get(query.pair.question, Scored()), query, label)
+    total = Scored(*(sum(column) for column in zip(*scores.values(), strict=True)))
     rows = np.array([[a, b] for a, b, _ in held_out])
-    foretold = engine.p_prefer(rows)
-    won = np.array([first for _, _, first in held_out])
+    p_first = engine.p_prefer(rows)
+    first_won = np.array([first for _, _, first in held_out])
     return {
         "method": name,
         "human_share": share,
@@ -138,12 +138,12 @@ def _run(recorded: RecordedStream, name: str, share: float, seed: int) -> Row:
         "label_accuracy": total.right / max(total.sides, 1),
         "label_accuracy_ties": total.same / max(total.majorities, 1),
         "label_log_loss": _log_loss(queries, labels),
-        "model_accuracy": float(((foretold > 0.5) == won).mean()),
+        "model_accuracy": float(((p_first > 0.5) == first_won).mean()),
         "humans_asked": humans / len(queries),
         "cost": full - money,
-        "cpu_ms_per_pair": 1e3 * spent / len(queries),
+        "cpu_ms_per_pair": 1e3 * seconds / len(queries),
         **audits.worth(unaided, [query.answer for query in queries], seed),
-        "by_question": {question: list(score) for question, score in scored.items()},
+        "by_question": {question: list(score) for question, score in scores.items()},
     }
 
 
@@ -165,11 +165,11 @@ def _votes(query: RecordedQuery, case: Case) -> list[Vote]:
 
 def _add(score: Scored, query: RecordedQuery, label: Any) -> Scored:
     right = 0.5 * (1 + float(np.sign(label.logit)) * query.side) if query.side else 0.0
-    named = ("a", "tie", "b")[int(np.argmax(label.probabilities))]
+    side = ("a", "tie", "b")[int(np.argmax(label.probabilities))]
     return Scored(
         score.right + right,
         score.sides + (query.side != 0),
-        score.same + (query.majority is not None and named == query.majority),
+        score.same + (query.majority is not None and side == query.majority),
         score.majorities + (query.majority is not None),
     )
 

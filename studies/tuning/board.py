@@ -86,9 +86,9 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
 
 def shortfalls_of(responses: Collection[Response]) -> str:
     """How many responses failed or were cut, and why; empty where all are whole."""
-    failed = [response.failure for response in responses if response.failure]
+    failures = [response.failure for response in responses if response.failure]
     cut = sum(response.cut for response in responses)
-    sentences = [f"{_count_responses(len(failed))} failed, the last: {failed[-1]}"] if failed else []
+    sentences = [f"{_count_responses(len(failures))} failed, the last: {failures[-1]}"] if failures else []
     sentences += [f"{_count_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
     return "; ".join(sentences)
 

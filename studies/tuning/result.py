@@ -210,8 +210,8 @@ def _choices(study: Study, slots: Mapping[str, str]) -> list[PartEffect]:
     state = study.state
     rows = [row for row, item in enumerate(state.items) if item.meta.get("slots")]
     table = [dict(state.items[row].meta["slots"]) for row in rows]
-    tried = {slot: sorted({row_slots.get(slot, "") for row_slots in table}) for slot in slots}
-    columns = [(slot, option) for slot, options in tried.items() if len(options) > 1 for option in options]
+    options_by_slot = {slot: sorted({row_slots.get(slot, "") for row_slots in table}) for slot in slots}
+    columns = [(slot, option) for slot, options in options_by_slot.items() if len(options) > 1 for option in options]
     if not columns:
         return []
     design = np.array([[float(row_slots.get(slot, "") == option) for slot, option in columns] for row_slots in table])

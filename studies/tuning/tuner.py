@@ -178,13 +178,13 @@ class Tuner:
     async def _retry_failed(self) -> bool:
         """Before the first vote the target may still be mended: have what failed made again; whether any came."""
         state = self.study.state
-        failed = [] if state.votes else [cell for cell, response in state.responses.items() if response.failure]
-        failed = failed[: max(0, self.calls_left(reserve=False))]
-        self._making |= {cell: asyncio.create_task(self._make_response(*cell)) for cell in failed}
+        failed_cells = [] if state.votes else [cell for cell, response in state.responses.items() if response.failure]
+        failed_cells = failed_cells[: max(0, self.calls_left(reserve=False))]
+        self._making |= {cell: asyncio.create_task(self._make_response(*cell)) for cell in failed_cells}
         for error in await asyncio.gather(*self._making.values(), return_exceptions=True):
             if isinstance(error, BaseException):
                 raise error
-        return any(not state.responses[cell].failure for cell in failed)
+        return any(not state.responses[cell].failure for cell in failed_cells)
 
     def calls_left(self, *, reserve: bool = True) -> int:
         """Model calls that the budget still allows; reserve: less those that the result is to be measured with."""
@@ -200,8 +200,8 @@ class Tuner:
         out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
         survivor = older + younger - out
         responses = [self.study.state.responses[row, input_row] for row in alike.pair for input_row in alike.inputs]
-        failed = all(response.failure for response in responses)
-        if len(self.study.state.live()) <= 2 and failed:
+        all_failed = all(response.failure for response in responses)
+        if len(self.study.state.live()) <= 2 and all_failed:
             raise _all_failed(responses, f"to the two prompts left, {items[older].id} and {items[younger].id},")
         if len(self.study.state.live()) <= 2:
             raise BadInputError(
@@ -209,7 +209,7 @@ class Tuner:
                 f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
             )
         why = f"responds as {items[survivor].id} does on {len(alike.inputs)} inputs"
-        if failed:
+        if all_failed:
             why = f"all its responses on {len(alike.inputs)} inputs failed, the last: {responses[-1].failure}"
         self.study.record(Marked((out,), "retired", why=why))
 

@@ -45,8 +45,8 @@ class Slots:
         composer = Composer(self._grid, pool)
         choices = [(p, dict(p.slots)) for p in pool.prompts if p.slots and composer.fits(p.slots)]
         earlier_choices = [choice for _, choice in choices]
-        tried = [(prompt, choice) for prompt, choice in choices if prompt.votes]
-        effects = _Effects(composer.options, tried) if len(tried) >= _KNOWN else None
+        voted_choices = [(prompt, choice) for prompt, choice in choices if prompt.votes]
+        effects = _Effects(composer.options, voted_choices) if len(voted_choices) >= _KNOWN else None
         proposals, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
         for _ in range(_TRIES * k):
             if len(proposals) == k:
@@ -107,15 +107,15 @@ class _Effects:
     slots is all of a prompt.
     """
 
-    def __init__(self, options: dict[str, list[str]], tried: Sequence[tuple[Candidate, SlotChoice]]) -> None:
-        self._tried = tried
+    def __init__(self, options: dict[str, list[str]], prompt_choices: Sequence[tuple[Candidate, SlotChoice]]) -> None:
+        self._prompt_choices = prompt_choices
         columns = [(slot, name) for slot, names in options.items() for name in names]
         self._column = {key: place for place, key in enumerate(columns)}
-        X = np.zeros((len(tried), len(columns)))
-        for row, (_, choice) in enumerate(tried):
+        X = np.zeros((len(prompt_choices), len(columns)))
+        for row, (_, choice) in enumerate(prompt_choices):
             X[row, [self._column[key] for key in choice.items()]] = 1.0
-        y = np.array([prompt.utility for prompt, _ in tried])
-        noise = np.array([prompt.sd for prompt, _ in tried]) ** 2
+        y = np.array([prompt.utility for prompt, _ in prompt_choices])
+        noise = np.array([prompt.sd for prompt, _ in prompt_choices]) ** 2
         tau2 = max(float(np.var(y)), 0.25) / len(options)
         weighted = X / (noise + tau2)[:, None]
         precision = X.T @ weighted + np.eye(len(columns)) / tau2
@@ -131,12 +131,13 @@ class _Effects:
     @property
     def best(self) -> SlotChoice:
         """The choice of the prompt with the highest mean."""
-        return max(self._tried, key=lambda prompt_choice: prompt_choice[0].utility)[1]
+        return max(self._prompt_choices, key=lambda prompt_choice: prompt_choice[0].utility)[1]
 
     def nearest(self, choice: SlotChoice) -> Candidate:
         """The prompt that the choice changes least; of several the best."""
         return min(
-            self._tried, key=lambda prompt_choice: (_distance(choice, prompt_choice[1]), -prompt_choice[0].utility)
+            self._prompt_choices,
+            key=lambda prompt_choice: (_distance(choice, prompt_choice[1]), -prompt_choice[0].utility),
         )[0]
 
 

@@ -103,14 +103,14 @@ def read_grid(path: Path) -> Grid:
         if isinstance(option, Layout) and (odd := set(option.points) - set(slots)):
             raise BadInputError(f"{path}: points of [layout.{name}] has {min(odd)!r}, which is no slot of the grid")
     try:
-        checked = msgspec.convert(clashes, tuple[dict[str, tuple[str, ...]], ...])
+        clash_tables = msgspec.convert(clashes, tuple[dict[str, tuple[str, ...]], ...])
     except msgspec.ValidationError as error:
         raise BadInputError(f"{path}: [[clash]] is no list of slot = [options] ({error})") from None
-    for clash in checked:
+    for clash in clash_tables:
         for slot, names in clash.items():
             if odd := set(names) - set(slots.get(slot, ())):
                 raise BadInputError(f"{path}: a [[clash]] names {slot}.{min(odd)}, which is no option of the grid")
-    return Grid(slots, tuple(clash for clash in checked if clash))
+    return Grid(slots, tuple(clash for clash in clash_tables if clash))
 
 
 def _option(path: Path, slot: str, name: str, table: dict[str, Any]) -> Option:
@@ -220,17 +220,19 @@ class Composer:
         return False
 
     def _present(self, frame: Frame, contents: Mapping[str, str], answer: str = "") -> str:
-        named = {name: contents[name] for name in self._fields}
+        field_texts = {name: contents[name] for name in self._fields}
         labelled = (
-            block(self._fields) if len(named) > 1 else f"{self._words['thing'].capitalize()}: {{{self._fields[0]}}}"
+            block(self._fields)
+            if len(field_texts) > 1
+            else f"{self._words['thing'].capitalize()}: {{{self._fields[0]}}}"
         )
         values = {
-            "labelled": PLACE.sub(lambda place: named[place[1]], labelled),
-            "bare": next(iter(named.values())) if len(named) == 1 else "",
+            "labelled": PLACE.sub(lambda place: field_texts[place[1]], labelled),
+            "bare": next(iter(field_texts.values())) if len(field_texts) == 1 else "",
         }
         text = self._render(frame.text, values)
-        cued = f"{text}\n{frame.cue}" if frame.cue else text
-        return f"{cued} {answer}" if answer else cued
+        with_cue = f"{text}\n{frame.cue}" if frame.cue else text
+        return f"{with_cue} {answer}" if answer else with_cue
 
     def _render(self, text: str, more: Mapping[str, str] | None = None) -> str:
         try:

@@ -39,9 +39,9 @@ def repair(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") ->
     lost = [name for name in names if f"{{{name}}}" not in text]
     strange = {word: depth for word, depth in strange_places(text, names).items() if f"{{{word}}}" not in parent}
     doubled = [word for word, depth in strange.items() if depth > 1]
-    meant = doubled or list(strange)
-    if len(lost) == len(meant) == 1:
-        text = with_places(text, names, {meant[0]: lost[0]})
+    renamable = doubled or list(strange)
+    if len(lost) == len(renamable) == 1:
+        text = with_places(text, names, {renamable[0]: lost[0]})
         lost, doubled = [], []
     text = without_places(text, list(strange) if lost else doubled)
     if lost:
