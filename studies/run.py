@@ -167,7 +167,7 @@ def result_elsewhere(study: Study) -> RunResult:
             failures.read(event.body)
     where = "the judges answer in another process, and go on there"
     if machines and failures.paused.keys() >= machines:
-        why = "; ".join(["the judges are asked in another process, and none answers any more", *failures.told()])
+        why = "; ".join(["the judges are asked in another process, and none answers any more", *failures.describe()])
         return RunResult("judges_paused", why, 0, 0, len(resumable(study.spec, study.state)), False)
     return RunResult("elsewhere", where, 0, 0, 0, False)
 
@@ -273,7 +273,7 @@ class _Run:
         if waiting := len(study.state.waiting):
             wait = "query waits" if waiting == 1 else "queries wait"
             parts.append(f"{waiting} {wait} for people ('elicit vote {study.folder}')")
-        parts += self.failures.told()
+        parts += self.failures.describe()
         if unanswered:
             parts.append(f"{unanswered} {'query is' if unanswered == 1 else 'queries are'} asked again by the next run")
         stopped = reason == "stop_rule" or (reason in SPENT and len(study.state.items) > 1 and study.stop().stop)
@@ -299,7 +299,7 @@ class _Run:
                 if self.until_stop and self.votes is None and (stop := study.stop()).stop:
                     ended = "stop_rule", stop.why
                     return
-                query, closed = None, dispatcher.closed()
+                query, closed = None, dispatcher.why_closed()
                 if not dispatcher.down and dispatcher.seats() and not closed:
                     query = await self._next_query(name)
                 if query is None:

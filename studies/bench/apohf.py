@@ -118,20 +118,20 @@ class Apohf:
         if len(self._votes) < RANDOM_PAIRS:
             a, b = stream(self._seed, "peer/pair", len(self._votes)).choice(len(self._X), 2, replace=False)
             return PeerPair(int(a), int(b))
-        one = int(self._h.argmax())
+        first = int(self._h.argmax())
         shown, places = np.unique(np.array(self._votes), return_inverse=True)
         g = self._network.gradients(self._X[shown])
         places = places.reshape(-1, 2)
         U = np.full(g.shape[1], LAMBDA, np.float32)
         for winner, loser in places:
             U += (g[winner] - g[loser]) ** 2
-        g_one = self._network.gradients(self._X[one : one + 1])[0]
+        g_first = self._network.gradients(self._X[first : first + 1])[0]
         bound = self._h.copy()
         for start in range(0, len(self._X), BLOCK):
             part = slice(start, start + BLOCK)
-            bound[part] += np.sqrt(NU * (((self._network.gradients(self._X[part]) - g_one) ** 2) @ (1 / U)))
-        bound[one] = -np.inf
-        return PeerPair(one, int(bound.argmax()))
+            bound[part] += np.sqrt(NU * (((self._network.gradients(self._X[part]) - g_first) ** 2) @ (1 / U)))
+        bound[first] = -np.inf
+        return PeerPair(first, int(bound.argmax()))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Learn one vote: train from the initial weights on all votes."""

@@ -82,7 +82,7 @@ def selection(
 
     if not instances.exists():
         raise BadInputError(f"there is nothing at {instances}; give --instances a folder of .npz files")
-    found = bench_.read_instances(instances, seeds, items, families)
+    instance_list = bench_.read_instances(instances, seeds, items, families)
     setting = bench_.Setting(noise, goal, top, score, score_error == "linear")
     first = bench_.MEASURED[goal]
     others = [
@@ -92,8 +92,8 @@ def selection(
     ]
     run.show_methods(
         run.measured(
-            lambda plan: bench_.selection(found, methods, votes, plan, setting, lucks),
-            len(found) * len(set(methods)) * lucks,
+            lambda plan: bench_.selection(instance_list, methods, votes, plan, setting, lucks),
+            len(instance_list) * len(set(methods)) * lucks,
         ),
         first,
         lambda s: [
@@ -102,7 +102,7 @@ def selection(
             *difference(s, first),
             *others,
             ("top 1 %", number("found_top1pct", ".0%")),
-            ("votes to 95 %", _settled(votes)),
+            ("votes to 95 %", _show_votes_to_95(votes)),
             ("regret shown", lambda row: f"{row['cumulative_regret'] / votes:.2f}"),
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
         ],
@@ -146,7 +146,7 @@ def tuning(
             *difference(s, "simple_regret"),
             ("median", number("simple_regret_median")),
             ("top 1 %", number("found_top1pct", ".0%")),
-            ("votes to 95 %", _settled(votes)),
+            ("votes to 95 %", _show_votes_to_95(votes)),
             *optional("beats default", "beats_default", s, ".0%"),
             *optional("votes to apohf", "votes_to_apohf", s, ""),
             ("CPU ms", number("cpu_ms_per_vote", ".1f")),
@@ -182,8 +182,8 @@ def prompts(
         with progress(size * len(setup.inputs), f"responses, {setup.spec['title']}") as step:
             name = Path(task).stem
             pools.append(bench_.measure_pool(setup, size, folder / name, name, lambda done, _, step=step: step(done)))  # type: ignore[misc]
-        if told := pools[-1].shortfalls:
-            say(f"{name}: {told}")
+        if shortfalls := pools[-1].shortfalls:
+            say(f"{name}: {shortfalls}")
     run.show_methods(
         run.measured(
             lambda plan: bench_.prompts(pools, bench_.METHODS, votes, seeds, plan),
@@ -218,10 +218,11 @@ def dueling(
     from studies.bench import dueling as bench_
     from studies.simulation.summaries import difference, number, over_votes
 
-    read = bench_.read_matrices(matrices, names)
+    matrix_list = bench_.read_matrices(matrices, names)
     run.show_methods(
         run.measured(
-            lambda plan: bench_.dueling(read, methods, votes, seeds, plan), len(read) * len(set(methods)) * seeds
+            lambda plan: bench_.dueling(matrix_list, methods, votes, seeds, plan),
+            len(matrix_list) * len(set(methods)) * seeds,
         ),
         "cumulative_regret",
         lambda s: [
@@ -273,7 +274,7 @@ def routing(
 
     if pairs not in recorded_streams.SYNTHETIC and judgments is None:
         raise BadInputError("recorded pairs need the votes on them; give --judgments, or --pairs synthetic")
-    told: dict[str, Any] = {"pairs": pairs, "questions": questions, "judge_price": judge_price}
+    description: dict[str, Any] = {"pairs": pairs, "questions": questions, "judge_price": judge_price}
     if judgments is None:
         recorded = [
             recorded_streams.synthetic(seed, questions, recorded_streams.SYNTHETIC[pairs]) for seed in range(seeds)
@@ -281,7 +282,9 @@ def routing(
     else:
         recorded = [recorded_streams.read(Path(pairs), judgments, questions, judges, judge_price)] * seeds
     shares = shares_of(human_share)
-    result = run.measured(lambda plan: bench_.routing(recorded, routers, shares, plan, told), len(set(routers)) * seeds)
+    result = run.measured(
+        lambda plan: bench_.routing(recorded, routers, shares, plan, description), len(set(routers)) * seeds
+    )
     show_routing(run, result)
 
 
@@ -370,6 +373,6 @@ def serving(
     return 1 if result["lost"] or result["doubled"] else 0
 
 
-def _settled(votes: int) -> Callable[[dict[str, Any]], str]:
+def _show_votes_to_95(votes: int) -> Callable[[dict[str, Any]], str]:
     """Shows the median number of votes until the recommendation stayed; more than were cast is said so."""
     return lambda row: f"> {votes}" if (median := row["votes_to_95_median"]) > votes else f"{median:.0f}"

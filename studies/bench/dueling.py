@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elicit.types import BadInputError
-from studies.bench import methods as known
+from studies.bench import methods as bench_methods
 from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
 from studies.simulation.simulate import duel, luck_of
 from studies.simulation.summaries import marks_of, summary, timing
@@ -73,24 +73,24 @@ def read_matrices(path: Path, names: Sequence[str] | None = None) -> list[Matrix
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["matrices"]
-        listed = [(str(entry.get("name", f"matrix {k}")), entry["p_win"]) for k, entry in enumerate(entries)]
+        table = [(str(entry.get("name", f"matrix {k}")), entry["p_win"]) for k, entry in enumerate(entries)]
     except OSError as error:
         raise BadInputError(f"{path} cannot be read ({error.strerror}); give --matrices a JSON file") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInputError(
             f"{path} is not JSON of the form {{'matrices': [{{'name', 'p_win'}}]}}; see --help"
         ) from None
-    if not listed:
+    if not table:
         raise BadInputError(f"{path}: matrices is empty; give at least one")
-    if missing := [name for name in names or () if name not in dict(listed)]:
-        raise BadInputError(f"{path} has no matrix {missing[0]!r}; it has {', '.join(dict(listed))}")
-    return [_checked(path, name, p) for name, p in listed if not names or name in names]
+    if missing := [name for name in names or () if name not in dict(table)]:
+        raise BadInputError(f"{path} has no matrix {missing[0]!r}; it has {', '.join(dict(table))}")
+    return [_check_matrix(path, name, p) for name, p in table if not names or name in names]
 
 
-def _checked(path: Path, name: str, given: Any) -> Matrix:
+def _check_matrix(path: Path, name: str, p_win: Any) -> Matrix:
     where = f"{path}: matrix {name!r}"
     try:
-        p = np.array(given, dtype=np.float64)
+        p = np.array(p_win, dtype=np.float64)
     except (TypeError, ValueError):
         raise BadInputError(f"{where}: p_win must be rows of numbers, all of one length") from None
     if p.ndim != 2 or p.shape[0] != p.shape[1] or len(p) < 2:
@@ -113,7 +113,7 @@ def dueling(
 
     Raises BadInputError for unknown methods, or where `plan.out` does not fit.
     """
-    chosen = known.check(methods, features=False)
+    chosen = bench_methods.check(methods, features=False)
     jobs = [
         Job(
             {"method": method, "matrix": matrix.name, "seed": seed, "content": fingerprint(matrix.p)},
@@ -130,8 +130,8 @@ def dueling(
     winners = {m.name: {"row": m.winner[0], "kind": m.winner[1], "least_regret": m.least * votes} for m in matrices}
     setting = {**fixed, "methods": chosen, "seeds": seeds, "winners": winners}
     means = ("simple_regret", "found_winner", "winner_share", "self_share", "cpu_ms_per_vote")
-    found = summary(rows, "cumulative_regret", (*means, "wall_ms_p50", "wall_ms_p95"), (), "matrix")
-    return {"bench": "dueling", "setting": setting, "rows": rows, "summary": found}
+    summaries = summary(rows, "cumulative_regret", (*means, "wall_ms_p50", "wall_ms_p95"), (), "matrix")
+    return {"bench": "dueling", "setting": setting, "rows": rows, "summary": summaries}
 
 
 def run(matrix: Matrix, method: str, seed: int, votes: int) -> list[Row]:
@@ -141,12 +141,12 @@ def run(matrix: Matrix, method: str, seed: int, votes: int) -> list[Row]:
     the recommended item, 1 being an average one; winner_share: share of votes in which the winner stood;
     self_share: share of votes of an item against itself.
     """
-    made = known.make(method, None, len(matrix.p), seed, votes)
-    ran = duel(made, lambda a, b: float(matrix.p[a, b]), votes, luck_of(seed))
+    algorithm = bench_methods.make(method, None, len(matrix.p), seed, votes)
+    simulation = duel(algorithm, lambda a, b: float(matrix.p[a, b]), votes, luck_of(seed))
     winner, kind = matrix.winner
-    lost = matrix.deficits
-    pairs = np.array(ran.pairs)
-    summed = lost[pairs].mean(1).cumsum()
+    deficits = matrix.deficits
+    pairs = np.array(simulation.pairs)
+    cumulative_regret = deficits[pairs].mean(1).cumsum()
     on_winner, itself = (pairs == winner).any(1), pairs[:, 0] == pairs[:, 1]
     common = {
         "method": method,
@@ -160,12 +160,12 @@ def run(matrix: Matrix, method: str, seed: int, votes: int) -> list[Row]:
         {
             **common,
             "votes": mark,
-            "cumulative_regret": float(summed[mark - 1]),
-            "simple_regret": float(lost[ran.recommended[mark - 1]] / max(lost.mean(), 1e-12)),
-            "found_winner": int(ran.recommended[mark - 1] == winner),
+            "cumulative_regret": float(cumulative_regret[mark - 1]),
+            "simple_regret": float(deficits[simulation.recommended[mark - 1]] / max(deficits.mean(), 1e-12)),
+            "found_winner": int(simulation.recommended[mark - 1] == winner),
             "winner_share": float(on_winner[:mark].mean()),
             "self_share": float(itself[:mark].mean()),
-            **timing(ran, mark),
+            **timing(simulation, mark),
         }
         for mark in marks_of(MARKS, votes)
     ]

@@ -38,15 +38,15 @@ class LinearDueling:
             a, b = stream(self._seed, "peer/pair", len(self._votes)).choice(len(self._X), 2, replace=False)
             return PeerPair(int(a), int(b))
         u = self._X @ self._w
-        one = int(u.argmax())
-        D, gaps = self._differences(), self._X - self._X[one]
+        first = int(u.argmax())
+        D, gaps = self._differences(), self._X - self._X[first]
         # V^-1 by the matrix inversion lemma: T x T, whatever the number of features.
-        seen = gaps @ D.T
+        projections = gaps @ D.T
         inner = LAMBDA * np.eye(len(D)) + D @ D.T
-        squared = ((gaps**2).sum(1) - (seen * np.linalg.solve(inner, seen.T).T).sum(1)) / LAMBDA
+        squared = ((gaps**2).sum(1) - (projections * np.linalg.solve(inner, projections.T).T).sum(1)) / LAMBDA
         bound = u + NU * np.sqrt(squared.clip(0))
-        bound[one] = -np.inf
-        return PeerPair(one, int(bound.argmax()))
+        bound[first] = -np.inf
+        return PeerPair(first, int(bound.argmax()))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
         """Learn one vote: Newton's method from the weights before."""
@@ -119,7 +119,7 @@ class SuccessiveHalving:
         start = n_items
         while start > 2 and (start + 1) // 2 * ceil(log2(start)) > votes:
             start -= 1
-        self._left = np.sort(stream(seed, "peer/start").permutation(n_items)[:start])
+        self._survivors = np.sort(stream(seed, "peer/start").permutation(n_items)[:start])
         self._each = max(1, votes // ceil(log2(start)))
         self._wins, self._duels = np.zeros(n_items), np.zeros(n_items)
         self._lead, self._met = np.zeros(n_items), np.zeros(n_items)  # of this round: wins less losses, duels
@@ -127,8 +127,8 @@ class SuccessiveHalving:
 
     def ask(self) -> PeerPair:
         """Two of those that have duelled least in this round, at random."""
-        luck = stream(self._seed, "peer/pair", self._cast).random(len(self._left))
-        a, b = self._left[np.lexsort([luck, self._met[self._left]])[:2]]
+        luck = stream(self._seed, "peer/pair", self._cast).random(len(self._survivors))
+        a, b = self._survivors[np.lexsort([luck, self._met[self._survivors]])[:2]]
         return PeerPair(int(a), int(b))
 
     def tell(self, a: int, b: int, outcome: str) -> None:
@@ -140,17 +140,17 @@ class SuccessiveHalving:
         self._met[[a, b]] += 1
         self._duels[[a, b]] += 1
         self._cast += 1
-        if self._cast % self._each == 0 and len(self._left) > 2:
-            self._left = np.sort(self._ranked()[: (len(self._left) + 1) // 2])
+        if self._cast % self._each == 0 and len(self._survivors) > 2:
+            self._survivors = np.sort(self._rank_survivors()[: (len(self._survivors) + 1) // 2])
             self._lead[:] = self._met[:] = 0
 
     def best(self) -> int:
         """The row of the survivor that stands first."""
-        return int(self._ranked()[0])
+        return int(self._rank_survivors()[0])
 
-    def _ranked(self) -> NDArray[np.int64]:
+    def _rank_survivors(self) -> NDArray[np.int64]:
         """The survivors, the one with the most wins of this round first; of several, by the share of all duels won."""
-        left = self._left
-        rate = (self._wins[left] + 1) / (self._duels[left] + 2)
-        ranked: NDArray[np.int64] = left[np.lexsort([left, -rate, -self._lead[left]])]
+        survivors = self._survivors
+        rate = (self._wins[survivors] + 1) / (self._duels[survivors] + 2)
+        ranked: NDArray[np.int64] = survivors[np.lexsort([survivors, -rate, -self._lead[survivors]])]
         return ranked

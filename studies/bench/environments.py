@@ -54,16 +54,18 @@ def _make(folder: Path, python: Path, requirements: Sequence[str]) -> None:
     if uv := shutil.which("uv"):
         # uv does not read pip's settings, and a machine may keep its wheels where only pip is told of.
         settings.setdefault("UV_FIND_LINKS", settings.get("PIP_FIND_LINKS", ""))
-        made = [uv, "venv", "--quiet", "--python", PYTHON, str(folder)]
-        filled = [uv, "pip", "install", "--quiet", "--python", str(python), *wheels, *requirements]
+        create_command = [uv, "venv", "--quiet", "--python", PYTHON, str(folder)]
+        install_command = [uv, "pip", "install", "--quiet", "--python", str(python), *wheels, *requirements]
     else:
-        made = [sys.executable, "-m", "venv", str(folder)]
-        filled = [str(python), "-m", "pip", "install", "--quiet", *wheels, *requirements]
-    for command in (made, filled):
-        ran = subprocess.run(command, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if ran.returncode:
-            said = " ".join((ran.stderr.strip() or ran.stdout.strip() or f"exit code {ran.returncode}").split())
+        create_command = [sys.executable, "-m", "venv", str(folder)]
+        install_command = [str(python), "-m", "pip", "install", "--quiet", *wheels, *requirements]
+    for command in (create_command, install_command):
+        process = subprocess.run(command, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if process.returncode:
+            output = " ".join(
+                (process.stderr.strip() or process.stdout.strip() or f"exit code {process.returncode}").split()
+            )
             raise BadInputError(
-                f"{requirements[0]} could not be installed into {folder} ({said}); "
+                f"{requirements[0]} could not be installed into {folder} ({output}); "
                 "see to the network and the package tool's settings, or leave its methods out"
             )

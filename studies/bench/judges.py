@@ -24,7 +24,7 @@ def judges(files: Sequence[tuple[Path, Path]]) -> dict[str, Any]:
     that names no side is half wrong. error: with its 95 % interval (Clopper and Pearson 1934, half errors rounded up).
     flips: share of the pairs seen in both orders whose orders name different sides. Raises BadInputError.
     """
-    found: dict[str, list[tuple[Judged, float]]] = {}
+    results_by_judge: dict[str, list[tuple[Judged, float]]] = {}
     for pairs, judgments in files:
         rows, votes = read_pairs(pairs), read_judgments(judgments)
         check_judgments(rows, votes, judgments)
@@ -36,8 +36,8 @@ def judges(files: Sequence[tuple[Path, Path]]) -> dict[str, Any]:
             else:
                 by_pair.setdefault(vote.pair_id, {}).setdefault(vote.judge_id, []).append(vote)
         for row in rows:
-            said = people.get(row.pair_id, Counter())
-            lead = said["a"] - said["b"]
+            counts = people.get(row.pair_id, Counter())
+            lead = counts["a"] - counts["b"]
             if not lead:
                 continue
             label: Choice = "a" if lead > 0 else "b"
@@ -45,18 +45,18 @@ def judges(files: Sequence[tuple[Path, Path]]) -> dict[str, Any]:
                 if (verdict := verdict_of(several)) is not None:
                     wrong = 0.5 if not verdict.logit else float((verdict.logit > 0) != (label == "a"))
                     judged = Judged(verdict, gaps(row.response_a, row.response_b), [label])
-                    found.setdefault(judge, []).append((judged, wrong))
-    if not found:
+                    results_by_judge.setdefault(judge, []).append((judged, wrong))
+    if not results_by_judge:
         raise BadInputError("no machine judge judged a pair that people decided; give files with judgments of both")
-    summary = [_row(judge, told) for judge, told in found.items()]
+    summary = [_row(judge, results) for judge, results in results_by_judge.items()]
     summary.sort(key=lambda row: row["error"])
     return {"bench": "judges", "setting": {"files": [str(path) for pair in files for path in pair]}, "summary": summary}
 
 
-def _row(judge: str, told: Sequence[tuple[Judged, float]]) -> dict[str, Any]:
-    n, wrong = len(told), sum(loss for _, loss in told)
+def _row(judge: str, results: Sequence[tuple[Judged, float]]) -> dict[str, Any]:
+    n, wrong = len(results), sum(loss for _, loss in results)
     most = -int(-wrong // 1)
-    both = [judged.verdict.flips for judged, _ in told if len(judged.verdict.logits) == 2]
+    both = [judged.verdict.flips for judged, _ in results if len(judged.verdict.logits) == 2]
     return {
         "method": judge,
         "pairs": n,
@@ -64,5 +64,5 @@ def _row(judge: str, told: Sequence[tuple[Judged, float]]) -> dict[str, Any]:
         "error_low": 1 - clopper_pearson(n - most, n, 0.025),
         "error_high": clopper_pearson(most, n, 0.025),
         "flips": sum(both) / len(both) if both else None,
-        "biases": [msgspec.to_builtins(bias._asdict()) for bias in biases([judged for judged, _ in told])],
+        "biases": [msgspec.to_builtins(bias._asdict()) for bias in biases([judged for judged, _ in results])],
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from elicit.stats import sigmoid
 from elicit.types import BadInputError
-from studies.bench import methods as known
+from studies.bench import methods as bench_methods
 from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
 from studies.simulation.simulate import clock, luck_of
 
@@ -35,7 +35,7 @@ def latency(
     there, or of all since the place before if those are fewer.
     Raises BadInputError for a device that is not there, unknown methods, fewer than 2 items.
     """
-    chosen = known.check(methods, features=dim > 0)
+    chosen = bench_methods.check(methods, features=dim > 0)
     _available(device, chosen)
     marks = sorted(set(votes))
     if not marks or marks[0] < 1:
@@ -61,7 +61,7 @@ def _available(device: str, methods: Sequence[str]) -> None:
 
     if not torch.cuda.is_available():
         raise BadInputError(f"device {device!r} is not available: torch finds no GPU here; use --device cpu")
-    if peers := [m for m in methods if m in known.PEERS + known.OUTSIDE]:
+    if peers := [m for m in methods if m in bench_methods.PEERS + bench_methods.OUTSIDE]:
         raise BadInputError(f"method {peers[0]!r} computes on the CPU only; use --device cpu, or leave it out")
 
 
@@ -77,22 +77,22 @@ def run(method: str, items: int, dim: int, marks: Sequence[int], device: str, wi
     X = rng.standard_normal((items, dim), dtype=np.float32) if dim else None
     u = rng.standard_normal(items) if X is None else X @ rng.standard_normal(dim, dtype=np.float32)
     u = u.astype(np.float64) * (SD / u.std())
-    if method not in known.PEERS + known.OUTSIDE:
+    if method not in bench_methods.PEERS + bench_methods.OUTSIDE:
         import elicit.engine  # noqa: F401  (its memory is the libraries')
     base, luck = _memory("VmRSS"), luck_of(seed)
-    begun = time.perf_counter()
-    made = known.make(method, X, items, seed, marks[-1], device)
-    query = made.ask()
-    start = time.perf_counter() - begun
-    process_time, pid = clock(made), getattr(made, "pid", "self")
+    start_time = time.perf_counter()
+    algorithm = bench_methods.make(method, X, items, seed, marks[-1], device)
+    query = algorithm.ask()
+    start = time.perf_counter() - start_time
+    process_time, pid = clock(algorithm), getattr(algorithm, "pid", "self")
     if pid != "self":
         base = _memory("VmRSS", pid)
     wall, cpu, rows = np.empty(marks[-1]), np.empty(marks[-1]), list[Row]()
     for t in range(marks[-1]):
         first = luck(t) < sigmoid(u[query.a] - u[query.b])
         c, w = process_time(), time.perf_counter()
-        made.tell(query.a, query.b, "a" if first else "b")
-        query = made.ask()
+        algorithm.tell(query.a, query.b, "a" if first else "b")
+        query = algorithm.ask()
         cpu[t], wall[t] = process_time() - c, time.perf_counter() - w
         if t + 1 in marks:
             before = max((m for m in marks if m <= t), default=0)
@@ -139,10 +139,10 @@ def _device_memory() -> float:
 
 def summary(rows: Sequence[Row]) -> list[Row]:
     """One object per method: means over its rows, and the worst of them."""
-    found = []
+    summaries = []
     for method in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == method]
         means = {n: float(np.mean([r[n] for r in mine])) for n in ("wall_ms_p50", "wall_ms_p95", "cpu_ms_per_vote")}
         worst = {f"{n}_worst": max(r[n] for r in mine) for n in ("wall_ms_p95", "peak_memory_mb")}
-        found.append({"method": method, "runs": len(mine), **means, **worst})
-    return found
+        summaries.append({"method": method, "runs": len(mine), **means, **worst})
+    return summaries

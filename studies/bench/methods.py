@@ -73,11 +73,11 @@ def make(
     seed: int,
     votes: int,
     device: str = "cpu",
-    told: Mapping[str, Any] | None = None,
+    engine_options: Mapping[str, Any] | None = None,
 ) -> Method:
     """A fresh method over items with features (N, d), or over `n_items` ids.
 
-    votes: the budget, for methods that plan with it. told: more that the engine is made with.
+    votes: the budget, for methods that plan with it. engine_options: more that the engine is made with.
     """
     if name in PEERS or name in OUTSIDE:
         return _peer(name, None if features is None else features.astype(np.float64), n_items, seed, votes)
@@ -85,7 +85,9 @@ def make(
 
     model, selector = (name, "default") if name in _models() else ("default", name)
     items = None if features is not None else n_items
-    return Engine(features, n_items=items, model=model, selector=selector, seed=seed, device=device, **(told or {}))
+    return Engine(
+        features, n_items=items, model=model, selector=selector, seed=seed, device=device, **(engine_options or {})
+    )
 
 
 def _peer(name: str, features: NDArray[np.float64] | None, n_items: int, seed: int, votes: int) -> Method:

@@ -24,7 +24,7 @@ METHODS = (
 )
 
 
-def _drawable(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+def _check_plot_path(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     """The path, where a plot can be drawn to it: told before hours of runs and not after."""
     if path and (path.suffix not in (".png", ".svg", ".pdf") or not path.absolute().parent.is_dir()):
         raise BadInputError(f"{path} cannot be drawn to; give --plot a .png, .svg or .pdf in a folder that exists")
@@ -41,15 +41,15 @@ def options(
         JSON,
     ]
     if plot:
-        drawn = f"Draw {plot}: .png, .svg or .pdf."
+        plot_help = f"Draw {plot}: .png, .svg or .pdf."
         shared = [
             click.option("--workers", type=IntegerRange(1), help="Processes; default one per core."),
-            click.option("--plot", type=PATH, callback=_drawable, help=drawn),
+            click.option("--plot", type=PATH, callback=_check_plot_path, help=plot_help),
             *shared,
         ]
     if methods:
-        named = click.option("--methods", default=methods, show_default=True, callback=names, help=METHODS)
-        shared = [named, *shared]
+        methods_option = click.option("--methods", default=methods, show_default=True, callback=names, help=METHODS)
+        shared = [methods_option, *shared]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)

@@ -75,7 +75,7 @@ class Outside:
         )
         weakref.finalize(self, _end, self._process, self._errors)
         self._send(setup)
-        self._pair = self._asked()
+        self._pair = self._next_pair()
 
     @property
     def pid(self) -> int:
@@ -94,33 +94,35 @@ class Outside:
         """Pass one vote on the asked pair on."""
         assert (a, b) == self._pair
         self._send({"won": outcome == "a"})
-        self._pair = self._asked()
+        self._pair = self._next_pair()
 
     def best(self) -> int:
         """The row the driver recommends."""
         self._send("best")
-        return int(self._heard())
+        return int(self._receive())
 
-    def _asked(self) -> PeerPair:
-        asked = self._heard()
-        self._cpu += asked["cpu"]
-        return PeerPair(asked["a"], asked["b"])
+    def _next_pair(self) -> PeerPair:
+        reply = self._receive()
+        self._cpu += reply["cpu"]
+        return PeerPair(reply["a"], reply["b"])
 
     def _send(self, value: Any) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # said by `_heard`, which finds out why
+        with suppress(BrokenPipeError):  # said by `_receive`, which finds out why
             self._process.stdin.write(json.dumps(value) + "\n")
             self._process.stdin.flush()
 
-    def _heard(self) -> Any:
+    def _receive(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line.endswith("\n"):
             return json.loads(line)
         code = self._process.wait()
         self._errors.seek(0)
-        said = self._errors.read().strip().rpartition("\n")[2] or f"exit code {code}"
-        raise BadInputError(f"the process of method {self._name!r} ended in the middle of a run ({said}); leave it out")
+        last_line = self._errors.read().strip().rpartition("\n")[2] or f"exit code {code}"
+        raise BadInputError(
+            f"the process of method {self._name!r} ended in the middle of a run ({last_line}); leave it out"
+        )
 
 
 def _end(process: subprocess.Popen[str], errors: IO[str]) -> None:

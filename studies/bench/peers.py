@@ -70,8 +70,8 @@ class LinearEubo:
     def __init__(self, features: NDArray[np.float64], seed: int = 0) -> None:
         X = torch.as_tensor(features - features.mean(0))
         left, values, _ = torch.linalg.svd(X, full_matrices=False)
-        kept = values > 1e-9 * values.max().clamp_min(1e-30)
-        Z = left[:, kept] * values[kept]
+        nonzero = values > 1e-9 * values.max().clamp_min(1e-30)
+        Z = left[:, nonzero] * values[nonzero]
         self._Z = Z / Z.square().sum(1).mean().clamp_min(1e-30).sqrt()
         self._D = self._Z.new_zeros(0, self._Z.shape[1])  # winner minus loser, (T, r)
         self._w = self._Z.new_zeros(self._Z.shape[1])
@@ -85,9 +85,9 @@ class LinearEubo:
             a, b = stream(self._seed, "peer").choice(len(self._Z), 2, replace=False)
             return PeerPair(int(a), int(b))
         mean = self._Z @ self._w
-        rows = shortlist(mean, self._scaled(self._Z).square().sum(0)) if len(mean) > CANDIDATES else None
+        rows = shortlist(mean, self._whiten(self._Z).square().sum(0)) if len(mean) > CANDIDATES else None
         chosen = self._Z if rows is None else self._Z[rows]
-        half = self._scaled(chosen)
+        half = self._whiten(chosen)
         i, j = eubo_pair(chosen @ self._w, half.T @ half)
         return PeerPair(i, j) if rows is None else PeerPair(int(rows[i]), int(rows[j]))
 
@@ -96,9 +96,9 @@ class LinearEubo:
         sign = 1.0 if outcome == "a" else -1.0
         self._D = torch.cat([self._D, sign * (self._Z[a] - self._Z[b])[None]])
         if len(self._D) % REFIT == 0:
-            found = {s: self._fit(s) for s in self.AMPLITUDES}
-            self._s = max(found, key=lambda s: found[s][2])
-            self._w, self._root, _ = found[self._s]
+            fits = {s: self._fit(s) for s in self.AMPLITUDES}
+            self._s = max(fits, key=lambda s: fits[s][2])
+            self._w, self._root, _ = fits[self._s]
         else:
             self._w, self._root, _ = self._fit(self._s)
 
@@ -106,7 +106,7 @@ class LinearEubo:
         """The row of the highest posterior mean."""
         return int((self._Z @ self._w).argmax())
 
-    def _scaled(self, Z: Tensor) -> Tensor:
+    def _whiten(self, Z: Tensor) -> Tensor:
         """L^-1 Z' (r, S), whose columns' inner products are the posterior covariance."""
         scaled: Tensor = torch.linalg.solve_triangular(self._root, Z.T, upper=False)
         return scaled

@@ -60,8 +60,8 @@ class MeasuredPool:
     @property
     def content(self) -> str:
         """Hash of all that decides a run on it."""
-        said = [[(response.text, response.failure) for response in row] for row in self.responses]
-        return hash_of([self.signal, self.prompts, [msgspec.to_builtins(one) for one in self.inputs], said])
+        texts = [[(response.text, response.failure) for response in row] for row in self.responses]
+        return hash_of([self.signal, self.prompts, [msgspec.to_builtins(input_) for input_ in self.inputs], texts])
 
     @property
     def shortfalls(self) -> str:
@@ -69,24 +69,24 @@ class MeasuredPool:
         return shortfalls_of([response for row in self.responses for response in row])
 
     @property
-    def voted(self) -> list[int]:
+    def voting_inputs(self) -> list[int]:
         """The inputs that may be voted on."""
-        return [n for n, one in enumerate(self.inputs) if not one.held_out]
+        return [n for n, input_ in enumerate(self.inputs) if not input_.held_out]
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
         """(prompts,) on the inputs held out."""
-        return np.asarray(self.worth[:, [n for n, one in enumerate(self.inputs) if one.held_out]].mean(1))
+        return np.asarray(self.worth[:, [n for n, input_ in enumerate(self.inputs) if input_.held_out]].mean(1))
 
 
 class RecordedResponses:
     """The target whose responses are all there: it answers at once and costs nothing but a call."""
 
     def __init__(self, pool: MeasuredPool) -> None:
-        self._said = {
-            fill(prompt, given): response
+        self._responses = {
+            fill(prompt, input_): response
             for prompt, row in zip(pool.prompts, pool.responses, strict=True)
-            for given, response in zip(pool.inputs, row, strict=True)
+            for input_, response in zip(pool.inputs, row, strict=True)
         }
 
     async def check(self) -> None:
@@ -94,7 +94,7 @@ class RecordedResponses:
 
     async def respond(self, prompt: str, system: str = "", sample: int = 0) -> Response:
         """What the model said."""
-        return self._said[prompt]
+        return self._responses[prompt]
 
     async def end(self) -> None:
         """Nothing is held open."""
@@ -108,31 +108,31 @@ def measure_pool(setup: Setup, size: int, folder: Path, name: str, report: Calla
     """
     tuning, inputs = setup.spec["tuning"], setup.inputs
     signal = (*tuning.signals, "contains")[0]
-    if not all(one.reference for one in inputs) or not any(one.held_out for one in inputs):
+    if not all(input_.reference for input_ in inputs) or not any(input_.held_out for input_ in inputs):
         raise BadInputError("the bench needs inputs that all have a reference, some of them held out")
     if signal not in SIGNALS:
         raise UnknownNameError("signal", signal, list(SIGNALS))
     folder.mkdir(parents=True, exist_ok=True)
-    prompts = asyncio.run(_drawn(setup, size))
+    prompts = asyncio.run(_draw_prompts(setup, size))
     responses = asyncio.run(_responses(target_for(tuning.target, folder, "target", None), prompts, inputs, report))
-    kinds = kinds_of({one.reference for one in inputs})
+    kinds = kinds_of({input_.reference for input_ in inputs})
     worth = np.array(
         [
             [
-                0.0 if r.failure else SIGNALS[signal](r.text, one.reference, kinds)
-                for r, one in zip(row, inputs, strict=True)
+                0.0 if r.failure else SIGNALS[signal](r.text, input_.reference, kinds)
+                for r, input_ in zip(row, inputs, strict=True)
             ]
             for row in responses
         ]
     )
-    found = MeasuredPool(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
+    pool = MeasuredPool(name, signal, tuple(prompts), tuple(inputs), tuple(responses), worth)
     if all(response.failure for row in responses for response in row):
-        raise BadInputError(f"{name}: there is no response to measure, {found.shortfalls}; mend the model")
-    return found
+        raise BadInputError(f"{name}: there is no response to measure, {pool.shortfalls}; mend the model")
+    return pool
 
 
-async def _drawn(setup: Setup, size: int) -> list[str]:
-    examples = tuple(one for one in setup.inputs if not one.held_out)
+async def _draw_prompts(setup: Setup, size: int) -> list[str]:
+    examples = tuple(example for example in setup.inputs if not example.held_out)
     task = setup.spec["tuning"].task
     slots = registry.plugin("proposer", "slots")
     slots.begin(None)
@@ -147,16 +147,16 @@ async def _responses(
 ) -> list[tuple[Response, ...]]:
     done, total = 0, len(prompts) * len(inputs)
 
-    async def one(prompt: str, given: Input) -> Response:
+    async def respond_to(prompt: str, input_: Input) -> Response:
         nonlocal done
-        response = await target.respond(fill(prompt, given))
+        response = await target.respond(fill(prompt, input_))
         done += 1
         report(done, total)
         return response
 
     try:
         await target.check()
-        return [tuple(await asyncio.gather(*(one(prompt, given) for given in inputs))) for prompt in prompts]
+        return [tuple(await asyncio.gather(*(respond_to(prompt, input_) for input_ in inputs))) for prompt in prompts]
     except DownError as error:
         raise BadInputError(f"{error}; what it answered is kept, and the same command goes on") from None
     finally:
@@ -193,22 +193,22 @@ def prompts(
     best = {pool.name: {"best": float(pool.accuracy.max()), "median": float(np.median(pool.accuracy)),
                         "first": float(pool.accuracy[0]), "prompts": len(pool.prompts)} for pool in pools}  # fmt: skip
     setting = {**fixed, "methods": list(dict.fromkeys(methods)), "seeds": seeds, "pools": best}
-    found = summary(rows, "gap", ("calls", "within_5", "accuracy"), (), "task")
-    return {"bench": "prompts", "setting": setting, "rows": rows, "summary": found}
+    summaries = summary(rows, "gap", ("calls", "within_5", "accuracy"), (), "task")
+    return {"bench": "prompts", "setting": setting, "rows": rows, "summary": summaries}
 
 
 def run(pool: MeasuredPool, method: str, seed: int, votes: int) -> list[Row]:
     """One method on one pool with one simulated person: a row per mark."""
     if method in ("elicit", "unsignalled", "random"):
-        marks = asyncio.run(_compared(pool, method, seed, votes))
+        marks = asyncio.run(_run_study(pool, method, seed, votes))
         if method == "elicit":
             _BUDGETS[pool.content, seed, votes] = marks
     else:
         key = (pool.content, seed, votes)
         if key not in _BUDGETS:
-            _BUDGETS[key] = asyncio.run(_compared(pool, "elicit", seed, votes))
+            _BUDGETS[key] = asyncio.run(_run_study(pool, "elicit", seed, votes))
         budgets = _BUDGETS[key]
-        marks = [(cast, *_tried(pool, method, seed, calls)) for cast, calls, _ in budgets]
+        marks = [(cast, *_run_without_votes(pool, method, seed, calls)) for cast, calls, _ in budgets]
     best = float(pool.accuracy.max())
     common = {"method": method, "task": pool.name, "seed": seed}
     return [
@@ -224,7 +224,7 @@ def run(pool: MeasuredPool, method: str, seed: int, votes: int) -> list[Row]:
     ]
 
 
-async def _compared(pool: MeasuredPool, method: str, seed: int, votes: int) -> list[tuple[int, int, int]]:
+async def _run_study(pool: MeasuredPool, method: str, seed: int, votes: int) -> list[tuple[int, int, int]]:
     """(votes, calls, recommended row) at each mark of a study whose person goes by the references."""
     with tempfile.TemporaryDirectory(prefix="elicit-bench-") as place:
         table = {
@@ -256,22 +256,22 @@ async def _compared(pool: MeasuredPool, method: str, seed: int, votes: int) -> l
             return [*marks, *((mark, study.state.calls, study.engine.best()) for mark in late)]
 
 
-def _tried(pool: MeasuredPool, method: str, seed: int, calls: int) -> tuple[int, int]:
+def _run_without_votes(pool: MeasuredPool, method: str, seed: int, calls: int) -> tuple[int, int]:
     """(calls, recommended row) of a method that is told which responses are right."""
     rng = stream(seed, method)
-    n, usable = len(pool.prompts), np.array(pool.voted)
+    n, usable = len(pool.prompts), np.array(pool.voting_inputs)
     if method == "exhaustive":
         return n * len(usable), int(pool.worth[:, usable].mean(1).argmax())
     if method == "random_search":
         rows = rng.permutation(n)[: max(1, calls // TRIED)]
-        tried = [float(pool.worth[row, rng.permutation(usable)[:TRIED]].mean()) for row in rows]
-        return len(rows) * min(TRIED, len(usable)), int(rows[int(np.argmax(tried))])
+        scores = [float(pool.worth[row, rng.permutation(usable)[:TRIED]].mean()) for row in rows]
+        return len(rows) * min(TRIED, len(usable)), int(rows[int(np.argmax(scores))])
     rounds = max(1, int(np.ceil(np.log2(n))))
-    rows, order, seen, paid = rng.permutation(n), rng.permutation(usable), 0, 0
+    rows, order, n_inputs, calls_made = rng.permutation(n), rng.permutation(usable), 0, 0
     for _ in range(rounds):
         more = max(1, calls // (rounds * len(rows)))
-        paid += len(rows) * (min(seen + more, len(order)) - seen)
-        seen = min(seen + more, len(order))
-        worth = pool.worth[rows][:, order[:seen]].mean(1)
+        calls_made += len(rows) * (min(n_inputs + more, len(order)) - n_inputs)
+        n_inputs = min(n_inputs + more, len(order))
+        worth = pool.worth[rows][:, order[:n_inputs]].mean(1)
         rows = rows[np.argsort(-worth, kind="stable")[: max(1, (len(rows) + 1) // 2)]]
-    return paid, int(rows[0])
+    return calls_made, int(rows[0])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from elicit.randomness import stream
 from elicit.types import BadInputError, Goal
-from studies.bench import methods as known
+from studies.bench import methods as bench_methods
 from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
 from studies.simulation.simulate import regrets, simulate
 from studies.simulation.summaries import curve, marks_of, summary
@@ -74,23 +74,23 @@ def read_instances(
     files = [path] if path.is_file() else sorted(path.glob("*.npz"))
     if not files:
         raise BadInputError(f"there are no .npz files in {path}; give --instances a folder of them")
-    found = [_read(file) for file in files]
+    instances = [_read_instance(file) for file in files]
     chosen = [
         i
-        for i in found
+        for i in instances
         if wanted(i.seed) and (not items or len(i.u) in items) and (not families or i.family in families)
     ]
     if not chosen:
-        sizes = sorted({len(i.u) for i in found})
-        names = ", ".join(sorted({i.family for i in found}))
+        sizes = sorted({len(i.u) for i in instances})
+        names = ", ".join(sorted({i.family for i in instances}))
         raise BadInputError(
             f"no instance in {path} has these seeds, items and families; there are seeds "
-            f"{_listed(i.seed for i in found)}, items {_listed(sizes)}, families {names}"
+            f"{_join_numbers(i.seed for i in instances)}, items {_join_numbers(sizes)}, families {names}"
         )
     return chosen
 
 
-def _listed(numbers: Any) -> str:
+def _join_numbers(numbers: Any) -> str:
     return ", ".join(map(str, sorted(set(numbers))))
 
 
@@ -100,13 +100,13 @@ def _seeds(text: str) -> Any:
     if text in ("even", "odd"):
         return lambda seed: seed % 2 == (text == "odd")
     try:
-        listed = {int(part) for part in text.split(",") if part.strip()}
+        numbers = {int(part) for part in text.split(",") if part.strip()}
     except ValueError:
         raise BadInputError(f"--seeds {text!r} is not understood; say even, odd, all or a list such as 1,3,5") from None
-    return lambda seed: seed in listed
+    return lambda seed: seed in numbers
 
 
-def _read(file: Path) -> Instance:
+def _read_instance(file: Path) -> Instance:
     try:
         with np.load(file, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
@@ -125,10 +125,10 @@ def _read(file: Path) -> Instance:
         raise BadInputError(f"{file}: X has {len(X)} rows and u {len(u)}; both need one per item, 2 items or more")
     if not len(U) or U.min() < 0 or U.max() > 1:
         raise BadInputError(f"{file}: U must hold uniforms between 0 and 1, at least one")
-    named = re.fullmatch(r"(.+?)[_-]?(\d+)", file.stem)
+    match = re.fullmatch(r"(.+?)[_-]?(\d+)", file.stem)
     try:
-        seed = int(arrays["seed"]) if "seed" in arrays else int(named[2]) if named else 0
-        family = str(arrays["family"]) if "family" in arrays else named[1] if named else file.stem
+        seed = int(arrays["seed"]) if "seed" in arrays else int(match[2]) if match else 0
+        family = str(arrays["family"]) if "family" in arrays else match[1] if match else file.stem
     except (TypeError, ValueError):
         raise BadInputError(f"{file}: seed must be one whole number") from None
     return Instance(file.stem, family, seed, X if X.shape[1] else None, u, U)
@@ -142,11 +142,11 @@ def with_noise(u: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
     """
     if noise == "file":
         return u
-    read = re.fullmatch(r"(sd|p)(\d+(?:\.\d+)?)", noise)
-    value = float(read[2]) if read else 0.0
-    if read is None or value <= 0 or (read[1] == "p" and not 50 < value < 100):
+    match = re.fullmatch(r"(sd|p)(\d+(?:\.\d+)?)", noise)
+    value = float(match[2]) if match else 0.0
+    if match is None or value <= 0 or (match[1] == "p" and not 50 < value < 100):
         raise BadInputError(f"--noise {noise!r} is not understood; say file, or sd and logits (sd2), or p and % (p90)")
-    if read[1] == "sd":
+    if match[1] == "sd":
         spread, target = u.std(), value
     else:
         spread, target = u.max() - np.median(u), float(np.log(value / (100 - value)))
@@ -164,10 +164,10 @@ def score_of(instance: Instance, correlation: float, linear: bool, luck: int) ->
     else:
         error = rng.standard_normal(len(instance.u))
     rest = float(np.sqrt(1 - correlation**2))
-    return correlation * _standardised(instance.u) + rest * _standardised(error)
+    return correlation * _standardise(instance.u) + rest * _standardise(error)
 
 
-def _standardised(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardise(x: NDArray[np.float64]) -> NDArray[np.float64]:
     centred: NDArray[np.float64] = x - x.mean()
     return centred / max(float(x.std()), 1e-12)
 
@@ -184,7 +184,9 @@ def selection(
     """
     features = all(i.X is not None for i in instances)
     beyond = "be given a score" if setting.score is not None else ""
-    chosen = known.check(methods, features, beyond if setting.goal == "best" else f"look for the goal {setting.goal}")
+    chosen = bench_methods.check(
+        methods, features, beyond if setting.goal == "best" else f"look for the goal {setting.goal}"
+    )
     with_noise(instances[0].u, setting.noise)
     if setting.linear and setting.score is None:
         raise BadInputError("there is no score whose error could be linear; give --score too")
@@ -206,13 +208,13 @@ def selection(
     fixed = {"votes": votes, **asdict(setting), "device": "cpu", **versions()}
     rows = measure("selection", fixed, jobs, plan)
     rows.sort(key=lambda row: chosen.index(row["method"]))
-    told = {**fixed, "methods": chosen, "instances": len(instances)}
+    description = {**fixed, "methods": chosen, "instances": len(instances)}
     first = MEASURED[setting.goal]
     usual = ("simple_regret", "found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
     of_order = () if setting.goal == "best" else ("top_recall", "misordered")
     means = [name for name in (*of_order, *usual) if name != first]
-    found = summary(rows, first, means, ("votes_to_95",), "family")
-    return {"bench": "selection", "setting": told, "rows": rows, "summary": found}
+    summaries = summary(rows, first, means, ("votes_to_95",), "family")
+    return {"bench": "selection", "setting": description, "rows": rows, "summary": summaries}
 
 
 def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int = 0) -> list[Row]:
@@ -222,10 +224,10 @@ def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int
     if luck:
         U = stream(instance.seed, f"luck {instance.name}", luck).random(len(U))
     X = None if instance.X is None else instance.X.astype(np.float64)
-    told: dict[str, Any] = {} if setting.goal == "best" else {"goal": setting.goal, "top": setting.top}
+    engine_options: dict[str, Any] = {} if setting.goal == "best" else {"goal": setting.goal, "top": setting.top}
     if setting.score is not None:
-        told["scores"] = score_of(instance, setting.score, setting.linear, luck)
-    made = known.make(method, X, len(u), instance.seed, votes, told=told)
+        engine_options["scores"] = score_of(instance, setting.score, setting.linear, luck)
+    algorithm = bench_methods.make(method, X, len(u), instance.seed, votes, engine_options=engine_options)
     common = {
         "method": method,
         "instance": instance.name,
@@ -236,15 +238,15 @@ def run(instance: Instance, method: str, votes: int, setting: Setting, luck: int
         "dim": 0 if X is None else X.shape[1],
     }
     marks = marks_of(MARKS, votes)
-    guess = None if setting.score is None else made.best()
+    guess = None if setting.score is None else algorithm.best()
     orders: dict[int, Row] = {}
 
     def look(done: int) -> None:
         if setting.goal != "best" and done in marks:
-            orders[done] = order(cast("Engine", made), u, setting.top)  # peers look for the best item only
+            orders[done] = order(cast("Engine", algorithm), u, setting.top)  # peers look for the best item only
 
-    ran = simulate(made, u, votes, lambda t: float(U[t % len(U)]), look)
-    rows = [common | row | orders.get(row["votes"], {}) for row in curve(ran, u, marks)]
+    simulation = simulate(algorithm, u, votes, lambda t: float(U[t % len(U)]), look)
+    rows = [common | row | orders.get(row["votes"], {}) for row in curve(simulation, u, marks)]
     if guess is not None and setting.goal == "best":
         rows.insert(0, common | {"votes": 0, "simple_regret": float(regrets(u)[guess])})
     return rows

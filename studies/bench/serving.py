@@ -119,7 +119,7 @@ async def under_load(
                 task.result()
             await killing
             wall = time.monotonic() - began
-            behind = await _behind(client)
+            behind = await _votes_behind(client)
     finally:
         await server.stop()
     return {
@@ -128,23 +128,27 @@ async def under_load(
         "wall_s": wall,
         "votes_per_s": len(load.receipts) / wall,
         "load_cpu_s": time.process_time() - cpu,
-        **{f"{kind}_ms_{name}": 1000 * _at(found, q) for kind, found in load.seconds.items() for name, q in QUANTILES},
+        **{
+            f"{kind}_ms_{name}": 1000 * _quantile(seconds, q)
+            for kind, seconds in load.seconds.items()
+            for name, q in QUANTILES
+        },
         "requests": dict(load.statuses),
         "resent": load.resent,
         "asked_in_vain": load.empty,
         "votes_behind_at_the_end": behind,
-        **_checked(study, load),
+        **_check_log(study, load),
     }
 
 
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
-def _at(seconds: list[float], q: float) -> float:
+def _quantile(seconds: list[float], q: float) -> float:
     return float(np.quantile(seconds, q)) if seconds else float("nan")
 
 
-def _checked(study: Path, load: Load) -> dict[str, Any]:
+def _check_log(study: Path, load: Load) -> dict[str, Any]:
     """Which acknowledged votes the log has not, or more than once; and those it has that nobody was told of."""
     with Study.open(study, writable=False) as opened:
         cast = Counter(event.body.key for event in opened.events() if isinstance(event.body, Voted))
@@ -160,7 +164,7 @@ def _checked(study: Path, load: Load) -> dict[str, Any]:
     }
 
 
-async def _behind(client: httpx.AsyncClient) -> int:
+async def _votes_behind(client: httpx.AsyncClient) -> int:
     text = (await client.get("/metrics")).text
     line = next((line for line in text.splitlines() if line.startswith("elicit_model_votes_behind{")), "x 0")
     return int(float(line.split()[-1]))
@@ -181,8 +185,8 @@ async def _annotate(
     async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60.0) as client:
         await asyncio.sleep(rng.random() * think)
         while len(load.receipts) < votes:
-            found = await _send(client, load, "lease", f"/v1/studies/{study}/leases", {"n": 2}, {})
-            leases = found["leases"] if found else []
+            reply = await _send(client, load, "lease", f"/v1/studies/{study}/leases", {"n": 2}, {})
+            leases = reply["leases"] if reply else []
             if not leases:
                 load.empty += 1
                 await asyncio.sleep(WAIT)

@@ -14,7 +14,7 @@ from adapters.files import fields
 from adapters.files.tables import read_table
 from adapters.judges.simulated import scale_utilities
 from elicit.types import UnknownNameError
-from studies.bench import methods as known
+from studies.bench import methods as bench_methods
 from studies.simulation.jobs import Job, Row, RunPlan, fingerprint, measure, versions
 from studies.simulation.simulate import luck_of, regrets, simulate
 from studies.simulation.summaries import curve, marks_of, summary
@@ -48,7 +48,7 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
 
     wanted = ["task", "prompt", "model", "score"]
     table: dict[tuple[str, str], dict[str, list[float]]] = {}
-    given: dict[str, set[str]] = {}
+    default_prompts: dict[str, set[str]] = {}
     for row in read_table(path).rows:
         fields.need_all(row, wanted)
         if fields.is_blank(row.values.get("score", "")):
@@ -59,23 +59,27 @@ def read_pools(path: Path, tasks: Sequence[str] | None, models: Sequence[str] | 
         pool = table.setdefault((task, model), {})
         pool.setdefault(prompt, []).append(fields.number(row, "score", row.values["score"]))
         if row.values.get("method") == "default":
-            given.setdefault(task, set()).add(prompt)
+            default_prompts.setdefault(task, set()).add(prompt)
     pools = []
-    held = sorted({task for task, _ in table})
+    task_names = sorted({task for task, _ in table})
     if tasks in (["even"], ["odd"]):
-        tasks = held[tasks == ["odd"] :: 2]
-    for task in tasks or held:
-        if task not in held:
-            raise UnknownNameError("task", task, held)
-        averaged = {m: {p: float(np.mean(s)) for p, s in pool.items()} for (t, m), pool in table.items() if t == task}
-        widest = sorted(averaged, key=lambda m: (-float(np.std(list(averaged[m].values()))), m))[:WIDEST]
+        tasks = task_names[tasks == ["odd"] :: 2]
+    for task in tasks or task_names:
+        if task not in task_names:
+            raise UnknownNameError("task", task, task_names)
+        scores_by_model = {
+            m: {p: float(np.mean(s)) for p, s in pool.items()} for (t, m), pool in table.items() if t == task
+        }
+        widest = sorted(scores_by_model, key=lambda m: (-float(np.std(list(scores_by_model[m].values()))), m))[:WIDEST]
         for model in models or widest:
-            if model not in averaged:
-                raise UnknownNameError("model", model, sorted(averaged))
-            prompts = sorted(averaged[model])
+            if model not in scores_by_model:
+                raise UnknownNameError("model", model, sorted(scores_by_model))
+            prompts = sorted(scores_by_model[model])
             features = embed(prompts).astype(np.float64)
-            defaults = tuple(row for row, prompt in enumerate(prompts) if prompt in given.get(task, ()))
-            pools.append(PromptPool(task, model, features, np.array([averaged[model][p] for p in prompts]), defaults))
+            defaults = tuple(row for row, prompt in enumerate(prompts) if prompt in default_prompts.get(task, ()))
+            pools.append(
+                PromptPool(task, model, features, np.array([scores_by_model[model][p] for p in prompts]), defaults)
+            )
     return pools
 
 
@@ -88,7 +92,7 @@ def tuning(
     votes until a method's mean regret is first as low as APOHF's at the end, where it is among the methods.
     Raises BadInputError for unknown methods, or where `plan.out` does not fit.
     """
-    chosen = known.check(methods, features=True)
+    chosen = bench_methods.check(methods, features=True)
     jobs = [
         Job(
             {"method": method, "task": pool.task, "model": pool.model, "seed": seed, "content": content},
@@ -105,14 +109,14 @@ def tuning(
     rows.sort(key=lambda row: chosen.index(row["method"]))
     setting = {**fixed, "methods": chosen, "seeds": seeds, "pools": len(pools)}
     means = ("found_top1pct", "cumulative_regret", "cpu_ms_per_vote", "wall_ms_p50", "wall_ms_p95")
-    found = summary(rows, "simple_regret", means, ("votes_to_95",), "task")
-    for entry in found:
+    summaries = summary(rows, "simple_regret", means, ("votes_to_95",), "task")
+    for entry in summaries:
         entry |= _over_defaults([r for r in rows if (r["method"], r["votes"]) == (entry["method"], votes)])
     if RIVAL in chosen:
         curves = {m: np.mean([r["regrets"] for r in rows if r["method"] == m and "regrets" in r], 0) for m in chosen}
-        for entry in found:
+        for entry in summaries:
             entry[f"votes_to_{RIVAL}"] = first_reached(curves[entry["method"]], float(curves[RIVAL][-1]))
-    return {"bench": "tuning", "setting": setting, "rows": rows, "summary": found}
+    return {"bench": "tuning", "setting": setting, "rows": rows, "summary": summaries}
 
 
 def run(pool: PromptPool, method: str, seed: int, votes: int, sd: float) -> list[Row]:
@@ -122,15 +126,15 @@ def run(pool: PromptPool, method: str, seed: int, votes: int, sd: float) -> list
     and to which it is equal; None where the file does not tell. regrets: in the last row, after every vote.
     """
     u = scale_utilities(pool.scores, sd)
-    made = known.make(method, pool.features, len(u), seed, votes)
-    ran = simulate(made, u, votes, luck_of(seed))
+    algorithm = bench_methods.make(method, pool.features, len(u), seed, votes)
+    simulation = simulate(algorithm, u, votes, luck_of(seed))
     common = {"method": method, "task": pool.task, "model": pool.model, "seed": seed, "items": len(u)}
-    rows: list[Row] = [common | row for row in curve(ran, u, marks_of(MARKS, votes))]
+    rows: list[Row] = [common | row for row in curve(simulation, u, marks_of(MARKS, votes))]
     for row in rows:
-        lead = u[ran.recommended[row["votes"] - 1]] - u[list(pool.defaults)]
+        lead = u[simulation.recommended[row["votes"] - 1]] - u[list(pool.defaults)]
         row["beats_default"] = float((lead > 0).mean()) if len(lead) else None
         row["ties_default"] = float((lead == 0).mean()) if len(lead) else None
-    rows[-1]["regrets"] = regrets(u)[ran.recommended].round(6).tolist()
+    rows[-1]["regrets"] = regrets(u)[simulation.recommended].round(6).tolist()
     return rows
 
 
@@ -142,6 +146,6 @@ def first_reached(curve: NDArray[np.float64], level: float) -> int | None:
 
 def _over_defaults(last: Sequence[Row]) -> Row:
     """How often the recommendation beats the prompts its task came with, and how often it ties, where they are told."""
-    told = [row for row in last if row["beats_default"] is not None]
+    comparable = [row for row in last if row["beats_default"] is not None]
     names = ("beats_default", "ties_default")
-    return {name: float(np.mean([row[name] for row in told])) if told else None for name in names}
+    return {name: float(np.mean([row[name] for row in comparable])) if comparable else None for name in names}

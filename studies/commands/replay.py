@@ -135,7 +135,9 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
     with Study.open(study, writable=False) as opened, progress(studies, "studies") as step:
         wanted, goal, now = opened.spec.stop.regret, opened.spec.goal, outlook(opened)
         trials = simulate(opened.engine, votes, studies, step)
-    low, middle, high = (int(q) for q in np.quantile(trials.settled(wanted), (0.1, 0.5, 0.9), method="inverted_cdf"))
+    low, middle, high = (
+        int(q) for q in np.quantile(trials.votes_needed(wanted), (0.1, 0.5, 0.9), method="inverted_cdf")
+    )
     rows = [
         {
             "votes": mark,

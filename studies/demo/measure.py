@@ -72,22 +72,22 @@ def write_prompt(grid: GridTable, slots: dict[str, str]) -> str | None:
 def draw(grid: GridTable) -> Iterator[tuple[dict[str, str], str]]:
     """Candidates as (slots, prompt), every two of them at least `distance` slots apart."""
     rng = random.Random(grid["seed"])
-    taken: dict[str, dict[str, str]] = {}
-    while len(taken) < grid["size"]:
+    slots_by_prompt: dict[str, dict[str, str]] = {}
+    while len(slots_by_prompt) < grid["size"]:
         slots = {
             slot: rng.choices(list(grid[slot]), [o.get("weight", 1) for o in grid[slot].values()])[0] for slot in SLOTS
         }
         prompt = write_prompt(grid, slots)
-        near = any(sum(slots[s] != other[s] for s in SLOTS) < grid["distance"] for other in taken.values())
-        if prompt is None or prompt in taken or near:
+        near = any(sum(slots[s] != other[s] for s in SLOTS) < grid["distance"] for other in slots_by_prompt.values())
+        if prompt is None or prompt in slots_by_prompt or near:
             continue
-        taken[prompt] = slots
+        slots_by_prompt[prompt] = slots
         yield slots, prompt
 
 
 def is_right(answer: str, topic: str) -> bool:
     """Whether the answer names the true topic and no other."""
-    return {found.lower() for found in TOPIC.findall(answer)} == {topic}
+    return {name.lower() for name in TOPIC.findall(answer)} == {topic}
 
 
 class Model:
@@ -110,7 +110,7 @@ class Model:
 
     def answers(self, prompt: str, texts: list[str], tokens: int) -> list[str]:
         """The first line the model writes for each text, at most `tokens` tokens, trimmed."""
-        found = []
+        lines = []
         for i, text in enumerate(texts):
             # The first text starts from an empty cache, so no result depends on the candidate before it.
             request = {
@@ -123,8 +123,8 @@ class Model:
             reply = self.server.handle_completions(request)
             if "choices" not in reply:
                 raise RuntimeError(f"the model gave no answer: {reply}")
-            found.append(str(reply["choices"][0]["text"]).strip())
-        return found
+            lines.append(str(reply["choices"][0]["text"]).strip())
+        return lines
 
 
 def measure(model: Model, prompt: str, inputs: list[DemoInput]) -> Row:
@@ -173,8 +173,8 @@ def main() -> None:
     inputs = read_inputs()
     done = {} if fresh else read_done(inputs)
     candidates = list(draw(read_grid()))
-    left = sum(prompt not in done for _, prompt in candidates)
-    model = Model() if left else None
+    remaining = sum(prompt not in done for _, prompt in candidates)
+    model = Model() if remaining else None
     rows: list[Row] = []
     start, new = time.monotonic(), 0
     for number, (slots, prompt) in enumerate(candidates, 1):
@@ -188,7 +188,7 @@ def main() -> None:
         waiting = [done[p] for _, p in candidates[number:] if p in done]
         write_pool(rows + waiting)
         seconds = time.monotonic() - start
-        eta = seconds / new * (left - new)
+        eta = seconds / new * (remaining - new)
         line = f"{number}/{len(candidates)}  accuracy {rows[-1]['accuracy']:.2f}  {seconds:.0f} s, {eta:.0f} s left"
         print(f"\r{line}    ", end="", file=sys.stderr, flush=True)
     write_pool(rows)

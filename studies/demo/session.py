@@ -110,7 +110,7 @@ def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[
 
     accuracy = np.array([item.meta["accuracy"] for item in study.state.items])
     row, used = study.engine.best(), len(study.state.votes)
-    found: dict[str, Any] = {
+    outcome: dict[str, Any] = {
         "recommended": study.state.items[row].id,
         "prompt": study.state.items[row].text,
         "p_best": float(study.engine.p_best()[row]),
@@ -128,10 +128,10 @@ def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[
         f"the pool is at {accuracy.max():.0%}, the median at {np.median(accuracy):.0%}.",
     )
     if report is not None and used:
-        found |= random_votes(study, accuracy, row, used, report)
-        notes = (*notes, random_sentence(found))
+        outcome |= random_votes(study, accuracy, row, used, report)
+        notes = (*notes, random_sentence(outcome))
     write_report(study, study.folder / REPORT, notes)
-    return found
+    return outcome
 
 
 def random_votes(
@@ -142,19 +142,19 @@ def random_votes(
     from studies.simulation.simulate import luck_of, simple_regret, simulate, votes_to_95
 
     u = scale_utilities(accuracy, SD)
-    known, horizon = knowledge_of(study.state.items, study.spec.embedder), HORIZON * used
+    knowledge, horizon = knowledge_of(study.state.items, study.spec.embedder), HORIZON * used
     target = max(0.05, simple_regret(u, row))
-    needed = []
+    vote_counts = []
     for person in range(PERSONS):
-        engine = Engine(known.features, groups=known.groups, selector="random", seed=person)
+        engine = Engine(knowledge.features, groups=knowledge.groups, selector="random", seed=person)
         done = person * horizon
-        ran = simulate(engine, u, horizon, luck_of(1000 + person), lambda t, done=done: report(done + t))  # type: ignore[misc]
-        needed.append(votes_to_95(u, ran.recommended, target))
-    middle = int(np.median(needed))
+        simulation = simulate(engine, u, horizon, luck_of(1000 + person), lambda t, done=done: report(done + t))  # type: ignore[misc]
+        vote_counts.append(votes_to_95(u, simulation.recommended, target))
+    middle = int(np.median(vote_counts))
     return {"random_votes": min(middle, horizon), "random_votes_censored": middle > horizon}
 
 
-def random_sentence(found: dict[str, Any]) -> str:
+def random_sentence(outcome: dict[str, Any]) -> str:
     """The comparison with random pairs in words."""
-    count = f"{'more than ' if found['random_votes_censored'] else ''}{found['random_votes']}"
+    count = f"{'more than ' if outcome['random_votes_censored'] else ''}{outcome['random_votes']}"
     return f"Random pairs would have needed {count} votes to settle on a prompt as good (median of {PERSONS} runs)."

@@ -59,13 +59,13 @@ class Acceptance:
 
 def machine_labels(study: Study) -> dict[int, MachineLabel]:
     """The labels made without people, by query, in the log's order."""
-    found = {}
+    labels = {}
     for live in study.state.votes:
         if live.raw and "label" in live.raw:
             p: dict[str, float] = {side: float(live.raw["label"][side]) for side in SIDES}
             choice = max(SIDES, key=p.__getitem__)
-            found[live.query] = MachineLabel(live.query, live.seq, choice, p[choice], p)
-    return found
+            labels[live.query] = MachineLabel(live.query, live.seq, choice, p[choice], p)
+    return labels
 
 
 def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
@@ -74,24 +74,24 @@ def audits(study: Study) -> list[tuple[MachineLabel, bool, int]]:
     A second person's answer is no second draw, and what counts for nothing is no answer.
     """
     labels = machine_labels(study)
-    drawn = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
-    found = []
+    audit_queries = {number for number, routes in study.state.routed.items() if any(r.to == "audit" for r in routes)}
+    answers = []
     for live in trusted_votes(study.spec, study.state):
         label = labels.get(live.query)
-        if label and live.query in drawn and live.vote.outcome.choice in SIDES:
-            drawn.remove(live.query)
-            found.append((label, live.vote.outcome.choice != label.choice, live.seq))
-    return found
+        if label and live.query in audit_queries and live.vote.outcome.choice in SIDES:
+            audit_queries.remove(live.query)
+            answers.append((label, live.vote.outcome.choice != label.choice, live.seq))
+    return answers
 
 
 def acceptance(study: Study) -> Acceptance:
     """The certificate and the alarm as the audits so far have them."""
-    rules, read, labels = study.spec.routing, audits(study), list(machine_labels(study).values())
-    wrong = sum(missed for _, missed, _ in read)
+    rules, answers, labels = study.spec.routing, audits(study), list(machine_labels(study).values())
+    wrong = sum(missed for _, missed, _ in answers)
     certificate, alarm, why = None, None, ""
     agreement = _agreement(study)
-    for start in range(0, len(read) + 1, rules.epoch):
-        part = read[start : start + rules.epoch]
+    for start in range(0, len(answers) + 1, rules.epoch):
+        part = answers[start : start + rules.epoch]
         if certificate and certificate.threshold is not None:
             alarm = alarm or watch(rules.alpha, delta=rules.delta)
             accepted = [missed for label, missed, _ in part if label.confidence >= certificate.threshold]
@@ -99,7 +99,7 @@ def acceptance(study: Study) -> Acceptance:
         if len(part) < rules.epoch:
             missing = f"{len(part)} of {rules.epoch} audits of epoch {start // rules.epoch + 1} are in"
             why = f"{certificate} {missing}." if certificate else f"No label is accepted yet: {missing}."
-            why += _out_of_reach(study.spec, study.state, len(read), rules.epoch - len(part))
+            why += _out_of_reach(study.spec, study.state, len(answers), rules.epoch - len(part))
             break
         before = [label.confidence for label in labels if label.seq < part[0][2]]
         try:
@@ -112,7 +112,7 @@ def acceptance(study: Study) -> Acceptance:
                 agreement=None if agreement is None else max(agreement, 0.5),
             )
         except BadInputError as error:
-            return Acceptance(None, f"No label can be accepted: {error}.", None, len(read), wrong)
+            return Acceptance(None, f"No label can be accepted: {error}.", None, len(answers), wrong)
         confidences = np.array([label.confidence for label, _, _ in part])
         certificate = certify(frozen, confidences, np.array([missed for _, missed, _ in part]))
         alarm = None
@@ -120,27 +120,27 @@ def acceptance(study: Study) -> Acceptance:
     if alarm is not None and alarm.alarmed is not None:
         seem = f"more than {rules.alpha:.0%} of them seem wrong, so none is accepted until the next certificate"
         why = f"ALARM after {alarm.alarmed} audits of accepted labels: {seem}."
-    return Acceptance(certificate, why, alarm, len(read), wrong)
+    return Acceptance(certificate, why, alarm, len(answers), wrong)
 
 
-def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
+def _out_of_reach(spec: Spec, state: State, answers: int, missing: int) -> str:
     """That the audits missing of an epoch cannot come any more, and what would have to be set; empty where they can."""
     rules = spec.routing
-    drawn = sum(len(routes) > 1 for routes in state.routed.values()) - read
+    pending = sum(len(routes) > 1 for routes in state.routed.values()) - answers
     if state.pairs:
-        routed = {state.asked[number].query.pair for number in state.routed}
-        left = len(state.listed() - labelled_pairs(state) - routed)
+        routed_pairs = {state.asked[number].query.pair for number in state.routed}
+        remaining = len(state.listed() - labelled_pairs(state) - routed_pairs)
     else:
-        left = max(0, spec.votes - len(state.votes))
-    to_come = drawn + rules.audits * left
+        remaining = max(0, spec.votes - len(state.votes))
+    to_come = pending + rules.audits * remaining
     if to_come >= missing or (not state.routed and rules.router == "none"):
         return ""
     fewest = audits_needed(rules.alpha, rules.delta)
     why = f" That cannot be reached: {missing} more are needed, and about {to_come:.0f} can come of the queries left"
     why += f" (routing.audits = {rules.audits:g})."
-    if read or fewest > left:
+    if answers or fewest > remaining:
         return f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits, so a study of more queries."
-    share = math.ceil(100 * fewest / left) / 100
+    share = math.ceil(100 * fewest / remaining) / 100
     return (
         f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits: set routing.epoch to {fewest} or more "
         f"and routing.audits to at least {share:g} before the first audit is read."

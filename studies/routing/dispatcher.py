@@ -64,7 +64,7 @@ class Dispatcher:
             for judge in study.spec.judges
         }
         self.limit = self.spec.budget if budget is None else budget
-        self._listed = study.state.listed()
+        self._listed_pairs = study.state.listed()
         self.stuck = ""
         self._under_way: list[float] = []
         self._back = asyncio.Event()
@@ -109,11 +109,11 @@ class Dispatcher:
                 return True
             if isinstance(answer, Vote) and answer.verdict is None and answer.outcome.choice == "skip":
                 passed.append(decision.judge)
-            case = self._consulted(query, case, decision, answer)
+            case = self._record_answer(query, case, decision, answer)
         if set(case.asked) - case.verdicts.keys() - set(passed) and not case.verdicts:
             self.study.defer(query)
             return False
-        await self._settled(query, case, decision, passed)
+        await self._record_label(query, case, decision, passed)
         return True
 
     async def _ask(self, name: str, query: Query) -> Vote | JudgeFailure:
@@ -126,21 +126,21 @@ class Dispatcher:
             self._back.set()
             self._back.clear()
 
-    def _consulted(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
+    def _record_answer(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
         name = decision.judge
         assert name is not None
         self.failures.note(name, answer)
-        said: Verdict | JudgeFailure | None
+        reply: Verdict | JudgeFailure | None
         if isinstance(answer, JudgeFailure):
-            said = answer
+            reply = answer
         elif answer.verdict is None and answer.outcome.choice == "skip":
-            said = None
+            reply = None
         else:
-            said = answer.verdict or verdict_of(answer.outcome, query.shown)
-        self.study.consulted(query, name, said, decision.reason, decision.numbers)
-        return case.heard(name, said) if isinstance(said, Verdict) else case.without(name)
+            reply = answer.verdict or verdict_of(answer.outcome, query.shown)
+        self.study.consulted(query, name, reply, decision.reason, decision.numbers)
+        return case.heard(name, reply) if isinstance(reply, Verdict) else case.without(name)
 
-    async def _settled(self, query: Query, case: Case, decision: Decision, passed: list[str]) -> None:
+    async def _record_label(self, query: Query, case: Case, decision: Decision, passed: list[str]) -> None:
         """Nobody is asked any more: the machines' vote and the fused label are recorded, and the lot for an audit is
         drawn. passed: the machines that passed over the query; where no other was asked, it is passed over."""
         if not case.verdicts:
@@ -148,14 +148,14 @@ class Dispatcher:
             self.study.route(query, "nobody", decision, skip)
             return
         chance = self.spec.audits if self._price_of_person() <= self.money() + ROUNDING else 0.0
-        drawn = stream(self.study.spec.seed, "audit", query.id).random() < chance
+        to_audit = stream(self.study.spec.seed, "audit", query.id).random() < chance
         names, label = JOINED.join(sorted(case.verdicts)), label_record(self._router.label(case))
         more: list[Voted | Routed] = [Voted(query.id, joint(case), names, raw={"label": label})]
-        if drawn:
+        if to_audit:
             more.append(Routed(query.id, "audit", chance, {}, "drawn by lot"))
         decision = replace(decision, numbers={**decision.numbers, "audit": chance})
         self.study.route(query, "nobody", decision, *more)
-        if drawn:
+        if to_audit:
             await self.attend([query.id])
 
     async def attend(self, queries: Iterable[int]) -> None:
@@ -175,14 +175,14 @@ class Dispatcher:
     def seats(self) -> list[Seat]:
         """Who can be asked now, people at the price of all the votes that they would give. Judges that are paused are
         gone."""
-        found = [
+        seats = [
             Seat(name, "human", price * self._overlap) if name in self.people else Seat(name, "llm", price)
             for name, price in self._prices.items()
             if name not in self.failures.paused
         ]
         if self.spec.person_price > 0 and not self.people:
-            found.append(Seat(PEOPLE, "human", self.spec.person_price * self._overlap))
-        return found
+            seats.append(Seat(PEOPLE, "human", self.spec.person_price * self._overlap))
+        return seats
 
     @property
     def down(self) -> bool:
@@ -201,16 +201,16 @@ class Dispatcher:
         """
         state, left_over = self.study.state, self.money()
         if state.pairs:
-            left = len(self._listed) - len(self._listed & self._taken)
+            queries = len(self._listed_pairs) - len(self._listed_pairs & self._finished_pairs)
         else:
-            left = self.study.spec.votes - len(state.votes) - sum(map(state.lacking, state.waiting))
-        left = max(left, 1)
+            queries = self.study.spec.votes - len(state.votes) - sum(map(state.lacking, state.waiting))
+        queries = max(queries, 1)
         if self.limit is None:
-            return Budget(NO_LIMIT, left)
+            return Budget(NO_LIMIT, queries)
         seats, money = self.seats(), max(left_over, 0.0)
         person = self._price_of_person() if any(seat.kind == "human" for seat in seats) else 0.0
-        machines = left * sum(seat.price for seat in seats if seat.kind == "llm")
-        return Budget(money - min(self.spec.audits * left * person, max(money - machines, 0.0)), left)
+        machines = queries * sum(seat.price for seat in seats if seat.kind == "llm")
+        return Budget(money - min(self.spec.audits * queries * person, max(money - machines, 0.0)), queries)
 
     def money(self) -> float:
         """What is neither spent nor put aside for answers that are still to come; infinite without a limit."""
@@ -221,7 +221,7 @@ class Dispatcher:
         people = state.to_come(audits=True) * self.spec.person_price
         return self.limit - self.spent - people - sum(self._under_way)
 
-    def closed(self) -> str:
+    def why_closed(self) -> str:
         """Why nothing more can be routed for want of money, or an empty string."""
         if self.money() < min((seat.price for seat in self.seats()), default=0.0) - ROUNDING:
             return f"the budget of {self.limit:g} is spent"
@@ -233,8 +233,8 @@ class Dispatcher:
         with engine.limited_threads():
             belief = engine.posterior.difference(torch.tensor([[query.a, query.b]]))
         case = self._blank(query).foretold(float(belief.mean[0]), max(float(belief.variance[0]), 1e-6))
-        for asked in self.study.state.consulted.get(query.id, []):
-            case = case.heard(asked.judge, asked.verdict) if asked.verdict else case
+        for consultation in self.study.state.consulted.get(query.id, []):
+            case = case.heard(consultation.judge, consultation.verdict) if consultation.verdict else case
         return case
 
     def _blank(self, query: Query) -> Case:
@@ -253,43 +253,47 @@ class Dispatcher:
         self._router = registry.router(name, dict(self.spec.options) if name == self.spec.router else {})
         self._cases: dict[int, Case] = {}
         self._answers: dict[int, dict[str, Outcome]] = {}
-        self._taken: set[tuple[int, int]] = set()
-        self._gone = {live.seq for live in self.study.state.undone}
+        self._finished_pairs: set[tuple[int, int]] = set()
+        self._undone_seqs = {live.seq for live in self.study.state.undone}
         self._machines = {judge.name for judge in self.study.spec.judges if not judge.person}
-        self.spent, self._seen = 0.0, 0
+        self.spent, self._last_seq = 0.0, 0
         self._catch_up()
 
     def _catch_up(self) -> None:
         """Let the router take in what has happened since; what was taken back is as if it had never been."""
-        if self._seen == self.study.state.seq:
+        if self._last_seq == self.study.state.seq:
             return
         # What another process has just written is not in the state yet.
-        events = [event for event in self.study.events(self._seen) if event.seq <= self.study.state.seq]
-        if self._seen and any(isinstance(event.body, Undone | Weighed) for event in events):
+        events = [event for event in self.study.events(self._last_seq) if event.seq <= self.study.state.seq]
+        if self._last_seq and any(isinstance(event.body, Undone | Weighed) for event in events):
             self._begin()
             return
         for event in events:
             self._take(event)
-        self._seen = events[-1].seq
+        self._last_seq = events[-1].seq
 
     def _take(self, event: Event) -> None:
         match event.body:
-            case Consulted() as asked:
-                self.spent += cost(self.study, asked)
+            case Consulted() as consultation:
+                self.spent += cost(self.study, consultation)
             case Resumed(query=number):
                 self._cases.pop(number, None)
-                self._taken.discard(self.study.query(number).pair)
+                self._finished_pairs.discard(self.study.query(number).pair)
             case Routed(query=number, to="people" | "nobody" as to) as routed:
-                query, said = self.study.query(number), self.study.state.consulted.get(number, [])
+                query, consultations = self.study.query(number), self.study.state.consulted.get(number, [])
                 case = self._blank(query).foretold(routed.numbers["mean"], routed.numbers["variance"])
-                for asked in said:
-                    case = case.heard(asked.judge, asked.verdict) if asked.verdict else case.without(asked.judge)
+                for consultation in consultations:
+                    case = (
+                        case.heard(consultation.judge, consultation.verdict)
+                        if consultation.verdict
+                        else case.without(consultation.judge)
+                    )
                 if to == "nobody" and not any(later.to == "audit" for later in self.study.state.routed[number]):
                     self._router.tell(case)  # an audited case is told with the person's answer
                 self._cases[number] = case
-                self._taken.add(query.pair)
-            case Voted() as voted if event.seq not in self._gone:
-                self._taken.add(self.study.query(voted.query).pair)
+                self._finished_pairs.add(query.pair)
+            case Voted() as voted if event.seq not in self._undone_seqs:
+                self._finished_pairs.add(self.study.query(voted.query).pair)
                 if voted.raw is None and voted.judge not in self._machines:
                     self.spent += self._prices.get(voted.judge, self.spec.person_price)
                 teaches = voted.outcome.choice != "skip" and self.study.state.weight(voted.judge) > 0

@@ -58,16 +58,16 @@ class Failures:
             why = f"{PATIENCE} queries one after the other failed, the last: {answer.why}"
             self.paused.setdefault(judge, why)
 
-    def read(self, asked: Consulted) -> None:
+    def read(self, consultation: Consulted) -> None:
         """Take in what the log has of a judge; one that answers again is paused no more."""
-        if asked.failure:
-            self.note(asked.judge, JudgeFailure(asked.judge, asked.failure))
+        if consultation.failure:
+            self.note(consultation.judge, JudgeFailure(consultation.judge, consultation.failure))
         else:
-            self._in_a_row[asked.judge] = 0
-            self.paused.pop(asked.judge, None)
-            self._by_judge.pop(asked.judge, None)
+            self._in_a_row[consultation.judge] = 0
+            self.paused.pop(consultation.judge, None)
+            self._by_judge.pop(consultation.judge, None)
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
         """What each judge that fails has to say, or that is paused, as parts of a sentence."""
         passing = [
             f"{judge} failed {times(failed.count)}, the last: {one_line(failed.last)}"
@@ -84,14 +84,18 @@ def times(count: int) -> str:
 
 def failures_of(state: State) -> dict[str, Failed]:
     """The failures of all runs, by judge; those too that earlier releases kept as votes that skip."""
-    found: dict[str, Failed] = {}
-    told = [(asked.judge, asked.failure, asked.cost) for several in state.consulted.values() for asked in several]
-    told += [(live.vote.judge, str(live.raw.get("failure", "")), 0.0) for live in state.votes if live.raw]
-    for judge, why, money in told:
+    failures: dict[str, Failed] = {}
+    records = [
+        (consultation.judge, consultation.failure, consultation.cost)
+        for several in state.consulted.values()
+        for consultation in several
+    ]
+    records += [(live.vote.judge, str(live.raw.get("failure", "")), 0.0) for live in state.votes if live.raw]
+    for judge, why, money in records:
         if why and judge != NOBODY:
-            failed = found.setdefault(judge, Failed())
+            failed = failures.setdefault(judge, Failed())
             failed.count, failed.last, failed.money = failed.count + 1, why, failed.money + money
-    return found
+    return failures
 
 
 def lines_of(failures: dict[str, Failed]) -> list[str]:

@@ -100,7 +100,7 @@ class AnnotationBackend:
         self._commits = GroupCommitter(self._ledger, self.state, lambda event: self.leases.follow(event))
         lent = (self.folder, self.state, self.spec, self._golds, self._secret)
         self.leases = LeaseManager(*lent, self.views, self._commits)
-        self.views.begin(self.leases.wanted, self._refresh)
+        self.views.begin(self.leases.queries_wanted, self._refresh)
         self._clock = asyncio.create_task(self.leases.end_leases())
 
     async def close(self) -> None:
@@ -116,81 +116,83 @@ class AnnotationBackend:
 
     async def vote(self, who: Principal, cast: VoteRequest, key: str, digest: str) -> Receipt:
         """Record a vote, on disk before this returns; see `elicit.service.http_backend.ServedStudy`."""
-        held = self.leases.held(who, cast.lease)
+        lease = self.leases.find_lease(who, cast.lease)
         if not hmac.compare_digest(cast.token.encode(), self.leases.token(cast.lease).encode()):
             raise ServiceError(404, "there is no such lease; ask for another")
-        place = (held.judge, key)  # an admin votes for whom it asked
+        place = (lease.judge, key)  # an admin votes for whom it asked
         while True:
-            known = self.state.keys.get(place)
-            if (known.digest if known else self._digests.get(place, digest)) != digest:
+            entry = self.state.keys.get(place)
+            if (entry.digest if entry else self._digests.get(place, digest)) != digest:
                 raise ServiceError(
                     422, "this Idempotency-Key was sent before with another vote; use a new key for each vote"
                 )
-            if known:
-                return Receipt(known.vote, cast.lease, known.time, known.votes)
+            if entry:
+                return Receipt(entry.vote, cast.lease, entry.time, entry.votes)
             if place in self._flying:
                 return await asyncio.shield(self._flying[place])
-            again = [one for one in self.state.held.get(held.judge, ()) if self.state.leases[one].query == held.query]
-            if not self.leases.voting.intersection((cast.lease, *again)):
+            same_query = [
+                other for other in self.state.held.get(lease.judge, ()) if self.state.leases[other].query == lease.query
+            ]
+            if not self.leases.voting.intersection((cast.lease, *same_query)):
                 break
             # Whether it ends now is known once that is on disk; until then a refusal for good may be wrong.
             await asyncio.sleep(SETTLING)
-        if held.over and (why := self._too_late(held)):
+        if lease.over and (why := self._too_late(lease)):
             raise ServiceError(409, f"this lease is over ({why}); the vote was not counted")
         # Lent again to the same judge in the meantime, a query is answered by the vote that comes first.
-        ended = [Returned(one, "released") for one in again if one != cast.lease]
+        returns = [Returned(other, "released") for other in same_query if other != cast.lease]
         try:
-            outcome = outcome_of(Answer(0, cast.choice, cast.strength), held.shown)
+            outcome = outcome_of(Answer(0, cast.choice, cast.strength), lease.shown)
         except ValueError as error:
             raise ServiceError(
                 422, f"strength {cast.strength} goes with left or right, not with {cast.choice}"
             ) from error
-        self.leases.note_presence(held.judge)
-        self.leases.voting.update((cast.lease, *(one.lease for one in ended)))
+        self.leases.note_presence(lease.judge)
+        self.leases.voting.update((cast.lease, *(returned.lease for returned in returns)))
         self._digests[place] = digest
         self._flying[place] = asyncio.ensure_future(
             self._record(
                 Voted(
-                    held.query,
+                    lease.query,
                     outcome,
-                    held.judge,
+                    lease.judge,
                     cast.seconds,
                     cast.reasons,
                     cast.note,
                     lease=cast.lease,
-                    shown=held.shown,
+                    shown=lease.shown,
                     key=key,
                     digest=digest,
                 ),
-                ended,
+                returns,
             )
         )
         return await asyncio.shield(self._flying[place])
 
-    def _too_late(self, held: LeaseState) -> str:
+    def _too_late(self, lease: LeaseState) -> str:
         """Why a vote on a lease that is over cannot count, or an empty string."""
-        if held.over != "expired" or not self.spec.serving.late:
-            return held.over
-        answered = self.state.answered(held.query)
-        if held.judge in answered:
-            return f"{held.over}, and you have answered its pair since"
-        wanted = self.state.wanted.get(held.query, self.state.asked[held.query].wanted)
+        if lease.over != "expired" or not self.spec.serving.late:
+            return lease.over
+        answered = self.state.answered(lease.query)
+        if lease.judge in answered:
+            return f"{lease.over}, and you have answered its pair since"
+        wanted = self.state.wanted.get(lease.query, self.state.asked[lease.query].wanted)
         enough = len(answered) >= wanted
-        return f"{held.over}, and others have answered its pair" if enough else ""
+        return f"{lease.over}, and others have answered its pair" if enough else ""
 
-    async def _record(self, voted: Voted, ended: list[Returned]) -> Receipt:
+    async def _record(self, voted: Voted, returns: list[Returned]) -> Receipt:
         try:
-            await self._commits.commit(*ended, voted)
+            await self._commits.commit(*returns, voted)
         finally:
-            self.leases.voting.difference_update((voted.lease, *(one.lease for one in ended)))
+            self.leases.voting.difference_update((voted.lease, *(returned.lease for returned in returns)))
             del self._flying[voted.judge, voted.key], self._digests[voted.judge, voted.key]
-        known = self.state.keys[voted.judge, voted.key]
-        return Receipt(known.vote, voted.lease, known.time, known.votes)
+        entry = self.state.keys[voted.judge, voted.key]
+        return Receipt(entry.vote, voted.lease, entry.time, entry.votes)
 
     async def void(self, who: Principal, vote: int, void: VoidRequest) -> Voided:
         """Let a vote count no more; with `again`, its query is lent to its judge once more."""
-        async with self.leases.locks[self._vote(who, vote)[1]]:
-            live, judge = self._vote(who, vote)
+        async with self.leases.locks[self._find_vote(who, vote)[1]]:
+            live, judge = self._find_vote(who, vote)
             if live is None:
                 raise ServiceError(409, f"vote {vote} was taken back before")
             bodies: list[AnyBody] = [Undone(vote, judge, "" if judge == who.judge else who.judge, void.why)]
@@ -202,7 +204,7 @@ class AnnotationBackend:
 
     async def note(self, who: Principal, vote: int, note: str) -> None:
         """Attach a note to a vote; it replaces the one before."""
-        live, _ = self._vote(who, vote)
+        live, _ = self._find_vote(who, vote)
         if live is None:
             raise ServiceError(409, f"vote {vote} was taken back")
         await self._commits.commit(Noted(live.query, live.vote.judge, note))
@@ -211,7 +213,7 @@ class AnnotationBackend:
         """Votes, newest first, those taken back among them: an admin's page has everybody's."""
         return votes_page(self.state, None if who.scope == "admin" else who.judge, after, limit)
 
-    def _vote(self, who: Principal, vote: int) -> tuple[LiveVote | None, str]:
+    def _find_vote(self, who: Principal, vote: int) -> tuple[LiveVote | None, str]:
         """The live vote of that number (None: it was taken back), if this one may touch it, and its judge."""
         for votes in (self.state.votes, self.state.undone):
             for live in reversed(votes):
@@ -242,8 +244,8 @@ class AnnotationBackend:
     async def welcome(self, quota: int | None) -> Welcome:
         """What somebody is told whose invite asks for so many votes."""
         spec = self.spec
-        said = (self.id, spec.title, spec.author, spec.question)
-        return Welcome(*said, quota or spec.serving.quota, seconds_of(self.state), spec.serving.deadline)
+        about = (self.id, spec.title, spec.author, spec.question)
+        return Welcome(*about, quota or spec.serving.quota, seconds_of(self.state), spec.serving.deadline)
 
     async def progress(self, who: Principal) -> Progress:
         """The voter's own work and how much is left."""
@@ -262,10 +264,10 @@ class AnnotationBackend:
     async def enrol(self, who: Principal, enrolment: Enrolment) -> None:
         """Let somebody in. Raises ServiceError (409) for a name that is taken, 422 for a pool nobody has."""
         name, state = checked_name(enrolment.judge), self.state
-        known = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
+        names = {*state.enrolled, *NOBODYS, *(judge.name for judge in self.spec.judges), *self.state.given}
         async with self.leases.locks[""]:
-            if taken := next((other for other in known if alike(other, name)), None):
-                like = "" if taken == name else ", or looks like one that is"
+            if similar := next((other for other in names if alike(other, name)), None):
+                like = "" if similar == name else ", or looks like one that is"
                 raise ServiceError(409, f"the name {name!r} is taken in this study{like}; choose another")
             if JOINED in name or name.startswith(WORKER):
                 raise ServiceError(422, f"the name {name!r} means something else in the log; choose another")
@@ -301,11 +303,13 @@ class AnnotationBackend:
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _check_pools(self, pools: tuple[str, ...]) -> None:
-        known = {self.state.pool_of(a) for _, a, _ in self.state.pairs} - {""}
+        known_pools = {self.state.pool_of(a) for _, a, _ in self.state.pairs} - {""}
         for pool in pools:
-            if pool not in known:
+            if pool not in known_pools:
                 there = (
-                    f"known are: {', '.join(sorted(known))}" if known else "this study has none (`meta.pool` of pairs)"
+                    f"known are: {', '.join(sorted(known_pools))}"
+                    if known_pools
+                    else "this study has none (`meta.pool` of pairs)"
                 )
                 raise ServiceError(422, f"there is no pool {pool!r}; {there}")
 
@@ -315,9 +319,9 @@ class AnnotationBackend:
 
 def seconds_of(state: State) -> float:
     """Seconds that a vote takes: the median of those given, or, before there are some, the time to read a pair."""
-    given = [live.vote.seconds for live in state.votes if live.vote.seconds]
-    if len(given) >= ENOUGH:
-        return round(median(given), 1)
+    seconds = [live.vote.seconds for live in state.votes if live.vote.seconds]
+    if len(seconds) >= ENOUGH:
+        return round(median(seconds), 1)
     lengths = [len(item.shown_text) + len(item.context) / 2 for item in state.items[:MEASURED]]
     return round(DECIDING + 2 * mean(lengths) / READ, 1)
 

@@ -52,9 +52,9 @@ class EngineClient:
         self._replaying: dict[str, asyncio.Task[None]] = {}
         self._scratch = tempfile.TemporaryDirectory(prefix="elicit-")
 
-    def begin(self, wanted: Callable[[], dict[str, int]], stepped: Callable[[], Awaitable[None]]) -> None:
-        """Start it and keep it going. wanted: free queries to have, by pool; stepped: called after each step."""
-        self._task = asyncio.create_task(self._keep(wanted, stepped))
+    def begin(self, wanted: Callable[[], dict[str, int]], after_step: Callable[[], Awaitable[None]]) -> None:
+        """Start it and keep it going. wanted: free queries to have, by pool; after_step: called after each step."""
+        self._task = asyncio.create_task(self._keep_running(wanted, after_step))
 
     async def close(self) -> None:
         """End the process."""
@@ -66,7 +66,9 @@ class EngineClient:
             await self._caller.close()
         self._scratch.cleanup()
 
-    async def _keep(self, wanted: Callable[[], dict[str, int]], stepped: Callable[[], Awaitable[None]]) -> None:
+    async def _keep_running(
+        self, wanted: Callable[[], dict[str, int]], after_step: Callable[[], Awaitable[None]]
+    ) -> None:
         pause = FIRST_WAIT
         while True:
             try:
@@ -76,7 +78,7 @@ class EngineClient:
                     self.wake.clear()
                     self.latest = await self._caller.call(Advanced, "advance", wanted())
                     pause = FIRST_WAIT
-                    await stepped()
+                    await after_step()
                     if not self.latest.behind and (not self.latest.short or self.latest.why):
                         # Not wait_for, which before Python 3.12 loses a cancellation that comes with what it waits for.
                         with suppress(TimeoutError):
@@ -178,5 +180,5 @@ class EngineClient:
         try:
             self._jobs[job] = ReplayJob(job, True, msgspec.json.decode(out, type=dict[str, Any]))
         except msgspec.DecodeError:
-            said = err.decode(errors="replace").strip().splitlines()
-            self._jobs[job] = ReplayJob(job, True, None, said[-1] if said else "the replay ended without a result")
+            lines = err.decode(errors="replace").strip().splitlines()
+            self._jobs[job] = ReplayJob(job, True, None, lines[-1] if lines else "the replay ended without a result")

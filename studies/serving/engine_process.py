@@ -48,15 +48,15 @@ class EngineProcess:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._looked, self._checked = 0.0, len(study.state.votes)
+        self._look_time, self._votes_checked = 0.0, len(study.state.votes)
         self._findings: tuple[Finding, ...] | None = None
         self._outlook = Outlook(False, "", "", None)
-        self._looked_at = (-1, -1)
+        self._look_version = (-1, -1)
         self._curve: list[tuple[int, float, float]] = []
         self._most_waiting = 0
         self._machines: asyncio.Task[None] | None = None
         self._why_machines = ""
-        self._paused, self._again = False, 0.0
+        self._paused, self._retry_time = False, 0.0
         self._lock = JudgesLock(study.folder)
 
     async def advance(self, wanted: dict[str, int]) -> Advanced:
@@ -67,17 +67,17 @@ class EngineProcess:
             # People get what the router gives them, and what it has not seen would be bought twice; but nobody is kept
             # waiting for machines that do not answer.
             self._most_waiting, wanted = max(wanted.values(), default=0), wanted if self._paused else {}
-            self._machines = self._machines or asyncio.create_task(self._judge())
+            self._machines = self._machines or asyncio.create_task(self._run_judges())
         engine = study.catch_up(CHUNK)
         behind = len(study.state.votes) - len(engine.votes)
         short = sum(self._top_up(n, pool) for pool, n in wanted.items())
-        if time.monotonic() > self._looked + SLOWLY:
-            self._look()
-        if study.spec.serving.rules == "weigh" and len(study.state.votes) >= self._checked + CHECKED:
-            study.weigh(annotator_views.weighings(study, await self._examined()))
+        if time.monotonic() > self._look_time + SLOWLY:
+            self._update_outlook()
+        if study.spec.serving.rules == "weigh" and len(study.state.votes) >= self._votes_checked + CHECKED:
+            study.weigh(annotator_views.weighings(study, await self._examine()))
         now = self._outlook
         version = study.state.folded if not behind else study.state.votes[len(engine.votes) - 1].seq
-        why = self._why() if short else ""
+        why = self._why_short() if short else ""
         return Advanced(
             version, behind, short, now.stop, now.why, now.votes_left, why, self._why_machines, ended=now.ended
         )
@@ -98,19 +98,19 @@ class EngineProcess:
             study.stock(queries, pool)
         return max(0, wanted - free - overlap * len(queries))
 
-    def _why(self) -> str:
+    def _why_short(self) -> str:
         """Why the stock gets no more queries, or an empty string."""
         state, budget = self._study.state, self._study.spec.votes
-        promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
-        if len(state.votes) + promised > budget - self._study.spec.serving.overlap:
+        votes_promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
+        if len(state.votes) + votes_promised > budget - self._study.spec.serving.overlap:
             spent = f"the budget of {quantity(budget, 'vote')} is spent or under way"
             return f"{spent}; raise `votes` in study.toml to go on"
         return "every pair is answered or with somebody" if state.pairs else ""
 
-    def _look(self) -> None:
+    def _update_outlook(self) -> None:
         study, engine = self._study, self._study.catch_up(0)
         at = (len(engine.votes), study.state.revised)
-        if self._looked_at == at:
+        if self._look_version == at:
             return
         stop = stop_of(engine, study.spec)
         self._outlook = outlook_by(stop, why_over(study.spec, study.state), votes_to_come(study.spec, study.state))
@@ -118,9 +118,9 @@ class EngineProcess:
         self._curve = [*earlier, (len(engine.votes), stop.expected, float(engine.p_best()[engine.best()]))]
         if len(self._curve) > POINTS:
             del self._curve[1::2]
-        self._looked, self._looked_at = time.monotonic(), at
+        self._look_time, self._look_version = time.monotonic(), at
 
-    async def _judge(self) -> None:
+    async def _run_judges(self) -> None:
         """Let machine judges answer what the router gives them, as long as there is something."""
         while True:
             while not self._lock.acquire():  # somebody's 'elicit run'
@@ -129,7 +129,7 @@ class EngineProcess:
             began = time.monotonic()
             try:
                 result = await answer_in_background(
-                    self._study, self._until_few_wait, again=began >= self._again, report=self._settled
+                    self._study, self._until_few_wait, again=began >= self._retry_time, report=self._note_progress
                 )
                 self._why_machines = result.why
                 self._paused = result.reason == "judges_paused"
@@ -142,13 +142,13 @@ class EngineProcess:
                 while isinstance(error, ExceptionGroup):
                     error = error.exceptions[0]
                 self._why_machines = f"{type(error).__name__}: {error}"
-            if began >= self._again or self._paused:
-                self._again = time.monotonic() + RESUME
-            seen = self._study.state.seq
-            while time.monotonic() < self._again if self._paused else self._study.state.seq == seen:
+            if began >= self._retry_time or self._paused:
+                self._retry_time = time.monotonic() + RESUME
+            last_seq = self._study.state.seq
+            while time.monotonic() < self._retry_time if self._paused else self._study.state.seq == last_seq:
                 await asyncio.sleep(min(SLOWLY, RESUME))
 
-    def _settled(self, queries: int, _: float) -> None:
+    def _note_progress(self, queries: int, _: float) -> None:
         self._paused = self._paused and not queries  # people go on until a judge is seen to answer again
 
     async def _until_few_wait(self) -> None:
@@ -161,7 +161,7 @@ class EngineProcess:
     async def overview(self) -> Overview:
         self._study.refresh()
         self._study.catch_up()
-        self._look()
+        self._update_outlook()
         study = self._study
         regret, p_best = (self._by_vote([look[k] for look in self._curve]) for k in (1, 2))
         return status.summarize(study).overview(progress(study), regret, p_best)
@@ -198,12 +198,12 @@ class EngineProcess:
 
     async def annotators(self) -> tuple[AnnotatorRow, ...]:
         self._study.refresh()
-        fresh = self._findings is not None and len(self._study.state.votes) < self._checked + CHECKED
-        return annotator_views.annotator_rows(self._study, (fresh and self._findings) or await self._examined())
+        fresh = self._findings is not None and len(self._study.state.votes) < self._votes_checked + CHECKED
+        return annotator_views.annotator_rows(self._study, (fresh and self._findings) or await self._examine())
 
-    async def _examined(self) -> tuple[Finding, ...]:
+    async def _examine(self) -> tuple[Finding, ...]:
         """What the checks of conduct find now."""
-        self._checked = len(self._study.state.votes)
+        self._votes_checked = len(self._study.state.votes)
         self._findings = await asyncio.to_thread(annotator_views.examination(self._study))
         return self._findings
 

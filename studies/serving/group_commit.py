@@ -20,13 +20,13 @@ FULL = 507
 class GroupCommitter:
     """Appends to a ledger and folds what is on disk into `state`, in the log's order, what other processes wrote too.
 
-    told: called with every event after it is folded. All methods belong to one event loop.
+    on_event: called with every event after it is folded. All methods belong to one event loop.
     """
 
-    def __init__(self, ledger: Ledger, state: State, told: Callable[[Event], None]) -> None:
-        self._ledger, self._state, self._told = ledger, state, told
+    def __init__(self, ledger: Ledger, state: State, on_event: Callable[[Event], None]) -> None:
+        self._ledger, self._state, self._on_event = ledger, state, on_event
         self._queue: list[tuple[tuple[AnyBody, ...], asyncio.Future[list[Event]]]] = []
-        self._some = asyncio.Event()
+        self._has_work = asyncio.Event()
         self._closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task = asyncio.create_task(self._run())
@@ -41,7 +41,7 @@ class GroupCommitter:
             raise ServiceError(503, "the server is stopping and nothing was saved; send this again soon", 2.0)
         future: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         self._queue.append((bodies, future))
-        self._some.set()
+        self._has_work.set()
         # A client that hangs up must not leave a vote half-way between disk and state.
         return await asyncio.shield(future)
 
@@ -53,21 +53,21 @@ class GroupCommitter:
     async def close(self) -> None:
         """Finish what is queued or on its way to disk, tell whoever waits for it, and stop; the ledger stays open."""
         self._closing = True
-        self._some.set()
+        self._has_work.set()
         await self._task
         self._thread.shutdown(wait=True)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._queue or not self._closing:
-            await self._some.wait()
-            self._some.clear()
+            await self._has_work.wait()
+            self._has_work.clear()
             batch, self._queue = self._queue, []
             try:
-                done = await loop.run_in_executor(self._thread, self._write, [bodies for bodies, _ in batch])
+                results = await loop.run_in_executor(self._thread, self._write, [bodies for bodies, _ in batch])
             except Exception as error:
-                done = [_refusal(error)] * len(batch)
-            for (bodies, future), result in zip(batch, done, strict=True):
+                results = [_refusal(error)] * len(batch)
+            for (bodies, future), result in zip(batch, results, strict=True):
                 if isinstance(result, BaseException):
                     _settle(future, result)
                     continue
@@ -75,7 +75,7 @@ class GroupCommitter:
                     for event in result:
                         if event.seq > self._state.seq:
                             self._state.fold(event)
-                            self._told(event)
+                            self._on_event(event)
                 except Exception as error:  # one event that cannot be folded must not end the taking of votes
                     _settle(future, error)
                     continue
@@ -90,15 +90,17 @@ class GroupCommitter:
                 return [_refusal(error)]
             return [self._write([bodies])[0] for bodies in batch]  # one of them is at fault, or all
         try:
-            missed = [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+            missed_events = (
+                [] if events and events[0].seq == self._state.seq + 1 else list(self._ledger.read(self._state.seq))
+            )
         except BadInputError:  # what was appended is on disk: a refusal for good would be wrong
             raise ServiceError(503, "the study's log cannot be read now; send this again", 1.0) from None
-        missed = [event for event in missed if not events or event.seq < events[0].seq]
+        missed_events = [event for event in missed_events if not events or event.seq < events[0].seq]
         parts: list[list[Event] | Exception] = []
         start = 0
         for bodies in batch:
-            parts.append([*missed, *events[start : start + len(bodies)]])
-            start, missed = start + len(bodies), []
+            parts.append([*missed_events, *events[start : start + len(bodies)]])
+            start, missed_events = start + len(bodies), []
         return parts
 
 

@@ -64,8 +64,12 @@ class LeaseManager:
         self.folder, self.state, self.spec = folder, state, spec
         self._views, self._commits = views, commits
         self._golds, self._secret = golds, secret
-        self._due = {lease: time.monotonic() + held.seconds for lease, held in state.leases.items() if not held.over}
-        self._seen: dict[str, float] = {}
+        self._due = {
+            lease: time.monotonic() + lease_state.seconds
+            for lease, lease_state in state.leases.items()
+            if not lease_state.over
+        }
+        self._last_present: dict[str, float] = {}
         self._busy: Counter[int] = Counter()
         self.voting: set[str] = set()
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -73,41 +77,41 @@ class LeaseManager:
 
     async def lease(self, who: Principal, wanted: LeaseRequest) -> Leases:
         """Lend queries until the annotator holds so many; those held already come first."""
-        judge = self._meant(who, wanted.annotator)
+        judge = self._annotator_for(who, wanted.annotator)
         self.note_presence(judge)
         until = time.monotonic() + PATIENCE
         async with self.locks[judge]:
             while True:
                 self._changed.clear()
-                why, passing = self._closed(judge)
+                why, passing = self._why_closed(judge)
                 if not why:
                     await self._lend(judge, wanted.n)
-                if self._active(judge) or why or time.monotonic() > until:
+                if self._active_leases(judge) or why or time.monotonic() > until:
                     break
                 self._views.wake.set()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.1):
                         await self._changed.wait()
-        held = self._active(judge)[: wanted.n]
-        leases = tuple(self.present(lease, i) for i, lease in enumerate(held, self.state.given.get(judge, 0) + 1))
+        active = self._active_leases(judge)[: wanted.n]
+        leases = tuple(self.present(lease, i) for i, lease in enumerate(active, self.state.given.get(judge, 0) + 1))
         if len(leases) == wanted.n:
             return Leases(leases, self.progress_of(judge))
-        ended = why or (self._views.latest.why if self._views.latest else "")
+        reason = why or (self._views.latest.why if self._views.latest else "")
         again = REOPENING if passing else None if why else 2.0
-        return Leases(leases, self.progress_of(judge), ended or "the next pair is being chosen", again)
+        return Leases(leases, self.progress_of(judge), reason or "the next pair is being chosen", again)
 
     async def heartbeat(self, who: Principal, lease: str) -> LeaseExtension:
         """Keep a lease for as long again from now."""
-        held = self.held(who, lease)
-        if held.over:
-            raise ServiceError(410, f"this lease is over ({held.over}); ask for another")
-        self._due[lease] = time.monotonic() + held.seconds
-        return LeaseExtension(lease, _after(held.seconds), held.seconds)
+        lease_state = self.find_lease(who, lease)
+        if lease_state.over:
+            raise ServiceError(410, f"this lease is over ({lease_state.over}); ask for another")
+        self._due[lease] = time.monotonic() + lease_state.seconds
+        return LeaseExtension(lease, _time_after(lease_state.seconds), lease_state.seconds)
 
     async def release(self, who: Principal, lease: str) -> None:
         """Give a query back unanswered."""
-        held = self.held(who, lease)
-        if not held.over and lease not in self.voting:
+        lease_state = self.find_lease(who, lease)
+        if not lease_state.over and lease not in self.voting:
             self.voting.add(lease)
             try:
                 await self._commits.commit(Returned(lease, "released"))
@@ -116,8 +120,8 @@ class LeaseManager:
 
     async def image(self, who: Principal, lease: str, pane: Pane) -> Path:
         """The picture of a pane. Raises ServiceError (404) where it has none."""
-        held = self.held(who, lease)
-        item = self.state.items[self._sides(held)[pane == "right"]]
+        lease_state = self.find_lease(who, lease)
+        item = self.state.items[self._sides(lease_state)[pane == "right"]]
         try:
             picture = images.stored_picture(self.folder, item)
         except BadInputError:  # its sentence names the item and the folder
@@ -128,7 +132,7 @@ class LeaseManager:
 
     def note_presence(self, judge: str) -> None:
         """Reckon with an annotator from now on for a while."""
-        self._seen[judge] = time.monotonic()
+        self._last_present[judge] = time.monotonic()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -137,20 +141,20 @@ class LeaseManager:
         serving, enrolled, seed = self.spec.serving, self.state.enrolled.get(judge), self.spec.seed
         machine = enrolled is not None and enrolled.scope == "judge"
         quota = (enrolled.quota if enrolled else None) or serving.quota
-        held = len(self._active(judge))
+        n_held = len(self._active_leases(judge))
         room = self.spec.votes - len(self.state.votes) - len(self._due)
-        missing = min(n - held, room, n if quota is None else quota - self.state.given.get(judge, 0) - held)
+        missing = min(n - n_held, room, n if quota is None else quota - self.state.given.get(judge, 0) - n_held)
         if missing <= 0:
             return
         shares, turn = (serving.gold_share, serving.repeat_share), self.state.lent.get(judge, 0)
-        drawn = [
+        candidates = [
             None if machine else check_for(self.state, judge, turn + i, shares, self._golds, seed)
             for i in range(missing)
         ]
-        holds = {self.state.asked[self.state.leases[lease].query].query.pair for lease in self._active(judge)}
-        checks = {query.pair: query for query in drawn if query and query.pair not in holds}
-        asked = [Asked(query, CHECK, self.state.folded) for query in checks.values()]
-        queries = [event.seq for event in await self._commits.commit(*asked)] if asked else []
+        holds = {self.state.asked[self.state.leases[lease].query].query.pair for lease in self._active_leases(judge)}
+        checks = {query.pair: query for query in candidates if query and query.pair not in holds}
+        events = [Asked(query, CHECK, self.state.folded) for query in checks.values()]
+        queries = [event.seq for event in await self._commits.commit(*events)] if events else []
         queries += assign(self.state, judge, missing - len(queries), seed, self._busy, machine)
         if not queries:
             return
@@ -166,7 +170,7 @@ class LeaseManager:
             self._busy.subtract(queries)
             self._busy += Counter()  # without those that are down to nothing
 
-    def _closed(self, judge: str) -> tuple[str, bool]:
+    def _why_closed(self, judge: str) -> tuple[str, bool]:
         """Why nothing is lent to a judge now, or an empty string; and whether that may pass."""
         serving, enrolled = self.spec.serving, self.state.enrolled.get(judge)
         quota = (enrolled.quota if enrolled else None) or serving.quota
@@ -182,7 +186,7 @@ class LeaseManager:
             return f"the study has all its {self.spec.votes} votes; thank you", False
         return "", False
 
-    def _meant(self, who: Principal, annotator: str | None) -> str:
+    def _annotator_for(self, who: Principal, annotator: str | None) -> str:
         if who.scope != "admin":
             if annotator not in (None, who.judge):
                 raise ServiceError(403, f"this token is {who.judge!r}'s; leave the annotator out")
@@ -191,25 +195,25 @@ class LeaseManager:
             raise ServiceError(422, "say for which annotator the queries are; known are those that were enrolled")
         return annotator
 
-    def _active(self, judge: str) -> list[str]:
+    def _active_leases(self, judge: str) -> list[str]:
         return [lease for lease in self.state.held.get(judge, ()) if lease not in self.voting]
 
-    def held(self, who: Principal, lease: str) -> LeaseState:
-        held = self.state.leases.get(lease)
-        if held is None or (held.judge != who.judge and who.scope != "admin"):
+    def find_lease(self, who: Principal, lease: str) -> LeaseState:
+        lease_state = self.state.leases.get(lease)
+        if lease_state is None or (lease_state.judge != who.judge and who.scope != "admin"):
             raise ServiceError(404, "there is no such lease; ask for another")
-        return held
+        return lease_state
 
     def token(self, lease: str) -> str:
         return hmac.new(self._secret, lease.encode(), hashlib.sha256).hexdigest()[:24]
 
-    def _sides(self, held: LeaseState) -> tuple[int, int]:
-        query = self.state.asked[held.query].query
-        return (query.a, query.b) if held.shown == "ab" else (query.b, query.a)
+    def _sides(self, lease_state: LeaseState) -> tuple[int, int]:
+        query = self.state.asked[lease_state.query].query
+        return (query.a, query.b) if lease_state.shown == "ab" else (query.b, query.a)
 
     def present(self, lease: str, number: int) -> Lease:
-        held = self.state.leases[lease]
-        left, right = (self.state.items[row] for row in self._sides(held))
+        lease_state = self.state.leases[lease]
+        left, right = (self.state.items[row] for row in self._sides(lease_state))
         seconds = max(0.0, self._due.get(lease, 0.0) - time.monotonic())
         sides: tuple[tuple[Pane, str], ...] = (("left", left.image), ("right", right.image))
         return Lease(
@@ -219,14 +223,14 @@ class LeaseManager:
             left=left.shown_text,
             right=right.shown_text,
             context=left.context,
-            expires=_after(seconds),
+            expires=_time_after(seconds),
             seconds=round(seconds, 3),
             images=tuple(side for side, image in sides if image),
         )
 
     def progress_of(self, judge: str) -> Progress:
         votes, mine, latest = len(self.state.votes), self.state.given.get(judge, 0), self._views.latest
-        closed, passing = self._closed(judge)
+        closed, passing = self._why_closed(judge)
         if closed and not passing:
             return Progress(votes, mine, self.spec.votes, NONE_LEFT, True, closed, closed)
         if latest is None:
@@ -235,10 +239,10 @@ class LeaseManager:
             return Progress(votes, mine, self.spec.votes, None if latest.stop else latest.left, False, closed)
         return Progress(votes, mine, self.spec.votes, latest.left, latest.stop, latest.reason, latest.ended)
 
-    def wanted(self) -> dict[str, int]:
+    def queries_wanted(self) -> dict[str, int]:
         """How many free queries the engine is to keep, by pool, for the annotators who are there."""
         since = time.monotonic() - ACTIVE
-        there = [judge for judge, seen in self._seen.items() if seen > since]
+        there = [judge for judge, when in self._last_present.items() if when > since]
         wanted: Counter[str] = Counter()
         for judge in there:
             enrolled = self.state.enrolled.get(judge)
@@ -273,5 +277,5 @@ class LeaseManager:
                 self.voting.difference_update(over)
 
 
-def _after(seconds: float) -> str:
+def _time_after(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

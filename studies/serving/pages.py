@@ -20,11 +20,11 @@ def votes_page(state: State, judge: str | None, after: int | None, limit: int) -
     voided = ((vote, True) for vote in undone if after is None or vote.seq < after)
     both = heapq.merge(live, voided, key=lambda pair: pair[0].seq, reverse=True)
     fit = list(islice((pair for pair in both if judge in (None, pair[0].vote.judge)), limit + 1))
-    votes = tuple(_served(state, vote, voided, judge is None) for vote, voided in fit[:limit])
+    votes = tuple(_served_vote(state, vote, voided, judge is None) for vote, voided in fit[:limit])
     return VotesPage(votes, str(votes[-1].vote) if len(fit) > limit else None)
 
 
-def _served(state: State, live: LiveVote, voided: bool, openly: bool) -> ServedVote:
+def _served_vote(state: State, live: LiveVote, voided: bool, openly: bool) -> ServedVote:
     vote = live.vote
     a, b = state.items[vote.a], state.items[vote.b]
     left, right = (a, b) if live.shown == "ab" else (b, a)

@@ -47,9 +47,9 @@ def worth(labels: Sequence[Labelled], answers: Sequence[str], seed: int) -> Row:
     certified, violated, covered = list[float](), list[bool](), list[bool]()
     for split in range(SPLITS if sided.any() else 0):
         rng = stream(seed, "bench/routing/audits", split)
-        drawn = rng.integers(len(confidence), size=AUDITS)
-        found = certify(plan(confidence, AUDITS, alpha=ALPHA, delta=DELTA), confidence[drawn], wrong[drawn])
-        accepted = found.accepts(confidence)
+        sample = rng.integers(len(confidence), size=AUDITS)
+        certificate = certify(plan(confidence, AUDITS, alpha=ALPHA, delta=DELTA), confidence[sample], wrong[sample])
+        accepted = certificate.accepts(confidence)
         certified.append(float(accepted.mean()))
         violated.append(bool(accepted.any() and wrong[accepted].mean() > ALPHA))
         again = rng.integers(len(value), size=len(value))
@@ -76,8 +76,8 @@ def drift_delays() -> list[dict[str, Any]]:
                 if state.alarmed is not None:
                     break
                 state = state.after(rng.random(25) < WORSE)
-            for name, found in delays.items():
+            for name, values in delays.items():
                 at = getattr(state, name)
-                found.append(np.inf if at is None else max(at - BEFORE, 0))
-        rows.append({"alpha": alpha} | {name: float(np.median(found)) for name, found in delays.items()})
+                values.append(np.inf if at is None else max(at - BEFORE, 0))
+        rows.append({"alpha": alpha} | {name: float(np.median(values)) for name, values in delays.items()})
     return rows

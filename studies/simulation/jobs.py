@@ -63,11 +63,11 @@ def measure(bench: str, setting: dict[str, Any], jobs: Sequence[Job], plan: RunP
     Raises BadInputError where `plan.out` holds runs of another bench or setting.
     """
     journal = Journal(plan.out, bench, setting)
-    left = [job for job in jobs if job.key not in journal.done]
-    finished = len(jobs) - len(left)
+    unfinished = [job for job in jobs if job.key not in journal.done]
+    finished = len(jobs) - len(unfinished)
     plan.report(finished)
-    workers = 1 if fresh else min(plan.workers or _cores(), len(left))
-    running = _side_by_side(left, workers, fresh) if fresh or workers > 1 else _here(left)
+    workers = 1 if fresh else min(plan.workers or _cores(), len(unfinished))
+    running = _run_side_by_side(unfinished, workers, fresh) if fresh or workers > 1 else _run_here(unfinished)
     with closing(running):
         for job, rows in running:
             journal.add(job, rows)
@@ -90,15 +90,15 @@ class Journal:
         head = {"bench": bench, "setting": setting}
         try:
             whole = path.read_bytes() if path.exists() else b""
-            kept = whole[: whole.rfind(b"\n") + 1]
-            if kept:
-                self._read(path, kept.decode(), head)
+            complete = whole[: whole.rfind(b"\n") + 1]
+            if complete:
+                self._read(path, complete.decode(), head)
             elif not whole or b'{"bench"'.startswith(whole[:8]):
-                kept = json.dumps(head).encode() + b"\n"
+                complete = json.dumps(head).encode() + b"\n"
             else:
                 raise BadInputError(f"{path} is not a file of bench runs; give --out another name")
-            if kept != whole:
-                path.write_bytes(kept)
+            if complete != whole:
+                path.write_bytes(complete)
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(f"{path} cannot be used for finished runs ({error}); give --out another name") from None
 
@@ -145,7 +145,7 @@ def versions() -> dict[str, Any]:
     return {"engine": ENGINE, "torch": version("torch"), "code_path": requested_code_path()}
 
 
-def _here(jobs: Sequence[Job]) -> Results:
+def _run_here(jobs: Sequence[Job]) -> Results:
     import torch
 
     threads = torch.get_num_threads()
@@ -157,12 +157,14 @@ def _here(jobs: Sequence[Job]) -> Results:
         torch.set_num_threads(threads)
 
 
-def _side_by_side(jobs: Sequence[Job], workers: int, fresh: bool) -> Results:
+def _run_side_by_side(jobs: Sequence[Job], workers: int, fresh: bool) -> Results:
     context = multiprocessing.get_context("spawn")  # forking a process that has threads can hang
     others = set(multiprocessing.active_children())
     with (
         _one_thread(),
-        ProcessPoolExecutor(max(1, workers), context, _begin, max_tasks_per_child=1 if fresh else None) as executor,
+        ProcessPoolExecutor(
+            max(1, workers), context, _begin_process, max_tasks_per_child=1 if fresh else None
+        ) as executor,
     ):
         futures = {executor.submit(job.work, *job.arguments): job for job in jobs}
         try:
@@ -195,7 +197,7 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _begin() -> None:
+def _begin_process() -> None:
     """In a fresh process: one thread; an interrupt is for the parent; end when the parent ends."""
     import torch
 

@@ -49,7 +49,7 @@ class Forecast:
     seconds: float
     bytes_moved: float
 
-    def settled(self, regret: float) -> NDArray[np.int64]:
+    def votes_needed(self, regret: float) -> NDArray[np.int64]:
         """(S,) votes until a study's regret stays within `regret`; one more than were cast where it never does."""
         bad = self.regret > regret
         last: NDArray[np.int64] = bad.shape[1] - bad[:, ::-1].argmax(1)
@@ -68,7 +68,7 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
         raise BadInputError(f"a plan can be made for at most {LARGEST} items and models gp, bradley_terry or default")
     rng = stream(engine.seed, "plan", len(engine.votes))
     counts = rng.multinomial(studies, posterior.weights.numpy())
-    regret, moved, begin, done = list[Tensor](), 0.0, time.perf_counter(), 0
+    regret, bytes_moved, begin, done = list[Tensor](), 0.0, time.perf_counter(), 0
     device = posterior.mu.device
     rows = torch.tensor(sorted(engine.ranking()), device=device)
     make, wide = _batch_for(engine, rows.cpu())
@@ -85,11 +85,11 @@ def plan(engine: Engine, votes: int, studies: int, report: Callable[[int], None]
                 mean = posterior.mu[model][rows].double()
                 batch = make(mean.float(), prior.float(), (mean + z @ scale.T).float(), votes)
                 regret.append(batch.run(luck.float()))
-                moved += batch.moved
+                bytes_moved += batch.bytes_moved
                 done += size
                 report(done)
-    found = torch.cat(regret)[torch.as_tensor(rng.permutation(studies))]
-    return Forecast(found.numpy(), time.perf_counter() - begin, moved)
+    shuffled = torch.cat(regret)[torch.as_tensor(rng.permutation(studies))]
+    return Forecast(shuffled.numpy(), time.perf_counter() - begin, bytes_moved)
 
 
 def _batch_for(engine: Engine, rows: Tensor) -> tuple[Callable[[Tensor, Tensor, Tensor, int], Batch], int]:
@@ -99,17 +99,19 @@ def _batch_for(engine: Engine, rows: Tensor) -> tuple[Callable[[Tensor, Tensor, 
         return Batch, n
     if engine.goal == "top":
         top = len(engine.top())
-        return lambda *known: TopBatch(*known, top=top), n
+        return lambda *arguments: TopBatch(*arguments, top=top), n
     if engine.listed is None:
         every = torch.stack(list(torch.triu_indices(n, n, 1)), 1)
-        return lambda *known: PairsBatch(*known, pairs=_some(every, engine.seed)), 8 * min(len(every), MOST_PAIRS)
-    pairs = _some(engine.listed, engine.seed)
-    had = {vote.pair for vote in engine.votes if vote.outcome.choice != "skip"}
-    open_ = torch.tensor([(min(a, b), max(a, b)) not in had for a, b in pairs.tolist()])
-    return lambda *known: PairsBatch(*known, pairs=pairs, open_=open_), 8 * len(pairs)
+        return lambda *arguments: PairsBatch(*arguments, pairs=_subset(every, engine.seed)), 8 * min(
+            len(every), MOST_PAIRS
+        )
+    pairs = _subset(engine.listed, engine.seed)
+    answered_pairs = {vote.pair for vote in engine.votes if vote.outcome.choice != "skip"}
+    open_ = torch.tensor([(min(a, b), max(a, b)) not in answered_pairs for a, b in pairs.tolist()])
+    return lambda *arguments: PairsBatch(*arguments, pairs=pairs, open_=open_), 8 * len(pairs)
 
 
-def _some(pairs: Tensor, seed: int) -> Tensor:
+def _subset(pairs: Tensor, seed: int) -> Tensor:
     """At most MOST_PAIRS of the pairs (P, 2), always the same."""
     if len(pairs) <= MOST_PAIRS:
         return pairs
@@ -124,17 +126,17 @@ class Batch:
         self.prior, self.truth = prior, truth
         self.mean, self.variance = mean.repeat(studies, 1), prior.diagonal().repeat(studies, 1)
         self.columns = truth.new_empty(studies, votes, n)
-        self.here, self.moved = torch.arange(studies, device=truth.device), 0.0
+        self.here, self.bytes_moved = torch.arange(studies, device=truth.device), 0.0
         self.nodes, self.weights = NODES.to(truth), NODE_WEIGHTS.to(truth)
 
     def run(self, luck: Tensor) -> Tensor:
         """(S, T + 1) regrets on CPU; luck: (T, S) uniforms that decide the votes."""
         regrets = [self.regret()]
         for t, uniform in enumerate(luck):
-            if (asked := self.ask(t)) is None:
+            if (query := self.ask(t)) is None:
                 regrets += [regrets[-1]] * (len(luck) - t)
                 break
-            first, second, column = asked
+            first, second, column = query
             true = self.truth[self.here, first] - self.truth[self.here, second]
             self.tell(t, first, second, column, torch.where(uniform < torch.sigmoid(true), 1.0, -1.0))
             regrets.append(self.regret())
@@ -165,17 +167,17 @@ class Batch:
         mass = torch.sigmoid(won[:, None] * x) * self.weights
         mass = mass / mass.sum(1, keepdim=True)
         after = (mass * x).sum(1)
-        narrowed = (mass * (x - after[:, None]) ** 2).sum(1)
+        new_variance = (mass * (x - after[:, None]) ** 2).sum(1)
         self.mean += column * ((after - d) / s2)[:, None]
-        r = column * ((1 - narrowed / s2).clamp_min(0) / s2).sqrt()[:, None]
+        r = column * ((1 - new_variance / s2).clamp_min(0) / s2).sqrt()[:, None]
         self.columns[:, t] = r
         self.variance = (self.variance - r * r).clamp_min(0)
 
     def covariance(self, rows: Tensor, t: int) -> Tensor:
         """(S, N) posterior covariance of every item with one row (S,) of each study, after t votes."""
-        told = self.columns[:, :t]
-        self.moved += 4.0 * told.numel()
-        return self.prior[rows] - torch.bmm(told[self.here, :, rows][:, None], told)[:, 0]
+        columns = self.columns[:, :t]
+        self.bytes_moved += 4.0 * columns.numel()
+        return self.prior[rows] - torch.bmm(columns[self.here, :, rows][:, None], columns)[:, 0]
 
     def regret(self) -> Tensor:
         """(S,) simple regret of the recommended items."""
@@ -206,8 +208,8 @@ class TopBatch(Batch):
 
     def regret(self) -> Tensor:
         """(S,) shares of the chosen items that are not among the best."""
-        kept = (self._inside(self.mean, self.top) & self.best).sum(1)
-        return 1 - kept / self.top
+        hits = (self._inside(self.mean, self.top) & self.best).sum(1)
+        return 1 - hits / self.top
 
 
 class PairsBatch(Batch):
@@ -237,10 +239,10 @@ class PairsBatch(Batch):
         bits = total - unsure
         if self.open is not None:
             bits[~self.open] = -torch.inf
-        told = bits.argmax(1)
+        pair = bits.argmax(1)
         if self.open is not None:
-            self.open[self.here, told] = False
-        first, second = self.a[told], self.b[told]
+            self.open[self.here, pair] = False
+        first, second = self.a[pair], self.b[pair]
         return first, second, self.covariance(first, t) - self.covariance(second, t)
 
     def tell(self, t: int, first: Tensor, second: Tensor, column: Tensor, won: Tensor) -> None:

@@ -53,18 +53,18 @@ class RecordedPair:
 
 @dataclass(frozen=True)
 class RecordedStream:
-    """A pool of which `known` is known, and the pairs of it that humans voted on. prices: of a verdict, by judge."""
+    """A pool, what is known of its items, and the pairs of it that humans voted on. prices: of a verdict, by judge."""
 
-    known: Knowledge
+    knowledge: Knowledge
     pairs: tuple[RecordedPair, ...]
     prices: Mapping[str, float]
 
     @property
     def content(self) -> str:
         """Hash of what is in it."""
-        told = [f"{p.a},{p.b},{p.question},{p.votes},{sorted(p.verdicts.items())}" for p in self.pairs]
-        features = self.known.features if self.known.features is not None else np.zeros(0)
-        return fingerprint(np.array(told), features, np.array(sorted(self.prices.items()), dtype=str))
+        descriptions = [f"{p.a},{p.b},{p.question},{p.votes},{sorted(p.verdicts.items())}" for p in self.pairs]
+        features = self.knowledge.features if self.knowledge.features is not None else np.zeros(0)
+        return fingerprint(np.array(descriptions), features, np.array(sorted(self.prices.items()), dtype=str))
 
 
 class RecordedQuery(NamedTuple):
@@ -83,7 +83,7 @@ class RecordedQuery(NamedTuple):
 class Stream(NamedTuple):
     """The pairs in the order they come, and the votes held out: (row, row, whether the first won)."""
 
-    asked: tuple[RecordedQuery, ...]
+    queries: tuple[RecordedQuery, ...]
     held_out: tuple[tuple[int, int, bool], ...]
 
 
@@ -96,30 +96,30 @@ def stream_of(recorded: RecordedStream, seed: int) -> Stream:
     """
     rng = stream(seed, "bench/routing")
     questions = sorted({pair.question for pair in recorded.pairs})
-    held = set(rng.permutation(questions)[: round(HELD_OUT * len(questions))].tolist())
-    asked = []
+    held_out_questions = set(rng.permutation(questions)[: round(HELD_OUT * len(questions))].tolist())
+    queries = []
     for place in rng.permutation(len(recorded.pairs)).tolist():
         pair = recorded.pairs[place]
-        if pair.question in held or len(pair.votes) < 2:
+        if pair.question in held_out_questions or len(pair.votes) < 2:
             continue
-        drawn = int(rng.integers(len(pair.votes)))
-        others = Counter(pair.votes[:drawn] + pair.votes[drawn + 1 :])
+        human = int(rng.integers(len(pair.votes)))
+        others = Counter(pair.votes[:human] + pair.votes[human + 1 :])
         first, *rest = others.most_common()
         majority = first[0] if not rest or first[1] > rest[0][1] else None
-        asked.append(RecordedQuery(pair, pair.votes[drawn], int(np.sign(others["a"] - others["b"])), majority))
+        queries.append(RecordedQuery(pair, pair.votes[human], int(np.sign(others["a"] - others["b"])), majority))
     out = [
         (pair.a, pair.b, vote == "a")
         for pair in recorded.pairs
-        if pair.question in held
+        if pair.question in held_out_questions
         for vote in pair.votes
         if vote != "tie"
     ]
-    if not asked or not out:
+    if not queries or not out:
         raise BadInputError(
             "there are not enough human votes: a label is checked against the votes of others, so pairs need two votes "
             "or more, of several questions"
         )
-    return Stream(tuple(asked), tuple(out))
+    return Stream(tuple(queries), tuple(out))
 
 
 def read(
@@ -149,14 +149,14 @@ def read(
         raise BadInputError(f"{judgments} has no human votes on these pairs; routing is checked against humans")
     seats = _seats(chosen, by_pair, judges, judgments)
     items: dict[tuple[str, ...], Item] = {}
-    made = []
+    recorded_pairs = []
     for row in chosen:
         a, b = _row_of(items, row, "a"), _row_of(items, row, "b")
         if a == b:
             continue
         texts = [row.response_a, row.response_b]
-        said = by_pair[row.pair_id]
-        made.append(
+        pair_votes = by_pair[row.pair_id]
+        recorded_pairs.append(
             RecordedPair(
                 a,
                 b,
@@ -166,13 +166,15 @@ def read(
                 {
                     judge: verdict
                     for judge in seats
-                    if (verdict := verdict_of([j for j in said if j.judge_id == judge]))
+                    if (verdict := verdict_of([j for j in pair_votes if j.judge_id == judge]))
                 },
-                tuple(j.preference for j in said if j.judge_kind == "human"),
+                tuple(j.preference for j in pair_votes if j.judge_kind == "human"),
             )
         )
     return RecordedStream(
-        knowledge_of(_same_features(list(items.values())), "default"), tuple(made), dict.fromkeys(seats, price)
+        knowledge_of(_same_features(list(items.values())), "default"),
+        tuple(recorded_pairs),
+        dict.fromkeys(seats, price),
     )
 
 
@@ -210,17 +212,17 @@ def synthetic(
     x = rng.standard_normal((items, dim))
     u = x @ rng.standard_normal(dim) / np.sqrt(dim) + rng.standard_normal(items) * 0.33
     ends = np.array([rng.choice(items, 2, replace=False) for _ in range(pairs)])
-    theta = SPREAD * _standard(u[ends[:, 0]] - u[ends[:, 1]])
+    theta = SPREAD * _standardise(u[ends[:, 0]] - u[ends[:, 1]])
     votes = np.where(rng.random((pairs, VOTES)) < sigmoid(theta)[:, None], "a", "b")
     liked = x @ rng.standard_normal(dim)
-    common = liking**0.5 * _standard(liked[ends[:, 0]] - liked[ends[:, 1]])
+    common = liking**0.5 * _standardise(liked[ends[:, 0]] - liked[ends[:, 1]])
     common += (1 - liking) ** 0.5 * rng.standard_normal(pairs)
     logits = {}
     for name, error in ERRORS.items():
         own = rng.standard_normal(pairs)
-        logits[name] = theta + error * SPREAD * (COMMON**0.5 * _standard(common) + (1 - COMMON) ** 0.5 * own)
+        logits[name] = theta + error * SPREAD * (COMMON**0.5 * _standardise(common) + (1 - COMMON) ** 0.5 * own)
     lean = dict(zip(logits, rng.normal(0, 0.5, 3), strict=True))
-    made = tuple(
+    recorded_pairs = tuple(
         RecordedPair(
             int(a),
             int(b),
@@ -232,7 +234,7 @@ def synthetic(
         )
         for n, (a, b) in enumerate(ends)
     )
-    return RecordedStream(Knowledge(x, (dim,)), made, {"cheap": 0.005, "middle": 0.01, "dear": 0.02})
+    return RecordedStream(Knowledge(x, (dim,)), recorded_pairs, {"cheap": 0.005, "middle": 0.01, "dear": 0.02})
 
 
 def _orders(logit: float, lean: float, rng: np.random.Generator) -> Verdict:
@@ -240,7 +242,7 @@ def _orders(logit: float, lean: float, rng: np.random.Generator) -> Verdict:
     return Verdict(logits={"ab": logit + lean + noise, "ba": logit - lean - noise})
 
 
-def _standard(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardise(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(x / x.std())
 
 
@@ -252,17 +254,17 @@ def _seats(
     rows: Sequence[PairRow], votes: Mapping[str, Sequence[JudgmentRow]], named: Sequence[str] | None, file: Path
 ) -> list[str]:
     """The judges who have a seat, by name."""
-    heard = Counter(
+    counts = Counter(
         judge for row in rows for judge in {j.judge_id for j in votes[row.pair_id] if j.judge_kind == "llm"}
     )
-    if unknown := sorted(set(named or ()) - set(heard)):
+    if unknown := sorted(set(named or ()) - set(counts)):
         raise BadInputError(
-            f"{file} has no verdicts of judge {unknown[0]!r} on these pairs; known are: {', '.join(sorted(heard))}"
+            f"{file} has no verdicts of judge {unknown[0]!r} on these pairs; known are: {', '.join(sorted(counts))}"
         )
-    found = sorted(named or [judge for judge, n in heard.items() if n >= COVERED * len(rows)])
-    if not found:
+    seats = sorted(named or [judge for judge, n in counts.items() if n >= COVERED * len(rows)])
+    if not seats:
         raise BadInputError(f"no judge of {file} has judged half of these pairs; name some with --judges")
-    return found
+    return seats
 
 
 def _row_of(items: dict[tuple[str, ...], Item], row: PairRow, side: str) -> int:

@@ -44,9 +44,9 @@ def routing(
     routers: Sequence[str],
     shares: Sequence[float],
     plan: RunPlan,
-    told: dict[str, Any],
+    description: dict[str, Any],
 ) -> dict[str, Any]:
-    """Run every router at every share; recorded: one for each seed, often the same. told: the setting in words.
+    """Run every router at every share; recorded: one for each seed, often the same. description: the setting in words.
 
     Raises BadInputError for unknown routers, shares that are none, or where `plan.out` does not fit.
     """
@@ -57,18 +57,18 @@ def routing(
         registry.router(name)
     if not shares or not all(0 <= share <= 1 for share in shares):
         raise BadInputError(f"--human-share takes shares from 0 to 1, such as 0.05,0.2, not {list(shares)}")
-    contents = {id(one): one.content for one in recorded}
+    contents = {id(source): source.content for source in recorded}
     marks = sorted(set(shares))
     jobs = [
         Job(
-            {"router": name, "seed": seed, "content": contents[id(one)], "shares": marks},
+            {"router": name, "seed": seed, "content": contents[id(source)], "shares": marks},
             run,
-            (one, name, marks, seed),
+            (source, name, marks, seed),
         )
-        for seed, one in enumerate(recorded)
+        for seed, source in enumerate(recorded)
         for name in chosen
     ]
-    fixed = {**told, **versions()}
+    fixed = {**description, **versions()}
     rows = measure("routing", fixed, jobs, plan)
     rows.sort(key=lambda row: chosen.index(row["method"]))
     setting = {**fixed, "routers": chosen, "human_share": marks, "seeds": len(recorded)}
@@ -82,74 +82,80 @@ def run(recorded: RecordedStream, router: str, shares: Sequence[float], seed: in
 
 
 def _run(recorded: RecordedStream, name: str, share: float, seed: int) -> Row:
-    asked, held_out = stream_of(recorded, seed)
-    known = recorded.known
+    queries, held_out = stream_of(recorded, seed)
+    knowledge = recorded.knowledge
     engine = Engine(
-        known.features, n_items=None, groups=known.groups, scores=known.scores, model="gp", seed=seed, device="cpu"
+        knowledge.features,
+        n_items=None,
+        groups=knowledge.groups,
+        scores=knowledge.scores,
+        model="gp",
+        seed=seed,
+        device="cpu",
     )
     router = registry.router(name)
     seats = [HUMAN, *(Seat(judge, "llm", price) for judge, price in recorded.prices.items())]
-    money = full = len(asked) * (share * HUMAN.price + sum(recorded.prices.values()))
-    cases, told, humans, spent = list[Case](), list[Moments](), 0, 0.0
-    for n, one in enumerate(asked):
-        case = Case(*_differences(engine, [one])[0], one.pair.gaps, one.pair.topic)
+    money = full = len(queries) * (share * HUMAN.price + sum(recorded.prices.values()))
+    cases, moments, humans, seconds = list[Case](), list[Moments](), 0, 0.0
+    for n, query in enumerate(queries):
+        case = Case(*_differences(engine, [query])[0], query.pair.gaps, query.pair.topic)
         rng = stream(seed, f"route/{share}", n)
         before = time.process_time()
-        while (decision := router.route(case, seats, Budget(money, len(asked) - n), rng)).judge is not None:
+        while (decision := router.route(case, seats, Budget(money, len(queries) - n), rng)).judge is not None:
             seat = next(seat for seat in seats if seat.name == decision.judge)
             if seat.kind == "human":
-                case = case.answered(ChoiceOutcome(one.answer), seat.name)
+                case = case.answered(ChoiceOutcome(query.answer), seat.name)
                 humans += 1
-            elif seat.name in one.pair.verdicts:
-                case = case.heard(seat.name, one.pair.verdicts[seat.name])
+            elif seat.name in query.pair.verdicts:
+                case = case.heard(seat.name, query.pair.verdicts[seat.name])
             else:
                 case = case.without(seat.name)
                 continue  # nothing is recorded, so nothing is paid
             money -= seat.price
         router.tell(case)
-        spent += time.process_time() - before
-        engine.learn(_votes(one, case))
-        told.extend(_differences(engine, [one]))
+        seconds += time.process_time() - before
+        engine.learn(_votes(query, case))
+        moments.extend(_differences(engine, [query]))
         cases.append(case)
     final = [
         case.foretold(*cavity((case.mean, case.variance), after, now))
-        for case, after, now in zip(cases, told, _differences(engine, asked), strict=True)
+        for case, after, now in zip(cases, moments, _differences(engine, queries), strict=True)
     ]
     labels = [router.label(case) for case in final]
     unaided = [router.label(case.unanswered) for case in final]
-    scored: dict[str, Scored] = {}
-    for one, label in zip(asked, labels, strict=True):
-        scored[one.pair.question] = _add(scored.get(one.pair.question, Scored()), one, label)
-    total = Scored(*(sum(column) for column in zip(*scored.values(), strict=True)))
+    scores: dict[str, Scored] = {}
+    for query, label in zip(queries, labels, strict=True):
+        scores[query.pair.question] = _add(scores.get(query.pair.question, Scored()), query, label)
+    total = Scored(*(sum(column) for column in zip(*scores.values(), strict=True)))
     rows = np.array([[a, b] for a, b, _ in held_out])
-    foretold = engine.p_prefer(rows)
-    won = np.array([first for _, _, first in held_out])
+    p_first = engine.p_prefer(rows)
+    first_won = np.array([first for _, _, first in held_out])
     return {
         "method": name,
         "human_share": share,
         "seed": seed,
-        "pairs": len(asked),
+        "pairs": len(queries),
         "label_accuracy": total.right / max(total.sides, 1),
         "label_accuracy_ties": total.same / max(total.majorities, 1),
-        "label_log_loss": _log_loss(asked, labels),
-        "model_accuracy": float(((foretold > 0.5) == won).mean()),
-        "humans_asked": humans / len(asked),
+        "label_log_loss": _log_loss(queries, labels),
+        "model_accuracy": float(((p_first > 0.5) == first_won).mean()),
+        "humans_asked": humans / len(queries),
         "cost": full - money,
-        "cpu_ms_per_pair": 1e3 * spent / len(asked),
-        **audits.worth(unaided, [one.answer for one in asked], seed),
-        "by_question": {question: list(score) for question, score in scored.items()},
+        "cpu_ms_per_pair": 1e3 * seconds / len(queries),
+        **audits.worth(unaided, [query.answer for query in queries], seed),
+        "by_question": {question: list(score) for question, score in scores.items()},
     }
 
 
-def _differences(engine: Engine, asked: Sequence[RecordedQuery]) -> list[Moments]:
+def _differences(engine: Engine, queries: Sequence[RecordedQuery]) -> list[Moments]:
     """Mean and variance of u_a - u_b, by pair."""
-    told = engine.posterior.difference(torch.tensor([[one.pair.a, one.pair.b] for one in asked]))
-    return list(zip(told.mean.tolist(), told.variance.tolist(), strict=True))
+    difference = engine.posterior.difference(torch.tensor([[query.pair.a, query.pair.b] for query in queries]))
+    return list(zip(difference.mean.tolist(), difference.variance.tolist(), strict=True))
 
 
-def _votes(one: RecordedQuery, case: Case) -> list[Vote]:
+def _votes(query: RecordedQuery, case: Case) -> list[Vote]:
     """What the utility model learns of a pair that is done."""
-    a, b = one.pair.a, one.pair.b
+    a, b = query.pair.a, query.pair.b
     votes = [Vote(a, b, outcome, "human") for outcome in case.outcomes.values()]
     if case.verdicts:
         side: Choice = "a" if case.logit > 0 else "b" if case.logit < 0 else "tie"
@@ -157,20 +163,22 @@ def _votes(one: RecordedQuery, case: Case) -> list[Vote]:
     return votes
 
 
-def _add(score: Scored, one: RecordedQuery, label: Any) -> Scored:
-    right = 0.5 * (1 + float(np.sign(label.logit)) * one.side) if one.side else 0.0
-    named = ("a", "tie", "b")[int(np.argmax(label.probabilities))]
+def _add(score: Scored, query: RecordedQuery, label: Any) -> Scored:
+    right = 0.5 * (1 + float(np.sign(label.logit)) * query.side) if query.side else 0.0
+    side = ("a", "tie", "b")[int(np.argmax(label.probabilities))]
     return Scored(
         score.right + right,
-        score.sides + (one.side != 0),
-        score.same + (one.majority is not None and named == one.majority),
-        score.majorities + (one.majority is not None),
+        score.sides + (query.side != 0),
+        score.same + (query.majority is not None and side == query.majority),
+        score.majorities + (query.majority is not None),
     )
 
 
-def _log_loss(asked: Sequence[RecordedQuery], labels: Sequence[Any]) -> float:
+def _log_loss(queries: Sequence[RecordedQuery], labels: Sequence[Any]) -> float:
     """Mean negative log-likelihood, in nats, of the others' side."""
-    losses = [np.logaddexp(0, -one.side * label.logit) for one, label in zip(asked, labels, strict=True) if one.side]
+    losses = [
+        np.logaddexp(0, -query.side * label.logit) for query, label in zip(queries, labels, strict=True) if query.side
+    ]
     return float(np.mean(losses)) if losses else 0.0
 
 
@@ -181,11 +189,11 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     The area is the integral of label_accuracy over human_share by trapezoids, divided by the shares' span: a mean
     accuracy. The interval resamples questions, the same for both routers (Efron 1979).
     """
-    found: list[Row] = []
+    summaries: list[Row] = []
     first: NDArray[np.float64] | None = None
     questions = sorted({question for row in rows for question in row["by_question"]})
-    drawn = stream(0, "bench/routing/bootstrap").integers(len(questions), size=(RESAMPLED, len(questions)))
-    times = np.stack([np.bincount(draw, minlength=len(questions)) for draw in drawn]).astype(np.float64)
+    draws = stream(0, "bench/routing/bootstrap").integers(len(questions), size=(RESAMPLED, len(questions)))
+    times = np.stack([np.bincount(draw, minlength=len(questions)) for draw in draws]).astype(np.float64)
     for name in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == name]
         areas = area(mine, questions, np.vstack([np.ones(len(questions)), times]))
@@ -213,8 +221,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             by = {str(s): float(np.mean([row[metric] for row in mine if row["human_share"] == s])) for s in shares}
             entry |= {metric: float(np.mean(list(by.values()))), f"{metric}_by_human_share": by}
         entry["cpu_ms_per_pair"] = float(np.mean([row["cpu_ms_per_pair"] for row in mine]))
-        found.append(entry)
-    return found
+        summaries.append(entry)
+    return summaries
 
 
 def interval(row: Row) -> str:

@@ -97,8 +97,8 @@ def duel(
 
 def clock(method: Method) -> Callable[[], float]:
     """Seconds of CPU: of this process, or by the method's own `process_time` where it computes in another."""
-    found: Callable[[], float] = getattr(method, "process_time", time.process_time)
-    return found
+    seconds: Callable[[], float] = getattr(method, "process_time", time.process_time)
+    return seconds
 
 
 def luck_of(seed: int) -> Luck:
@@ -121,9 +121,9 @@ def simple_regret(utilities: NDArray[np.float64], row: int) -> float:
 def votes_to_95(utilities: NDArray[np.float64], recommended: list[int], regret: float = 0.05) -> int:
     """Votes until the recommendation's regret stays within `regret`; one more than were cast if it never does."""
     of = regrets(utilities)
-    settled = len(recommended) + 1
+    needed = len(recommended) + 1
     for t in range(len(recommended), 0, -1):
         if of[recommended[t - 1]] > regret:
             break
-        settled = t
-    return settled
+        needed = t
+    return needed

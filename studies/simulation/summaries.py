@@ -24,13 +24,13 @@ def curve(run: SimulatedRun, u: NDArray[np.float64], marks: Sequence[int]) -> li
     of = regrets(u)
     shown = of[np.array(run.pairs)].mean(1).cumsum()
     top = np.sort(u)[-max(1, -(-len(u) // 100))]
-    settled = votes_to_95(u, run.recommended)
+    needed = votes_to_95(u, run.recommended)
     return [
         {
             "votes": mark,
             "simple_regret": float(of[run.recommended[mark - 1]]),
             "found_top1pct": int(u[run.recommended[mark - 1]] >= top),
-            "votes_to_95": settled,
+            "votes_to_95": needed,
             "cumulative_regret": float(shown[mark - 1]),
             **timing(run, mark),
         }
@@ -58,7 +58,7 @@ def summary(
     means, medians: metrics averaged over the rows of the last mark (a median is named `NAME_median`). group: the
     field by whose values the regret is also given.
     """
-    found: list[Row] = []
+    summaries: list[Row] = []
     first: list[float] = []
     for method in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == method]
@@ -81,14 +81,17 @@ def summary(
             entry[f"{regret}_by_{group}"] = _by(last, group, regret)
         entry |= {name: float(np.mean([row[name] for row in last])) for name in means}
         entry |= {f"{name}_median": float(np.median([row[name] for row in last])) for name in medians}
-        found.append(entry)
-    return found
+        summaries.append(entry)
+    return summaries
 
 
 def _standard_error(values: Sequence[float], rows: Sequence[Row]) -> float:
     """Of the mean over as many instances as the rows are of: an instance tried again is no other instance."""
     instances = [row.get("instance", i) for i, row in enumerate(rows)]
-    of = [np.mean([v for v, i in zip(values, instances, strict=True) if i == one]) for one in dict.fromkeys(instances)]
+    of = [
+        np.mean([v for v, i in zip(values, instances, strict=True) if i == instance])
+        for instance in dict.fromkeys(instances)
+    ]
     return float(np.std(of, ddof=len(of) > 1) / np.sqrt(len(of)))
 
 

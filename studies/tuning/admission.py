@@ -34,21 +34,21 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 def admissible(
     proposals: Sequence[Proposal],
-    known: Iterable[str],
+    texts: Iterable[str],
     rules: Rules,
     fields: Sequence[str] = (),
     embed: Embed = embedder.embed,
 ) -> tuple[list[Proposal], dict[str, int]]:
     """The proposals that may join, in their order, and how many were dropped for which reason.
 
-    fields: of the inputs, for which the places of prompts stand. known: the texts of all prompts the study has or had;
+    fields: of the inputs, for which the places of prompts stand. texts: those of all prompts the study has or had;
     what is nearly one of them is dropped, a retired one too.
     Of proposals that are nearly the same the first is kept.
     """
-    taken: set[str] = set()
+    plain_texts: set[str] = set()
     meanings = _Meanings(embed)
-    for text in known:
-        taken.add(plain(text))
+    for text in texts:
+        plain_texts.add(plain(text))
         meanings.add(text)
     kept, dropped = list[Proposal](), Counter[str]()
     for proposal in proposals:
@@ -59,16 +59,16 @@ def admissible(
             dropped["it has no words"] += 1
         elif unfilled:
             dropped["it has a place that no input fills"] += 1
-        elif why := _broken(proposal.text, rules):
+        elif why := _why_broken(proposal.text, rules):
             dropped[why] += 1
-        elif _stuck(proposal.text):
+        elif _repeats_itself(proposal.text):
             dropped["it repeats itself"] += 1
-        elif exact in taken:
+        elif exact in plain_texts:
             dropped["it is there already"] += 1
         elif meanings.has(proposal.text):
             dropped["one that says the same is there already"] += 1
         else:
-            taken.add(exact)
+            plain_texts.add(exact)
             meanings.add(proposal.text)
             kept.append(proposal)
     return kept, dict(dropped)
@@ -86,12 +86,12 @@ def same(a: str, b: str, embed: Embed = embedder.embed) -> bool:
     return meanings.has(b)
 
 
-def _broken(text: str, rules: Rules) -> str:
+def _why_broken(text: str, rules: Rules) -> str:
     # The rule's own words name the length, which would make each too long prompt a reason of its own.
     return f"it is longer than {rules.longest} characters" if len(text) > rules.longest else rules.broken(text)
 
 
-def _stuck(text: str) -> bool:
+def _repeats_itself(text: str) -> bool:
     """Whether most of a text's parts are repetitions, as when a small model does not find an end."""
     parts = [plain(part) for part in segments(text)]
     return len(parts) > 3 and 2 * len(set(parts)) < len(parts)

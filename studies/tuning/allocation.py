@@ -57,12 +57,12 @@ def allot(
 
 def _idle(record: Record) -> int:
     """How many generations have passed since its last child."""
-    return next((age for age, born in enumerate(reversed(record.chances)) if born), len(record.chances))
+    return next((age for age, generation in enumerate(reversed(record.chances)) if generation), len(record.chances))
 
 
 def _draw(record: Record, rng: np.random.Generator) -> float:
     won, lost = PRIOR
-    for age, born in enumerate(reversed(record.chances)):
-        won += FORGETTING**age * sum(born)
-        lost += FORGETTING**age * (len(born) - sum(born))
+    for age, generation in enumerate(reversed(record.chances)):
+        won += FORGETTING**age * sum(generation)
+        lost += FORGETTING**age * (len(generation) - sum(generation))
     return float(rng.beta(won, lost))

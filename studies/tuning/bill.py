@@ -26,7 +26,12 @@ class Bill(msgspec.Struct, frozen=True):
 def bill_of(study: Study) -> Bill:
     """The bill of an open study. The book of calls also knows those that brought nothing, and what an interrupt kept
     from being used; the log knows what was paid before the book was lost."""
-    verdicts = [asked.verdict for several in study.state.consulted.values() for asked in several if asked.verdict]
-    judged = spent_on_machines(study)
-    cost = max(study.state.cost + judged, spent_in(study.folder))
-    return Bill(study.state.calls, sum(one.calls - one.cached for one in verdicts), cost, judged)
+    verdicts = [
+        consultation.verdict
+        for several in study.state.consulted.values()
+        for consultation in several
+        if consultation.verdict
+    ]
+    judge_cost = spent_on_machines(study)
+    cost = max(study.state.cost + judge_cost, spent_in(study.folder))
+    return Bill(study.state.calls, sum(verdict.calls - verdict.cached for verdict in verdicts), cost, judge_cost)

@@ -39,7 +39,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
     (mean, sd), p = (study.engine.utilities(), study.engine.p_best()) if ready else ((np.zeros(n),) * 2, np.zeros(n))
     best = recommend(study.engine, study.spec, study.state) if ready else None
     safe = acceptable(study.spec, study.state)
-    makers, births = proposer_of(state), born(state)
+    makers, births = proposer_of(state), birth_votes(state)
     votes, since = state.tally(), state.since(state.grew)
     rows = [
         BoardRow(
@@ -86,18 +86,18 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
 
 def shortfalls_of(responses: Collection[Response]) -> str:
     """How many responses failed or were cut, and why; empty where all are whole."""
-    failed = [response.failure for response in responses if response.failure]
+    failures = [response.failure for response in responses if response.failure]
     cut = sum(response.cut for response in responses)
-    told = [f"{_responses(len(failed))} failed, the last: {failed[-1]}"] if failed else []
-    told += [f"{_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
-    return "; ".join(told)
+    sentences = [f"{_count_responses(len(failures))} failed, the last: {failures[-1]}"] if failures else []
+    sentences += [f"{_count_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
+    return "; ".join(sentences)
 
 
-def _responses(number: int) -> str:
+def _count_responses(number: int) -> str:
     return f"{number} response{'' if number == 1 else 's'}"
 
 
-def born(state: State) -> list[int]:
+def birth_votes(state: State) -> list[int]:
     """How many votes there were when each prompt joined."""
     seqs = [vote.seq for vote in state.votes]
     return [int(np.searchsorted(seqs, seq)) for seq in state.born]

@@ -60,14 +60,14 @@ class Asking:
         Raises OSError where the model cannot answer, BadInputError where the prompt cannot be filled.
         """
         shown = {name: _cut(text) for name, text in texts.items()}
-        cases = [{name: _cut(text) for name, text in one.items()} for one in examples]
+        cases = [{name: _cut(text) for name, text in example.items()} for example in examples]
         try:
             system, user = self._prompt.fill(shown, words, cases)
         except jinja2.TemplateError as error:
             raise BadInputError(f"{self._path} cannot be filled ({error}); mend it after one of {FOLDER}") from None
         reply = await write(system, user, draft)
-        said = without_reasoning(reply)
-        return _CODE_LINE.sub("", _CONTROLS.sub("", said.replace("\r\n", "\n")[:_REPLY]))
+        answer = without_reasoning(reply)
+        return _CODE_LINE.sub("", _CONTROLS.sub("", answer.replace("\r\n", "\n")[:_REPLY]))
 
 
 def demands(pool: Pool, places: Sequence[str]) -> dict[str, Any]:
@@ -99,11 +99,11 @@ def cases(losses: Iterable[Loss]) -> list[dict[str, str]]:
 
 def likely_best(prompts: Sequence[Candidate], rng: np.random.Generator) -> Candidate | None:
     """The best under one draw of the utilities (Thompson sampling); None where there is none."""
-    drawn = [prompt.utility + prompt.sd * rng.standard_normal() for prompt in prompts]
-    return prompts[int(np.argmax(drawn))] if drawn else None
+    utilities = [prompt.utility + prompt.sd * rng.standard_normal() for prompt in prompts]
+    return prompts[int(np.argmax(utilities))] if utilities else None
 
 
-def some(losses: Sequence[Loss], n: int, rng: np.random.Generator) -> list[Loss]:
+def sample_losses(losses: Sequence[Loss], n: int, rng: np.random.Generator) -> list[Loss]:
     """n of the newest lost votes, drawn among twice as many, so that drafts do not all see the same."""
     newest = losses[: 2 * n]
     return [newest[i] for i in sorted(rng.permutation(len(newest))[:n])]
@@ -119,32 +119,32 @@ def marked_text(reply: str, tag: str) -> str:
     end = lower.rfind(closing)
     start = lower.rfind(opening, 0, max(end, 0))
     if start >= 0:
-        found = reply[start + len(opening) : lower.find(closing, start)]
+        text = reply[start + len(opening) : lower.find(closing, start)]
     elif (start := lower.rfind(opening)) >= 0 and re.search(r"[.!?:}>\"')\]。！？]\s*\Z", reply):
-        found = reply[start + len(opening) :]
+        text = reply[start + len(opening) :]
     else:
         blocks = _FENCED.findall(reply)
-        found = blocks[-1] if blocks else ""
-    if inner := _FENCED.fullmatch(found.strip()):
-        found = inner[1]
-    found = re.sub(rf"</?{tag}>", "", found, flags=re.IGNORECASE).strip()
+        text = blocks[-1] if blocks else ""
+    if inner := _FENCED.fullmatch(text.strip()):
+        text = inner[1]
+    text = re.sub(rf"</?{tag}>", "", text, flags=re.IGNORECASE).strip()
     # The dots of the request, said again.
-    return found if any(sign.isalnum() for sign in found) else ""
+    return text if any(sign.isalnum() for sign in text) else ""
 
 
 def critique(reply: str, tag: str) -> str:
     """What the writer said before its text, the first sentence of it."""
-    said = re.split(rf"<{tag}>|```", reply, maxsplit=1, flags=re.IGNORECASE)[0] if marked_text(reply, tag) else ""
-    parts = segments(" ".join(said.replace("*", "").replace("#", "").split())[:2000])
+    remarks = re.split(rf"<{tag}>|```", reply, maxsplit=1, flags=re.IGNORECASE)[0] if marked_text(reply, tag) else ""
+    parts = segments(" ".join(remarks.replace("*", "").replace("#", "").split())[:2000])
     return parts[0].strip()[:300] if parts else ""
 
 
-async def gather_drafts(asked: Sequence[Awaitable[Proposal | None]]) -> list[Proposal]:
+async def gather_drafts(drafts: Sequence[Awaitable[Proposal | None]]) -> list[Proposal]:
     """What came of several drafts, asked at the same time, in their order.
 
     A draft that failed is left out. Raises OSError where all that were asked failed.
     """
-    results = await asyncio.gather(*asked, return_exceptions=True)
+    results = await asyncio.gather(*drafts, return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     if other := [failure for failure in failures if not isinstance(failure, OSError)]:
         raise other[0]

@@ -60,7 +60,7 @@ def pool_view(study: Study) -> Pool:
         )
         for row in live
     )
-    examples = [one for one in state.inputs if not one.held_out][:EXAMPLES]
+    examples = [input_ for input_ in state.inputs if not input_.held_out][:EXAMPLES]
     if tuning.optimises == "response":
         examples = [Input("input", {INPUT: tuning.input})]
     return Pool(tuning.task, prompts, losses(state), tuple(examples), tuning.rules)
@@ -68,49 +68,49 @@ def pool_view(study: Study) -> Pool:
 
 def losses(state: State) -> tuple[Loss, ...]:
     """The newest votes that a prompt lost, with what was said of them."""
-    found: list[Loss] = []
+    lost_votes: list[Loss] = []
     for live in reversed(state.votes):
         vote = live.vote
-        if vote.outcome.choice not in ("a", "b") or len(found) == LOSSES:
+        if vote.outcome.choice not in ("a", "b") or len(lost_votes) == LOSSES:
             continue
         row, better = (vote.b, vote.a) if vote.outcome.choice == "a" else (vote.a, vote.b)
-        given = vote.inputs[0] if vote.inputs else None
-        if given is None:
+        input_row = vote.inputs[0] if vote.inputs else None
+        if input_row is None:
             context, response, preferred = state.items[row].context, state.items[row].text, state.items[better].text
         else:
-            context = state.inputs[given].text
+            context = state.inputs[input_row].text
             response, preferred = (
-                response_text(state.responses[row, given]),
-                response_text(state.responses[better, given]),
+                response_text(state.responses[row, input_row]),
+                response_text(state.responses[better, input_row]),
             )
-        reference = "" if given is None else state.inputs[given].reference
-        told = (reference, vote.reasons, state.note_of(live))
-        found.append(Loss(row, better, context, response, preferred, *told))
-    return tuple(found)
+        reference = "" if input_row is None else state.inputs[input_row].reference
+        remarks = (reference, vote.reasons, state.note_of(live))
+        lost_votes.append(Loss(row, better, context, response, preferred, *remarks))
+    return tuple(lost_votes)
 
 
 def proposer_of(state: State) -> dict[int, str]:
     """Who made the prompt in each row that somebody proposed."""
-    return {row: made.proposer for made in state.proposed for row in made.items}
+    return {row: event.proposer for event in state.proposed for row in event.items}
 
 
 def proposer_records(study: Study, names: Sequence[str]) -> dict[str, Record]:
     """What has become of each proposer's children, generation by generation; those that did not join have lost."""
     state = study.state
     engine = study.engine if len(state.items) > 1 and state.votes else None
-    generations = max((made.generation for made in state.proposed), default=0)
-    found = {}
+    generations = max((event.generation for event in state.proposed), default=0)
+    records = {}
     for name in names:
         chances: list[tuple[float, ...]] = [()] * generations
         cost = 0.0
-        for made in state.proposed:
-            if made.proposer == name and made.generation:
-                lost = min(sum(made.dropped.values()), max(1, len(made.items)))  # an idea dropped is seldom paid for
-                joined = [chance_to_beat(engine, row, min(made.items)) for row in made.items]
-                chances[made.generation - 1] = (*joined, *[0.0] * lost)
-                cost += made.cost
-        found[name] = Record(tuple(chances), cost)
-    return found
+        for event in state.proposed:
+            if event.proposer == name and event.generation:
+                lost = min(sum(event.dropped.values()), max(1, len(event.items)))  # an idea dropped is seldom paid for
+                joined = [chance_to_beat(engine, row, min(event.items)) for row in event.items]
+                chances[event.generation - 1] = (*joined, *[0.0] * lost)
+                cost += event.cost
+        records[name] = Record(tuple(chances), cost)
+    return records
 
 
 def chance_to_beat(engine: Engine | None, row: int, born: int) -> float:
@@ -127,10 +127,10 @@ def choose_promising(spec: Spec, state: State, proposals: Sequence[Proposal], k:
     """k of the proposals: each the best of all in a draw from what the votes lead to expect of them (Thompson)."""
     if len(proposals) <= k or not state.votes:
         return list(proposals[:k])
-    made = [item_of(proposal, f"new {n}", "") for n, proposal in enumerate(proposals)]
-    engine = engine_for(spec, state, made)
+    items = [item_of(proposal, f"new {n}", "") for n, proposal in enumerate(proposals)]
+    engine = engine_for(spec, state, items)
     engine.learn(engine_votes(state))
-    rows = torch.arange(len(state.items), len(state.items) + len(made))
+    rows = torch.arange(len(state.items), len(state.items) + len(items))
     with engine.limited_threads():
         draws = engine.posterior.sample(DRAWS, stream(spec.seed, "promising", state.seq), rows)
     order = dict.fromkeys(int(best) for best in draws.argmax(1))
@@ -150,17 +150,17 @@ def item_of(proposal: Proposal, name: str, context: str) -> Item:
 
 
 def joining_events(
-    state: State, made: Mapping[str, Proposed], kept: Mapping[str, Sequence[Proposal]], context: str = ""
+    state: State, events: Mapping[str, Proposed], proposals: Mapping[str, Sequence[Proposal]], context: str = ""
 ) -> list[Any]:
     """The events by which proposals join, numbered on from the prompts there are; context: of responses, the input."""
     bodies: list[Any] = []
     row = len(state.items)
     names = {item.id for item in state.items}
     number = row
-    generation = 1 + max((one.generation for one in state.proposed), default=0)
-    for name, proposed in made.items():
+    generation = 1 + max((event.generation for event in state.proposed), default=0)
+    for name, proposed in events.items():
         items = []
-        for proposal in kept.get(name, ()):
+        for proposal in proposals.get(name, ()):
             number += 1
             while f"p{number}" in names:
                 number += 1
@@ -189,14 +189,14 @@ def retirements(study: Study) -> list[Marked]:
     chance = torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).tolist()
     hopeless = [row for row, p in zip(others, chance, strict=True) if p < HOPELESS]
     hopeless = hopeless[: max(0, len(others) - 3)]
-    found = [Marked(tuple(hopeless), "retired", why=f"better than the best with less than {HOPELESS:.1%}")]
-    left = [(p, row) for row, p in zip(others, chance, strict=True) if row not in hopeless]
+    marks = [Marked(tuple(hopeless), "retired", why=f"better than the best with less than {HOPELESS:.1%}")]
+    remaining = [(p, row) for row, p in zip(others, chance, strict=True) if row not in hopeless]
     pinned = sum(mark == "pinned" for mark in state.marks.values())
-    crowd = len(left) + 1 + pinned - tuning.pool
+    crowd = len(remaining) + 1 + pinned - tuning.pool
     if crowd > 0:
-        out = tuple(row for _, row in sorted(left)[:crowd])
-        found.append(Marked(out, "retired", why=f"the least promising of more than {tuning.pool}"))
-    return [mark for mark in found if mark.items]
+        out = tuple(row for _, row in sorted(remaining)[:crowd])
+        marks.append(Marked(out, "retired", why=f"the least promising of more than {tuning.pool}"))
+    return [mark for mark in marks if mark.items]
 
 
 Cells = dict[tuple[int, int], float]
@@ -205,41 +205,41 @@ Cells = dict[tuple[int, int], float]
 
 def response_signals(state: State, signals: Mapping[str, Signal]) -> dict[str, Cells]:
     """The signals of all responses to inputs that are not held out."""
-    found: dict[str, Cells] = {}
+    cells_by_signal: dict[str, Cells] = {}
     for name, signal in signals.items():
-        found[name] = {}
-        for row, given in state.responses:
-            value = None if state.inputs[given].held_out else signal_value(state, name, signal, row, given)
+        cells_by_signal[name] = {}
+        for row, input_row in state.responses:
+            value = None if state.inputs[input_row].held_out else signal_value(state, name, signal, row, input_row)
             if value is not None:
-                found[name][row, given] = value
-    return found
+                cells_by_signal[name][row, input_row] = value
+    return cells_by_signal
 
 
 def measure_signals(signals: Mapping[str, Cells]) -> dict[str, dict[int, float]]:
     """Each prompt's signals over what it brought forth, each input's difficulty taken off, and drawn to the pool's mean
     as far as it was measured on few."""
-    found: dict[str, dict[int, float]] = {}
+    scores: dict[str, dict[int, float]] = {}
     for name, cells in signals.items():
         if not cells:
             continue
         overall = float(np.mean(list(cells.values())))
         by_input: dict[int, list[float]] = {}
-        for (_, given), value in cells.items():
-            by_input.setdefault(given, []).append(value)
-        ease = {given: (sum(values) + overall) / (len(values) + 1) for given, values in by_input.items()}
+        for (_, input_row), value in cells.items():
+            by_input.setdefault(input_row, []).append(value)
+        ease = {input_row: (sum(values) + overall) / (len(values) + 1) for input_row, values in by_input.items()}
         by_row: dict[int, list[float]] = {}
-        for (row, given), value in cells.items():
-            by_row.setdefault(row, []).append(value - ease[given])
-        found[name] = {row: round(overall + sum(off) / (len(off) + SHRINK), 6) for row, off in sorted(by_row.items())}
-    return found
+        for (row, input_row), value in cells.items():
+            by_row.setdefault(row, []).append(value - ease[input_row])
+        scores[name] = {row: round(overall + sum(off) / (len(off) + SHRINK), 6) for row, off in sorted(by_row.items())}
+    return scores
 
 
 def idle_proposers(state: State) -> str:
     """Why proposers brought nothing the last time, each with its cause; empty where all did."""
-    last = max((made.generation for made in state.proposed), default=0)
-    told = []
-    for made in state.proposed if last else ():
-        if made.generation == last and not made.items:
-            dropped = "; ".join(f"{why} ({number} times)" for why, number in made.dropped.items())
-            told.append(f"{made.proposer} made no prompt: {made.failure or dropped or 'it had no idea'}")
-    return ". ".join(told)
+    last = max((event.generation for event in state.proposed), default=0)
+    sentences = []
+    for event in state.proposed if last else ():
+        if event.generation == last and not event.items:
+            dropped = "; ".join(f"{why} ({number} times)" for why, number in event.dropped.items())
+            sentences.append(f"{event.proposer} made no prompt: {event.failure or dropped or 'it had no idea'}")
+    return ". ".join(sentences)

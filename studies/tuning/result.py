@@ -103,7 +103,7 @@ def held_out(study: Study) -> list[tuple[int, int]]:
     """The responses that the result is measured on: of the best prompt and the seed, on the inputs held out."""
     best = recommend(study.engine, study.spec, study.state)
     rows = [SEED] if best in (None, SEED) else [best, SEED]
-    return [(row, given) for row in rows for given, one in enumerate(study.state.inputs) if one.held_out]
+    return [(row, input_row) for row in rows for input_row, input_ in enumerate(study.state.inputs) if input_.held_out]
 
 
 def result_of(study: Study) -> Result:
@@ -116,8 +116,8 @@ def result_of(study: Study) -> Result:
 
     def standing(row: int) -> Standing:
         spread = Z90 * float(sd[row])
-        told = (float(p[row]), float(mean[row]), float(mean[row]) - spread, float(mean[row]) + spread, votes[row])
-        return Standing(row, state.items[row].id, state.items[row].text, *told)
+        figures = (float(p[row]), float(mean[row]), float(mean[row]) - spread, float(mean[row]) + spread, votes[row])
+        return Standing(row, state.items[row].id, state.items[row].text, *figures)
 
     live = [row for row in state.live() if row != best]
     live.sort(key=lambda row: -mean[row])
@@ -150,19 +150,19 @@ def result_of(study: Study) -> Result:
 
 def margins(state: State, signals: Mapping[str, Signal], best: int) -> list[Margin]:
     """Each signal on the held-out inputs to which both prompts have responded."""
-    found = []
+    rows = []
     for name, signal in signals.items():
         scores = []
-        for given, one in enumerate(state.inputs):
-            if one.held_out and all((row, given) in state.responses for row in (best, SEED)):
-                told = [signal_value(state, name, signal, row, given) for row in (best, SEED)]
-                scores += [] if None in told else [told]
+        for input_row, input_ in enumerate(state.inputs):
+            if input_.held_out and all((row, input_row) in state.responses for row in (best, SEED)):
+                values = [signal_value(state, name, signal, row, input_row) for row in (best, SEED)]
+                scores += [] if None in values else [values]
         if scores:
             table = np.array(scores, dtype=np.float64)
             low, high = paired_interval(table[:, 0] - table[:, 1])
             means = table.mean(0).tolist()
-            found.append(Margin(name, means[0], means[1], means[0] - means[1], low, high, len(table)))
-    return found
+            rows.append(Margin(name, means[0], means[1], means[0] - means[1], low, high, len(table)))
+    return rows
 
 
 def paired_interval(differences: np.ndarray) -> tuple[float, float]:
@@ -190,18 +190,18 @@ def _segments(study: Study, row: int) -> list[PartEffect]:
     if len(pieces) < 2:
         return []
     texts = [without(pieces, number) for number in range(len(pieces))]
-    kept = [number for number, text in enumerate(texts) if text]
-    items = [Item(f"without {number}", texts[number]) for number in kept]
+    numbers = [number for number, text in enumerate(texts) if text]
+    items = [Item(f"without {number}", texts[number]) for number in numbers]
     engine = engine_for(study.spec, study.state, items)
     engine.learn(engine_votes(study.state))
     n = len(study.state.items)
-    pairs = torch.tensor([[row, n + place] for place in range(len(kept))])
+    pairs = torch.tensor([[row, n + place] for place in range(len(numbers))])
     with engine.limited_threads():
         value, variance, _ = engine.posterior.difference(pairs)
     spread = Z90 * variance.sqrt()
     return [
         PartEffect(pieces[number].strip(), float(v), float(v - s), float(v + s))
-        for number, v, s in zip(kept, value, spread, strict=True)
+        for number, v, s in zip(numbers, value, spread, strict=True)
     ]
 
 
@@ -210,11 +210,11 @@ def _choices(study: Study, slots: Mapping[str, str]) -> list[PartEffect]:
     state = study.state
     rows = [row for row, item in enumerate(state.items) if item.meta.get("slots")]
     table = [dict(state.items[row].meta["slots"]) for row in rows]
-    tried = {slot: sorted({one.get(slot, "") for one in table}) for slot in slots}
-    columns = [(slot, option) for slot, options in tried.items() if len(options) > 1 for option in options]
+    options_by_slot = {slot: sorted({row_slots.get(slot, "") for row_slots in table}) for slot in slots}
+    columns = [(slot, option) for slot, options in options_by_slot.items() if len(options) > 1 for option in options]
     if not columns:
         return []
-    design = np.array([[float(one.get(slot, "") == option) for slot, option in columns] for one in table])
+    design = np.array([[float(row_slots.get(slot, "") == option) for slot, option in columns] for row_slots in table])
     engine = study.engine
     with engine.limited_threads():
         draws = engine.posterior.sample(DRAWS, stream(0, "parts"), torch.tensor(rows)).numpy()
@@ -222,26 +222,26 @@ def _choices(study: Study, slots: Mapping[str, str]) -> list[PartEffect]:
     centred = design - design.mean(0)
     solve = np.linalg.solve(centred.T @ centred + np.eye(len(columns)), centred.T)
     effects = (draws - draws.mean(1, keepdims=True)) @ solve.T  # (DRAWS, columns)
-    found = []
+    part_effects = []
     for slot, option in slots.items():
         others = [k for k, (s, o) in enumerate(columns) if s == slot and o != option]
         if others:
             gain = effects[:, columns.index((slot, option))] - effects[:, others].mean(1)
             low, high = np.quantile(gain, [0.05, 0.95])
-            found.append(PartEffect(f"{slot}: {option}", float(gain.mean()), float(low), float(high)))
-    return sorted(found, key=lambda part: -abs(part.value))
+            part_effects.append(PartEffect(f"{slot}: {option}", float(gain.mean()), float(low), float(high)))
+    return sorted(part_effects, key=lambda part: -abs(part.value))
 
 
 def word_changes(before: str, after: str) -> list[tuple[str, str]]:
     """The words of one text as they became the other's: (" ", kept), ("-", removed), ("+", added)."""
     old, new = WORDS.findall(before), WORDS.findall(after)
-    found = []
+    changes = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            found.append((" ", "".join(old[a:b])))
+            changes.append((" ", "".join(old[a:b])))
             continue
-        found += [(mark, text) for mark, text in (("-", "".join(old[a:b])), ("+", "".join(new[c:d]))) if text]
-    return found
+        changes += [(mark, text) for mark, text in (("-", "".join(old[a:b])), ("+", "".join(new[c:d]))) if text]
+    return changes
 
 
 def _safety(study: Study, best: int | None) -> str:

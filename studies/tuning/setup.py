@@ -53,7 +53,7 @@ def read_task(path: Path) -> Setup:
 
 def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     """The study that the values of a task file describe; files are looked for in `folder`."""
-    values = _placed(values, folder)
+    values = _make_absolute(values, folder)
     own = {name: value for name, value in values.items() if name in TaskFile.__struct_fields__}
     if values.get("optimises") == "response":
         values = {"proposers": ["sample"], "start": 8} | values
@@ -80,10 +80,12 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
         raise BadInputError(f'{where}: there are no inputs; name a file of them, as in inputs = "inputs.jsonl"')
     inputs = hold_out(read_inputs(folder / file.inputs), file.held_out)
     names = list(inputs[0].fields)
-    rules = msgspec.structs.replace(tuning.rules, keep=tuple(with_places(one, names) for one in tuning.rules.keep))
+    rules = msgspec.structs.replace(
+        tuning.rules, keep=tuple(with_places(phrase, names) for phrase in tuning.rules.keep)
+    )
     spec["tuning"] = tuning = msgspec.structs.replace(tuning, rules=rules)
-    given = file.prompts or (tuning.task,)
-    texts = [checked_prompt(text, names, f"{where}: prompt {number}") for number, text in enumerate(given, start=1)]
+    prompts = file.prompts or (tuning.task,)
+    texts = [checked_prompt(text, names, f"{where}: prompt {number}") for number, text in enumerate(prompts, start=1)]
     for number, text in enumerate(texts, start=1):
         if why := tuning.rules.broken(text):
             raise BadInputError(f"{where}: prompt {number} breaks a rule, {why}; change one of them")
@@ -92,7 +94,7 @@ def setup_of(values: dict[str, Any], folder: Path, where: str) -> Setup:
     return Setup([Item(f"p{n}", text) for n, text in enumerate(texts, 1)], inputs, spec)
 
 
-def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _make_absolute(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The same with the functions it names, which stand beside the file, named from anywhere."""
 
     def place(name: Any) -> Any:
@@ -101,13 +103,13 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
             return f"{(folder / file).resolve()}:{function}"
         return name
 
-    found = dict(values)
+    absolute = dict(values)
     for key in ("target", "writer"):
-        if isinstance(found.get(key), dict) and "function" in found[key]:
-            found[key] = {**found[key], "function": place(found[key]["function"])}
-    if isinstance(found.get("signals"), list):
-        found["signals"] = [place(name) for name in found["signals"]]
-    return found
+        if isinstance(absolute.get(key), dict) and "function" in absolute[key]:
+            absolute[key] = {**absolute[key], "function": place(absolute[key]["function"])}
+    if isinstance(absolute.get("signals"), list):
+        absolute["signals"] = [place(name) for name in absolute["signals"]]
+    return absolute
 
 
 def ask_study(ask: Ask) -> Setup:
@@ -130,7 +132,7 @@ def ask_study(ask: Ask) -> Setup:
         values["target"] = {"function": place}
     values["votes"] = number(ask("Votes you are willing to give", str(values["votes"])), "votes")
     values["calls"] = number(ask("Model calls it may take", str(values["calls"])), "calls")
-    if not any(one.reference for one in read_inputs(folder / values["inputs"])):
+    if not any(input_.reference for input_ in read_inputs(folder / values["inputs"])):
         values["signals"] = []
     return setup_of(values, folder, "your answers")
 

@@ -52,7 +52,7 @@ class Tuner:
         if isinstance(writer, ModelSpec):
             # One budget for both.
             self.writer = target_for(writer, study.folder, "target", self.tuning.money, role="the model that writes")
-        self._written: list[float] = []  # what drafts have cost, since they were last booked
+        self._draft_costs: list[float] = []  # what drafts have cost, since they were last booked
         self._proposers: dict[str, Proposer] = {}
         for name in self.tuning.proposers:
             self._proposers[name] = registry.plugin("proposer", name, self.tuning.proposer_options.get(name, {}))
@@ -140,74 +140,76 @@ class Tuner:
         """
         state = self.study.state
         cells = [cell for cell in dict.fromkeys(wanted) if cell not in state.responses]
-        left = self.calls_left(reserve=reserve) - len(self._making.keys() - set(cells))
-        if len(cells) > left:
+        remaining = self.calls_left(reserve=reserve) - len(self._making.keys() - set(cells))
+        if len(cells) > remaining:
             raise SpentError(
                 f"the budget of {self.tuning.calls} model calls is spent"
                 f"{' but for what the result is measured on' if reserve else ''}; raise tuning.calls to go on"
             )
         done = 0
 
-        async def one(cell: tuple[int, int]) -> None:
+        async def respond_to(cell: tuple[int, int]) -> None:
             nonlocal done
             if cell not in self._making:  # several ask for responses at the same time, for a voter and ahead of one
-                self._making[cell] = asyncio.create_task(self._make(*cell))
+                self._making[cell] = asyncio.create_task(self._make_response(*cell))
             await asyncio.shield(self._making[cell])
             done += 1
             self._report("responses", done, len(cells))
 
-        found = await asyncio.gather(*(one(cell) for cell in cells), return_exceptions=True)
-        for error in found:
+        results = await asyncio.gather(*(respond_to(cell) for cell in cells), return_exceptions=True)
+        for error in results:
             if isinstance(error, BaseException):
                 raise error
         responses = list(state.responses.values())
         if len(responses) >= PROOF and all(response.failure for response in responses):
             raise _all_failed(responses, "so far")
 
-    async def _make(self, row: int, given: int) -> None:
+    async def _make_response(self, row: int, input_row: int) -> None:
         """Have one response made, and record it unless it is the failure that is known."""
         state = self.study.state
         try:
-            response = await self.target.respond(fill(state.items[row].text, state.inputs[given]))
-            known = state.responses.get((row, given))
-            if known is None or response.failure != known.failure:
-                self.study.record(Responded(row, given, response))
+            response = await self.target.respond(fill(state.items[row].text, state.inputs[input_row]))
+            earlier = state.responses.get((row, input_row))
+            if earlier is None or response.failure != earlier.failure:
+                self.study.record(Responded(row, input_row, response))
         finally:
-            del self._making[row, given]
+            del self._making[row, input_row]
 
     async def _retry_failed(self) -> bool:
         """Before the first vote the target may still be mended: have what failed made again; whether any came."""
         state = self.study.state
-        failed = [] if state.votes else [cell for cell, response in state.responses.items() if response.failure]
-        failed = failed[: max(0, self.calls_left(reserve=False))]
-        self._making |= {cell: asyncio.create_task(self._make(*cell)) for cell in failed}
+        failed_cells = [] if state.votes else [cell for cell, response in state.responses.items() if response.failure]
+        failed_cells = failed_cells[: max(0, self.calls_left(reserve=False))]
+        self._making |= {cell: asyncio.create_task(self._make_response(*cell)) for cell in failed_cells}
         for error in await asyncio.gather(*self._making.values(), return_exceptions=True):
             if isinstance(error, BaseException):
                 raise error
-        return any(not state.responses[cell].failure for cell in failed)
+        return any(not state.responses[cell].failure for cell in failed_cells)
 
     def calls_left(self, *, reserve: bool = True) -> int:
         """Model calls that the budget still allows; reserve: less those that the result is to be measured with."""
-        held = sum(one.held_out for one in self.study.state.inputs)
-        return self.tuning.calls - self.study.state.calls - (min(2 * held, self.tuning.calls // 4) if reserve else 0)
+        n_held_out = sum(input_.held_out for input_ in self.study.state.inputs)
+        return (
+            self.tuning.calls - self.study.state.calls - (min(2 * n_held_out, self.tuning.calls // 4) if reserve else 0)
+        )
 
     def _merge(self, alike: AlikeError) -> None:
         """Retire the younger of two prompts that no vote can tell apart, or the one that is not pinned."""
         marks, items = self.study.state.marks, self.study.state.items
         older, younger = alike.pair
         out = older if marks.get(younger) == "pinned" and marks.get(older) != "pinned" else younger
-        kept = older + younger - out
-        responses = [self.study.state.responses[row, given] for row in alike.pair for given in alike.inputs]
-        failed = all(response.failure for response in responses)
-        if len(self.study.state.live()) <= 2 and failed:
+        survivor = older + younger - out
+        responses = [self.study.state.responses[row, input_row] for row in alike.pair for input_row in alike.inputs]
+        all_failed = all(response.failure for response in responses)
+        if len(self.study.state.live()) <= 2 and all_failed:
             raise _all_failed(responses, f"to the two prompts left, {items[older].id} and {items[younger].id},")
         if len(self.study.state.live()) <= 2:
             raise BadInputError(
                 f"the two prompts left, {items[older].id} and {items[younger].id}, respond alike on all "
                 f"{len(alike.inputs)} inputs that can be compared; add inputs or prompts that make a difference"
             )
-        why = f"responds as {items[kept].id} does on {len(alike.inputs)} inputs"
-        if failed:
+        why = f"responds as {items[survivor].id} does on {len(alike.inputs)} inputs"
+        if all_failed:
             why = f"all its responses on {len(alike.inputs)} inputs failed, the last: {responses[-1].failure}"
         self.study.record(Marked((out,), "retired", why=why))
 
@@ -237,15 +239,15 @@ class Tuner:
             view = pool.pool_view(study)
             rng = stream(study.spec.seed, "grow", state.seq)
             shares = allot(k, pool.proposer_records(study, list(self._proposers)), rng)
-            kept: dict[str, list[Proposal]] = {}
-            told: dict[str, Proposed] = {}
+            proposals_by_name: dict[str, list[Proposal]] = {}
+            events: dict[str, Proposed] = {}
             texts = [item.text for item in state.items]
             fields = list(state.inputs[0].fields) if state.inputs else []
             for name, share in shares.items():
                 if not share:
                     continue
                 self._report(f"prompts by {name}", 0, share)
-                self._written.clear()
+                self._draft_costs.clear()
                 failure, proposals = "", []
                 try:
                     proposer = self._proposers[name]
@@ -254,12 +256,12 @@ class Tuner:
                 except OSError as error:
                     failure = str(error)
                 fit, dropped = admissible(proposals, texts, self.tuning.rules, fields)
-                kept[name] = await asyncio.to_thread(pool.choose_promising, study.spec, state, fit, share)
-                texts += [proposal.text for proposal in kept[name]]
-                told[name] = Proposed(name, (), 1, dropped, failure, len(self._written), sum(self._written))
-                self._report(f"prompts by {name}", len(kept[name]), share)
+                proposals_by_name[name] = await asyncio.to_thread(pool.choose_promising, study.spec, state, fit, share)
+                texts += [proposal.text for proposal in proposals_by_name[name]]
+                events[name] = Proposed(name, (), 1, dropped, failure, len(self._draft_costs), sum(self._draft_costs))
+                self._report(f"prompts by {name}", len(proposals_by_name[name]), share)
             first = len(state.items)
-            study.record(*pool.joining_events(state, told, kept, self.tuning.input))
+            study.record(*pool.joining_events(state, events, proposals_by_name, self.tuning.input))
             await self.screen(range(first, len(state.items)))
             if len(self.study.state.live()) > 1 and (out := pool.retirements(study)):
                 study.record(*out)
@@ -270,18 +272,18 @@ class Tuner:
         if not self.tuning.signals:
             return
         state = self.study.state
-        usable = [n for n, one in enumerate(state.inputs) if not one.held_out]
+        usable = [n for n, input_ in enumerate(state.inputs) if not input_.held_out]
         order = stream(self.study.spec.seed, "screen").permutation(len(usable))
         first = [usable[n] for n in order]
         depth = self._depth()
-        cells = [(row, given) for row in rows for given in first[: depth[row]]]
+        cells = [(row, input_row) for row in rows for input_row in first[: depth[row]]]
         fresh = [cell for cell in cells if cell not in state.responses]
         await self.respond(fresh[: max(0, self.calls_left()) // 2])  # votes need responses too
         cells_of = pool.response_signals(state, self._signals)
         calls, cost = 0, 0.0
         for name, judge in self._judges.items():
-            cells_of[name], asked, paid = await self._judged(judge, first[: self.tuning.screen])
-            calls, cost = calls + asked, cost + paid
+            cells_of[name], judge_calls, judge_cost = await self._judge_cells(judge, first[: self.tuning.screen])
+            calls, cost = calls + judge_calls, cost + judge_cost
         if (signals := pool.measure_signals(cells_of)) and (signals != state.signals or calls):
             self.study.record(Measured(signals, calls, cost))
 
@@ -298,20 +300,20 @@ class Tuner:
             row: screen * (4 if 10 * n < len(live) else 2 if 4 * n < len(live) else 1) for n, row in enumerate(ranked)
         }
 
-    async def _judged(self, judge: Judge, inputs: Sequence[int]) -> tuple[pool.Cells, int, float]:
+    async def _judge_cells(self, judge: Judge, inputs: Sequence[int]) -> tuple[pool.Cells, int, float]:
         """How likely a judge has it that each prompt's response is better than the first prompt's, on each of the
         inputs; and what that took, calls and money. What it said before is not paid again."""
         state, calls, cost = self.study.state, 0, 0.0
         pairs = [
-            Query(row, SEED, inputs=(given,))
-            for row, given in state.responses
-            if given in inputs and row != SEED and (SEED, given) in state.responses
+            Query(row, SEED, inputs=(input_row,))
+            for row, input_row in state.responses
+            if input_row in inputs and row != SEED and (SEED, input_row) in state.responses
         ]
         answers = await asyncio.gather(*(judge.judge(self.study.shown.put(query)) for query in pairs))
         failures = [answer.why for answer in answers if isinstance(answer, JudgeFailure)]
         if failures and len(failures) == len(answers):
             raise DownError(f"the judge whose word is a signal gave none in {len(failures)} tries: {failures[-1]}")
-        cells: pool.Cells = {(SEED, given): 0.5 for given in inputs}
+        cells: pool.Cells = {(SEED, input_row): 0.5 for input_row in inputs}
         for query, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, JudgeFailure):
                 continue
@@ -339,7 +341,7 @@ class Tuner:
 
     async def _write(self, system: str, user: str, draft: int = 0) -> str:
         assert self.writer is not None, "nobody writes without a model"
-        if self.calls_left() - len(self._written) <= 0:
+        if self.calls_left() - len(self._draft_costs) <= 0:
             raise OSError(
                 f"the budget of {self.tuning.calls} model calls is spent but for what the result is measured on; "
                 "raise tuning.calls to go on"
@@ -348,7 +350,7 @@ class Tuner:
             response = await self.writer.respond(user, system, draft)
         except (DownError, SpentError) as error:
             raise OSError(str(error)) from None
-        self._written.append(response.cost)
+        self._draft_costs.append(response.cost)
         if response.failure or response.cut:
             raise OSError(f"the model that writes: {response.failure or 'it was cut at max_tokens; raise it'}")
         return response.text
@@ -363,7 +365,7 @@ def _all_failed(responses: Sequence[Response], which: str) -> BadInputError:
 
 def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
     """The configured judges that signals name, by the signal. Raises BadInputError where one is not configured."""
-    found: dict[str, Judge] = {}
+    judges: dict[str, Judge] = {}
     for signal in signals:
         name = signal.removeprefix(JUDGE)
         spec = next((judge for judge in study.spec.judges if judge.name == name), None)
@@ -371,9 +373,9 @@ def judges_of(study: Study, signals: Sequence[str]) -> dict[str, Judge]:
             raise BadInputError(
                 f"signal {signal!r} names no judge of study.toml; add a [[judges]] table called {name!r}"
             )
-        found[signal] = registry.plugin("judge", spec.kind, dict(spec.options))
-        found[signal].begin(name, study.shown, [], study.folder)
-    return found
+        judges[signal] = registry.plugin("judge", spec.kind, dict(spec.options))
+        judges[signal].begin(name, study.shown, [], study.folder)
+    return judges
 
 
 def target_for(

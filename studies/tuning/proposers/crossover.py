@@ -43,12 +43,12 @@ class Crossover:
         if not pool.prompts:
             return []
         if self._write is None:
-            return self._spliced(pool, k, rng)
-        drawn = []
+            return self._splice(pool, k, rng)
+        tasks = []
         for _ in range(k):
             parents = _parents(pool, rng)
-            drawn.append((parents, WAYS[int(rng.integers(len(WAYS)))], int(rng.integers(1, 2**31))))
-        return await gather_drafts([self._draft(self._write, pool, *one) for one in drawn])
+            tasks.append((parents, WAYS[int(rng.integers(len(WAYS)))], int(rng.integers(1, 2**31))))
+        return await gather_drafts([self._draft(self._write, pool, *task) for task in tasks])
 
     async def _draft(
         self, write: Writer, pool: Pool, parents: list[Candidate], way: str, draft: int
@@ -56,25 +56,25 @@ class Crossover:
         texts = {"first": parents[0].text, "second": parents[1].text if len(parents) > 1 else ""}
         places = fields(pool)
         reply = await self._asking(write, texts, demands(pool, places) | {"way": way}, (), draft)
-        written = marked_text(reply, "prompt")
-        if not written or len(written) > pool.rules.longest:
+        draft_text = marked_text(reply, "prompt")
+        if not draft_text or len(draft_text) > pool.rules.longest:
             return None
         why = critique(reply, "prompt") or ("Joins two prompts." if len(parents) > 1 else f"Put {way}.")
-        text = repair(written, places, pool.rules, parents[0].text)
+        text = repair(draft_text, places, pool.rules, parents[0].text)
         return Proposal(text, tuple(parent.row for parent in parents), why=why)
 
-    def _spliced(self, pool: Pool, k: int, rng: np.random.Generator) -> list[Proposal]:
-        found, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
+    def _splice(self, pool: Pool, k: int, rng: np.random.Generator) -> list[Proposal]:
+        proposals, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
         for _ in range(_TRIES * k):
-            if len(found) == k:
+            if len(proposals) == k:
                 break
             parents = _parents(pool, rng)
-            text, why = _spliced(parents, pool.task, rng)
+            text, why = _splice(parents, pool.task, rng)
             text = repair(text, fields(pool), pool.rules, parents[0].text)
             if text and text not in texts and not pool.rules.broken(text):
                 texts.add(text)
-                found.append(Proposal(text, tuple(parent.row for parent in parents), why=why))
-        return found
+                proposals.append(Proposal(text, tuple(parent.row for parent in parents), why=why))
+        return proposals
 
 
 def _parents(pool: Pool, rng: np.random.Generator) -> list[Candidate]:
@@ -85,7 +85,7 @@ def _parents(pool: Pool, rng: np.random.Generator) -> list[Candidate]:
     return [parent for parent in (first, None if varied else second) if parent is not None]
 
 
-def _spliced(parents: Sequence[Candidate], task: str, rng: np.random.Generator) -> tuple[str, str]:
+def _splice(parents: Sequence[Candidate], task: str, rng: np.random.Generator) -> tuple[str, str]:
     a, way = parents[0].text, int(rng.integers(6))
     if len(parents) == 1:
         return recombine.drop(a, task, rng) if way % 2 else recombine.move(a, task, rng)

@@ -17,7 +17,7 @@ from studies.tuning.drafting import (
     gather_drafts,
     likely_best,
     marked_text,
-    some,
+    sample_losses,
 )
 from studies.tuning.text.repair import fields, repair
 
@@ -47,13 +47,13 @@ class Rewrite:
     async def propose(self, pool: Pool, k: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """About k prompts; OSError where the model answers none of its questions."""
         # All that is drawn is drawn first: answers come in any order.
-        drawn = []
+        tasks = []
         for _ in range(k):
             parent = likely_best(pool.prompts, rng)
             lost = [loss for loss in pool.losses if parent is not None and loss.row == parent.row]
             way, draft = WAYS[int(rng.integers(len(WAYS)))], int(rng.integers(1, 2**31))
-            drawn.append((parent, some(lost, self._losses, rng), way, draft))
-        return await gather_drafts([self._draft(pool, *one) for one in drawn])
+            tasks.append((parent, sample_losses(lost, self._losses, rng), way, draft))
+        return await gather_drafts([self._draft(pool, *task) for task in tasks])
 
     async def _draft(
         self, pool: Pool, parent: Candidate | None, lost: list[Loss], way: str, draft: int
@@ -62,8 +62,8 @@ class Rewrite:
         places, before = fields(pool), parent.text if parent else ""
         words = demands(pool, places) | {"way": way}
         reply = await self._asking(self._write, {"prompt": before}, words, cases(lost), draft)
-        written = marked_text(reply, "prompt")
-        if not written or len(written) > pool.rules.longest:
+        draft_text = marked_text(reply, "prompt")
+        if not draft_text or len(draft_text) > pool.rules.longest:
             return None
         why = critique(reply, "prompt") or (f"Rewritten after {len(lost)} lost votes." if lost else f"Put {way}.")
-        return Proposal(repair(written, places, pool.rules, before), (parent.row,) if parent else (), why=why)
+        return Proposal(repair(draft_text, places, pool.rules, before), (parent.row,) if parent else (), why=why)

@@ -8,7 +8,16 @@ import numpy as np
 
 from elicit.tuning.protocol import Candidate, Loss, Pool, Proposal, Writer
 from elicit.types import BadInputError
-from studies.tuning.drafting import Asking, cases, critique, demands, gather_drafts, likely_best, marked_text, some
+from studies.tuning.drafting import (
+    Asking,
+    cases,
+    critique,
+    demands,
+    gather_drafts,
+    likely_best,
+    marked_text,
+    sample_losses,
+)
 
 
 class Sample:
@@ -36,20 +45,20 @@ class Sample:
     async def propose(self, pool: Pool, k: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """About k responses; OSError where the model answers none of its questions."""
         voted = [response for response in pool.prompts if response.votes]
-        drawn = []
+        tasks = []
         for place in range(k):
             parent = likely_best(voted, rng) if place % 3 != 2 else None
             lost = [loss for loss in pool.losses if parent is not None and loss.row == parent.row]
-            drawn.append((parent, some(lost, self._losses, rng), int(rng.integers(1, 2**31))))
-        return await gather_drafts([self._draft(pool, *one) for one in drawn])
+            tasks.append((parent, sample_losses(lost, self._losses, rng), int(rng.integers(1, 2**31))))
+        return await gather_drafts([self._draft(pool, *task) for task in tasks])
 
     async def _draft(self, pool: Pool, parent: Candidate | None, lost: list[Loss], draft: int) -> Proposal | None:
         assert self._write is not None, "begin comes first"
         texts = {"input": pool.examples[0].text if pool.examples else "", "response": parent.text if parent else ""}
         reply = await self._asking(self._write, texts, demands(pool, ()), cases(lost), draft)
-        written = marked_text(reply, "response") if parent else reply.strip()
-        if not written or len(written) > pool.rules.longest:
+        draft_text = marked_text(reply, "response") if parent else reply.strip()
+        if not draft_text or len(draft_text) > pool.rules.longest:
             return None
         if parent is None:
-            return Proposal(written, why="A draft of its own.")
-        return Proposal(written, (parent.row,), why=critique(reply, "response") or "Improved by the votes it lost.")
+            return Proposal(draft_text, why="A draft of its own.")
+        return Proposal(draft_text, (parent.row,), why=critique(reply, "response") or "Improved by the votes it lost.")

@@ -43,25 +43,29 @@ class Slots:
     async def propose(self, pool: Pool, k: int, rng: np.random.Generator) -> Sequence[Proposal]:
         """About k prompts, each a choice that the pool's live prompts have not made."""
         composer = Composer(self._grid, pool)
-        made = [(p, dict(p.slots)) for p in pool.prompts if p.slots and composer.fits(p.slots)]
-        seen = [choice for _, choice in made]
-        tried = [(prompt, choice) for prompt, choice in made if prompt.votes]
-        effects = _Effects(composer.options, tried) if len(tried) >= _KNOWN else None
-        found, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
+        choices = [(p, dict(p.slots)) for p in pool.prompts if p.slots and composer.fits(p.slots)]
+        earlier_choices = [choice for _, choice in choices]
+        voted_choices = [(prompt, choice) for prompt, choice in choices if prompt.votes]
+        effects = _Effects(composer.options, voted_choices) if len(voted_choices) >= _KNOWN else None
+        proposals, texts = list[Proposal](), {prompt.text for prompt in pool.prompts}
         for _ in range(_TRIES * k):
-            if len(found) == k:
+            if len(proposals) == k:
                 break
-            choice = _farthest(composer, seen, rng) if effects is None else _best(composer, effects, seen, rng)
+            choice = (
+                _choose_farthest(composer, earlier_choices, rng)
+                if effects is None
+                else _choose_best(composer, effects, earlier_choices, rng)
+            )
             if choice is None:
                 break
-            seen.append(choice)
+            earlier_choices.append(choice)
             text = repair(composer.compose(choice, rng), fields(pool), pool.rules)
             if text in texts or pool.rules.broken(text):
                 continue
             texts.add(text)
             parent = effects.nearest(choice) if effects else None
-            found.append(Proposal(text, (parent.row,) if parent else (), choice, _why(choice, parent)))
-        return found
+            proposals.append(Proposal(text, (parent.row,) if parent else (), choice, _why(choice, parent)))
+        return proposals
 
 
 def _why(choice: SlotChoice, parent: Candidate | None) -> str:
@@ -71,16 +75,22 @@ def _why(choice: SlotChoice, parent: Candidate | None) -> str:
     return f"Changes {', '.join(changed)}."
 
 
-def _farthest(composer: Composer, seen: Sequence[SlotChoice], rng: np.random.Generator) -> SlotChoice | None:
+def _choose_farthest(
+    composer: Composer, earlier_choices: Sequence[SlotChoice], rng: np.random.Generator
+) -> SlotChoice | None:
     """Of some draws the one that differs in most slots from the choice nearest to it; of several the one whose options
     are the rarest so far."""
-    drawn = itertools.islice(composer.draw(rng), _DRAWS * 4)
-    fit = list(itertools.islice((choice for choice in drawn if composer.fits(choice) and choice not in seen), _DRAWS))
-    taken = Counter(key for other in seen for key in other.items())
+    choices = itertools.islice(composer.draw(rng), _DRAWS * 4)
+    fit = list(
+        itertools.islice(
+            (choice for choice in choices if composer.fits(choice) and choice not in earlier_choices), _DRAWS
+        )
+    )
+    counts = Counter(key for other in earlier_choices for key in other.items())
 
     def apart(choice: SlotChoice) -> tuple[int, float]:
-        nearest = min((_distance(choice, other) for other in seen), default=0)
-        return nearest, -sum(taken[key] / composer.weight(*key) for key in choice.items())
+        nearest = min((_distance(choice, other) for other in earlier_choices), default=0)
+        return nearest, -sum(counts[key] / composer.weight(*key) for key in choice.items())
 
     return max(fit, key=apart, default=None)
 
@@ -97,15 +107,15 @@ class _Effects:
     slots is all of a prompt.
     """
 
-    def __init__(self, options: dict[str, list[str]], tried: Sequence[tuple[Candidate, SlotChoice]]) -> None:
-        self._tried = tried
+    def __init__(self, options: dict[str, list[str]], prompt_choices: Sequence[tuple[Candidate, SlotChoice]]) -> None:
+        self._prompt_choices = prompt_choices
         columns = [(slot, name) for slot, names in options.items() for name in names]
         self._column = {key: place for place, key in enumerate(columns)}
-        X = np.zeros((len(tried), len(columns)))
-        for row, (_, choice) in enumerate(tried):
+        X = np.zeros((len(prompt_choices), len(columns)))
+        for row, (_, choice) in enumerate(prompt_choices):
             X[row, [self._column[key] for key in choice.items()]] = 1.0
-        y = np.array([prompt.utility for prompt, _ in tried])
-        noise = np.array([prompt.sd for prompt, _ in tried]) ** 2
+        y = np.array([prompt.utility for prompt, _ in prompt_choices])
+        noise = np.array([prompt.sd for prompt, _ in prompt_choices]) ** 2
         tau2 = max(float(np.var(y)), 0.25) / len(options)
         weighted = X / (noise + tau2)[:, None]
         precision = X.T @ weighted + np.eye(len(columns)) / tau2
@@ -115,25 +125,28 @@ class _Effects:
 
     def draw(self, rng: np.random.Generator) -> dict[tuple[str, str], float]:
         """What each option of each slot adds, under one draw of the posterior."""
-        drawn = self._mean + np.linalg.solve(self._root, rng.standard_normal(len(self._mean)))
-        return {key: float(drawn[place]) for key, place in self._column.items()}
+        effects = self._mean + np.linalg.solve(self._root, rng.standard_normal(len(self._mean)))
+        return {key: float(effects[place]) for key, place in self._column.items()}
 
     @property
     def best(self) -> SlotChoice:
         """The choice of the prompt with the highest mean."""
-        return max(self._tried, key=lambda one: one[0].utility)[1]
+        return max(self._prompt_choices, key=lambda prompt_choice: prompt_choice[0].utility)[1]
 
     def nearest(self, choice: SlotChoice) -> Candidate:
         """The prompt that the choice changes least; of several the best."""
-        return min(self._tried, key=lambda one: (_distance(choice, one[1]), -one[0].utility))[0]
+        return min(
+            self._prompt_choices,
+            key=lambda prompt_choice: (_distance(choice, prompt_choice[1]), -prompt_choice[0].utility),
+        )[0]
 
 
-def _best(
-    composer: Composer, effects: _Effects, seen: Sequence[SlotChoice], rng: np.random.Generator
+def _choose_best(
+    composer: Composer, effects: _Effects, earlier_choices: Sequence[SlotChoice], rng: np.random.Generator
 ) -> SlotChoice | None:
     """The unseen choice that a draw of the effects puts highest, found by climbing over changes of one or two slots."""
     adds = effects.draw(rng)
-    found: SlotChoice | None = None
+    best: SlotChoice | None = None
     fit = (choice for choice in itertools.islice(composer.draw(rng), _DRAWS * 4) if composer.fits(choice))
     for start in (effects.best, *itertools.islice(fit, _STARTS)):
         here: SlotChoice | None = start
@@ -141,10 +154,10 @@ def _best(
         while here is not None:
             top = here
             here = next((way for gain, way in _ways(top, adds) if gain > 0 and composer.fits(way)), None)
-        new = next((way for _, way in _ways(top, adds) if way not in seen and composer.fits(way)), None)
-        if new is not None and (found is None or _worth(new, adds) > _worth(found, adds)):
-            found = new
-    return found
+        new = next((way for _, way in _ways(top, adds) if way not in earlier_choices and composer.fits(way)), None)
+        if new is not None and (best is None or _worth(new, adds) > _worth(best, adds)):
+            best = new
+    return best
 
 
 def _worth(choice: SlotChoice, adds: dict[tuple[str, str], float]) -> float:
@@ -156,6 +169,6 @@ def _ways(here: SlotChoice, adds: dict[tuple[str, str], float]) -> Iterator[tupl
     gains = {key: add - adds[key[0], here[key[0]]] for key, add in adds.items() if here[key[0]] != key[1]}
     pairs = [(a, b) for a, b in itertools.combinations(gains, 2) if a[0] != b[0]]
     changes: list[tuple[tuple[str, str], ...]] = [(), *((key,) for key in gains), *pairs]
-    gained = [sum(gains[key] for key in change) for change in changes]
-    for place in sorted(range(len(changes)), key=lambda place: -gained[place]):
-        yield gained[place], here | dict(changes[place])
+    total_gains = [sum(gains[key] for key in change) for change in changes]
+    for place in sorted(range(len(changes)), key=lambda place: -total_gains[place]):
+        yield total_gains[place], here | dict(changes[place])

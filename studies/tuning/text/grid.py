@@ -103,27 +103,27 @@ def read_grid(path: Path) -> Grid:
         if isinstance(option, Layout) and (odd := set(option.points) - set(slots)):
             raise BadInputError(f"{path}: points of [layout.{name}] has {min(odd)!r}, which is no slot of the grid")
     try:
-        checked = msgspec.convert(clashes, tuple[dict[str, tuple[str, ...]], ...])
+        clash_tables = msgspec.convert(clashes, tuple[dict[str, tuple[str, ...]], ...])
     except msgspec.ValidationError as error:
         raise BadInputError(f"{path}: [[clash]] is no list of slot = [options] ({error})") from None
-    for clash in checked:
+    for clash in clash_tables:
         for slot, names in clash.items():
             if odd := set(names) - set(slots.get(slot, ())):
                 raise BadInputError(f"{path}: a [[clash]] names {slot}.{min(odd)}, which is no option of the grid")
-    return Grid(slots, tuple(clash for clash in checked if clash))
+    return Grid(slots, tuple(clash for clash in clash_tables if clash))
 
 
 def _option(path: Path, slot: str, name: str, table: dict[str, Any]) -> Option:
     kind = _KINDS.get(slot, Wording)
-    known = (*_WORDS, *_FRAMES) if kind is Frame else _WORDS
+    allowed = (*_WORDS, *_FRAMES) if kind is Frame else _WORDS
     try:
         option: Option = msgspec.convert(table, kind)
-        unknown = (_used(option) | set(option.needs)) - set(known)
+        unknown = (_variables_of(option) | set(option.needs)) - set(allowed)
     except (msgspec.ValidationError, jinja2.TemplateError) as error:
         raise BadInputError(f"{path}: [{slot}.{name}] is no option of this slot ({error})") from None
     if unknown:
-        raise BadInputError(f"{path}: [{slot}.{name}] uses {min(unknown)!r}; known are: {', '.join(known)}")
-    if isinstance(option, Frame) and not _used(option) & set(_FRAMES):
+        raise BadInputError(f"{path}: [{slot}.{name}] uses {min(unknown)!r}; known are: {', '.join(allowed)}")
+    if isinstance(option, Frame) and not _variables_of(option) & set(_FRAMES):
         raise BadInputError(f"{path}: text of [{slot}.{name}] does not present the input; use {{{{ labelled }}}} in it")
     return option
 
@@ -133,17 +133,17 @@ class Composer:
 
     def __init__(self, grid: Grid, pool: Pool) -> None:
         self._fields = fields(pool)
-        self._shown = [one for one in pool.examples if self._showable(one)]
-        self._words = self._known(pool)
+        self._shown = [example for example in pool.examples if self._showable(example)]
+        self._words = self._words_of(pool)
         seeds = dict.fromkeys(
-            (said, row) for row, said in ((p.row, _wording(p.text)) for p in pool.prompts if not p.proposer) if said
+            (words, row) for row, words in ((p.row, _wording(p.text)) for p in pool.prompts if not p.proposer) if words
         )
         self._options: dict[str, dict[str, Option]] = {}
         for slot, options in grid.slots.items():
             there = {name: option for name, option in options.items() if self._possible(option)}
             if slot == "ask":
                 # Braces in a person's words are words.
-                there |= {f"seed-{row}": Wording(text=_verbatim(said)) for said, row in list(seeds)[:_SEEDS]}
+                there |= {f"seed-{row}": Wording(text=_verbatim(words)) for words, row in list(seeds)[:_SEEDS]}
             if there:
                 self._options[slot] = there
         self._clashes = grid.clashes
@@ -184,29 +184,31 @@ class Composer:
 
         Raises BadInputError where a text cannot be filled.
         """
-        made = _DEFAULTS | {slot: self._options[slot][name] for slot, name in choice.items()}
-        frame, order, layout, shots = made["frame"], made["order"], made["layout"], made["examples"]
+        options = _DEFAULTS | {slot: self._options[slot][name] for slot, name in choice.items()}
+        frame, order, layout, shots = options["frame"], options["order"], options["layout"], options["examples"]
         assert isinstance(frame, Frame)
         assert isinstance(order, SlotOrder)
         assert isinstance(layout, Layout)
         assert isinstance(shots, Shots)
-        said = {slot: self._render(o.text) for slot, o in made.items() if isinstance(o, Wording)}
+        texts = {slot: self._render(o.text) for slot, o in options.items() if isinstance(o, Wording)}
         prose = ""
-        for text in (text for slot, text in said.items() if text and slot not in layout.points):
+        for text in (text for slot, text in texts.items() if text and slot not in layout.points):
             # What a person wrote in lines goes on in lines.
             prose += ("\n" if "\n" in prose + text else " ") * bool(prose) + text
-        points = "\n".join(f"- {text}" for slot, text in said.items() if text and slot in layout.points)
+        points = "\n".join(f"- {text}" for slot, text in texts.items() if text and slot in layout.points)
         head = "\n".join(text for text in (prose, points) if text)
         places = {name: f"{{{name}}}" for name in self._fields}
-        shown = [self._present(frame, one.fields, one.reference) for one in self._examples(shots.shots, rng)]
-        if shown and not any("\n" in one for one in shown):
+        shown = [
+            self._present(frame, example.fields, example.reference) for example in self._examples(shots.shots, rng)
+        ]
+        if shown and not any("\n" in example for example in shown):
             shown = ["\n".join([*shown, self._present(frame, places)])]
             return "\n\n".join(part for part in (head, *shown) if part)
         if order.instruction == "first":
             return "\n\n".join(part for part in (head, *shown, self._present(frame, places)) if part)
-        asked = self._present(msgspec.structs.replace(frame, cue=""), places)
+        request = self._present(msgspec.structs.replace(frame, cue=""), places)
         head = "\n".join(part for part in (head, frame.cue) if part)
-        return "\n\n".join(part for part in (*shown, asked, head) if part)
+        return "\n\n".join(part for part in (*shown, request, head) if part)
 
     def _clash(self, choice: Mapping[str, str], new: str = "") -> bool:
         """Whether a choice has a clash in it: any, or one that the slot `new` is part of."""
@@ -217,18 +219,20 @@ class Composer:
                 return True
         return False
 
-    def _present(self, frame: Frame, given: Mapping[str, str], answer: str = "") -> str:
-        named = {name: given[name] for name in self._fields}
+    def _present(self, frame: Frame, contents: Mapping[str, str], answer: str = "") -> str:
+        field_texts = {name: contents[name] for name in self._fields}
         labelled = (
-            block(self._fields) if len(named) > 1 else f"{self._words['thing'].capitalize()}: {{{self._fields[0]}}}"
+            block(self._fields)
+            if len(field_texts) > 1
+            else f"{self._words['thing'].capitalize()}: {{{self._fields[0]}}}"
         )
         values = {
-            "labelled": PLACE.sub(lambda found: named[found[1]], labelled),
-            "bare": next(iter(named.values())) if len(named) == 1 else "",
+            "labelled": PLACE.sub(lambda place: field_texts[place[1]], labelled),
+            "bare": next(iter(field_texts.values())) if len(field_texts) == 1 else "",
         }
         text = self._render(frame.text, values)
-        cued = f"{text}\n{frame.cue}" if frame.cue else text
-        return f"{cued} {answer}" if answer else cued
+        with_cue = f"{text}\n{frame.cue}" if frame.cue else text
+        return f"{with_cue} {answer}" if answer else with_cue
 
     def _render(self, text: str, more: Mapping[str, str] | None = None) -> str:
         try:
@@ -239,10 +243,10 @@ class Composer:
     def _possible(self, option: Option) -> bool:
         if isinstance(option, Shots) and option.shots > len(self._shown):
             return False
-        known = {name for name, value in self._words.items() if value} | {"labelled"}
+        available = {name for name, value in self._words.items() if value} | {"labelled"}
         if len(self._fields) == 1:
-            known.add("bare")
-        return (_used(option) | set(option.needs)) <= known
+            available.add("bare")
+        return (_variables_of(option) | set(option.needs)) <= available
 
     def _listable(self, choice: Mapping[str, str]) -> bool:
         """A list has two points at least."""
@@ -253,9 +257,9 @@ class Composer:
         points = (options.get(slot) for slot in layout.points)
         return sum(isinstance(point, Wording) and bool(point.text.strip()) for point in points) > 1
 
-    def _known(self, pool: Pool) -> dict[str, str]:
+    def _words_of(self, pool: Pool) -> dict[str, str]:
         task = " ".join(pool.task.split())
-        answers = sorted({one.reference.strip() for one in pool.examples if one.reference.strip()})
+        answers = sorted({example.reference.strip() for example in pool.examples if example.reference.strip()})
         if all(answer in task for answer in answers):
             answers.sort(key=task.index)
         few = 2 <= len(answers) <= _MOST_LABELS and 2 * len(answers) <= len(pool.examples)
@@ -268,25 +272,25 @@ class Composer:
             "word": "yes" if answers and not any(len(answer.split()) > 1 for answer in answers) else "",
         }
 
-    def _showable(self, one: Input) -> bool:
+    def _showable(self, example: Input) -> bool:
         """Whether an input may be an example: its answer is known, it is short, nothing in it looks like a place."""
-        texts = [one.fields.get(name, "") for name in self._fields]
+        texts = [example.fields.get(name, "") for name in self._fields]
         return (
-            bool(one.reference.strip())
-            and not one.held_out
+            bool(example.reference.strip())
+            and not example.held_out
             and all(text.strip() for text in texts)
-            and sum(map(len, texts)) + len(one.reference) <= _LONGEST_EXAMPLE
-            and not any(strange_places(text, ()) for text in (*texts, one.reference))
+            and sum(map(len, texts)) + len(example.reference) <= _LONGEST_EXAMPLE
+            and not any(strange_places(text, ()) for text in (*texts, example.reference))
         )
 
     def _examples(self, k: int, rng: np.random.Generator) -> Sequence[Input]:
         """k examples in random order, as many of each answer as can be."""
         order = [self._shown[i] for i in rng.permutation(len(self._shown))] if k else []
-        seen: dict[str, int] = {}
+        counts: dict[str, int] = {}
         ranked = []
-        for place, one in enumerate(order):
-            seen[one.reference] = seen.get(one.reference, 0) + 1
-            ranked.append((seen[one.reference], place))
+        for place, example in enumerate(order):
+            counts[example.reference] = counts.get(example.reference, 0) + 1
+            ranked.append((counts[example.reference], place))
         chosen = [order[place] for _, place in sorted(ranked)[:k]]
         return [chosen[i] for i in rng.permutation(len(chosen))]
 
@@ -300,7 +304,7 @@ def _verbatim(text: str) -> str:
     return "{{ " + repr(text) + " }}"
 
 
-def _used(option: Option) -> set[str]:
+def _variables_of(option: Option) -> set[str]:
     """What an option's text speaks of."""
     text = option.text if isinstance(option, Wording | Frame) else ""
     return jinja2.meta.find_undeclared_variables(_templates.parse(text))

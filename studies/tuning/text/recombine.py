@@ -27,12 +27,12 @@ class _Parts:
 
     def __init__(self, text: str, task: str) -> None:
         self.parts, self.rows = segments(text), instruction_rows(text)
-        self.shown = sum(not PLACE.search(part) for row, part in enumerate(self.parts) if row not in self.rows)
+        self.n_examples = sum(not PLACE.search(part) for row, part in enumerate(self.parts) if row not in self.rows)
         own = [row for row in self.rows if not _ROLE.match(self.body(row))]
         vectors = embedder.embed([task, *(self.parts[row] for row in own)])
         likeness = vectors[1:] @ vectors[0]
         best = int(likeness.argmax()) if own else -1
-        says = bool(own) and (likeness[best] >= _ALIKE or self.shown < _ENOUGH)
+        says = bool(own) and (likeness[best] >= _ALIKE or self.n_examples < _ENOUGH)
         self.core = own[best] if says else None
 
     def body(self, row: int) -> str:
@@ -43,12 +43,12 @@ class _Parts:
         and the task like the task, whatever their words."""
         mine = embedder.embed([self.parts[row] for row in self.rows])
         theirs = embedder.embed([other.parts[row] for row in other.rows])
-        found: NDArray[np.float32] = mine @ theirs.T
+        cosines: NDArray[np.float32] = mine @ theirs.T
         for i, row in enumerate(self.rows):
             for j, theirs_row in enumerate(other.rows):
                 if self._kind(row) or other._kind(theirs_row):
-                    found[i, j] = float(self._kind(row) == other._kind(theirs_row))
-        return found
+                    cosines[i, j] = float(self._kind(row) == other._kind(theirs_row))
+        return cosines
 
     def _kind(self, row: int) -> str:
         return "core" if row == self.core else "role" if _ROLE.match(self.body(row)) else ""
@@ -68,10 +68,10 @@ def exchange(a: str, b: str, task: str, rng: np.random.Generator) -> tuple[str, 
     ]
     if not pairs:
         return "", ""
-    taken = [pair for pair in pairs if rng.random() < 0.5] or [pairs[int(rng.integers(len(pairs)))]]
-    for row, other in taken:
+    chosen = [pair for pair in pairs if rng.random() < 0.5] or [pairs[int(rng.integers(len(pairs)))]]
+    for row, other in chosen:
         mine.parts[row] = _in_place_of(mine.parts[row], theirs.body(other))
-    return "".join(mine.parts), f"Says it as another prompt does: {theirs.body(taken[0][1])}"
+    return "".join(mine.parts), f"Says it as another prompt does: {theirs.body(chosen[0][1])}"
 
 
 def adopt(a: str, b: str, task: str, rng: np.random.Generator) -> tuple[str, str]:
@@ -99,7 +99,7 @@ def reframe(a: str, b: str, task: str) -> tuple[str, str]:
     """What prompt a says to do, with the examples and the frame of prompt b."""
     mine, theirs = _Parts(a, task), _Parts(b, task)
     head = instruction(a)
-    if not head or len(theirs.rows) == len(theirs.parts) or (mine.core is None and theirs.shown < _ENOUGH):
+    if not head or len(theirs.rows) == len(theirs.parts) or (mine.core is None and theirs.n_examples < _ENOUGH):
         return "", ""
     done = "Stands in another prompt's frame."
     if not theirs.rows:

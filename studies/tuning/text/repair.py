@@ -11,9 +11,9 @@ from studies.tuning.text.segments import segments
 
 def fields(pool: Pool) -> tuple[str, ...]:
     """The places a prompt of this pool has: those its live prompts use, else all that its inputs could fill."""
-    known = tuple(pool.examples[0].fields) if pool.examples else ()
+    names = tuple(pool.examples[0].fields) if pool.examples else ()
     used = dict.fromkeys(name for prompt in pool.prompts for name in PLACE.findall(prompt.text))
-    return tuple(name for name in used if not known or name in known) or known or (INPUT,)
+    return tuple(name for name in used if not names or name in names) or names or (INPUT,)
 
 
 def block(names: tuple[str, ...]) -> str:
@@ -39,9 +39,9 @@ def repair(text: str, names: tuple[str, ...], rules: Rules, parent: str = "") ->
     lost = [name for name in names if f"{{{name}}}" not in text]
     strange = {word: depth for word, depth in strange_places(text, names).items() if f"{{{word}}}" not in parent}
     doubled = [word for word, depth in strange.items() if depth > 1]
-    meant = doubled or list(strange)
-    if len(lost) == len(meant) == 1:
-        text = with_places(text, names, {meant[0]: lost[0]})
+    renamable = doubled or list(strange)
+    if len(lost) == len(renamable) == 1:
+        text = with_places(text, names, {renamable[0]: lost[0]})
         lost, doubled = [], []
     text = without_places(text, list(strange) if lost else doubled)
     if lost:

@@ -25,15 +25,15 @@ def segments(text: str) -> list[str]:
     head = text[: len(text) - len(text.lstrip())]
     lines = _LINE.findall(text[len(head) :])
     frame = _Frame(lines)
-    found, start = list[str](), 0
+    parts, start = list[str](), 0
     while start < len(lines):
         stop = frame.end(lines, start)
         block = "".join(lines[start:stop])
-        found += [block] if stop > start + 1 or frame.whole(block) else _sentences(block)
+        parts += [block] if stop > start + 1 or frame.whole(block) else _sentences(block)
         start = stop
-    if not found:
+    if not parts:
         return [text] if text else []
-    return [head + found[0], *found[1:]]
+    return [head + parts[0], *parts[1:]]
 
 
 def instruction_rows(text: str) -> list[int]:
@@ -43,7 +43,7 @@ def instruction_rows(text: str) -> list[int]:
         row
         for row, part in enumerate(parts)
         if part.strip()
-        and not (PLACE.search(part) or frame.whole(part) or frame.shown(part))
+        and not (PLACE.search(part) or frame.whole(part) or frame.has_cue(part))
         # A label alone at the end is a cue too, wherever the input stands.
         and not (row == len(parts) - 1 and _label(part) and part.strip().endswith(":"))
     ]
@@ -52,17 +52,17 @@ def instruction_rows(text: str) -> list[int]:
 def instruction(text: str) -> str:
     """What a prompt says to do, line by line as it stands there."""
     parts = segments(text)
-    said = "".join(parts[row] for row in instruction_rows(text))
-    return re.sub(r"\n\s*\n", "\n", said).strip()
+    prose = "".join(parts[row] for row in instruction_rows(text))
+    return re.sub(r"\n\s*\n", "\n", prose).strip()
 
 
 def without(parts: Sequence[str], dropped: int) -> str:
     """The prompt without one of its parts; what stood apart stands apart still."""
-    kept = list(parts)
-    gone = kept.pop(dropped)
-    if dropped and _breaks(gone) > _breaks(kept[dropped - 1]):
-        kept[dropped - 1] = kept[dropped - 1].rstrip() + gone[len(gone.rstrip()) :]
-    return "".join(kept).strip()
+    rest = list(parts)
+    gone = rest.pop(dropped)
+    if dropped and _breaks(gone) > _breaks(rest[dropped - 1]):
+        rest[dropped - 1] = rest[dropped - 1].rstrip() + gone[len(gone.rstrip()) :]
+    return "".join(rest).strip()
 
 
 class _Frame:
@@ -81,7 +81,7 @@ class _Frame:
         """Whether a single line is an example or a frame."""
         return bool((self.key and _label(line) == self.key) or (self.tail and self.tail in line))
 
-    def shown(self, part: str) -> bool:
+    def has_cue(self, part: str) -> bool:
         """Whether a part has the cue at the head of a line: an example's last line, or the cue alone."""
         return bool(self.cue) and any(_label(line) == self.cue for line in part.splitlines())
 
@@ -115,16 +115,16 @@ class _Frame:
 
 
 def _sentences(line: str) -> list[str]:
-    found, start = list[str](), 0
+    sentences, start = list[str](), 0
     for end in _END.finditer(line):
         if not _NO_END.search(line[start : end.end()]):
-            found.append(line[start : end.end()])
+            sentences.append(line[start : end.end()])
             start = end.end()
-    return [*found, line[start:]] if start < len(line) else found
+    return [*sentences, line[start:]] if start < len(line) else sentences
 
 
 def _label(line: str) -> str:
-    return found[1].casefold() if (found := _LABEL.match(line)) else ""
+    return match[1].casefold() if (match := _LABEL.match(line)) else ""
 
 
 def _breaks(part: str) -> int:

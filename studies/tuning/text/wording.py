@@ -48,12 +48,12 @@ def question(task: str) -> str:
     if first.endswith("?") and not rest:
         return first
     bare = deed_of(task)
-    if found := _WHETHER.fullmatch(bare):
-        return f"{found['verb'].capitalize()} {_the(found['subject'].strip())} {found['rest']}?"
-    if (found := _WHAT.fullmatch(bare)) and " and " not in bare and "," not in bare:
-        noun = re.split(r" (?:of|for|in|from|to|that|which|by|with|about)\b", found["what"])[0]
+    if match := _WHETHER.fullmatch(bare):
+        return f"{match['verb'].capitalize()} {_the(match['subject'].strip())} {match['rest']}?"
+    if (match := _WHAT.fullmatch(bare)) and " and " not in bare and "," not in bare:
+        noun = re.split(r" (?:of|for|in|from|to|that|which|by|with|about)\b", match["what"])[0]
         many = noun.endswith("s") and not noun.endswith(("ss", "us", "is"))
-        return f"What {'are' if many else 'is'} {_the(found['what'])}?"
+        return f"What {'are' if many else 'is'} {_the(match['what'])}?"
     return ""
 
 
@@ -61,15 +61,15 @@ def thing(task: str) -> str:
     """What the input is, as it is called in the task: film review."""
     bare = _deed(_first(task)[0])
     verb, start = bare.split(" ", 1)[0], 0
-    while found := _THING.search(bare, start):
-        named = found["thing"]
-        end = _AFTER.search(named)
-        name = named[: end.start()].strip() if end else named.strip()
+    while match := _THING.search(bare, start):
+        words = match["thing"]
+        end = _AFTER.search(words)
+        name = words[: end.start()].strip() if end else words.strip()
         # What is made is not what is given: what it is made from may be.
-        made = verb in _MADE and found.start() == len(verb) + 1
-        if name and not made and not (end and end["of"]) and len(name.split()) <= 3:
+        is_product = verb in _MADE and match.start() == len(verb) + 1
+        if name and not is_product and not (end and end["of"]) and len(name.split()) <= 3:
             return name
-        start = found.start("thing") + max(len(name), 1)
+        start = match.start("thing") + max(len(name), 1)
     return ""
 
 

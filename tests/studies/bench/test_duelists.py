@@ -53,24 +53,24 @@ def test_ids_alone_are_enough(made: type[Pdo]) -> None:
 @given(n=st.integers(2, 60), votes=st.integers(1, 120), seed=st.integers(0, 9))
 def test_halving_shares_its_votes_evenly_and_keeps_the_better_half(n: int, votes: int, seed: int) -> None:
     peer = SuccessiveHalving(n, votes, seed)
-    first = peer._left.tolist()
+    first = peer._survivors.tolist()
     start = len(first)
     rounds = ceil(log2(start))
     assert start == n or start // 2 * rounds <= votes < (start + 2) // 2 * ceil(log2(start + 1))
     cast = np.zeros(n)
     for _ in range(votes):
-        before = len(peer._left)
+        before = len(peer._survivors)
         a, b = peer.ask()
         assert peer.ask() == (a, b)
         assert a != b
         cast[[a, b]] += 1
         peer.tell(a, b, "a" if a > b else "b")
-        if len(peer._left) < before:
-            assert len(peer._left) == (before + 1) // 2
-            assert cast[peer._left].min() > 0
+        if len(peer._survivors) < before:
+            assert len(peer._survivors) == (before + 1) // 2
+            assert cast[peer._survivors].min() > 0
             cast[:] = 0
         else:
-            assert np.ptp(cast[peer._left]) <= 1
-    assert len(peer._left) == 2
-    assert peer.best() in peer._left
-    assert max(first) in peer._left  # who never loses stays
+            assert np.ptp(cast[peer._survivors]) <= 1
+    assert len(peer._survivors) == 2
+    assert peer.best() in peer._survivors
+    assert max(first) in peer._survivors  # who never loses stays

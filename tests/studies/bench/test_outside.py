@@ -134,7 +134,7 @@ BENCH = """
 import signal
 import sys
 from pathlib import Path
-from studies.simulation.jobs import Job, Plan, measure
+from studies.simulation.jobs import Job, RunPlan, measure
 from studies.bench.outside import Outside
 from studies.simulation.simulate import duel
 
@@ -144,7 +144,7 @@ def work(driver, pipe):
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it runs in the background
     driver, pipe, workers = sys.argv[1:]
-    measure("b", {}, [Job({"n": n}, work, (driver, pipe)) for n in range(2)], Plan(int(workers)))
+    measure("b", {}, [Job({"n": n}, work, (driver, pipe)) for n in range(2)], RunPlan(int(workers)))
 """
 
 

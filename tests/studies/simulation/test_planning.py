@@ -50,7 +50,7 @@ def test_regret_falls_with_votes_and_the_plan_is_the_same_again() -> None:
     curve = one.regret.mean(0)
     assert curve[30] < 0.6 * curve[5] < 0.6 * curve[0]
     assert abs(curve[0] - 1) < 0.15  # nothing is known yet: an average item
-    settled = one.settled(0.05)
+    settled = one.votes_needed(0.05)
     assert settled.min() >= 0
     assert settled.max() <= 31
     for study, votes in enumerate(settled[:50]):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from elicit.randomness import stream
 from elicit.tuning.protocol import Proposal
-from studies.tuning.drafting import critique, gather_drafts, likely_best, marked_text, some
+from studies.tuning.drafting import critique, gather_drafts, likely_best, marked_text, sample_losses
 from tests.studies.tuning.pools import LATER
 
 PLAIN = st.text(st.characters(exclude_characters="<`", exclude_categories=["Cs"]), min_size=1).filter(
@@ -81,7 +81,7 @@ def test_the_likely_best_is_mostly_the_best_and_sometimes_another() -> None:
 
 def test_lost_votes_shown_are_new_ones_in_their_order() -> None:
     losses = list(LATER.losses) * 5
-    shown = some(losses, 3, stream(0, "x"))
+    shown = sample_losses(losses, 3, stream(0, "x"))
     assert len(shown) == 3
     assert all(loss in losses[:6] for loss in shown)
-    assert some(losses[:2], 3, stream(0, "x")) == losses[:2]
+    assert sample_losses(losses[:2], 3, stream(0, "x")) == losses[:2]
