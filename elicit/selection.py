@@ -68,9 +68,9 @@ class Candidates:
         share = self._admissible(self.pairs[self.turn % self.parts :: self.parts])
         if len(share) or self.parts == 1:
             return share
-        left = torch.nonzero(self._kept(self.pairs))[:, 0]
-        turns = (left - self.turn) % self.parts
-        return self.pairs[left[turns == turns.min()]] if len(left) else share
+        places = torch.nonzero(self._kept(self.pairs))[:, 0]
+        turns = (places - self.turn) % self.parts
+        return self.pairs[places[turns == turns.min()]] if len(places) else share
 
     @property
     def parts(self) -> int:

@@ -128,10 +128,10 @@ class InteractionPosterior(GridPosterior):
         models = torch.arange(utilities.base.models).repeat_interleave(len(rhos))
         each = utilities._of(models)
         prior = torch.tensor(list(rhos.values()), dtype=torch.float64).log().repeat(utilities.base.models)
-        kept = {f.name: getattr(each, f.name) for f in fields(each)} | {"evidence": each.evidence + prior}
+        values = {f.name: getattr(each, f.name) for f in fields(each)} | {"evidence": each.evidence + prior}
         rho = torch.tensor(list(rhos), dtype=torch.float64).repeat(utilities.base.models)
         nothing = torch.zeros(len(models), 0, dtype=torch.float64)
-        return InteractionPosterior(**kept, rho=rho, similar=similar, representer=nothing)
+        return InteractionPosterior(**values, rho=rho, similar=similar, representer=nothing)
 
     # -- learning ---------------------------------------------------------------------------------------------
 
@@ -140,22 +140,26 @@ class InteractionPosterior(GridPosterior):
     ) -> tuple[Self, Tensor, Tensor, Tensor]:
         t = self.beta2.shape[1]
         low, high = min(a, b), max(a, b)
-        seen = list(inputs or ())
-        questions = self.questions.asked(low, high, sign, seen)
+        input_rows = list(inputs or ())
+        questions = self.questions.asked(low, high, sign, input_rows)
         base = self.base.column(low, high, sign)
         base = base / 2 if sign == 1 else base
         every = questions.of(base)
         prior, own = every[:, :t], every[:, t]
-        near = self.similar[:, seen].mean(1, keepdim=True) if seen else self.similar.new_zeros(len(self.similar), 1)
+        near = (
+            self.similar[:, input_rows].mean(1, keepdim=True)
+            if input_rows
+            else self.similar.new_zeros(len(self.similar), 1)
+        )
         # An input to come is like none before it: the kernel is centred on the population.
-        itself = 1.0 if inputs is None else float(near[seen].mean()) if seen else 0.0
+        itself = 1.0 if inputs is None else float(near[input_rows].mean()) if input_rows else 0.0
         between = self.rho[:, None] * prior * self.questions.alike(near)[:, 0]
         beta2 = self.beta2.double().cpu()
         g = self.triangle.times((prior + between)[:, :, None])[:, :, 0]
         d = self.mu[:, low].double().cpu() + sign * self.mu[:, high].double().cpu()
         d = (d / 2 if sign == 1 else d) + (self.representer * between).sum(1)
         s2 = own * (1 + self.rho * itself) - (beta2 * g * g).sum(1)
-        name = self.lineage + f"|{low},{high},{sign},{seen}".encode()
+        name = self.lineage + f"|{low},{high},{sign},{input_rows}".encode()
         c = self.columns.find(t, name)
         parent = replace(self, questions=questions, representer=pad(self.representer, (0, 1)))
         # Beside another thread one of the two stores may have this name and the other none yet, or another question's.
@@ -259,22 +263,24 @@ class InteractionPosterior(GridPosterior):
     def most_telling(self, a: int, b: int, k: int, among: Sequence[int]) -> list[int]:
         """The k inputs of `among`, or as many as there are, on which one vote on (a, b) is expected to reduce the
         entropy of u_a - u_b most; one after another, in this order."""
-        left = sorted(set(among))
-        belief = self.on(a, b, torch.tensor(left, dtype=torch.long))
-        known = belief.covariance[:, 0, 0, None]
+        candidates = sorted(set(among))
+        belief = self.on(a, b, torch.tensor(candidates, dtype=torch.long))
+        variance = belief.covariance[:, 0, 0, None]
         chosen: list[int] = []
-        places = torch.eye(1 + len(left), dtype=torch.float64)[1:]  # (C, 1 + C)
-        free = torch.ones(len(left), dtype=torch.bool)
-        while len(chosen) < min(k, len(left)):
+        places = torch.eye(1 + len(candidates), dtype=torch.float64)[1:]  # (C, 1 + C)
+        free = torch.ones(len(candidates), dtype=torch.bool)
+        while len(chosen) < min(k, len(candidates)):
             share = (places + places[chosen].sum(0)) / (1 + len(chosen))
             d = belief.mean @ share.T
             s2 = ((belief.covariance @ share.T).mT * share).sum(2).clamp_min(1e-10)
             shared = belief.covariance[:, 0] @ share.T
-            told = shared**2 / s2 * self._settled(d.flatten(), s2.flatten()).view_as(s2) / known.clamp_min(1e-10)
-            gain = belief.weights @ -torch.log1p(-told.clamp_max(1 - 1e-9))
+            explained_share = (
+                shared**2 / s2 * self._settled(d.flatten(), s2.flatten()).view_as(s2) / variance.clamp_min(1e-10)
+            )
+            gain = belief.weights @ -torch.log1p(-explained_share.clamp_max(1 - 1e-9))
             chosen.append(int(torch.where(free, gain, -torch.inf).argmax()))
             free[chosen[-1]] = False
-        return [left[i] for i in chosen]
+        return [candidates[i] for i in chosen]
 
     def _settled(self, d: Tensor, s2: Tensor) -> Tensor:
         """The share of the variance of x ~ N(d, s2) that a vote is expected to take away; all of one shape (P,)."""

@@ -128,12 +128,12 @@ class _Target:
                 cross.index_add_(1, at[:, side], weighed * sign.to(phi)[:, None])
         stiff += 1 / self.own[:, None]
         # What the votes say of the shared part once the own effects are integrated out; never less than nothing.
-        told = torch.diag_embed((1 / self.amplitude2)[:, None].expand(mode.shape)).clone()
+        precision = torch.diag_embed((1 / self.amplitude2)[:, None].expand(mode.shape)).clone()
         for start in range(0, len(phi), ROWS):
             part = slice(start, start + ROWS)
             shared = cross[:, part]
-            told += ((phi[part] - shared / stiff.to(phi)[:, part, None]).mT @ shared).double()
-        values, axes = torch.linalg.eigh((told + told.mT) / 2)
+            precision += ((phi[part] - shared / stiff.to(phi)[:, part, None]).mT @ shared).double()
+        values, axes = torch.linalg.eigh((precision + precision.mT) / 2)
         covariance = (axes / torch.maximum(values, 1 / self.amplitude2[:, None])[:, None]) @ axes.mT
         pull = push.to(phi) @ phi - mode / self.amplitude2[:, None]
         return (pull, push - effects / self.own[:, None]), _Curvature(self, bends, stiff, cross, covariance)
@@ -172,24 +172,24 @@ class _Curvature:
 def _conjugate(curvature: _Curvature, goal: Both) -> Both:
     """What the curvature makes the goal of, by preconditioned conjugate gradients (Hestenes and Stiefel 1952)."""
 
-    def dot(one: Both, other: Both) -> Tensor:
-        return ((one[0] * other[0]).sum(1) + (one[1] * other[1]).sum(1))[:, None]
+    def dot(x: Both, y: Both) -> Tensor:
+        return ((x[0] * y[0]).sum(1) + (x[1] * y[1]).sum(1))[:, None]
 
-    residual, found = goal, (torch.zeros_like(goal[0]), torch.zeros_like(goal[1]))
+    residual, solution = goal, (torch.zeros_like(goal[0]), torch.zeros_like(goal[1]))
     guessed = direction = curvature.under(*residual)
-    left = first = dot(residual, guessed)
+    error = first = dot(residual, guessed)
     for _ in range(CONJUGATE):
         bent = curvature.times(*direction)
-        size = left / dot(direction, bent).clamp_min(1e-300)
-        found = found[0] + size * direction[0], found[1] + size * direction[1]
+        size = error / dot(direction, bent).clamp_min(1e-300)
+        solution = solution[0] + size * direction[0], solution[1] + size * direction[1]
         residual = residual[0] - size * bent[0], residual[1] - size * bent[1]
         guessed = curvature.under(*residual)
-        before, left = left, dot(residual, guessed)
-        if (left <= CLOSE * first).all():
+        before, error = error, dot(residual, guessed)
+        if (error <= CLOSE * first).all():
             break
-        more = left / before.clamp_min(1e-300)
+        more = error / before.clamp_min(1e-300)
         direction = guessed[0] + more * direction[0], guessed[1] + more * direction[1]
-    return found
+    return solution
 
 
 def slopes(x: Tensor, history: History, kinds: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:

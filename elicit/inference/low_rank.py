@@ -132,8 +132,8 @@ class LowRankPosterior(GridPosterior):
         seats = others | {row: self.seats[row] for row in rows if row not in new}
         if len(seats) + len(new) > SEATS:
             return replace(self, seats=seats)._folded(retire=list(others)[: SEATS // 2])._seated(*rows)
-        first, taken = self.rank, set(seats.values())
-        free = (seat for seat in range(first, first + SEATS) if seat not in taken)
+        first, used_seats = self.rank, set(seats.values())
+        free = (seat for seat in range(first, first + SEATS) if seat not in used_seats)
         posterior = replace(self, seats=seats | dict(zip(new, free, strict=False)))
         for row in new:
             if row in self.retired:
@@ -231,13 +231,13 @@ class LowRankPosterior(GridPosterior):
         if centred:
             z = self.mu.new_zeros(self.mu.shape[1])
             z[: self.rank] = self.table.mean
-            taken, seats = self._taken
+            seat_rows, seats = self._taken
             z[seats] = 1 / self.n
             shared = pooled @ z
             alone = float(pooled[-1, -1]) / self.n  # what the pool's mean shares with an item not voted on
             cross = (self.table.phi @ shared[: self.rank].to(self.table.phi)).double() + alone
-            cross[taken] += shared[seats] - alone
-            variance = variance - 2 * cross + z @ shared + alone * (self.n - len(taken)) / self.n
+            cross[seat_rows] += shared[seats] - alone
+            variance = variance - 2 * cross + z @ shared + alone * (self.n - len(seat_rows)) / self.n
         return variance.clamp_min(0).sqrt().cpu()
 
     def _pooled(self, heavy: Tensor) -> Tensor:
@@ -261,8 +261,8 @@ class LowRankPosterior(GridPosterior):
         r = self.rank
         phi = self.table.phi[rows]
         variance = ((phi @ pooled[:r, :r].to(phi)) * phi).sum(1) + pooled[-1, -1].to(phi)
-        taken, seats = self._taken
-        at, hit = places(rows, taken)
+        seat_rows, seats = self._taken
+        at, hit = places(rows, seat_rows)
         seats = seats[hit]
         variance[at] += 2 * (phi[at] * pooled[seats, :r].to(phi)).sum(1)
         variance[at] += (pooled[seats, seats] - pooled[-1, -1]).to(phi)
@@ -286,8 +286,8 @@ class LowRankPosterior(GridPosterior):
         best = means.argmax()
         rows = torch.arange(self.n, device=means.device)
         if self.n > max(EXACT_ROWS, size):
-            left = table.left(pooled.diagonal()[: self.rank]).to(means)
-            crude = (table.prior * left + pooled[-1, -1].to(means)).sqrt()
+            share = table.left(pooled.diagonal()[: self.rank]).to(means)
+            crude = (table.prior * share + pooled[-1, -1].to(means)).sqrt()
             rows = _top((means + breadth * crude).index_fill(0, best, torch.inf), max(EXACT_ROWS, size))
         bound = means[rows] + breadth * self._variance(rows, pooled).sqrt()
         bound[rows == best] = torch.inf  # the recommended item is always among them
@@ -348,17 +348,17 @@ class LowRankPosterior(GridPosterior):
         z = self.mu.new_zeros(len(rows), self.mu.shape[1])
         z[:, : self.rank] = self.table.phi[rows].to(z)
         mean, own = self.mu[models], self.v[models, -1][:, None].repeat(1, len(rows))
-        taken, seats = self._taken
-        i, seat = torch.nonzero(rows[:, None] == taken).T
+        seat_rows, seats = self._taken
+        i, seat = torch.nonzero(rows[:, None] == seat_rows).T
         z[i, seats[seat]] = 1.0
         mean = mean @ z.T
         if len(self.retired.rows):
             where, hit = places(self.retired.rows, rows)
-            known = torch.nonzero(hit)[:, 0]
-            without = torch.ones_like(hit).index_fill(0, i, False)[known]
-            known, where = known[without], where[without]
-            mean[:, known] += self.retired.mean[models[:, None], where]
-            own[:, known] = self.retired.variance[models[:, None], where]
+            at_rows = torch.nonzero(hit)[:, 0]
+            without = torch.ones_like(hit).index_fill(0, i, False)[at_rows]
+            at_rows, where = at_rows[without], where[without]
+            mean[:, at_rows] += self.retired.mean[models[:, None], where]
+            own[:, at_rows] = self.retired.variance[models[:, None], where]
         own[:, i] = 0.0
         return z, mean, own
 

@@ -126,9 +126,9 @@ class Generation:
                 w.grad = gradient
             optimiser.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / self.steps))
             optimiser.step()
-        found = tuple(w.detach() for w in weights)
+        final = tuple(w.detach() for w in weights)
         until = self.done + steps
-        return replace(self, weights=found, first=moment("exp_avg"), second=moment("exp_avg_sq"), done=until)
+        return replace(self, weights=final, first=moment("exp_avg"), second=moment("exp_avg_sq"), done=until)
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ class Training:
 
     def finished(self) -> NetworkWeights:
         """The generation's networks."""
-        left = self.generation.steps - self.generation.done
-        return self.generation.trained(left, self.inputs.components, self.history, self.noise).weights
+        steps = self.generation.steps - self.generation.done
+        return self.generation.trained(steps, self.inputs.components, self.history, self.noise).weights
 
     def next(self) -> Training:
         """With the next generation beginning."""

@@ -68,5 +68,5 @@ class FixedNoise(Noise):
         return self.tied
 
     def slip(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
-        known = judge is not ANYBODY and judge in self.slips
-        return super().slip(judge, weight) if known else 1 - weight * (1 - self.slipped)
+        has_slips = judge is not ANYBODY and judge in self.slips
+        return super().slip(judge, weight) if has_slips else 1 - weight * (1 - self.slipped)

@@ -180,10 +180,10 @@ class State:
                 self.grown = event.seq
             case InputsAdded(inputs=inputs):
                 self.inputs.extend(inputs)
-                self.kinds = kinds_of({one.reference for one in self.inputs if one.reference})
+                self.kinds = kinds_of({entry.reference for entry in self.inputs if entry.reference})
                 self.grown = event.seq
-            case Responded(item=item, input=given, response=response):
-                self.responses[item, given] = response
+            case Responded(item=item, input=row, response=response):
+                self.responses[item, row] = response
                 self.calls += 1
                 self.cost += response.cost
             case Measured(signals=signals, calls=calls, cost=cost):
@@ -277,20 +277,20 @@ class State:
         if voted.query not in self.asked:
             raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
         query = self.asked[voted.query].query
-        said = (voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
-        vote = Vote(query.a, query.b, *said, inputs=query.inputs)
+        answer = (voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
+        vote = Vote(query.a, query.b, *answer, inputs=query.inputs)
         check = query.selector if query.selector in (GOLD, REPEAT) else ""
         shown = voted.shown or query.shown
         place = (event.seq, voted.query, event.time)
         self.votes.append(LiveVote(*place, vote, voted.raw, voted.lease, shown, check, voted.unacceptable))
         self.folded = event.seq
-        given = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
+        number = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
         if voted.lease:
             late = self.leases[voted.lease].over
             self._ended(voted.lease, "voted")
             if late:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self.keys[voted.judge, voted.key] = IdempotentVote(voted.digest, event.seq, event.time, given)
+            self.keys[voted.judge, voted.key] = IdempotentVote(voted.digest, event.seq, event.time, number)
             self._lacks(voted.query, -1)
             self._wait(voted.query)
             return
@@ -306,27 +306,27 @@ class State:
         index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
         if index is None:
             raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
-        taken = self.votes.pop(index)
-        self.undone.append(taken)
+        live = self.votes.pop(index)
+        self.undone.append(live)
         self.given[judge] -= 1
         self.folded = self.revised = event.seq
-        if taken.lease:
-            self.leases[taken.lease].over = "voided"
-            self.taken[taken.query].remove(judge)
-            self._lacks(taken.query, 1)
-            self._wait(taken.query, first=True)
+        if live.lease:
+            self.leases[live.lease].over = "voided"
+            self.taken[live.query].remove(judge)
+            self._lacks(live.query, 1)
+            self._wait(live.query, first=True)
             return
-        if (held := self.open.get(judge)) in self.wanted and held != taken.query:
+        if (held := self.open.get(judge)) in self.wanted and held != live.query:
             self.taken[held].remove(judge)  # what the router gave to people must not be lost for another query
             self._wait(held, first=True)
-        self.open[judge] = taken.query
+        self.open[judge] = live.query
 
     def _lacks(self, query: int, change: int) -> None:
         """So many votes more are wanted of a query of the stock."""
         if self.asked[query].judge == STOCK:
-            left = self.stock.pop(query, 0) + change
-            if left > 0:
-                self.stock[query] = left
+            wanted = self.stock.pop(query, 0) + change
+            if wanted > 0:
+                self.stock[query] = wanted
 
     def lacking(self, query: int) -> int:
         """How many people more are to have a query that the router gave to people."""

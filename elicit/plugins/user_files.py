@@ -239,7 +239,7 @@ def _check_label(_: tuple[Any, ...], label: Any) -> str:
 def _check_proposals(_: tuple[Any, ...], proposals: Any) -> str:
     from elicit.tuning.protocol import Proposal
 
-    if not isinstance(proposals, Sequence) or not all(isinstance(one, Proposal) for one in proposals):
+    if not isinstance(proposals, Sequence) or not all(isinstance(proposal, Proposal) for proposal in proposals):
         return f"{_is_named(proposals)} and not a list of Proposal"
     return ""
 

@@ -132,11 +132,13 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
 
     None without a case, and where both always give one and the same answer.
     """
-    one, two = _answers("first", first), _answers("second", second)
-    if len(one) != len(two):
-        raise BadInputError(f"first has {len(one)} entries and second {len(two)}; give both answers for each case")
+    codes, other_codes = _answers("first", first), _answers("second", second)
+    if len(codes) != len(other_codes):
+        raise BadInputError(
+            f"first has {len(codes)} entries and second {len(other_codes)}; give both answers for each case"
+        )
     table = np.zeros((1, SAID, SAID))
-    np.add.at(table[0], (one, two), 1)
+    np.add.at(table[0], (codes, other_codes), 1)
     return _only(_cohen(table))
 
 
@@ -165,14 +167,14 @@ def _alpha(rows: Ints, weights: Ints, metric: Metric) -> Floats:
     pairs = rows[:, :, None] * rows[:, None] - rows[:, :, None] * np.eye(SAID)
     met = weights @ (pairs / (rows.sum(1) - 1)[:, None, None]).reshape(len(rows), SAID * SAID)
     met = met.reshape(-1, SAID, SAID)
-    given = met.sum(2)
+    totals = met.sum(2)
     apart = np.broadcast_to(1 - np.eye(SAID), met.shape)
     if metric == "ordinal":
-        middle = given.cumsum(1) - given / 2
+        middle = totals.cumsum(1) - totals / 2
         apart = (middle[:, :, None] - middle[:, None]) ** 2
-    expected = np.einsum("rc,rd,rcd->r", given, given, apart)
+    expected = np.einsum("rc,rd,rcd->r", totals, totals, apart)
     observed = np.einsum("rcd,rcd->r", met, apart)
-    return np.asarray(1 - (given.sum(1) - 1) * _ratio(observed, expected))
+    return np.asarray(1 - (totals.sum(1) - 1) * _ratio(observed, expected))
 
 
 def _fleiss(rows: Ints, weights: Ints) -> Floats:
@@ -210,8 +212,8 @@ def _mean_cohen(annotator: Ints, case: Ints, answer: Ints) -> float | None:
     tables = np.zeros((int(pair.max()) + 1, SAID, SAID))
     np.add.at(tables, (pair, answer[first], answer[second]), 1)
     kappa, shared = _cohen(tables), tables.sum((1, 2))
-    known = ~np.isnan(kappa)
-    return float(np.average(kappa[known], weights=shared[known])) if known.any() else None
+    defined = ~np.isnan(kappa)
+    return float(np.average(kappa[defined], weights=shared[defined])) if defined.any() else None
 
 
 def _cohen(tables: Floats) -> Floats:
@@ -258,15 +260,15 @@ def _first_votes(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> tuple[Int
 
 
 def _answers(name: str, values: ArrayLike) -> Ints:
-    found = _whole(name, values)
-    if (bad := np.abs(found) > 1).any():
+    codes = _whole(name, values)
+    if (bad := np.abs(codes) > 1).any():
         place = int(bad.argmax())
-        raise BadInputError(f"{name}[{place}] is {found[place]}; give -1 for a, 0 for a tie, 1 for b")
-    return found + 1
+        raise BadInputError(f"{name}[{place}] is {codes[place]}; give -1 for a, 0 for a tie, 1 for b")
+    return codes + 1
 
 
 def _whole(name: str, values: ArrayLike) -> Ints:
-    found: NDArray[Any] = np.asarray(values)
-    if found.ndim != 1 or (len(found) and found.dtype.kind not in "iu"):
-        raise BadInputError(f"{name} has shape {found.shape} of {found.dtype}; give whole numbers, one for each vote")
-    return found.astype(np.int64)
+    column: NDArray[Any] = np.asarray(values)
+    if column.ndim != 1 or (len(column) and column.dtype.kind not in "iu"):
+        raise BadInputError(f"{name} has shape {column.shape} of {column.dtype}; give whole numbers, one for each vote")
+    return column.astype(np.int64)

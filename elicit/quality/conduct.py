@@ -70,7 +70,7 @@ def conduct(
         check_promotion(records, names, called, FAMILY_WISE),
     )
     place = {name: number for number, name in enumerate(names)}
-    return tuple(sorted((found for check in checks for found in check), key=lambda found: place[found.judge]))
+    return tuple(sorted((finding for check in checks for finding in check), key=lambda finding: place[finding.judge]))
 
 
 def check_golds(records: Records, names: Sequence[str]) -> list[Finding]:
@@ -99,20 +99,20 @@ def repeats(records: Records, names: Sequence[str]) -> list[Finding]:
     repeats himself.
     """
     first = {(int(records.who[v]), int(records.pair[v])): int(v) for v in records.opinions}
-    told = np.flatnonzero(records.repeat & (np.abs(records.answer) == 1))
-    before = np.array([first.get((int(records.who[v]), int(records.pair[v])), -1) for v in told], np.int64)
-    known = (before >= 0) & (np.abs(records.answer[before]) == 1)
-    told, before = told[known], before[known]
+    rows = np.flatnonzero(records.repeat & (np.abs(records.answer) == 1))
+    before = np.array([first.get((int(records.who[v]), int(records.pair[v])), -1) for v in rows], np.int64)
+    both_decided = (before >= 0) & (np.abs(records.answer[before]) == 1)
+    rows, before = rows[both_decided], before[both_decided]
     same = np.zeros(len(records.who), bool)
-    same[told] = records.answer[told] == records.answer[before]
-    usual = _usual(same, _by_judge(records, told), 0.5)
+    same[rows] = records.answer[rows] == records.answer[before]
+    usual = _usual(same, _by_judge(records, rows), 0.5)
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
         bar = 0.5 + max(0.0, usual[int(records.who[own[0]])] - 0.5) / 2
         p = binomial_at_least(int((~same[own]).sum()), len(own), 1 - bar)
         return same[own], p, f"{same[own].sum()} of {len(own)} hidden repeats name the side named before"
 
-    return _tested("repeats", records, names, told, measure)
+    return _tested("repeats", records, names, rows, measure)
 
 
 def check_sides(records: Records, names: Sequence[str]) -> list[Finding]:
@@ -189,11 +189,11 @@ def _tested(
 ) -> list[Finding]:
     """Findings whose flags are tests; measure: of an annotator's rows, which count, the p-value, and the sentence."""
     groups = _by_judge(records, rows)
-    found = [measure(own) for _, own in groups]
-    flags = holm([p for _, p, _ in found], FAMILY_WISE)
+    measures = [measure(own) for _, own in groups]
+    flags = holm([p for _, p, _ in measures], FAMILY_WISE)
     return [
         _finding(names[judge], check, hits, bool(flag), DOWN, why, jeffreys(int(hits.sum()), len(hits)))
-        for (judge, _), (hits, _, why), flag in zip(groups, found, flags, strict=True)
+        for (judge, _), (hits, _, why), flag in zip(groups, measures, flags, strict=True)
     ]
 
 

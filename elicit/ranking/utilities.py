@@ -204,8 +204,8 @@ def _sorted(a: Ints, b: Ints, ended: Ints, n: int) -> Keys:
     ended = np.where(ended == CHOICES.index("both_bad"), CHOICES.index("tie"), ended)
     keys = []
     for kind, choice in enumerate(KINDS):
-        found = ended == CHOICES.index(choice)
-        first, second = a[found], b[found]
+        of_kind = ended == CHOICES.index(choice)
+        first, second = a[of_kind], b[of_kind]
         if choice == "a":
             lost = ended == CHOICES.index("b")
             first, second = np.concatenate([first, b[lost]]), np.concatenate([second, a[lost]])
@@ -316,8 +316,8 @@ class _Trial:
         rng = stream(0, "calibrated", len(parts.new))
         rows, kinds = self._rows(rng.permutation(parts.new), kinds=2)
         fresh = self.fresh[rows]
-        one = fresh.sum(1) == 1
-        rows, kinds, fresh = rows[one], kinds[one], fresh[one]
+        single = fresh.sum(1) == 1
+        rows, kinds, fresh = rows[single], kinds[single], fresh[single]
         item, order = torch.sort(rows[fresh], stable=True)
         _, item, count = torch.unique_consecutive(item, return_inverse=True, return_counts=True)
         within = torch.arange(len(item)) - (count.cumsum(0) - count)[item]
@@ -326,7 +326,7 @@ class _Trial:
         mean, variance = self._shared(rows)
         side = torch.where(fresh[:, 0], 1.0, -1.0).double()
         history = History(rows, kinds, OUTCOMES)
-        others, told = self._left_out(parts.rest[_some(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
+        others, other_kinds = self._left_out(parts.rest[_some(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
 
         def read(at: Floats) -> _Prior:
             own, slip, nu, scale = np.exp(at).tolist()
@@ -340,7 +340,7 @@ class _Trial:
             each.index_add_(1, item, history.log_likelihood(x, kinds, trial.noise))
             total = torch.logsumexp(each + NODE_WEIGHTS.log()[:, None], 0).sum()
             # Not under another scale: the belief is what it is, and a scale would stand in for slips.
-            total += history.log_likelihood(others, told, trial.noise).sum()
+            total += history.log_likelihood(others, other_kinds, trial.noise).sum()
             return float(total) - 0.5 * float((((at - expected) / EXPECTED_SD) ** 2).sum())
 
         expected = np.log([prior.own, prior.noise.slip(), prior.noise.nu, prior.scale])
@@ -362,18 +362,18 @@ class _Trial:
 
     def _shared(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(K,) mean and variance of differences, less what the own effects of fresh items add."""
-        found = [self.belief.difference(part) for part in torch.split(rows, 1 << 14)]
+        parts = [self.belief.difference(part) for part in torch.split(rows, 1 << 14)]
         alone = self.own * self.fresh[rows].sum(1)
-        variance = torch.cat([part.variance for part in found]) - alone
-        return torch.cat([part.mean for part in found]), variance.clamp_min(1e-12)
+        variance = torch.cat([part.variance for part in parts]) - alone
+        return torch.cat([part.mean for part in parts]), variance.clamp_min(1e-12)
 
 
 def _agreed(shares: Sequence[tuple[float, float]]) -> float:
     """The share of slips that is found where it is believed in, by the line through the logarithms of the last two
     shares believed in and found."""
-    (x, y), (last, found) = np.log(shares[-2:] if len(shares) > 1 else [shares[-1]] * 2)
-    steep = min(max((found - y) / (last - x), 0.0), STEEPEST) if abs(last - x) > 0.1 else 0.0
-    return float(min(np.exp(found + (found - last) * steep / (1 - steep)), SLIPS[-1]))
+    (x, y), (believed_share, found_share) = np.log(shares[-2:] if len(shares) > 1 else [shares[-1]] * 2)
+    steep = min(max((found_share - y) / (believed_share - x), 0.0), STEEPEST) if abs(believed_share - x) > 0.1 else 0.0
+    return float(min(np.exp(found_share + (found_share - believed_share) * steep / (1 - steep)), SLIPS[-1]))
 
 
 def _climbed(value: Callable[[Floats], float], start: Floats) -> Floats:

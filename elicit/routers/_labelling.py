@@ -25,8 +25,8 @@ class AsAnswered:
         """The answer, and how sure those who gave it are."""
         ties = [verdict.tie or 0.0 for verdict in case.verdicts.values()]
         tie = min(max(float(np.mean(ties or [TIE])), 0.01), 0.99)
-        known = DispersionBelief(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
-        return known.after(case.outcomes.values())
+        belief = DispersionBelief(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
+        return belief.after(case.outcomes.values())
 
 
 class Fused:

@@ -79,9 +79,9 @@ class Selective(AsAnswered):
             accepted = bool(numbers) and numbers["confidence"] >= numbers["threshold"]
             self.pace.saw(0.0 if accepted else 1.0)
             return
-        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
-        for judge, verdict in case.verdicts.items() if said else ():
-            wrong = (verdict.logit > 0) != (said[0] == "a")
+        choices = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
+        for judge, verdict in case.verdicts.items() if choices else ():
+            wrong = (verdict.logit > 0) != (choices[0] == "a")
             self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
 
     def label(self, case: Case) -> DispersionBelief:

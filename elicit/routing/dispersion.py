@@ -67,8 +67,8 @@ class Concentration:
     def after(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Concentration:
         """The belief after one more answer to a query, or to each of several; arguments as of `predicted`, of the kind
         that was answered and before it was."""
-        told = np.log(self._predicted(share, same, others))
-        return replace(self, log_weights=self.log_weights + told.reshape(-1, len(self.values)).sum(0))
+        log_likelihood = np.log(self._predicted(share, same, others))
+        return replace(self, log_weights=self.log_weights + log_likelihood.reshape(-1, len(self.values)).sum(0))
 
     def bits(self, share: float, same: int, others: int) -> float:
         """Mutual information, in bits, of one more answer and the share of the people who would give it."""
@@ -97,10 +97,10 @@ class Dispersion:
         """One concentration of both, that no answer changes."""
         return cls(Concentration.known(value), Concentration.known(value))
 
-    def after(self, x: ArrayLike, tie: ArrayLike, said: ArrayLike, answer: ArrayLike) -> Dispersion:
-        """The belief after V more answers. x, tie (V,): what was predicted of their queries; said (V, 3): the answers
-        to the same before them; answer (V,): places in DECIDED. Any of them without the axis where V is 1."""
-        logits, tied, counts = np.atleast_1d(x), np.atleast_1d(tie), np.atleast_2d(said)
+    def after(self, x: ArrayLike, tie: ArrayLike, previous: ArrayLike, answer: ArrayLike) -> Dispersion:
+        """The belief after V more answers. x, tie (V,): what was predicted of their queries; previous (V, 3): the
+        answers to the same before them; answer (V,): places in DECIDED. Any of them without the axis where V is 1."""
+        logits, tied, counts = np.atleast_1d(x), np.atleast_1d(tie), np.atleast_2d(previous)
         kind, side, ties = np.atleast_1d(answer), counts[:, 0] + counts[:, 2], counts[:, 1]
         even, first, names = kind == TIE, kind == A, kind != TIE
         for_a, a, b = _share(np.where(first, logits, -logits)), counts[:, A], counts[:, B]
@@ -109,9 +109,9 @@ class Dispersion:
             self.ties.after(np.where(even, tied, 1 - tied), np.where(even, ties, side), np.where(even, side, ties)),
         )
 
-    def probabilities(self, x: ArrayLike, tie: ArrayLike, said: ArrayLike) -> Vector:
-        """(..., 3) P(a), P(tie), P(b) of the next answer; x, tie (...), said (..., 3) as of `after`."""
-        logits, counts = np.asarray(x, float), np.asarray(said, float)
+    def probabilities(self, x: ArrayLike, tie: ArrayLike, previous: ArrayLike) -> Vector:
+        """(..., 3) P(a), P(tie), P(b) of the next answer; x, tie (...), previous (..., 3) as of `after`."""
+        logits, counts = np.asarray(x, float), np.asarray(previous, float)
         a = self.sides.predicted(_share(logits), counts[..., A], counts[..., B])
         b = self.sides.predicted(_share(-logits), counts[..., B], counts[..., A])
         even = self.ties.predicted(tie, counts[..., TIE], counts[..., A] + counts[..., B])

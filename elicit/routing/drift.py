@@ -63,11 +63,11 @@ class Drift:
 
         Raises BadInputError.
         """
-        found = np.atleast_1d(np.asarray(wrong, float))
-        if found.ndim != 1 or not ((found >= 0) & (found <= 1)).all():
+        losses = np.atleast_1d(np.asarray(wrong, float))
+        if losses.ndim != 1 or not ((losses >= 0) & (losses <= 1)).all():
             raise BadInputError("an audit is neither right nor wrong; give false or true, or a loss from 0 to 1, each")
         bets, state = _bets(self.alpha), self
-        for loss in found.tolist():
+        for loss in losses.tolist():
             state = state._next(loss, bets)
         return state
 

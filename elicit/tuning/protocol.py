@@ -154,7 +154,7 @@ def fill(prompt: str, given: Input) -> str:
     places = {name for name in PLACE.findall(prompt) if name in given.fields}
     if not places:
         return f"{prompt}\n\n{given.text}"
-    return PLACE.sub(lambda found: given.fields.get(found[1], found[0]), prompt)
+    return PLACE.sub(lambda match: given.fields.get(match[1], match[0]), prompt)
 
 
 def quotes(prompt: str, given: Input) -> bool:
