@@ -119,7 +119,7 @@ class Engine:
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
         self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else checks.pairs_of(pairs, rows)
-        self._prior = self._believed(rows)
+        self._prior = self._prior_of(rows)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
         self._live: torch.Tensor | None = None
@@ -321,7 +321,7 @@ class Engine:
             digest.update(b"" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def _believed(self, rows: int) -> Posterior:
+    def _prior_of(self, rows: int) -> Posterior:
         """The belief about this many items before any vote."""
         scores = self._scores
         if scores is not None:
@@ -369,7 +369,7 @@ class Engine:
         votes = self.votes
         if self._live is not None:
             self._live = torch.cat([self._live, torch.arange(self.n, rows)])
-        self._prior = self._believed(rows)
+        self._prior = self._prior_of(rows)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
 

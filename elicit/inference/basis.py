@@ -93,7 +93,7 @@ class BasisTable:
             out.copy_(s @ variance.to(phi))
         return BasisTable(phi, variance, prior, total / len(phi), square / len(phi))
 
-    def left(self, variance: Tensor) -> Tensor:
+    def remaining_share(self, variance: Tensor) -> Tensor:
         """() the share of the prior variance that is left, over the items, where the weights have `variance` (r,)."""
         whole = self.prior.mean(dtype=torch.float64).clamp_min(1e-12)
         return variance @ self.square / whole
@@ -101,7 +101,7 @@ class BasisTable:
     def variance_under(self, covariance: Tensor) -> Tensor:
         """(N,) nearly the variance that weights of this covariance (r, r) give each item: the prior's, shrunk alike
         along all axes but the AXES along which votes have told most more or less than that."""
-        share = self.left(covariance.diagonal())
+        share = self.remaining_share(covariance.diagonal())
         values, axes = torch.linalg.eigh(covariance - share * torch.diag(self.variance))
         most = torch.topk(values.abs(), min(AXES, len(values))).indices
         values, axes = values[most].to(self.phi), axes[:, most].to(self.phi)

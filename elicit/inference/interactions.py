@@ -70,7 +70,7 @@ class Questions:
     inputs: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     votes: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 
-    def asked(self, a: int, b: int, sign: int, inputs: Sequence[int]) -> Questions:
+    def with_question(self, a: int, b: int, sign: int, inputs: Sequence[int]) -> Questions:
         """With one more, on u_a - u_b for sign -1 and the mean of the two for sign 1."""
         t = self.rows.shape[1]
         signs = [1.0, -1.0] if sign == -1 else [0.5, 0.5]
@@ -135,13 +135,13 @@ class InteractionPosterior(GridPosterior):
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def _foreseen(
+    def _prepare_column(
         self, a: int, b: int, sign: int, inputs: tuple[int, ...] | None
     ) -> tuple[Self, Tensor, Tensor, Tensor]:
         t = self.beta2.shape[1]
         low, high = min(a, b), max(a, b)
         input_rows = list(inputs or ())
-        questions = self.questions.asked(low, high, sign, input_rows)
+        questions = self.questions.with_question(low, high, sign, input_rows)
         base = self.base.column(low, high, sign)
         base = base / 2 if sign == 1 else base
         every = questions.of(base)
@@ -179,13 +179,13 @@ class InteractionPosterior(GridPosterior):
         row = self.triangle.row(self.beta2.shape[1])
         return site, {"representer": self.representer + turned * step[:, None] * row}
 
-    def _compacted(self) -> Self:
+    def _compact(self) -> Self:
         """Without light models. Columns are not folded: how inputs hang together with votes goes by all of them."""
         t = self.beta2.shape[1]
         if t == 0 or t % CHUNK:
             return self
         if t < 2 * CHUNK:
-            return self._thinned()
+            return self._drop_light_models()
         return self._of(self.heavy(max(1, min(DENSE // self.n, MOST) // t), KEPT).sort().values)
 
     def _only(self, models: Tensor, **rest: Any) -> Self:
@@ -202,9 +202,9 @@ class InteractionPosterior(GridPosterior):
     def mixture(self, pairs: Tensor) -> Mixture:
         models = self.heavy(MODELS)
         w, mean, variance = self._mixture(pairs, models)
-        return Mixture(w, mean, variance**2 / self._asked(pairs, models, mean, variance)[1])
+        return Mixture(w, mean, variance**2 / self._vote_moments(pairs, models, mean, variance)[1])
 
-    def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def _vote_moments(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         pairs, here = pairs.to(self.mu.device), models.to(self.mu.device)
         rows, place = torch.unique(pairs, return_inverse=True)
         if len(rows) ** 2 <= 32 * len(pairs):
@@ -248,7 +248,7 @@ class InteractionPosterior(GridPosterior):
         to b in a vote without tie and slip."""
         belief = self.on(a, b, torch.zeros(0, dtype=torch.long))
         pair, models = torch.tensor([[a, b]]), self.heavy(MODELS)
-        apart = self._asked(pair, models, belief.mean, torch.zeros_like(belief.mean))[1].sqrt()
+        apart = self._vote_moments(pair, models, belief.mean, torch.zeros_like(belief.mean))[1].sqrt()
         level = (torch.arange(LEVELS, dtype=torch.float64) + 0.5) / LEVELS
         sd = belief.covariance[:, 0].clamp_min(0).sqrt()
         u = belief.mean + sd * torch.special.ndtri(level)  # (m, LEVELS)
@@ -275,14 +275,17 @@ class InteractionPosterior(GridPosterior):
             s2 = ((belief.covariance @ share.T).mT * share).sum(2).clamp_min(1e-10)
             shared = belief.covariance[:, 0] @ share.T
             explained_share = (
-                shared**2 / s2 * self._settled(d.flatten(), s2.flatten()).view_as(s2) / variance.clamp_min(1e-10)
+                shared**2
+                / s2
+                * self._expected_reduction(d.flatten(), s2.flatten()).view_as(s2)
+                / variance.clamp_min(1e-10)
             )
             gain = belief.weights @ -torch.log1p(-explained_share.clamp_max(1 - 1e-9))
             chosen.append(int(torch.where(free, gain, -torch.inf).argmax()))
             free[chosen[-1]] = False
         return [candidates[i] for i in chosen]
 
-    def _settled(self, d: Tensor, s2: Tensor) -> Tensor:
+    def _expected_reduction(self, d: Tensor, s2: Tensor) -> Tensor:
         """The share of the variance of x ~ N(d, s2) that a vote is expected to take away; all of one shape (P,)."""
         share = torch.zeros_like(s2)
         for outcome in DECIDED:

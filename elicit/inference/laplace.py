@@ -60,7 +60,7 @@ def laplace(
     reached = target.value(mode, effects)
     for _ in range(TURNS if near is None else FEWER):
         slope, curvature = target.derivatives(mode, effects)
-        step, along = _conjugate(curvature, slope)
+        step, along = _solve(curvature, slope)
         size = torch.ones_like(own)[:, None]
         for _ in range(HALVINGS):  # a whole step may lead too far
             after = target.value(mode + size * step, effects + size * along)
@@ -89,7 +89,7 @@ class _Target:
         """Where the votes that are summed at once begin."""
         return range(0, len(self.history.rows), STRIDE)
 
-    def asked(self, u: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def vote_block(self, u: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Of votes from `start` on: kinds (K,), items (K, 2), by what the second one's utility and by what both are
         multiplied (K,), and what is spoken of (M, K) float64, under utilities u (M, S)."""
         part = slice(start, start + STRIDE)
@@ -106,7 +106,7 @@ class _Target:
         """(M,) log posterior, but for a constant."""
         u, total = self.utilities(mode, effects), torch.zeros_like(self.own)
         for start in self.starts:
-            kinds, *_, x = self.asked(u, start)
+            kinds, *_, x = self.vote_block(u, start)
             total += self.history.log_likelihood(x, kinds, self.noise).sum(1)
         return total - 0.5 * (mode.square().sum(1) / self.amplitude2 + effects.square().sum(1) / self.own)
 
@@ -117,7 +117,7 @@ class _Target:
         bends = effects.new_empty(len(mode), len(self.history.rows))
         cross = phi.new_zeros(len(mode), *phi.shape)
         for start in self.starts:
-            kinds, at, of, scale, x = self.asked(u, start)
+            kinds, at, of, scale, x = self.vote_block(u, start)
             slope, bend = slopes(x, self.history, kinds, self.noise)
             bends[:, start : start + STRIDE] = bend = bend.clamp_min(0)
             z = (phi[at[:, 0]] + of.to(phi)[:, None] * phi[at[:, 1]]) * scale.to(phi)[:, None]
@@ -157,7 +157,7 @@ class _Curvature:
         out = e / target.own[:, None] + back
         for start in target.starts:
             bend = self.bends[:, start : start + STRIDE]
-            _, at, of, scale, x = target.asked(e, start)
+            _, at, of, scale, x = target.vote_block(e, start)
             out.index_add_(1, at[:, 0], bend * x * scale).index_add_(1, at[:, 1], bend * x * of * scale)
         across = (e.to(cross)[:, None] @ cross)[:, 0]
         return w / target.amplitude2[:, None] + back @ target.phi + across, out
@@ -169,7 +169,7 @@ class _Curvature:
         return w, (e - (cross @ w.to(cross)[:, :, None])[:, :, 0]) / self.stiff
 
 
-def _conjugate(curvature: _Curvature, goal: Both) -> Both:
+def _solve(curvature: _Curvature, goal: Both) -> Both:
     """What the curvature makes the goal of, by preconditioned conjugate gradients (Hestenes and Stiefel 1952)."""
 
     def dot(x: Both, y: Both) -> Tensor:

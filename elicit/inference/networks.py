@@ -105,7 +105,7 @@ class Generation:
         share = (votes - self.since) / (self.until - self.since)
         return min(self.steps, round(self.steps * share)) - self.done
 
-    def trained(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
+    def train(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
         """After so many steps more; their length falls to 0 along a cosine."""
         start = initial_members(inputs.shape[1], str(inputs.device))
         weights = [w.clone().requires_grad_() for w in self.weights or start]
@@ -161,25 +161,25 @@ class Training:
 
     def after(self, vote: Vote, noise: Noise) -> Training:
         """With one more vote, not a skip."""
-        return Training(self.inputs, self.history.with_vote(vote), self._prepared, noise)
+        return Training(self.inputs, self.history.with_vote(vote), self._next_generation, noise)
 
     @cached_property
-    def _prepared(self) -> Generation:
+    def _next_generation(self) -> Generation:
         """The generation as it is after the next vote: the same for every answer, so that looking ahead pays once."""
         due = self.generation.due(len(self.history.rows) + 1)
         if due < 1:
             return self.generation
-        return self.generation.trained(due, self.inputs.components, self.history, self.noise)
+        return self.generation.train(due, self.inputs.components, self.history, self.noise)
 
     @property
     def ready(self) -> bool:
         """Whether the generation has had its votes."""
         return len(self.history.rows) >= self.generation.until
 
-    def finished(self) -> NetworkWeights:
+    def final_weights(self) -> NetworkWeights:
         """The generation's networks."""
         steps = self.generation.steps - self.generation.done
-        return self.generation.trained(steps, self.inputs.components, self.history, self.noise).weights
+        return self.generation.train(steps, self.inputs.components, self.history, self.noise).weights
 
     def next(self) -> Training:
         """With the next generation beginning."""

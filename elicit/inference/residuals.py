@@ -139,7 +139,7 @@ class ResidualPosterior(GridPosterior):
         rest = 1 / (1 / variance - own_precision + 1 / tau2)  # once x is known
         return Mixture(w, mean, torch.where(tau2 > 0, variance - rest, variance).clamp_min(1e-12))
 
-    def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def _vote_moments(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         factor = self.factors.at(pairs[:, 0], pairs[:, 1], models)
         return with_residual(mean, variance, *factor, self.tau2[models][:, None])
 

@@ -109,7 +109,7 @@ def restore(snapshot: Snapshot, prior: Posterior) -> Posterior:
             case ["dict", pairs]:
                 return {unpack(key): unpack(element) for key, element in pairs}
             case ["object", module, name, fields]:
-                return _made(module, name, {field: unpack(element) for field, element in fields.items()})
+                return _make_object(module, name, {field: unpack(element) for field, element in fields.items()})
         raise NoSnapshotError(f"there is nothing called {node[0]!r}")
 
     try:
@@ -119,7 +119,7 @@ def restore(snapshot: Snapshot, prior: Posterior) -> Posterior:
     return belief
 
 
-def _made(module: str, name: str, fields: Mapping[str, Any]) -> Any:
+def _make_object(module: str, name: str, fields: Mapping[str, Any]) -> Any:
     if not module.startswith(CORE):
         raise NoSnapshotError(f"{module} is not the core's")
     kind = getattr(importlib.import_module(module), name)

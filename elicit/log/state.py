@@ -222,22 +222,22 @@ class State:
                 self.deferred.pop(query, None)
                 self.routed.pop(query, None)
                 self.wanted.pop(query, None)
-                self._wait(query)
+                self._update_waiting(query)
                 self.open[judge] = query
             case Routed(query=query, to=to, wanted=wanted) as routed:
                 self.routed.setdefault(query, []).append(routed)
                 self.open = {judge: q for judge, q in self.open.items() if q != query}
                 if to != "nobody":
                     self.wanted[query] = wanted
-                    self._wait(query)
+                    self._update_waiting(query)
             case Handed(query=query, judge=judge):
                 self.taken.setdefault(query, []).append(judge)
-                self._wait(query)
+                self._update_waiting(query)
                 self.open[judge] = query
             case Voted() as voted:
-                self._voted(event, voted)
+                self._fold_vote(event, voted)
             case Undone(vote=seq, judge=judge):
-                self._undone(event, seq, judge)
+                self._fold_undo(event, seq, judge)
             case Noted(query=query, judge=judge, text=text):
                 self.notes[query, judge] = text
             case Forgotten():
@@ -254,11 +254,11 @@ class State:
                 self.lent[leased.judge] = self.lent.get(leased.judge, 0) + 1
                 if self.asked[leased.query].judge == CHECK:
                     self.checks.setdefault(leased.judge, []).append(leased.query)
-                self._wait(leased.query)
+                self._update_waiting(leased.query)
             case Returned(lease=lease, why=why):
-                held = self._ended(lease, why)
+                held = self._end_lease(lease, why)
                 self.taken[held.query].remove(held.judge)
-                self._wait(held.query, first=True)
+                self._update_waiting(held.query, first=True)
             case Weighed(judge=judge) as weighed:
                 self.weighed[judge] = weighed
                 self.revised = event.seq
@@ -266,14 +266,14 @@ class State:
                 self.paused = paused
         return self
 
-    def _ended(self, lease: str, why: str) -> LeaseState:
+    def _end_lease(self, lease: str, why: str) -> LeaseState:
         held = self.leases[lease]
         if not held.over:
             self.held[held.judge].remove(lease)
         held.over = why
         return held
 
-    def _voted(self, event: Event, voted: Voted) -> None:
+    def _fold_vote(self, event: Event, voted: Voted) -> None:
         if voted.query not in self.asked:
             raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
         query = self.asked[voted.query].query
@@ -287,12 +287,12 @@ class State:
         number = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
         if voted.lease:
             late = self.leases[voted.lease].over
-            self._ended(voted.lease, "voted")
+            self._end_lease(voted.lease, "voted")
             if late:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
             self.keys[voted.judge, voted.key] = IdempotentVote(voted.digest, event.seq, event.time, number)
-            self._lacks(voted.query, -1)
-            self._wait(voted.query)
+            self._change_stock(voted.query, -1)
+            self._update_waiting(voted.query)
             return
         if voted.query not in self.wanted:
             self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
@@ -300,9 +300,9 @@ class State:
             self.open = {j: query for j, query in self.open.items() if (j, query) != (voted.judge, voted.query)}
             if voted.judge not in self.taken.get(voted.query, ()):
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self._wait(voted.query)
+            self._update_waiting(voted.query)
 
-    def _undone(self, event: Event, seq: int, judge: str) -> None:
+    def _fold_undo(self, event: Event, seq: int, judge: str) -> None:
         index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
         if index is None:
             raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
@@ -313,15 +313,15 @@ class State:
         if live.lease:
             self.leases[live.lease].over = "voided"
             self.taken[live.query].remove(judge)
-            self._lacks(live.query, 1)
-            self._wait(live.query, first=True)
+            self._change_stock(live.query, 1)
+            self._update_waiting(live.query, first=True)
             return
         if (held := self.open.get(judge)) in self.wanted and held != live.query:
             self.taken[held].remove(judge)  # what the router gave to people must not be lost for another query
-            self._wait(held, first=True)
+            self._update_waiting(held, first=True)
         self.open[judge] = live.query
 
-    def _lacks(self, query: int, change: int) -> None:
+    def _change_stock(self, query: int, change: int) -> None:
         """So many votes more are wanted of a query of the stock."""
         if self.asked[query].judge == STOCK:
             wanted = self.stock.pop(query, 0) + change
@@ -332,7 +332,7 @@ class State:
         """How many people more are to have a query that the router gave to people."""
         return self.wanted.get(query, 0) - len(self.taken.get(query, ()))
 
-    def _wait(self, query: int, *, first: bool = False) -> None:
+    def _update_waiting(self, query: int, *, first: bool = False) -> None:
         """Let the query wait for a person exactly as long as it lacks one. first: before the others that wait."""
         if self.lacking(query) <= 0:
             if query in self.waiting:

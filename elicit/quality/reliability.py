@@ -133,7 +133,7 @@ def dawid_skene(
         )
         logs = weight * np.log(likelihood)
         total = np.log(np.maximum([(1 - tied) / 2, (1 - tied) / 2, tied], TINY)) + _sums(what, logs, n_cases)
-        answers = _told(total, gold_answers)
+        answers = _normalize(total, gold_answers)
         mass, before = weight * answers[what].T, accuracy.copy()
         for place in range(accuracy.shape[1]):
             at = mass[:2] * (decided & (side == place))
@@ -147,8 +147,10 @@ def dawid_skene(
         if np.abs(accuracy - before).max(initial=0) < CONVERGED:
             break
     # What an annotator said of a case is taken out of what all said of it.
-    others = _told(total[pair % n_cases] - _sums(group, logs, len(pair)), gold_answers[pair % n_cases])[group].T
-    information_left = _kept(who, what, side, weight * decided, np.where(right, 1 - hit, -hit), answers, accuracy)
+    others = _normalize(total[pair % n_cases] - _sums(group, logs, len(pair)), gold_answers[pair % n_cases])[group].T
+    information_left = _remaining_information(
+        who, what, side, weight * decided, np.where(right, 1 - hit, -hit), answers, accuracy
+    )
     sums: list[ReliabilityBelief] = []
     differences: list[ReliabilityBelief] = []
     for place in range(accuracy.shape[1]):
@@ -236,7 +238,7 @@ def _sums(rows: Ints, values: Floats | Ints, size: int) -> Floats:
     return np.stack([np.bincount(rows, value, size) for value in values], 1)
 
 
-def _kept(
+def _remaining_information(
     who: Ints, what: Ints, side: Ints, weight: Floats, score: Floats, answers: Floats, accuracy: Floats
 ) -> Floats:
     """(2, J, S) how much of what each annotator's votes tell of an accuracy is left if nobody's is known.
@@ -269,7 +271,7 @@ def _kept(
     )
 
 
-def _told(logs: Floats, gold: Ints) -> Floats:
+def _normalize(logs: Floats, gold: Ints) -> Floats:
     """(K, 3) probabilities from their logs but for a constant; certainty where the answer is known (K,)."""
     out = np.exp(logs - logs.max(1, keepdims=True))
     out /= out.sum(1, keepdims=True)

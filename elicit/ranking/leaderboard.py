@@ -143,12 +143,14 @@ def leaderboard(
     if whose is None:
         middle = davidson.meat(counts, fitted)
     else:
-        kinds = [_numbered(column) for column in whose.T]
+        kinds = [_number_clusters(column) for column in whose.T]
         size = min(size for _, size in kinds)
         middle = np.sum([davidson.cluster_meat(fitted, rows_a, rows_b, ended, amount, *kind) for kind in kinds], 0)
         if len(kinds) == 2:
             (codes, _), (other, others) = kinds
-            middle -= davidson.cluster_meat(fitted, rows_a, rows_b, ended, amount, *_numbered(codes * others + other))
+            middle -= davidson.cluster_meat(
+                fitted, rows_a, rows_b, ended, amount, *_number_clusters(codes * others + other)
+            )
     met = np.zeros((n_items, n_items), dtype=bool)  # [i, j]: i did at least once not lose to j
     met[counts.first, counts.second] = counts.ended[:, [0, 2]].any(1)
     met[counts.second, counts.first] = counts.ended[:, [1, 2]].any(1)
@@ -318,7 +320,7 @@ def _clusters(values: ArrayLike) -> NDArray[Any]:
     return columns
 
 
-def _numbered(clusters: NDArray[Any]) -> tuple[Ints, int]:
+def _number_clusters(clusters: NDArray[Any]) -> tuple[Ints, int]:
     """The clusters numbered from 0, and how many there are."""
     if clusters.dtype.kind in "iu" and clusters.min() >= 0 and clusters.max() <= 4 * len(clusters):
         there = np.bincount(clusters) > 0

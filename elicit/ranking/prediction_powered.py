@@ -62,7 +62,7 @@ def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None 
     y, p, f = _cases(human, propensity, machine)
     has_label = ~np.isnan(y)
     weight = 1 / p[has_label]
-    extra = _typical(weight)
+    extra = _typical_weight(weight)
     weight = np.append(weight, [extra, extra])
     label, guess = np.append(y[has_label], [0.0, 1.0]), np.append(f[has_label], [1.0, 0.0])
     g = weight / weight.sum()
@@ -109,7 +109,7 @@ def routed_leaderboard(
     has_label = ~np.isnan(y)
     w = np.where(has_label, 1 / p, 0.0)
     y = np.where(has_label, y, 0.0)
-    extra, scale, share = _typical(w[has_label]), w.sum() / has_label.sum(), 0.0
+    extra, scale, share = _typical_weight(w[has_label]), w.sum() / has_label.sum(), 0.0
     for step in range(PASSES + 1):
         size = share + w * (1 - share)
         won = share * f + w * (y - share * f)
@@ -153,7 +153,7 @@ def _share(gain: float, cost: float) -> float:
     return min(1.0, max(0.0, gain / cost)) if cost > 0 else 0.0
 
 
-def _typical(weight: Floats) -> float:
+def _typical_weight(weight: Floats) -> float:
     """The weight of the label behind a typical unit of weight: what an unseen error would bring."""
     return float(weight @ weight / weight.sum())
 

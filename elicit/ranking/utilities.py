@@ -155,11 +155,11 @@ def utilities(
     if n < 2:
         raise BadInputError(f"features has {n} rows, and a comparison needs two; give one for each item")
     device = checks.device_called(device)
-    keys = _sorted(*checked_votes(a, b, outcomes, n), n)
+    keys = _sort_votes(*checked_votes(a, b, outcomes, n), n)
     if not len(keys):
         raise BadInputError("there is no vote that tells anything; give at least one that is no skip")
     inputs = principal(torch.as_tensor(checked, device=device).float())
-    parts = _parted(keys, n)
+    parts = _split_votes(keys, n)
     again = parts is not None and len(keys) < AGAIN
     trained_on = [keys if parts is None else parts.rest, *([keys] if again else [])]
     turn = len(keys) // TURN + 1
@@ -187,19 +187,19 @@ def utilities(
     for _ in range(ROUNDS):
         belief = believed_of(parts.rest, noise, expected.own, belief)
         trial = _Trial(belief, expected.own, parts.fresh)
-        prior = trial.calibrated(parts, expected)
+        prior = trial.calibrate(parts, expected)
         shares.append((noise.slip(), prior.noise.slip()))
-        noise = replace(prior.noise, slipped=_agreed(shares))
+        noise = replace(prior.noise, slipped=_consistent_share(shares))
     prior = prior._replace(noise=noise)
-    held_out, new_items = (_foretold(trial.p_won(part, prior)) for part in (parts.held, parts.new))
+    held_out, new_items = (_forecast_quality(trial.p_won(part, prior)) for part in (parts.held, parts.new))
     del trial
     if again:
         basis, belief = _basis(inputs, keys, noise, report), None
     posterior = believed_of(keys, noise, prior.own, belief)
-    return Utilities(posterior, counted, held_out, _foretold(_p_won_by_ids(parts, n)), new_items)
+    return Utilities(posterior, counted, held_out, _forecast_quality(_p_won_by_ids(parts, n)), new_items)
 
 
-def _sorted(a: Ints, b: Ints, ended: Ints, n: int) -> Keys:
+def _sort_votes(a: Ints, b: Ints, ended: Ints, n: int) -> Keys:
     """The votes that say anything, ascending."""
     ended = np.where(ended == CHOICES.index("both_bad"), CHOICES.index("tie"), ended)
     keys = []
@@ -226,7 +226,7 @@ class _Parts(NamedTuple):
     fresh: Tensor
 
 
-def _parted(keys: Keys, n: int) -> _Parts | None:
+def _split_votes(keys: Keys, n: int) -> _Parts | None:
     if len(keys) < FEWEST:
         return None
     rng = stream(0, "held out", len(keys))
@@ -234,16 +234,16 @@ def _parted(keys: Keys, n: int) -> _Parts | None:
     voted = np.zeros(n, dtype=bool)
     voted[first] = voted[second] = True
     fresh = np.zeros(n, dtype=bool)
-    fresh[np.flatnonzero(voted)[_some(int(voted.sum()), *FRESH, rng)]] = True
+    fresh[np.flatnonzero(voted)[_sample_numbers(int(voted.sum()), *FRESH, rng)]] = True
     held = np.zeros(len(keys), dtype=bool)
-    held[_some(len(keys), *HELD_OUT, rng)] = True
+    held[_sample_numbers(len(keys), *HELD_OUT, rng)] = True
     new = fresh[first] | fresh[second]
     if (held | new).all():
         return None
     return _Parts(keys[~(held | new)], keys[held & ~new], keys[new], torch.as_tensor(fresh))
 
 
-def _some(n: int, share: float, least: int, most: float, cap: int, rng: np.random.Generator) -> Ints:
+def _sample_numbers(n: int, share: float, least: int, most: float, cap: int, rng: np.random.Generator) -> Ints:
     return rng.choice(n, int(min(max(share * n, least), most * n, cap)), replace=False, shuffle=False)
 
 
@@ -272,7 +272,7 @@ def _basis(inputs: Tensor, keys: Keys, noise: Noise, report: Callable[[int], Non
     training = Generation(len(keys), steps=steps, batch=batch)
     while training.done < steps:
         due = min(SLICE, steps - training.done)
-        training = training.trained(due, inputs, history, noise)
+        training = training.train(due, inputs, history, noise)
         report(due)
     return hidden_components(inputs, training.weights)
 
@@ -300,13 +300,13 @@ class _Trial:
     def p_won(self, keys: Keys, prior: _Prior) -> Floats:
         """(K,) for the K votes that ended in a or b, how likely that was."""
         rows, _ = self._rows(keys, kinds=1)
-        mean, variance = self._shared(rows)
+        mean, variance = self._shared_moments(rows)
         alone = self.fresh[rows].sum(1) * prior.own
         x = prior.scale * mean + (prior.scale**2 * variance + alone).sqrt() * NODES[:, None]
         slip = prior.noise.slip()
         return np.asarray(((1 - slip) * (NODE_WEIGHTS @ torch.sigmoid(x)) + slip / 2).numpy())
 
-    def calibrated(self, parts: _Parts, prior: _Prior) -> _Prior:
+    def calibrate(self, parts: _Parts, prior: _Prior) -> _Prior:
         """The prior under which votes are likeliest: those on single fresh items, all of an item's votes together, and
         those that the belief rests on, each without itself.
 
@@ -323,10 +323,10 @@ class _Trial:
         within = torch.arange(len(item)) - (count.cumsum(0) - count)[item]
         kept = torch.nonzero(within < VOTES_EACH)[:, 0][:VOTES_IN_ALL]
         item, rows, kinds, fresh = item[kept], rows[order][kept], kinds[order][kept], fresh[order][kept]
-        mean, variance = self._shared(rows)
+        mean, variance = self._shared_moments(rows)
         side = torch.where(fresh[:, 0], 1.0, -1.0).double()
         history = History(rows, kinds, OUTCOMES)
-        others, other_kinds = self._left_out(parts.rest[_some(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
+        others, other_kinds = self._left_out(parts.rest[_sample_numbers(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
 
         def read(at: Floats) -> _Prior:
             own, slip, nu, scale = np.exp(at).tolist()
@@ -344,12 +344,12 @@ class _Trial:
             return float(total) - 0.5 * float((((at - expected) / EXPECTED_SD) ** 2).sum())
 
         expected = np.log([prior.own, prior.noise.slip(), prior.noise.nu, prior.scale])
-        return read(_climbed(value, expected))
+        return read(_maximize(value, expected))
 
     def _left_out(self, keys: Keys) -> tuple[Tensor, Tensor]:
         """(K,) differences, by MacKay's approximation, as believed but for the vote itself, and (K,) kinds."""
         rows, kinds = self._rows(keys, kinds=2)
-        mean, variance = self._shared(rows)
+        mean, variance = self._shared_moments(rows)
         slope, bend = slopes(mean[None], History(rows, kinds, OUTCOMES), kinds, self.belief.noise)
         # Variances are a little large where own effects are taken for independent.
         variance = variance / (1 - bend[0].clamp_min(0) * variance).clamp_min(0.1)
@@ -360,7 +360,7 @@ class _Trial:
         history = _history(keys[keys < kinds * self.belief.n**2], self.belief.n)
         return history.rows.long(), history.kinds
 
-    def _shared(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _shared_moments(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(K,) mean and variance of differences, less what the own effects of fresh items add."""
         parts = [self.belief.difference(part) for part in torch.split(rows, 1 << 14)]
         alone = self.own * self.fresh[rows].sum(1)
@@ -368,7 +368,7 @@ class _Trial:
         return torch.cat([part.mean for part in parts]), variance.clamp_min(1e-12)
 
 
-def _agreed(shares: Sequence[tuple[float, float]]) -> float:
+def _consistent_share(shares: Sequence[tuple[float, float]]) -> float:
     """The share of slips that is found where it is believed in, by the line through the logarithms of the last two
     shares believed in and found."""
     (x, y), (believed_share, found_share) = np.log(shares[-2:] if len(shares) > 1 else [shares[-1]] * 2)
@@ -376,7 +376,7 @@ def _agreed(shares: Sequence[tuple[float, float]]) -> float:
     return float(min(np.exp(found_share + (found_share - believed_share) * steep / (1 - steep)), SLIPS[-1]))
 
 
-def _climbed(value: Callable[[Floats], float], start: Floats) -> Floats:
+def _maximize(value: Callable[[Floats], float], start: Floats) -> Floats:
     """Where `value` is highest, by steps along the axes that become smaller."""
     at, best = start, value(start)
     for step in (0.8, 0.4, 0.2, 0.1, 0.05):
@@ -404,7 +404,7 @@ def _p_won_by_ids(parts: _Parts, n: int) -> Floats:
     return np.asarray((NODE_WEIGHTS @ torch.sigmoid(x)).numpy())
 
 
-def _foretold(p: NDArray[np.floating[Any]]) -> Foretold | None:
+def _forecast_quality(p: NDArray[np.floating[Any]]) -> Foretold | None:
     even = np.abs(p - 0.5) < 1e-9
     right = ((p > 0.5) & ~even).sum() + even.sum() / 2
     return Foretold(len(p), float(right / len(p)), float(-np.log(p).mean())) if len(p) else None

@@ -46,7 +46,7 @@ class Default(Fused):
         judges, human, share = offer(case, seats, budget)
         view = self.fusion.view(case)
         numbers = {"p_a": view.probabilities.a, "p_tie": view.probabilities.tie}
-        belief = _known(view, case)
+        belief = _describe_belief(view, case)
         if case.outcomes:
             return Decision(None, 1.0, numbers, f"{belief}, a person has answered")
         price = self.pace.price(share) / human.price if human is not None and human.price > 0 else 0.0
@@ -99,7 +99,7 @@ def _entropy(p: float) -> float:
     return -sum(q * float(np.log2(q)) for q in (p, 1 - p) if q > 0)
 
 
-def _known(view: DispersionBelief, case: Case) -> str:
+def _describe_belief(view: DispersionBelief, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
     judges = [f"{name} says {float(sigmoid(verdict.logit)):.0%}" for name, verdict in case.verdicts.items()]
     swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]

@@ -84,8 +84,8 @@ class Certificate:
                 f"so the risk could be {self.bound:.1%}, over the target of {plan.alpha:.1%} (epoch {plan.epoch})."
             )
         return (
-            f"Labels with confidence {self.threshold:.3g} or more, {self.coverage:.0%} of cases, are accepted: {audited} "
-            f"there, so {sure} at most {self.bound:.1%} of them are, within the target of {plan.alpha:.1%} "
+            f"Labels with confidence {self.threshold:.3g} or more, {self.coverage:.0%} of cases, are accepted: "
+            f"{audited} there, so {sure} at most {self.bound:.1%} of them are, within the target of {plan.alpha:.1%} "
             f"(epoch {plan.epoch})."
         )
 
@@ -109,7 +109,7 @@ def plan(
     confidences = _confidences(confidence)
     if not len(confidences):
         raise BadInputError("there is no confidence to place cuts on; give those of cases that are not audited")
-    _checked(alpha, delta)
+    _check_probabilities(alpha, delta)
     if agreement is not None and 1 - alpha > (most := ceiling(agreement, votes)):
         label = "one vote" if votes == 1 else f"the majority of {votes} votes"
         raise BadInputError(
@@ -170,7 +170,7 @@ def audits_needed(alpha: float, delta: float, *, epoch: int = 1, wrong: int = 0)
     would bring the upper bound down to alpha: it is their number that the bound and delta ask for, so an epoch that
     is shorter can certify nothing, and one as short as this certifies only all labels together. Raises BadInputError.
     """
-    _checked(alpha, delta)
+    _check_probabilities(alpha, delta)
     part = spending(delta, epoch)
     numbers = range(wrong + 1, MOST_AUDITS)
     return wrong + 1 + bisect_left(numbers, True, key=lambda n: binomial_at_most(wrong, n, alpha) <= part)
@@ -192,7 +192,7 @@ def ceiling(agreement: float, votes: int = 1) -> float:
     return 1 - binomial_at_most(votes // 2, votes, 0.5 + 0.5 * math.sqrt(2 * agreement - 1))
 
 
-def _checked(alpha: float, delta: float) -> None:
+def _check_probabilities(alpha: float, delta: float) -> None:
     for name, value in (("alpha", alpha), ("delta", delta)):
         if not 0 < value < 1:
             raise BadInputError(f"{name} is {value}; give a probability above 0 and below 1")

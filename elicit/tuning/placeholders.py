@@ -27,28 +27,28 @@ def with_places(text: str, names: Sequence[str], meant: Mapping[str, str] | None
     """
     spellings = {name.casefold(): name for name in reversed(names)} | {name: name for name in names} | dict(meant or {})
 
-    def named(word: str) -> str | None:
+    def name_of(word: str) -> str | None:
         return spellings.get(word) or spellings.get(word.casefold())
 
-    def unbraced(match: re.Match[str]) -> str:
-        name = named(match["name"])
+    def replace_braces(match: re.Match[str]) -> str:
+        name = name_of(match["name"])
         depth = _depth(match)
         if name is None or (depth == 1 and "\n" in match[0]):  # such as a block of code
             return match[0]
         outer, inner = match["open"][depth:], match["close"][depth:]
         return f"{match['dollars'] if outer else ''}{outer}{{{name}}}{inner}"
 
-    def unbracketed(match: re.Match[str]) -> str:
+    def replace_brackets(match: re.Match[str]) -> str:
         word = match[1] or match[2]
-        name = named(word)
+        name = name_of(word)
         if name is None or name in placed or f"</{word.casefold()}>" in closed:
             return match[0]
         return f"{{{name}}}"
 
     while True:  # what is taken off may lay bare another spelling
-        spelled = _BRACES.sub(unbraced, text)
+        spelled = _BRACES.sub(replace_braces, text)
         placed, closed = {name for name in names if f"{{{name}}}" in spelled}, spelled.casefold()
-        spelled = _BRACKETS.sub(unbracketed, spelled)
+        spelled = _BRACKETS.sub(replace_brackets, spelled)
         if spelled == text:
             return text
         text = spelled

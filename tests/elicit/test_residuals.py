@@ -181,7 +181,7 @@ def test_draws_agree_with_what_is_expected_of_them() -> None:
     assert torch.equal(draws, -draws.mT)
     models = torch.arange(len(posterior.evidence))
     weights, mean, variance = posterior._mixture(PAIRS, models)
-    mean, variance = posterior._asked(PAIRS, models, mean, variance)
+    mean, variance = posterior._vote_moments(PAIRS, models, mean, variance)
     preferred = weights @ torch.special.ndtr(mean / variance.sqrt())
     drawn = (draws > 0).double().mean(0)[PAIRS[:, 0], PAIRS[:, 1]]
     assert torch.allclose(drawn, preferred, atol=0.03)
