@@ -93,7 +93,7 @@ class GridPosterior(Transitive):
         parent, c, d, s2 = self._prepare_column(a, b, -1, None)
         shrink = torch.zeros_like(s2)
         for outcome in DECIDED:
-            site, _ = parent._site(outcome, a, b, d, s2, self.noise.slip())
+            site, _ = parent._site(outcome, a, b, d, s2, self.noise.lapse_rate())
             shrink += site.z * _shrink(site.variance, s2)
         return parent._reduce_variance(c, shrink, f"?{a},{b}".encode())
 
@@ -103,7 +103,7 @@ class GridPosterior(Transitive):
             return self
         sign = 1 if outcome.choice == "both_bad" else -1
         parent, c, d, s2 = self._prepare_column(vote.a, vote.b, sign, vote.inputs)
-        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.slip(vote.judge, vote.weight))
+        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.lapse_rate(vote.judge, vote.weight))
         shrink = _shrink(site.variance, s2)
         name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength},{vote.weight},{vote.inputs}"
         child = parent._reduce_variance(c, shrink, name.encode())
@@ -158,10 +158,10 @@ class GridPosterior(Transitive):
         return (d, s2.clamp_min(1e-10)) if sign == -1 else (d / 2, (s2 / 2).clamp_min(1e-10))
 
     def _site(
-        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, lapse_rate: float
     ) -> tuple[Site, dict[str, Any]]:
         """What an outcome does to x ~ N(d, s2), each (M,), and what it changes of the belief besides utilities."""
-        return moments_after(outcome, d, s2, self.noise, slip), {}
+        return moments_after(outcome, d, s2, self.noise, lapse_rate), {}
 
     def _reduce_variance(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
         beta2 = shrink.to(c)
@@ -303,8 +303,8 @@ class GridPosterior(Transitive):
         for weight, m, s2 in zip(w, *self._vote_moments(pairs, heavy, mean, variance), strict=True):
             x = m[:, None] + s2.sqrt()[:, None] * NODES
             probability += weight * (torch.sigmoid(x) @ NODE_WEIGHTS)
-        slip = self.noise.slip()
-        return Difference(first, second, (1 - slip) * probability + slip / 2)
+        lapse_rate = self.noise.lapse_rate()
+        return Difference(first, second, (1 - lapse_rate) * probability + lapse_rate / 2)
 
     def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         return self._sample(n, rng, rows)[0]
@@ -346,11 +346,11 @@ class Site(NamedTuple):
     variance: Tensor
 
 
-def moments_after(outcome: ChoiceOutcome, d: Tensor, s2: Tensor, noise: Noise, slip: float) -> Site:
+def moments_after(outcome: ChoiceOutcome, d: Tensor, s2: Tensor, noise: Noise, lapse_rate: float) -> Site:
     """The site of an outcome where x ~ N(d, s2) before, each (M,) float64, by Gauss-Hermite quadrature."""
     x = d[:, None] + s2.sqrt()[:, None] * NODES
     clean = likelihood(outcome, x, noise)
-    weighted = ((1 - slip) * clean + slip * chance(outcome, noise)) * NODE_WEIGHTS
+    weighted = ((1 - lapse_rate) * clean + lapse_rate * chance(outcome, noise)) * NODE_WEIGHTS
     z = weighted.sum(1)
     mean = (weighted * x).sum(1) / z
     variance = (weighted * (x - mean[:, None]) ** 2).sum(1) / z

@@ -171,9 +171,9 @@ class InteractionPosterior(GridPosterior):
         return parent, turned * c, turned * d, s2.clamp_min(1e-10)
 
     def _site(
-        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, lapse_rate: float
     ) -> tuple[Site, dict[str, Any]]:
-        site, _ = super()._site(outcome, a, b, d, s2, slip)
+        site, _ = super()._site(outcome, a, b, d, s2, lapse_rate)
         step = (site.mean - d) / s2
         turned = -1 if a > b and outcome.choice != "both_bad" else 1
         row = self.triangle.row(self.beta2.shape[1])
@@ -240,8 +240,8 @@ class InteractionPosterior(GridPosterior):
         belief = self.on(a, b, inputs)
         sd = belief.covariance.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
         x = belief.mean[:, 1:, None] + sd[:, 1:, None] * NODES
-        slip = self.noise.slip()
-        return (1 - slip) * (belief.weights @ (torch.sigmoid(x) @ NODE_WEIGHTS)) + slip / 2
+        lapse_rate = self.noise.lapse_rate()
+        return (1 - lapse_rate) * (belief.weights @ (torch.sigmoid(x) @ NODE_WEIGHTS)) + lapse_rate / 2
 
     def win_rate(self, a: int, b: int, share: float) -> tuple[float, float, float]:
         """Mean and central interval of mass `share` of the share of inputs, of all there are, on which a is preferred
@@ -289,6 +289,6 @@ class InteractionPosterior(GridPosterior):
         """The share of the variance of x ~ N(d, s2) that a vote is expected to take away; all of one shape (P,)."""
         share = torch.zeros_like(s2)
         for outcome in DECIDED:
-            site = moments_after(outcome, d, s2, self.noise, self.noise.slip())
+            site = moments_after(outcome, d, s2, self.noise, self.noise.lapse_rate())
             share += site.z * (1 - site.variance / s2).clamp_min(0)
         return share

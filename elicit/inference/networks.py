@@ -69,12 +69,12 @@ class History:
     def log_likelihood(self, x: Tensor, kinds: Tensor, noise: Noise) -> Tensor:
         """(..., T) of x (..., T), what the votes of these kinds (T,) speak of."""
         out = torch.zeros_like(x)
-        slip = noise.slip()
+        lapse_rate = noise.lapse_rate()
         for k, outcome in enumerate(self.outcomes):
             of = (kinds == k).to(x.device)
             if not of.any():
                 continue
-            p = (1 - slip) * likelihood(outcome, x, noise) + slip * chance(outcome, noise)
+            p = (1 - lapse_rate) * likelihood(outcome, x, noise) + lapse_rate * chance(outcome, noise)
             out = torch.where(of, p.log(), out)
         return out
 

@@ -97,14 +97,14 @@ class ResidualPosterior(GridPosterior):
     # -- learning ---------------------------------------------------------------------------------------------
 
     def _site(
-        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, lapse_rate: float
     ) -> tuple[Site, dict[str, Any]]:
         if outcome.choice == "both_bad":
-            return super()._site(outcome, a, b, d, s2, slip)
+            return super()._site(outcome, a, b, d, s2, lapse_rate)
         precision, shift = self.factors.at(torch.tensor(a), torch.tensor(b), torch.arange(len(d)))
         before = through(precision, shift, self.tau2)
         mean, variance = with_residual(d, s2, precision, shift, self.tau2)
-        site = moments_after(outcome, mean, variance, self.noise, slip)
+        site = moments_after(outcome, mean, variance, self.noise, lapse_rate)
         narrowed = torch.minimum(site.variance, variance)  # a vote never widens
         precision = precision + 1 / narrowed - 1 / variance
         shift = shift + site.mean / narrowed - mean / variance

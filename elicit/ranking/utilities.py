@@ -181,14 +181,14 @@ def utilities(
     basis = _basis(inputs, trained_on[0], noise, report)
     if parts is None:
         return Utilities(believed_of(keys, noise, OWNS[0]), counted)
-    noise = FixedNoise(**vars(noise), tied=noise.nu, slipped=noise.slip())
+    noise = FixedNoise(**vars(noise), tied=noise.nu, slipped=noise.lapse_rate())
     expected, belief = _Prior(noise, OWNS[0], 1.0), None
     shares: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         belief = believed_of(parts.rest, noise, expected.own, belief)
         trial = _Trial(belief, expected.own, parts.fresh)
         prior = trial.calibrate(parts, expected)
-        shares.append((noise.slip(), prior.noise.slip()))
+        shares.append((noise.lapse_rate(), prior.noise.lapse_rate()))
         noise = replace(prior.noise, slipped=_consistent_share(shares))
     prior = prior._replace(noise=noise)
     held_out, new_items = (_forecast_quality(trial.p_won(part, prior)) for part in (parts.held, parts.new))
@@ -303,8 +303,8 @@ class _Trial:
         mean, variance = self._shared_moments(rows)
         alone = self.fresh[rows].sum(1) * prior.own
         x = prior.scale * mean + (prior.scale**2 * variance + alone).sqrt() * NODES[:, None]
-        slip = prior.noise.slip()
-        return np.asarray(((1 - slip) * (NODE_WEIGHTS @ torch.sigmoid(x)) + slip / 2).numpy())
+        lapse_rate = prior.noise.lapse_rate()
+        return np.asarray(((1 - lapse_rate) * (NODE_WEIGHTS @ torch.sigmoid(x)) + lapse_rate / 2).numpy())
 
     def calibrate(self, parts: _Parts, prior: _Prior) -> _Prior:
         """The prior under which votes are likeliest: those on single fresh items, all of an item's votes together, and
@@ -329,8 +329,8 @@ class _Trial:
         others, other_kinds = self._left_out(parts.rest[_sample_numbers(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
 
         def read(at: Floats) -> _Prior:
-            own, slip, nu, scale = np.exp(at).tolist()
-            return _Prior(replace(prior.noise, tied=nu, slipped=min(slip, SLIPS[-1])), own, scale)
+            own, lapse_rate, nu, scale = np.exp(at).tolist()
+            return _Prior(replace(prior.noise, tied=nu, slipped=min(lapse_rate, SLIPS[-1])), own, scale)
 
         def value(at: Floats) -> float:
             trial = read(at)
@@ -343,7 +343,7 @@ class _Trial:
             total += history.log_likelihood(others, other_kinds, trial.noise).sum()
             return float(total) - 0.5 * float((((at - expected) / EXPECTED_SD) ** 2).sum())
 
-        expected = np.log([prior.own, prior.noise.slip(), prior.noise.nu, prior.scale])
+        expected = np.log([prior.own, prior.noise.lapse_rate(), prior.noise.nu, prior.scale])
         return read(_maximize(value, expected))
 
     def _left_out(self, keys: Keys) -> tuple[Tensor, Tensor]:

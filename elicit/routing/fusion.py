@@ -52,7 +52,7 @@ CORRELATION = 0.6
 SEEN = 30.0
 LOUDEST = 4.0
 """Log-odds a single verdict may state: models that judge are surer than right."""
-SLIP = 0.02
+LAPSE_RATE = 0.02
 
 
 class Label(NamedTuple):
@@ -282,13 +282,13 @@ class Fusion:
         return n / (1 + (n - 1) * max(float(np.mean(pairs)), 0.0))
 
 
-def outcomes(x: Vector, log_nu: Vector | float, slip: float = SLIP) -> Vector:
+def outcomes(x: Vector, log_nu: Vector | float, lapse_rate: float = LAPSE_RATE) -> Vector:
     """P(a), P(tie), P(b) at log-odds x, of x's or log_nu's shape behind a first axis of 3; a share of slips is even
     among the three."""
     x, t = np.broadcast_arrays(x, log_nu)
     logits = np.stack([x / 2, t, -x / 2])
     p = np.exp(logits - logits.max(0))
-    return np.asarray((1 - slip) * p / p.sum(0) + slip / 3)
+    return np.asarray((1 - lapse_rate) * p / p.sum(0) + lapse_rate / 3)
 
 
 def _match(mean: float, variance: float, likelihood: Callable[[Vector], Vector]) -> tuple[float, float]:

@@ -117,7 +117,7 @@ def test_the_networks_errors_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None
     own = rng.standard_normal(400)
     careful = elicit.utilities(*cast(20_000, u=u, voted=400, undecided=0.0), x)
     hidden = elicit.utilities(*cast(20_000, u=u + own, voted=400, undecided=0.0), x)
-    assert careful.posterior.noise.slip() < 0.02
+    assert careful.posterior.noise.lapse_rate() < 0.02
     last = [float(found.posterior.v[0, -1]) for found in (careful, hidden)]
     assert last[0] < 0.5
     assert 0.6 < last[1] < 1.8
@@ -133,7 +133,7 @@ def test_slips_are_told_from_small_differences(slips: float, monkeypatch: pytest
     x = rng.standard_normal((400, 3))
     u = 1.5 * np.sin(x[:, 0]) + 0.5 * rng.standard_normal(400)
     found = elicit.utilities(*cast(8_000, slips=slips, u=u, voted=400, undecided=0.0), x)
-    assert slips * 2 / 3 - 0.06 < found.posterior.noise.slip() < slips + 0.06
+    assert slips * 2 / 3 - 0.06 < found.posterior.noise.lapse_rate() < slips + 0.06
     low, high = found.intervals(0.9).T
     truth = u - u.mean()
     assert ((low < truth) & (truth < high)).mean() > 0.8 - 3 * (0.9 * 0.1 / 400) ** 0.5

@@ -84,9 +84,9 @@ def test_moment_matching_agrees_with_exact_integration(tau: float) -> None:
     x = {(0, 1): u[:, 0] - u[:, 1] + e[:, 0], (1, 2): u[:, 1] - u[:, 2] + e[:, 1]}
     weight, posterior = np.ones(len(u)), with_tau(tau, n=3)
     for vote in given_votes:
-        slip, noise = posterior.noise.slip(""), posterior.noise
+        lapse_rate, noise = posterior.noise.lapse_rate(""), posterior.noise
         clean = likelihood(vote.outcome, torch.as_tensor(x[vote.a, vote.b]), noise).numpy()
-        weight *= (1 - slip) * clean + slip * chance(vote.outcome, noise)
+        weight *= (1 - lapse_rate) * clean + lapse_rate * chance(vote.outcome, noise)
         posterior = posterior.update([vote])  # type: ignore[assignment]
     weight /= weight.sum()
     mean = weight @ u
