@@ -154,7 +154,7 @@ class PositionBias:
             total += m * (ab / n_ab - ba / n_ba) / 2
         return total / (n + m + self.SHRINK)
 
-    def corrected(self, verdict: Verdict) -> float:
+    def correct(self, verdict: Verdict) -> float:
         """The verdict's log-odds that a is preferred without the bias; with both orders it cancels by itself."""
         if len(verdict.logits) != 1:
             return verdict.logit

@@ -104,7 +104,7 @@ class FusionWeights:
             row[self._places[name]] = value
         return row
 
-    def moved(self, row: Vector, mean: float, variance: float) -> FusionWeights:
+    def with_projection(self, row: Vector, mean: float, variance: float) -> FusionWeights:
         """The belief after row'w, Gaussian before, has come to this mean and variance."""
         c = self.covariance @ row
         before, m = float(row @ c), float(row @ self.mean)
@@ -161,7 +161,7 @@ class Fusion:
         that topic alone. "gap NAME".
         """
         logits = {
-            judge: float(np.clip(self._place(judge).corrected(verdict), -LOUDEST, LOUDEST))
+            judge: float(np.clip(self._place(judge).correct(verdict), -LOUDEST, LOUDEST))
             for judge, verdict in case.verdicts.items()
             if verdict.logits
         }
@@ -195,12 +195,12 @@ class Fusion:
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def heard(self, case: Case) -> Fusion:
+    def after_verdicts(self, case: Case) -> Fusion:
         """The stack that has seen the judges' verdicts on a case, which tell of their leaning to a place."""
-        moved = {judge: self._place(judge).after(verdict) for judge, verdict in case.verdicts.items()}
-        return replace(self, places={**self.places, **moved}) if moved else self
+        with_projection = {judge: self._place(judge).after(verdict) for judge, verdict in case.verdicts.items()}
+        return replace(self, places={**self.places, **with_projection}) if with_projection else self
 
-    def learnt(self, case: Case) -> Fusion:
+    def after_answers(self, case: Case) -> Fusion:
         """The stack after the humans' answers to a case; what is neither a, b nor tie says nothing, and what was told
         earlier is only compared with."""
         fusion, dispersion = self, self.dispersion
@@ -222,8 +222,8 @@ class Fusion:
         even_mean, even_after = _match(t, spread, lambda nodes: outcomes(np.array(x), nodes)[DECIDED.index(choice)])
         return replace(
             self,
-            weights=weights.moved(row, mean, after),
-            evenness=evenness.moved(level, even_mean, even_after),
+            weights=weights.with_projection(row, mean, after),
+            evenness=evenness.with_projection(level, even_mean, even_after),
             errors=self._errors_after(case, choice),
             votes=self.votes + 1,
         )
