@@ -328,26 +328,26 @@ class State:
             if wanted > 0:
                 self.stock[query] = wanted
 
-    def lacking(self, query: int) -> int:
+    def missing_judges(self, query: int) -> int:
         """How many people more are to have a query that the router gave to people."""
         return self.wanted.get(query, 0) - len(self.taken.get(query, ()))
 
     def _update_waiting(self, query: int, *, first: bool = False) -> None:
         """Let the query wait for a person exactly as long as it lacks one. first: before the others that wait."""
-        if self.lacking(query) <= 0:
+        if self.missing_judges(query) <= 0:
             if query in self.waiting:
                 self.waiting.remove(query)
         elif query not in self.waiting:
             self.waiting.insert(0 if first else len(self.waiting), query)
 
-    def free(self, query: int) -> int:
+    def free_places(self, query: int) -> int:
         """How many more judges a query of the stock can be lent to now."""
         holders = sum(
             self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
         )
         return self.stock.get(query, 0) - holders
 
-    def answered(self, query: int) -> list[str]:
+    def judges_who_answered(self, query: int) -> list[str]:
         """The judges who have answered a query and hold it no more."""
         holders = {j for j, held in self.held.items() if any(self.leases[lease].query == query for lease in held)}
         return [judge for judge in self.taken.get(query, ()) if judge not in holders]
@@ -360,7 +360,7 @@ class State:
         """How many live votes were on the item in each row."""
         return Counter(row for live in self.votes for row in live.vote.pair)
 
-    def retired(self) -> list[int]:
+    def retired_rows(self) -> list[int]:
         """The rows of the prompts that are not asked about any more."""
         return sorted(row for row, mark in self.marks.items() if mark == "retired")
 
@@ -376,7 +376,7 @@ class State:
         """The pool of a listed pair, which its first item names in `meta.pool`."""
         return str(self.items[row].meta.get("pool", ""))
 
-    def listed(self, pool: str = "") -> Set[tuple[int, int]]:
+    def listed_pairs(self, pool: str = "") -> Set[tuple[int, int]]:
         """The listed pairs of a pool, or of all, each once, the smaller row first; in order."""
         if pool not in self._listed:
             pairs = ((min(a, b), max(a, b)) for _, a, b in self.pairs if pool in ("", self.pool_of(a)))
@@ -388,7 +388,7 @@ class State:
         later = self.notes.get((live.query, live.vote.judge))
         return live.vote.note if later is None else later
 
-    def pending(self, judge: str, but: int | None = None) -> list[tuple[int, int]]:
+    def pending_pairs(self, judge: str, but: int | None = None) -> list[tuple[int, int]]:
         """Pairs that are with other judges than this one, and the newest of those under way to whoever comes: their
         answers are anticipated one by one, which takes its time. but: a query that does not count."""
         others = [query for holder, query in self.open.items() if holder != judge]
@@ -399,9 +399,9 @@ class State:
         """The queries whose answers are to come from whoever comes: waiting for a person, lent, or in the stock."""
         lent = [self.leases[lease].query for leases in self.held.values() for lease in leases]
         routed = [query for query in lent if query in self.routed]
-        return [*dict.fromkeys([*self.unanswered(), *routed]), *self.stock]
+        return [*dict.fromkeys([*self.unanswered_queries(), *routed]), *self.stock]
 
-    def unheard(self) -> set[int]:
+    def unjudged_queries(self) -> set[int]:
         """The queries that somebody is still to judge: open, lent, or waiting for a person."""
         lent = (self.leases[lease].query for leases in self.held.values() for lease in leases)
         return {*self.waiting, *self.open.values(), *lent}
@@ -412,13 +412,13 @@ class State:
         begun = [self.leases[lease].query for leases in self.held.values() for lease in leases]
         begun += self.open.values()
         counted = {query for query in (*self.waiting, *begun) if audits or self._for_people(query)} & self.routed.keys()
-        lacking = sum(self.lacking(query) for query in self.waiting if query in counted)
+        lacking = sum(self.missing_judges(query) for query in self.waiting if query in counted)
         return lacking + sum(query in counted for query in begun)
 
     def _for_people(self, query: int) -> bool:
         return query in self.routed and self.routed[query][0].to == "people"
 
-    def unanswered(self) -> list[int]:
+    def unanswered_queries(self) -> list[int]:
         """The queries that wait for a person and have no vote yet, as those to be audited have."""
         voted = {live.query for live in self.votes} if self.waiting else set()
         return [query for query in self.waiting if query not in voted]

@@ -32,8 +32,8 @@ def assign(
     pools = set(mine.pools) if mine else set()
     leased_pairs = state.had.get(judge, set())
     holds = {state.asked[state.leases[lease].query].query.pair for lease in state.held.get(judge, ())}
-    waiting = [] if machine else [query for query in state.waiting if state.lacking(query) > busy.get(query, 0)]
-    open_ = [query for query in state.stock if state.free(query) > busy.get(query, 0)]
+    waiting = [] if machine else [query for query in state.waiting if state.missing_judges(query) > busy.get(query, 0)]
+    open_ = [query for query in state.stock if state.free_places(query) > busy.get(query, 0)]
     candidates = []
     for query in [*waiting, *open_]:
         question = state.asked[query]

@@ -215,7 +215,7 @@ def to_ask(study: Study) -> int:
     from studies.decisions import labelled_pairs
 
     left = study.spec.votes - len(study.state.votes)
-    return min(left, len(study.state.listed() - labelled_pairs(study.state)) if study.state.pairs else left)
+    return min(left, len(study.state.listed_pairs() - labelled_pairs(study.state)) if study.state.pairs else left)
 
 
 def _estimated(costs: dict[str, CostEstimate], as_json: bool) -> None:

@@ -129,7 +129,7 @@ def _out_of_reach(spec: Spec, state: State, read: int, missing: int) -> str:
     drawn = sum(len(routes) > 1 for routes in state.routed.values()) - read
     if state.pairs:
         routed = {state.asked[number].query.pair for number in state.routed}
-        left = len(state.listed() - labelled_pairs(state) - routed)
+        left = len(state.listed_pairs() - labelled_pairs(state) - routed)
     else:
         left = max(0, spec.votes - len(state.votes))
     to_come = drawn + rules.audits * left

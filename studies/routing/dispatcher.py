@@ -64,7 +64,7 @@ class Dispatcher:
             for judge in study.spec.judges
         }
         self.limit = self.spec.budget if budget is None else budget
-        self._listed = study.state.listed()
+        self._listed = study.state.listed_pairs()
         self.stuck = ""
         self._under_way: list[float] = []
         self._back = asyncio.Event()
@@ -203,7 +203,7 @@ class Dispatcher:
         if state.pairs:
             left = len(self._listed) - len(self._listed & self._taken)
         else:
-            left = self.study.spec.votes - len(state.votes) - sum(map(state.lacking, state.waiting))
+            left = self.study.spec.votes - len(state.votes) - sum(map(state.missing_judges, state.waiting))
         left = max(left, 1)
         if self.limit is None:
             return Budget(NO_LIMIT, left)

@@ -171,7 +171,7 @@ class AnnotationBackend:
         """Why a vote on a lease that is over cannot count, or an empty string."""
         if held.over != "expired" or not self.spec.serving.late:
             return held.over
-        answered = self.state.answered(held.query)
+        answered = self.state.judges_who_answered(held.query)
         if held.judge in answered:
             return f"{held.over}, and you have answered its pair since"
         wanted = self.state.wanted.get(held.query, self.state.asked[held.query].wanted)
