@@ -77,7 +77,7 @@ class Selective(AsAnswered):
         if not case.asked or case.asked[0] not in case.outcomes:
             numbers = self._confidence_and_threshold(case)
             accepted = bool(numbers) and numbers["confidence"] >= numbers["threshold"]
-            self.pace.saw(0.0 if accepted else 1.0)
+            self.pace.record_score(0.0 if accepted else 1.0)
             return
         choices = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
         for judge, verdict in case.verdicts.items() if choices else ():

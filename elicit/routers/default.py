@@ -68,7 +68,7 @@ class Default(Fused):
     def tell(self, case: Case) -> None:
         if not case.earlier:
             bare = case.unanswered
-            self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
+            self.pace.record_score(self._human_bits(bare, self.fusion.view(bare)))
         super().tell(case)
 
     def _human_bits(self, case: Case, view: DispersionBelief) -> float:

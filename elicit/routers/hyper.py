@@ -23,7 +23,7 @@ class Hyper(HearsAll):
 
     def __init__(self, explore: float = 0.2) -> None:
         super().__init__(AsAnswered(), explore)
-        self.seen: list[tuple[list[str], float]] = []
+        self.observations: list[tuple[list[str], float]] = []
 
     def score(self, case: Case) -> float:
         return self._gain(tags(case))
@@ -33,14 +33,14 @@ class Hyper(HearsAll):
         choices = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
         if choices and case.verdicts:
             agreed = 0.5 * (1 + np.sign(case.logit) * (1 if choices[0] == "a" else -1))
-            self.seen.append((tags(case), float(1 - agreed)))
+            self.observations.append((tags(case), float(1 - agreed)))
 
     def _gain(self, case_tags: list[str]) -> float:
-        names = sorted({tag for tagged, _ in self.seen for tag in tagged})
+        names = sorted({tag for tagged, _ in self.observations for tag in tagged})
         if not names:
             return 0.0
-        counts = np.array([[float(name in tagged) for name in names] for tagged, _ in self.seen])
-        wrong = np.array([value for _, value in self.seen])
+        counts = np.array([[float(name in tagged) for name in names] for tagged, _ in self.observations])
+        wrong = np.array([value for _, value in self.observations])
         matrix = counts.T @ counts + RIDGE * np.eye(len(names))
         weights = np.linalg.solve(matrix, counts.T @ (wrong - wrong.mean()))
         return float(wrong.mean() + sum(w for name, w in zip(names, weights, strict=True) if name in case_tags))

@@ -245,7 +245,7 @@ class BudgetPacer:
         greedy = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
         return (1 - self.explore) * greedy + self.explore * share
 
-    def saw(self, score: float) -> None:
+    def record_score(self, score: float) -> None:
         """Remember the score of a query that is done, whoever answered it."""
         self.scores.append(score)
 
