@@ -102,7 +102,7 @@ def _set_handler(handler: logging.Handler, level: int) -> None:
     handler.setFormatter(_Formatter(os.environ))
     for package in PACKAGES:
         logger = logging.getLogger(package)
-        for earlier in [one for one in logger.handlers if type(one) is type(handler)]:
+        for earlier in [present for present in logger.handlers if type(present) is type(handler)]:
             logger.removeHandler(earlier)
             earlier.close()
         logger.addHandler(handler)

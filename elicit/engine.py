@@ -119,7 +119,7 @@ class Engine:
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
         self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else checks.pairs_of(pairs, rows)
-        self._prior = self._believed(rows)
+        self._prior = self._prior_of(rows)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
         self._live: torch.Tensor | None = None
@@ -152,10 +152,10 @@ class Engine:
         if not out:
             self._live = None
             return
-        left = [row for row in range(self.n) if row not in out]
-        if len(left) < 2:
-            raise BadInputError(f"there would be {len(left)} items left to compare; retire fewer")
-        self._live = torch.tensor(left)
+        remaining = [row for row in range(self.n) if row not in out]
+        if len(remaining) < 2:
+            raise BadInputError(f"there would be {len(remaining)} items left to compare; retire fewer")
+        self._live = torch.tensor(remaining)
 
     @property
     def live(self) -> Posterior:
@@ -191,31 +191,31 @@ class Engine:
         posterior = self.posterior
         for a, b in pending:
             posterior = posterior.fantasize(a, b)
-        taken = frozenset(pending)
+        pending_pairs = frozenset(pending)
         rng = stream(self.seed, "select", decision)
         wanted = 1 if k is None else k
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise BadInputError(f"ask for 1 query or more, not {k!r}")
         pairs = self._pairs if within is None else checks.pairs_of(list(within), self.n)
-        votes, avoided = self.votes, taken | {checks.order_pair(p) for p in avoid}
+        votes, avoided = self.votes, pending_pairs | {checks.order_pair(p) for p in avoid}
         if self._live is not None:
             posterior = live = SubsetPosterior(posterior, self._live)
-            votes, taken, avoided = live.votes(votes), live.pairs(taken), live.pairs(avoided)
+            votes, pending_pairs, avoided = live.votes(votes), live.pairs(pending_pairs), live.pairs(avoided)
             if pairs is not None:
                 pairs = torch.tensor(sorted(live.pairs((a, b) for a, b in pairs.tolist()))).reshape(-1, 2)
         candidates = Candidates(posterior.n, pairs, avoided, decision)
         picks = self._selector.select(posterior, votes, candidates, wanted, rng)
         if len(picks) < wanted:
-            left = Candidates(posterior.n, pairs, taken, decision).without(picks)
-            picks += self._selector.select(posterior, votes, left, wanted - len(picks), rng)
+            rest = Candidates(posterior.n, pairs, pending_pairs, decision).without(picks)
+            picks += self._selector.select(posterior, votes, rest, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise NothingLeftError(f"only {len(picks)} pairs are left to ask; ask for fewer")
-        asked = [checks.order_pair((pick.a, pick.b)) for pick in picks]
-        belief = posterior.difference(torch.tensor(asked))
+        chosen_pairs = [checks.order_pair((pick.a, pick.b)) for pick in picks]
+        belief = posterior.difference(torch.tensor(chosen_pairs))
         if self._live is not None:
-            asked = [(int(self._live[a]), int(self._live[b])) for a, b in asked]
+            chosen_pairs = [(int(self._live[a]), int(self._live[b])) for a, b in chosen_pairs]
         queries = []
-        for i, ((a, b), pick) in enumerate(zip(asked, picks, strict=True)):
+        for i, ((a, b), pick) in enumerate(zip(chosen_pairs, picks, strict=True)):
             shown: ShownOrder = "ab" if stream(self.seed, "shown", decision + i).random() < 0.5 else "ba"
             why = {"p_a": round(float(belief.probability[i]), 6), "sd": round(float(belief.variance[i].sqrt()), 6)}
             queries.append(Query(a, b, decision + i, pick.score, pick.propensity, shown, self.selector, why))
@@ -288,7 +288,7 @@ class Engine:
         Raises BadInputError for rows that do not exist.
         """
         both = zip(self.votes, votes, strict=False)
-        same = next((i for i, (had, now) in enumerate(both) if had != now), min(len(self.votes), len(votes)))
+        same = next((i for i, (before, now) in enumerate(both) if before != now), min(len(self.votes), len(votes)))
         back = len(self.votes) - same
         if back > len(self._past):
             self.posterior, self._past, self.votes = self._prior, (), ()
@@ -321,7 +321,7 @@ class Engine:
             digest.update(b"" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def _believed(self, rows: int) -> Posterior:
+    def _prior_of(self, rows: int) -> Posterior:
         """The belief about this many items before any vote."""
         scores = self._scores
         if scores is not None:
@@ -369,7 +369,7 @@ class Engine:
         votes = self.votes
         if self._live is not None:
             self._live = torch.cat([self._live, torch.arange(self.n, rows)])
-        self._prior = self._believed(rows)
+        self._prior = self._prior_of(rows)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
 

@@ -58,12 +58,12 @@ _PATTERN = re.compile(f"(?P<written>{_WRITTEN})|(?P<crlf>\r\n)|[{_UNSAFE}]")
 
 
 def _visible(match: re.Match[str]) -> str:
-    found = match.group()
+    sign = match.group()
     if match["written"]:
-        return found
+        return sign
     if match["crlf"]:
         return "\n"
-    code = ord(found)
+    code = ord(sign)
     if code < 0x20:
         return chr(0x2400 + code)
     if code == 0x7F:
@@ -92,12 +92,12 @@ def one_line(text: str, empty: str = "(empty)") -> str:
 def describe_error(error: BaseException) -> str:
     """An error's class and what it says, on one line that can be encoded, of `LONGEST_REASON` characters at most."""
     try:
-        said = one_line(str(error), empty="")
+        text = one_line(str(error), empty="")
     except Exception:  # the class is somebody else's, and so is how it tells of itself
-        said = ""
-    if len(said) > LONGEST_REASON:
-        said = said[:LONGEST_REASON] + "…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        text = ""
+    if len(text) > LONGEST_REASON:
+        text = text[:LONGEST_REASON] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def quantity(number: int, noun: str) -> str:
@@ -115,7 +115,7 @@ def share_in_percent(share: float, limit: float) -> str:
     """A share in per cent, with as many decimals as show on which side of `limit` it is."""
     value, limit = round(100 * share, 9), round(100 * limit, 9)
     for places in range(4):
-        told = round(value, places)
-        if (told > limit, told < limit) == (value > limit, value < limit):
+        rounded = round(value, places)
+        if (rounded > limit, rounded < limit) == (value > limit, value < limit):
             return f"{value:.{places}f}%"
     return f"{value:.4f}%"

@@ -52,9 +52,9 @@ class Candidates:
     def within(self, rows: Tensor) -> Tensor:
         """(P, 2) admissible pairs of rows: the listed ones, or else all whose two rows are both in `rows` (S,)."""
         if self.pairs is not None:
-            return self._admissible(self.pairs)
+            return self._admissible_pairs(self.pairs)
         i, j = torch.triu_indices(len(rows), len(rows), 1)
-        return self._admissible(torch.stack([rows[i], rows[j]], 1))
+        return self._admissible_pairs(torch.stack([rows[i], rows[j]], 1))
 
     def near(self, rows: Tensor) -> Tensor:
         """(P, 2) admissible pairs to choose among: those within `rows` (S,), or all there are where these have none.
@@ -65,12 +65,12 @@ class Candidates:
         if self.pairs is None:
             pairs = self.within(rows)
             return pairs if len(pairs) else self.within(torch.arange(self.n))
-        share = self._admissible(self.pairs[self.turn % self.parts :: self.parts])
+        share = self._admissible_pairs(self.pairs[self.turn % self.parts :: self.parts])
         if len(share) or self.parts == 1:
             return share
-        left = torch.nonzero(self._kept(self.pairs))[:, 0]
-        turns = (left - self.turn) % self.parts
-        return self.pairs[left[turns == turns.min()]] if len(left) else share
+        places = torch.nonzero(self._is_allowed(self.pairs))[:, 0]
+        turns = (places - self.turn) % self.parts
+        return self.pairs[places[turns == turns.min()]] if len(places) else share
 
     @property
     def parts(self) -> int:
@@ -92,14 +92,14 @@ class Candidates:
         """(A,) numbers of the pairs in `avoid`, ascending."""
         return torch.tensor([a * self.n + b for a, b in self.avoid], dtype=torch.long).sort().values
 
-    def _kept(self, pairs: Tensor) -> Tensor:
+    def _is_allowed(self, pairs: Tensor) -> Tensor:
         """(P,) whether each of the pairs (P, 2) is not to be avoided."""
         numbers = pairs.min(1).values * self.n + pairs.max(1).values
         at = torch.searchsorted(self._avoided, numbers).clamp_max(len(self._avoided) - 1)
         return self._avoided[at] != numbers
 
-    def _admissible(self, pairs: Tensor) -> Tensor:
-        return pairs[self._kept(pairs)] if self.avoid else pairs
+    def _admissible_pairs(self, pairs: Tensor) -> Tensor:
+        return pairs[self._is_allowed(pairs)] if self.avoid else pairs
 
 
 class Selector(Protocol):

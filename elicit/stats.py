@@ -95,9 +95,9 @@ def poisson_binomial_at_least(hits: int, probabilities: ArrayLike) -> float:
     p = np.asarray(probabilities, float)
     law = np.zeros(len(p) + 1)
     law[0] = 1.0
-    for n, one in enumerate(p.tolist()):
-        law[1 : n + 2] = law[1 : n + 2] * (1 - one) + law[: n + 1] * one
-        law[0] *= 1 - one
+    for n, chance in enumerate(p.tolist()):
+        law[1 : n + 2] = law[1 : n + 2] * (1 - chance) + law[: n + 1] * chance
+        law[0] *= 1 - chance
     return float(min(1.0, law[max(hits, 0) :].sum()))
 
 
@@ -147,10 +147,10 @@ def longest_run(values: ArrayLike, kinds: ArrayLike | None = None) -> int:
 
 def run_lengths(values: ArrayLike, kinds: ArrayLike | None = None) -> NDArray[np.int64]:
     """(n,) the length of the run each entry stands in; 0 for entries not in kinds, where given."""
-    found = np.asarray(values)
-    run = np.concatenate([[0], np.cumsum(found[1:] != found[:-1])])[: len(found)]
-    size: NDArray[np.int64] = np.bincount(run)[run] if len(found) else np.zeros(0, np.int64)
-    return size if kinds is None else size * np.isin(found, np.asarray(kinds))
+    entries = np.asarray(values)
+    run = np.concatenate([[0], np.cumsum(entries[1:] != entries[:-1])])[: len(entries)]
+    size: NDArray[np.int64] = np.bincount(run)[run] if len(entries) else np.zeros(0, np.int64)
+    return size if kinds is None else size * np.isin(entries, np.asarray(kinds))
 
 
 def holm(p_values: ArrayLike, alpha: float) -> NDArray[np.bool_]:

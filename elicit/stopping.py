@@ -60,8 +60,8 @@ def best_item(posterior: Posterior, votes: int, regret: float, confidence: float
     chance += share_in_percent(reached, confidence)
     if reached >= confidence:
         return Stop(True, f"{chance}, at least the {limit_in_percent(confidence)} asked for", expected, reached, (0, 0))
-    left = forecast(expected, votes, regret)
-    return Stop(False, f"{chance}, short of {limit_in_percent(confidence)}", expected, reached, left)
+    votes_left = forecast(expected, votes, regret)
+    return Stop(False, f"{chance}, short of {limit_in_percent(confidence)}", expected, reached, votes_left)
 
 
 def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence: float) -> Stop:
@@ -82,14 +82,14 @@ def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence
     threshold = float(np.log((1 + np.log(max(votes, 1))) * (posterior.n - 1) / (1 - confidence)))
     expected = float(regret_draws(posterior, votes).mean())
     places = next(places for places in (1, 2, 3, 4) if places == 4 or round(ratio, places) != round(threshold, places))
-    told = f"the closest rival is ruled out by a log likelihood ratio of {ratio:.{places}f}"
+    ratio_text = f"the closest rival is ruled out by a log likelihood ratio of {ratio:.{places}f}"
     if votes and ratio >= threshold:
-        return Stop(True, f"{told}, above the threshold of {threshold:.{places}f}", expected, confidence, (0, 0))
-    left = None
+        return Stop(True, f"{ratio_text}, above the threshold of {threshold:.{places}f}", expected, confidence, (0, 0))
+    votes_left = None
     if votes:  # the ratio grows in proportion to the votes
         middle = votes * min(max(threshold / max(ratio, 1e-3) - 1, 0.1), 100.0)
-        left = max(1, round(middle / FORECAST_FACTOR)), max(2, round(middle * FORECAST_FACTOR))
-    return Stop(False, f"{told}, short of the threshold of {threshold:.{places}f}", expected, 0.0, left)
+        votes_left = max(1, round(middle / FORECAST_FACTOR)), max(2, round(middle * FORECAST_FACTOR))
+    return Stop(False, f"{ratio_text}, short of the threshold of {threshold:.{places}f}", expected, 0.0, votes_left)
 
 
 def regret_draws(posterior: Posterior, votes: int) -> Tensor:

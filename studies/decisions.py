@@ -39,7 +39,7 @@ def constraints_on(state: State, judge: str, voted: int | None = None) -> Constr
     A judge is not asked a pair again while there are others, then not the ones it saw last; a listed pair is not asked
     after anybody's label, and prompts not on an input that they were compared on.
     """
-    pending = tuple(state.pending(judge, voted))
+    pending = tuple(state.pending_pairs(judge, voted))
     if state.inputs:
         return Constraints(pending, tuple(exhausted_pairs(state)), True)
     own = () if voted is None else (state.asked[voted].query.pair,)
@@ -95,10 +95,10 @@ def exhausted_pairs(state: State) -> list[tuple[int, int]]:
 
 def pairs_left(state: State, judge: str) -> int:
     """How many pairs `choose` has for a judge: those that are not with others, labelled or worn, of items in play."""
-    unavailable = set(state.pending(judge))
+    unavailable = set(state.pending_pairs(judge))
     if state.pairs:
-        return len(state.listed() - unavailable - set(excluded_pairs(state, judge)))
-    retired = set(state.retired())
+        return len(state.listed_pairs() - unavailable - set(excluded_pairs(state, judge)))
+    retired = set(state.retired_rows())
     unavailable |= set(exhausted_pairs(state)) if state.inputs else set()
     live = len(state.items) - len(retired)
     return live * (live - 1) // 2 - sum(not retired.intersection(pair) for pair in unavailable)
@@ -110,9 +110,9 @@ def choose_batch(engine: Engine, state: State, k: int, pool: str = "") -> list[Q
     pool: only listed pairs of that pool; empty: all.
     """
     under_way = {state.asked[query].query.pair for query in state.under_way()}
-    pending = state.pending(STOCK)
+    pending = state.pending_pairs(STOCK)
     if state.pairs:
-        within, avoid = state.listed(pool), labelled_pairs(state) | under_way
+        within, avoid = state.listed_pairs(pool), labelled_pairs(state) | under_way
         available = len(within) - len(within & (avoid | set(pending)))
     else:
         within, avoid = None, under_way
@@ -171,7 +171,7 @@ def engine_for(spec: Spec, state: State, more: Sequence[Item] = ()) -> Engine:
         selector_options=dict(spec.selector_options),
         inputs=embed_texts([entry.text for entry in state.inputs]) if state.inputs else None,
     )
-    engine.retire(state.retired())
+    engine.retire(state.retired_rows())
     return engine
 
 
@@ -236,13 +236,13 @@ def why_over(spec: Spec, state: State) -> str:
 
 def votes_to_come(spec: Spec, state: State) -> int:
     """How many votes may come at the most: what waits for people, and what the budget and the pairs allow."""
-    waiting = sum(map(state.lacking, state.waiting))
+    waiting = sum(map(state.missing_judges, state.waiting))
     budget = max(0, spec.votes - len(state.votes) - waiting)
     lent = sum(state.leases[lease].query in state.routed for leases in state.held.values() for lease in leases)
     promised = lent + sum(state.stock.values())
     if state.pairs:
         with_others = {state.asked[number].query.pair for number in state.under_way()}
-        fresh = state.listed() - labelled_pairs(state) - with_others
+        fresh = state.listed_pairs() - labelled_pairs(state) - with_others
         again = sum(state.asked[number].query.pair not in fresh for number in state.open.values())
         return waiting + min(budget, promised + again + spec.serving.overlap * len(fresh))
     return waiting + (budget if promised or state.open or pairs_left(state, "") else 0)

@@ -262,7 +262,7 @@ class _Run:
         """Why there is no next query."""
         state = self.study.state
         why = self.study.exhausted(judge, waiting=False) or "no pair is left to ask"
-        done = bool(state.pairs) and state.listed() <= labelled_pairs(state)
+        done = bool(state.pairs) and state.listed_pairs() <= labelled_pairs(state)
         return "votes_spent" if self.study.votes_spent(judge) and not done else "nothing_left", why
 
     def _result(self, reason: Reason, why: str) -> RunResult:

@@ -449,7 +449,7 @@ class Study:
     def _key(self, judge: str) -> tuple[object, ...]:
         """What a computation made ahead depends on besides the answer: it holds only while this is unchanged."""
         state = self.state
-        elsewhere = (tuple(state.pending(judge)), tuple(state.deferred.items()), tuple(state.routed))
+        elsewhere = (tuple(state.pending_pairs(judge)), tuple(state.deferred.items()), tuple(state.routed))
         return (judge, state.folded, state.revised, state.grown, *elsewhere)
 
 

@@ -93,7 +93,7 @@ class BasisTable:
             out.copy_(s @ variance.to(phi))
         return BasisTable(phi, variance, prior, total / len(phi), square / len(phi))
 
-    def left(self, variance: Tensor) -> Tensor:
+    def remaining_share(self, variance: Tensor) -> Tensor:
         """() the share of the prior variance that is left, over the items, where the weights have `variance` (r,)."""
         whole = self.prior.mean(dtype=torch.float64).clamp_min(1e-12)
         return variance @ self.square / whole
@@ -101,12 +101,12 @@ class BasisTable:
     def variance_under(self, covariance: Tensor) -> Tensor:
         """(N,) nearly the variance that weights of this covariance (r, r) give each item: the prior's, shrunk alike
         along all axes but the AXES along which votes have told most more or less than that."""
-        left = self.left(covariance.diagonal())
-        values, axes = torch.linalg.eigh(covariance - left * torch.diag(self.variance))
+        share = self.remaining_share(covariance.diagonal())
+        values, axes = torch.linalg.eigh(covariance - share * torch.diag(self.variance))
         most = torch.topk(values.abs(), min(AXES, len(values))).indices
         values, axes = values[most].to(self.phi), axes[:, most].to(self.phi)
-        told = torch.cat([(part @ axes).square_() @ values for part in torch.split(self.phi, CHUNK_ROWS)])
-        return told.add_(self.prior * left.to(told))
+        variance = torch.cat([(part @ axes).square_() @ values for part in torch.split(self.phi, CHUNK_ROWS)])
+        return variance.add_(self.prior * share.to(variance))
 
 
 def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:
@@ -116,15 +116,15 @@ def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:
     values, vectors = _principal_axes(features, mean)
     x = torch.as_tensor(features[rows.cpu().numpy()], dtype=torch.float64, device=device) - mean
     values = values.clamp_min(0)
-    kept = torch.nonzero(values > 1e-10 * values.max().clamp_min(1e-300))[:, 0].flip(0)[: min(rank, n - 1)]
-    linear = vectors[:, kept] * values[kept].rsqrt()
-    left = min(rank, len(rows) - 1) - len(kept)
+    principal = torch.nonzero(values > 1e-10 * values.max().clamp_min(1e-300))[:, 0].flip(0)[: min(rank, n - 1)]
+    linear = vectors[:, principal] * values[principal].rsqrt()
+    n_more = min(rank, len(rows) - 1) - len(principal)
     weights, offset = x.new_zeros(len(rows), 0), x.new_zeros(0)
-    if left > 0 and len(kept):
+    if n_more > 0 and len(principal):
         k = _squared_exponential(x, x)
         centre = k - k.mean(0)
         size, axes = torch.linalg.eigh(centre - centre.mean(1, keepdim=True))
-        some = torch.nonzero(size > 1e-8 * len(rows))[:, 0].flip(0)[:left]
+        some = torch.nonzero(size > 1e-8 * len(rows))[:, 0].flip(0)[:n_more]
         # Of unit variance over the anchors, as the principal ones are over the pool.
         weights = axes[:, some] / size[some] * len(rows) ** 0.5
         offset = k.mean(0) @ weights
@@ -150,10 +150,10 @@ def diagonal_priors(basis: Basis, prior: Covariance) -> tuple[Tensor, Tensor]:
         total = k.diagonal()
         across = ((phi.T @ k).T * phi).sum(0) - (square * total[:, None]).sum(0)
         variance = _nonnegative(normal, across)
-        seen = float((square @ variance).mean())
+        shared = float((square @ variance).mean())
         whole = float(total.mean())
-        variances.append(variance * min(1.0, whole / max(seen, 1e-300)))
-        own.append(max(whole - seen, 1e-4 * whole))
+        variances.append(variance * min(1.0, whole / max(shared, 1e-300)))
+        own.append(max(whole - shared, 1e-4 * whole))
     return torch.stack(variances), torch.tensor(own).to(phi)
 
 

@@ -32,7 +32,7 @@ class EvictedEffects:
         """The same under the chosen `models` (m,)."""
         return EvictedEffects(self.rows, self.mean[models], self.variance[models])
 
-    def joined(self, rows: Sequence[int], mean: Tensor, variance: Tensor) -> EvictedEffects:
+    def with_rows(self, rows: Sequence[int], mean: Tensor, variance: Tensor) -> EvictedEffects:
         """These and more of them, in any order; mean, variance: (M, len(rows))."""
         both = torch.cat([self.rows, torch.tensor(rows, device=self.rows.device)])
         # Of an item that had given up its seat before, the new entry comes last and counts.

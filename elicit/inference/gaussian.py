@@ -90,23 +90,23 @@ class GridPosterior(Transitive):
 
     def fantasize(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on (a, b) that is still to come, its mean unmoved."""
-        parent, c, d, s2 = self._foreseen(a, b, -1, None)
+        parent, c, d, s2 = self._prepare_column(a, b, -1, None)
         shrink = torch.zeros_like(s2)
         for outcome in DECIDED:
-            site, _ = parent._site(outcome, a, b, d, s2, self.noise.slip())
+            site, _ = parent._site(outcome, a, b, d, s2, self.noise.lapse_rate())
             shrink += site.z * _shrink(site.variance, s2)
-        return parent._narrowed(c, shrink, f"?{a},{b}".encode())
+        return parent._reduce_variance(c, shrink, f"?{a},{b}".encode())
 
     def _after(self, vote: Vote, compact: bool = True) -> Self:
         outcome = vote.outcome
         if outcome.choice == "skip":
             return self
         sign = 1 if outcome.choice == "both_bad" else -1
-        parent, c, d, s2 = self._foreseen(vote.a, vote.b, sign, vote.inputs)
-        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.slip(vote.judge, vote.weight))
+        parent, c, d, s2 = self._prepare_column(vote.a, vote.b, sign, vote.inputs)
+        site, changed = parent._site(outcome, vote.a, vote.b, d, s2, self.noise.lapse_rate(vote.judge, vote.weight))
         shrink = _shrink(site.variance, s2)
         name = f"{vote.a},{vote.b},{vote.judge},{outcome.choice},{outcome.strength},{vote.weight},{vote.inputs}"
-        child = parent._narrowed(c, shrink, name.encode())
+        child = parent._reduce_variance(c, shrink, name.encode())
         step = ((site.mean - d) / s2).to(c)
         child = replace(
             child,
@@ -117,9 +117,9 @@ class GridPosterior(Transitive):
             ),
             **changed,
         )
-        return child._compacted() if compact else child
+        return child._compact() if compact else child
 
-    def _foreseen(
+    def _prepare_column(
         self, a: int, b: int, sign: int, inputs: tuple[int, ...] | None
     ) -> tuple[Self, Tensor, Tensor, Tensor]:
         """This posterior with the column of x in its store, that column (M, N), and the mean and variance of x (M,).
@@ -158,18 +158,18 @@ class GridPosterior(Transitive):
         return (d, s2.clamp_min(1e-10)) if sign == -1 else (d / 2, (s2 / 2).clamp_min(1e-10))
 
     def _site(
-        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, lapse_rate: float
     ) -> tuple[Site, dict[str, Any]]:
         """What an outcome does to x ~ N(d, s2), each (M,), and what it changes of the belief besides utilities."""
-        return moments_after(outcome, d, s2, self.noise, slip), {}
+        return moments_after(outcome, d, s2, self.noise, lapse_rate), {}
 
-    def _narrowed(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
+    def _reduce_variance(self, c: Tensor, shrink: Tensor, name: bytes) -> Self:
         beta2 = shrink.to(c)
         v = (self.v - beta2[:, None] * c * c).clamp_min(0)
         lineage = hashlib.blake2b(self.lineage + b"/" + name, digest_size=12).digest()
         return replace(self, v=v, beta2=torch.cat([self.beta2, beta2[:, None]], 1), lineage=lineage)
 
-    def _compacted(self) -> Self:
+    def _compact(self) -> Self:
         """Columns folded into a dense covariance, and light models dropped with them.
 
         A fold every 2 CHUNK votes keeps a vote's cost from growing with the votes. The first one waits for votes to
@@ -181,7 +181,7 @@ class GridPosterior(Transitive):
         models = self.heavy(max(1, DENSE // self.n**2), KEPT).sort().values
         large = not isinstance(self.base, DenseCovariance) and len(models) * self.n**2 > DENSE // 4
         if t < (8 if large else 2) * CHUNK:
-            return self._thinned()
+            return self._drop_light_models()
         models = models.to(self.mu.device)
         rows = torch.arange(self.n, device=self.mu.device)
         matrix = self.covariance(rows, models)
@@ -193,7 +193,7 @@ class GridPosterior(Transitive):
             v=matrix.diagonal(dim1=1, dim2=2).clamp_min(0).clone(),
         )
 
-    def _thinned(self) -> Self:
+    def _drop_light_models(self) -> Self:
         """Without the models that the votes have all but ruled out."""
         return self._of(torch.nonzero(self.weights > MIN_WEIGHT)[:, 0])
 
@@ -289,7 +289,7 @@ class GridPosterior(Transitive):
             (weights / weights.sum()).double(), mean.double().cpu(), variance.double().cpu().clamp_min(1e-12)
         )
 
-    def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def _vote_moments(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (m, P) of what votes on pairs depend on, from those of u_a - u_b under `models` (m,)."""
         return mean, variance
 
@@ -300,11 +300,11 @@ class GridPosterior(Transitive):
         first = w @ mean
         second = w @ (variance + mean**2) - first**2
         probability = torch.zeros_like(first)
-        for weight, m, s2 in zip(w, *self._asked(pairs, heavy, mean, variance), strict=True):
+        for weight, m, s2 in zip(w, *self._vote_moments(pairs, heavy, mean, variance), strict=True):
             x = m[:, None] + s2.sqrt()[:, None] * NODES
             probability += weight * (torch.sigmoid(x) @ NODE_WEIGHTS)
-        slip = self.noise.slip()
-        return Difference(first, second, (1 - slip) * probability + slip / 2)
+        lapse_rate = self.noise.lapse_rate()
+        return Difference(first, second, (1 - lapse_rate) * probability + lapse_rate / 2)
 
     def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         return self._sample(n, rng, rows)[0]
@@ -346,11 +346,11 @@ class Site(NamedTuple):
     variance: Tensor
 
 
-def moments_after(outcome: ChoiceOutcome, d: Tensor, s2: Tensor, noise: Noise, slip: float) -> Site:
+def moments_after(outcome: ChoiceOutcome, d: Tensor, s2: Tensor, noise: Noise, lapse_rate: float) -> Site:
     """The site of an outcome where x ~ N(d, s2) before, each (M,) float64, by Gauss-Hermite quadrature."""
     x = d[:, None] + s2.sqrt()[:, None] * NODES
     clean = likelihood(outcome, x, noise)
-    weighted = ((1 - slip) * clean + slip * chance(outcome, noise)) * NODE_WEIGHTS
+    weighted = ((1 - lapse_rate) * clean + lapse_rate * chance(outcome, noise)) * NODE_WEIGHTS
     z = weighted.sum(1)
     mean = (weighted * x).sum(1) / z
     variance = (weighted * (x - mean[:, None]) ** 2).sum(1) / z

@@ -70,7 +70,7 @@ class Questions:
     inputs: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     votes: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 
-    def asked(self, a: int, b: int, sign: int, inputs: Sequence[int]) -> Questions:
+    def with_question(self, a: int, b: int, sign: int, inputs: Sequence[int]) -> Questions:
         """With one more, on u_a - u_b for sign -1 and the mean of the two for sign 1."""
         t = self.rows.shape[1]
         signs = [1.0, -1.0] if sign == -1 else [0.5, 0.5]
@@ -128,34 +128,38 @@ class InteractionPosterior(GridPosterior):
         models = torch.arange(utilities.base.models).repeat_interleave(len(rhos))
         each = utilities._of(models)
         prior = torch.tensor(list(rhos.values()), dtype=torch.float64).log().repeat(utilities.base.models)
-        kept = {f.name: getattr(each, f.name) for f in fields(each)} | {"evidence": each.evidence + prior}
+        values = {f.name: getattr(each, f.name) for f in fields(each)} | {"evidence": each.evidence + prior}
         rho = torch.tensor(list(rhos), dtype=torch.float64).repeat(utilities.base.models)
         nothing = torch.zeros(len(models), 0, dtype=torch.float64)
-        return InteractionPosterior(**kept, rho=rho, similar=similar, representer=nothing)
+        return InteractionPosterior(**values, rho=rho, similar=similar, representer=nothing)
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def _foreseen(
+    def _prepare_column(
         self, a: int, b: int, sign: int, inputs: tuple[int, ...] | None
     ) -> tuple[Self, Tensor, Tensor, Tensor]:
         t = self.beta2.shape[1]
         low, high = min(a, b), max(a, b)
-        seen = list(inputs or ())
-        questions = self.questions.asked(low, high, sign, seen)
+        input_rows = list(inputs or ())
+        questions = self.questions.with_question(low, high, sign, input_rows)
         base = self.base.column(low, high, sign)
         base = base / 2 if sign == 1 else base
         every = questions.of(base)
         prior, own = every[:, :t], every[:, t]
-        near = self.similar[:, seen].mean(1, keepdim=True) if seen else self.similar.new_zeros(len(self.similar), 1)
+        near = (
+            self.similar[:, input_rows].mean(1, keepdim=True)
+            if input_rows
+            else self.similar.new_zeros(len(self.similar), 1)
+        )
         # An input to come is like none before it: the kernel is centred on the population.
-        itself = 1.0 if inputs is None else float(near[seen].mean()) if seen else 0.0
+        itself = 1.0 if inputs is None else float(near[input_rows].mean()) if input_rows else 0.0
         between = self.rho[:, None] * prior * self.questions.alike(near)[:, 0]
         beta2 = self.beta2.double().cpu()
         g = self.triangle.times((prior + between)[:, :, None])[:, :, 0]
         d = self.mu[:, low].double().cpu() + sign * self.mu[:, high].double().cpu()
         d = (d / 2 if sign == 1 else d) + (self.representer * between).sum(1)
         s2 = own * (1 + self.rho * itself) - (beta2 * g * g).sum(1)
-        name = self.lineage + f"|{low},{high},{sign},{seen}".encode()
+        name = self.lineage + f"|{low},{high},{sign},{input_rows}".encode()
         c = self.columns.find(t, name)
         parent = replace(self, questions=questions, representer=pad(self.representer, (0, 1)))
         # Beside another thread one of the two stores may have this name and the other none yet, or another question's.
@@ -167,21 +171,21 @@ class InteractionPosterior(GridPosterior):
         return parent, turned * c, turned * d, s2.clamp_min(1e-10)
 
     def _site(
-        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, lapse_rate: float
     ) -> tuple[Site, dict[str, Any]]:
-        site, _ = super()._site(outcome, a, b, d, s2, slip)
+        site, _ = super()._site(outcome, a, b, d, s2, lapse_rate)
         step = (site.mean - d) / s2
         turned = -1 if a > b and outcome.choice != "both_bad" else 1
         row = self.triangle.row(self.beta2.shape[1])
         return site, {"representer": self.representer + turned * step[:, None] * row}
 
-    def _compacted(self) -> Self:
+    def _compact(self) -> Self:
         """Without light models. Columns are not folded: how inputs hang together with votes goes by all of them."""
         t = self.beta2.shape[1]
         if t == 0 or t % CHUNK:
             return self
         if t < 2 * CHUNK:
-            return self._thinned()
+            return self._drop_light_models()
         return self._of(self.heavy(max(1, min(DENSE // self.n, MOST) // t), KEPT).sort().values)
 
     def _only(self, models: Tensor, **rest: Any) -> Self:
@@ -198,9 +202,9 @@ class InteractionPosterior(GridPosterior):
     def mixture(self, pairs: Tensor) -> Mixture:
         models = self.heavy(MODELS)
         w, mean, variance = self._mixture(pairs, models)
-        return Mixture(w, mean, variance**2 / self._asked(pairs, models, mean, variance)[1])
+        return Mixture(w, mean, variance**2 / self._vote_moments(pairs, models, mean, variance)[1])
 
-    def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def _vote_moments(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         pairs, here = pairs.to(self.mu.device), models.to(self.mu.device)
         rows, place = torch.unique(pairs, return_inverse=True)
         if len(rows) ** 2 <= 32 * len(pairs):
@@ -236,15 +240,15 @@ class InteractionPosterior(GridPosterior):
         belief = self.on(a, b, inputs)
         sd = belief.covariance.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
         x = belief.mean[:, 1:, None] + sd[:, 1:, None] * NODES
-        slip = self.noise.slip()
-        return (1 - slip) * (belief.weights @ (torch.sigmoid(x) @ NODE_WEIGHTS)) + slip / 2
+        lapse_rate = self.noise.lapse_rate()
+        return (1 - lapse_rate) * (belief.weights @ (torch.sigmoid(x) @ NODE_WEIGHTS)) + lapse_rate / 2
 
     def win_rate(self, a: int, b: int, share: float) -> tuple[float, float, float]:
         """Mean and central interval of mass `share` of the share of inputs, of all there are, on which a is preferred
         to b in a vote without tie and slip."""
         belief = self.on(a, b, torch.zeros(0, dtype=torch.long))
         pair, models = torch.tensor([[a, b]]), self.heavy(MODELS)
-        apart = self._asked(pair, models, belief.mean, torch.zeros_like(belief.mean))[1].sqrt()
+        apart = self._vote_moments(pair, models, belief.mean, torch.zeros_like(belief.mean))[1].sqrt()
         level = (torch.arange(LEVELS, dtype=torch.float64) + 0.5) / LEVELS
         sd = belief.covariance[:, 0].clamp_min(0).sqrt()
         u = belief.mean + sd * torch.special.ndtri(level)  # (m, LEVELS)
@@ -259,27 +263,32 @@ class InteractionPosterior(GridPosterior):
     def most_telling(self, a: int, b: int, k: int, among: Sequence[int]) -> list[int]:
         """The k inputs of `among`, or as many as there are, on which one vote on (a, b) is expected to reduce the
         entropy of u_a - u_b most; one after another, in this order."""
-        left = sorted(set(among))
-        belief = self.on(a, b, torch.tensor(left, dtype=torch.long))
-        known = belief.covariance[:, 0, 0, None]
+        candidates = sorted(set(among))
+        belief = self.on(a, b, torch.tensor(candidates, dtype=torch.long))
+        variance = belief.covariance[:, 0, 0, None]
         chosen: list[int] = []
-        places = torch.eye(1 + len(left), dtype=torch.float64)[1:]  # (C, 1 + C)
-        free = torch.ones(len(left), dtype=torch.bool)
-        while len(chosen) < min(k, len(left)):
+        places = torch.eye(1 + len(candidates), dtype=torch.float64)[1:]  # (C, 1 + C)
+        free = torch.ones(len(candidates), dtype=torch.bool)
+        while len(chosen) < min(k, len(candidates)):
             share = (places + places[chosen].sum(0)) / (1 + len(chosen))
             d = belief.mean @ share.T
             s2 = ((belief.covariance @ share.T).mT * share).sum(2).clamp_min(1e-10)
             shared = belief.covariance[:, 0] @ share.T
-            told = shared**2 / s2 * self._settled(d.flatten(), s2.flatten()).view_as(s2) / known.clamp_min(1e-10)
-            gain = belief.weights @ -torch.log1p(-told.clamp_max(1 - 1e-9))
+            explained_share = (
+                shared**2
+                / s2
+                * self._expected_reduction(d.flatten(), s2.flatten()).view_as(s2)
+                / variance.clamp_min(1e-10)
+            )
+            gain = belief.weights @ -torch.log1p(-explained_share.clamp_max(1 - 1e-9))
             chosen.append(int(torch.where(free, gain, -torch.inf).argmax()))
             free[chosen[-1]] = False
-        return [left[i] for i in chosen]
+        return [candidates[i] for i in chosen]
 
-    def _settled(self, d: Tensor, s2: Tensor) -> Tensor:
+    def _expected_reduction(self, d: Tensor, s2: Tensor) -> Tensor:
         """The share of the variance of x ~ N(d, s2) that a vote is expected to take away; all of one shape (P,)."""
         share = torch.zeros_like(s2)
         for outcome in DECIDED:
-            site = moments_after(outcome, d, s2, self.noise, self.noise.slip())
+            site = moments_after(outcome, d, s2, self.noise, self.noise.lapse_rate())
             share += site.z * (1 - site.variance / s2).clamp_min(0)
         return share

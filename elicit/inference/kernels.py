@@ -93,7 +93,7 @@ class FeatureCovariance:
     def __init__(self, maps: Sequence[Tensor], kernels: Sequence[Kernel], priors: Sequence[Prior]) -> None:
         self.n, self.models = len(maps[0]), len(priors)
         self._maps, self._kernels = list(maps), list(kernels)
-        self._seen = {which: maps[which] for which in sorted({kernel.map for kernel in kernels})}
+        self._used_maps = {which: maps[which] for which in sorted({kernel.map for kernel in kernels})}
         like = maps[0]
         self._mix = torch.tensor([[p.amplitude**2 * s for s in p.shares] for p in priors]).to(like)  # (M, K)
         self._own = torch.tensor([[p.amplitude**2 * p.own] for p in priors]).to(like)
@@ -153,7 +153,7 @@ class FeatureCovariance:
         if self._table is not None:
             return self._table[:, :, a] + sign * self._table[:, :, b]
         pair = torch.tensor([a, b], device=self._mix.device)
-        dots = {which: x @ x[pair].T for which, x in self._seen.items()}
+        dots = {which: x @ x[pair].T for which, x in self._used_maps.items()}
         columns = []
         for k, kernel in enumerate(self._kernels):
             norms = self._norms[kernel.map]
@@ -174,7 +174,7 @@ class FeatureCovariance:
         out[:, b] += sign * self._own[:, 0]
         return out
 
-    def _mixed(self, models: Tensor, of: Callable[[int], Tensor]) -> Tensor:
+    def _mix_kernels(self, models: Tensor, of: Callable[[int], Tensor]) -> Tensor:
         """(m, ...) of each model, from what `of` gives for each kernel that one of them uses."""
         mix = self._mix[models]
         used = torch.nonzero((mix != 0).any(0))[:, 0]
@@ -184,9 +184,9 @@ class FeatureCovariance:
     def block(self, rows: Tensor, models: Tensor) -> Tensor:
         table = self._table
         if table is not None:
-            out = self._mixed(models, lambda k: table[k][rows[:, None], rows])
+            out = self._mix_kernels(models, lambda k: table[k][rows[:, None], rows])
         else:
-            out = self._mixed(models, lambda k: self._kernel_block(k, rows))
+            out = self._mix_kernels(models, lambda k: self._kernel_block(k, rows))
         out.diagonal(dim1=1, dim2=2).add_(self._own[models])
         return out
 
@@ -194,7 +194,7 @@ class FeatureCovariance:
         parts = torch.split(pairs, 65536)
         squared = {
             which: torch.cat([(x[p[:, 0]] - x[p[:, 1]]).square().sum(1) for p in parts])
-            for which, x in self._seen.items()
+            for which, x in self._used_maps.items()
         }
 
         def of(k: int) -> Tensor:
@@ -207,13 +207,13 @@ class FeatureCovariance:
                 value = (alone - 2 * between).clamp_min(0)
             return value * self._scales[k]
 
-        return self._mixed(models, of) + 2 * self._own[models]
+        return self._mix_kernels(models, of) + 2 * self._own[models]
 
     def diagonal(self) -> Tensor:
         def of(k: int) -> Tensor:
             return (self._raw_diagonal(self._kernels[k]) - 2 * self._offsets[k]).clamp_min(0) * self._scales[k]
 
-        return self._mixed(torch.arange(self.models, device=self._mix.device), of) + self._own
+        return self._mix_kernels(torch.arange(self.models, device=self._mix.device), of) + self._own
 
     def row_mean(self) -> Tensor:
         # The kernels are centred on the anchors: all items of a small pool, a fair sample of a large one.

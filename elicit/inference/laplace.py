@@ -60,7 +60,7 @@ def laplace(
     reached = target.value(mode, effects)
     for _ in range(TURNS if near is None else FEWER):
         slope, curvature = target.derivatives(mode, effects)
-        step, along = _conjugate(curvature, slope)
+        step, along = _solve(curvature, slope)
         size = torch.ones_like(own)[:, None]
         for _ in range(HALVINGS):  # a whole step may lead too far
             after = target.value(mode + size * step, effects + size * along)
@@ -89,7 +89,7 @@ class _Target:
         """Where the votes that are summed at once begin."""
         return range(0, len(self.history.rows), STRIDE)
 
-    def asked(self, u: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def vote_block(self, u: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Of votes from `start` on: kinds (K,), items (K, 2), by what the second one's utility and by what both are
         multiplied (K,), and what is spoken of (M, K) float64, under utilities u (M, S)."""
         part = slice(start, start + STRIDE)
@@ -106,7 +106,7 @@ class _Target:
         """(M,) log posterior, but for a constant."""
         u, total = self.utilities(mode, effects), torch.zeros_like(self.own)
         for start in self.starts:
-            kinds, *_, x = self.asked(u, start)
+            kinds, *_, x = self.vote_block(u, start)
             total += self.history.log_likelihood(x, kinds, self.noise).sum(1)
         return total - 0.5 * (mode.square().sum(1) / self.amplitude2 + effects.square().sum(1) / self.own)
 
@@ -117,7 +117,7 @@ class _Target:
         bends = effects.new_empty(len(mode), len(self.history.rows))
         cross = phi.new_zeros(len(mode), *phi.shape)
         for start in self.starts:
-            kinds, at, of, scale, x = self.asked(u, start)
+            kinds, at, of, scale, x = self.vote_block(u, start)
             slope, bend = slopes(x, self.history, kinds, self.noise)
             bends[:, start : start + STRIDE] = bend = bend.clamp_min(0)
             z = (phi[at[:, 0]] + of.to(phi)[:, None] * phi[at[:, 1]]) * scale.to(phi)[:, None]
@@ -128,12 +128,12 @@ class _Target:
                 cross.index_add_(1, at[:, side], weighed * sign.to(phi)[:, None])
         stiff += 1 / self.own[:, None]
         # What the votes say of the shared part once the own effects are integrated out; never less than nothing.
-        told = torch.diag_embed((1 / self.amplitude2)[:, None].expand(mode.shape)).clone()
+        precision = torch.diag_embed((1 / self.amplitude2)[:, None].expand(mode.shape)).clone()
         for start in range(0, len(phi), ROWS):
             part = slice(start, start + ROWS)
             shared = cross[:, part]
-            told += ((phi[part] - shared / stiff.to(phi)[:, part, None]).mT @ shared).double()
-        values, axes = torch.linalg.eigh((told + told.mT) / 2)
+            precision += ((phi[part] - shared / stiff.to(phi)[:, part, None]).mT @ shared).double()
+        values, axes = torch.linalg.eigh((precision + precision.mT) / 2)
         covariance = (axes / torch.maximum(values, 1 / self.amplitude2[:, None])[:, None]) @ axes.mT
         pull = push.to(phi) @ phi - mode / self.amplitude2[:, None]
         return (pull, push - effects / self.own[:, None]), _Curvature(self, bends, stiff, cross, covariance)
@@ -157,7 +157,7 @@ class _Curvature:
         out = e / target.own[:, None] + back
         for start in target.starts:
             bend = self.bends[:, start : start + STRIDE]
-            _, at, of, scale, x = target.asked(e, start)
+            _, at, of, scale, x = target.vote_block(e, start)
             out.index_add_(1, at[:, 0], bend * x * scale).index_add_(1, at[:, 1], bend * x * of * scale)
         across = (e.to(cross)[:, None] @ cross)[:, 0]
         return w / target.amplitude2[:, None] + back @ target.phi + across, out
@@ -169,27 +169,27 @@ class _Curvature:
         return w, (e - (cross @ w.to(cross)[:, :, None])[:, :, 0]) / self.stiff
 
 
-def _conjugate(curvature: _Curvature, goal: Both) -> Both:
+def _solve(curvature: _Curvature, goal: Both) -> Both:
     """What the curvature makes the goal of, by preconditioned conjugate gradients (Hestenes and Stiefel 1952)."""
 
-    def dot(one: Both, other: Both) -> Tensor:
-        return ((one[0] * other[0]).sum(1) + (one[1] * other[1]).sum(1))[:, None]
+    def dot(x: Both, y: Both) -> Tensor:
+        return ((x[0] * y[0]).sum(1) + (x[1] * y[1]).sum(1))[:, None]
 
-    residual, found = goal, (torch.zeros_like(goal[0]), torch.zeros_like(goal[1]))
+    residual, solution = goal, (torch.zeros_like(goal[0]), torch.zeros_like(goal[1]))
     guessed = direction = curvature.under(*residual)
-    left = first = dot(residual, guessed)
+    error = first = dot(residual, guessed)
     for _ in range(CONJUGATE):
         bent = curvature.times(*direction)
-        size = left / dot(direction, bent).clamp_min(1e-300)
-        found = found[0] + size * direction[0], found[1] + size * direction[1]
+        size = error / dot(direction, bent).clamp_min(1e-300)
+        solution = solution[0] + size * direction[0], solution[1] + size * direction[1]
         residual = residual[0] - size * bent[0], residual[1] - size * bent[1]
         guessed = curvature.under(*residual)
-        before, left = left, dot(residual, guessed)
-        if (left <= CLOSE * first).all():
+        before, error = error, dot(residual, guessed)
+        if (error <= CLOSE * first).all():
             break
-        more = left / before.clamp_min(1e-300)
+        more = error / before.clamp_min(1e-300)
         direction = guessed[0] + more * direction[0], guessed[1] + more * direction[1]
-    return found
+    return solution
 
 
 def slopes(x: Tensor, history: History, kinds: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ class LowRankPosterior(GridPosterior):
 
     def _column(self, a: int, b: int, sign: int) -> tuple[Self, Tensor]:
         low, high = min(a, b), max(a, b)
-        parent = self._seated(low, high)
+        parent = self._give_seats(low, high)
         t = parent.beta2.shape[1]
         name = parent.lineage + f"|{low},{high},{sign}".encode()
         c = parent.columns.find(t, name)
@@ -125,22 +125,22 @@ class LowRankPosterior(GridPosterior):
             return torch.stack([x @ self.base.matrix[k] for k in models.tolist()])
         return x * self.base.diagonal()[models][:, None]
 
-    def _seated(self, *rows: int) -> Self:
+    def _give_seats(self, *rows: int) -> Self:
         """The same belief with a seat for each of the rows, which become the latest voted on."""
         new = [row for row in rows if row not in self.seats]
         others = {row: seat for row, seat in self.seats.items() if row not in rows}
         seats = others | {row: self.seats[row] for row in rows if row not in new}
         if len(seats) + len(new) > SEATS:
-            return replace(self, seats=seats)._folded(retire=list(others)[: SEATS // 2])._seated(*rows)
-        first, taken = self.rank, set(seats.values())
-        free = (seat for seat in range(first, first + SEATS) if seat not in taken)
+            return replace(self, seats=seats)._fold_columns(retire=list(others)[: SEATS // 2])._give_seats(*rows)
+        first, used_seats = self.rank, set(seats.values())
+        free = (seat for seat in range(first, first + SEATS) if seat not in used_seats)
         posterior = replace(self, seats=seats | dict(zip(new, free, strict=False)))
         for row in new:
             if row in self.retired:
-                posterior = posterior._returned(row)
+                posterior = posterior._restore_effect(row)
         return posterior
 
-    def _returned(self, row: int) -> Self:
+    def _restore_effect(self, row: int) -> Self:
         """What was known of this row's own effect before it lost its seat goes to its new one."""
         where, seat, t = self.retired.place(row), self.seats[row], self.beta2.shape[1]
         c = torch.zeros_like(self.mu)
@@ -150,12 +150,12 @@ class LowRankPosterior(GridPosterior):
         shrink = (self.v[:, seat] - self.retired.variance[:, where]).clamp_min(0)
         mu = self.mu.clone()
         mu[:, seat] = self.retired.mean[:, where]
-        return replace(replace(self, columns=columns)._narrowed(c, shrink, name), mu=mu)
+        return replace(replace(self, columns=columns)._reduce_variance(c, shrink, name), mu=mu)
 
-    def _compacted(self) -> Self:
-        return self._folded() if self.beta2.shape[1] >= FOLD else self
+    def _compact(self) -> Self:
+        return self._fold_columns() if self.beta2.shape[1] >= FOLD else self
 
-    def _folded(self, retire: Sequence[int] = ()) -> Self:
+    def _fold_columns(self, retire: Sequence[int] = ()) -> Self:
         """Columns folded into dense covariances, light models dropped, and the rows in `retire` without a seat."""
         models = self.heavy(self.base.models, KEPT).sort().values
         matrix = self._coordinates(models)
@@ -163,7 +163,7 @@ class LowRankPosterior(GridPosterior):
         mu, retired = self.mu[models].clone(), self.retired.under(models)
         gone = [self.seats[row] for row in retire]
         if gone:
-            retired = retired.joined(retire, mu[:, gone], matrix[:, gone, gone])
+            retired = retired.with_rows(retire, mu[:, gone], matrix[:, gone, gone])
             mu[:, gone] = 0.0
             matrix[:, gone] = 0.0
             matrix[:, :, gone] = 0.0
@@ -207,7 +207,7 @@ class LowRankPosterior(GridPosterior):
         w = self.weights.to(self.mu)
         mu = w @ self.mu
         means = self.table.phi @ mu[: self.rank].to(self.table.phi)
-        rows, seats = self._taken
+        rows, seats = self._rows_and_seats
         means[rows] += mu[seats].to(means)
         if len(self.retired.rows):
             own = w @ self.retired.mean
@@ -216,7 +216,7 @@ class LowRankPosterior(GridPosterior):
         return means
 
     @property
-    def _taken(self) -> tuple[Tensor, Tensor]:
+    def _rows_and_seats(self) -> tuple[Tensor, Tensor]:
         """Rows that have a seat, and their coordinates."""
         both = torch.tensor([*self.seats.items()], dtype=torch.long, device=self.mu.device).reshape(-1, 2)
         return both[:, 0].contiguous(), both[:, 1]
@@ -226,21 +226,21 @@ class LowRankPosterior(GridPosterior):
 
     def sd(self, *, centred: bool = False) -> Tensor:
         rows = torch.arange(self.n, device=self.mu.device)
-        pooled = self._pooled(self.heavy(self.base.models, 1 - 1e-9))
+        pooled = self._pooled_covariance(self.heavy(self.base.models, 1 - 1e-9))
         variance = torch.cat([self._variance(part, pooled) for part in torch.split(rows, CHUNK_ROWS)]).double()
         if centred:
             z = self.mu.new_zeros(self.mu.shape[1])
             z[: self.rank] = self.table.mean
-            taken, seats = self._taken
+            seat_rows, seats = self._rows_and_seats
             z[seats] = 1 / self.n
             shared = pooled @ z
             alone = float(pooled[-1, -1]) / self.n  # what the pool's mean shares with an item not voted on
             cross = (self.table.phi @ shared[: self.rank].to(self.table.phi)).double() + alone
-            cross[taken] += shared[seats] - alone
-            variance = variance - 2 * cross + z @ shared + alone * (self.n - len(taken)) / self.n
+            cross[seat_rows] += shared[seats] - alone
+            variance = variance - 2 * cross + z @ shared + alone * (self.n - len(seat_rows)) / self.n
         return variance.clamp_min(0).sqrt().cpu()
 
-    def _pooled(self, heavy: Tensor) -> Tensor:
+    def _pooled_covariance(self, heavy: Tensor) -> Tensor:
         """(R, R) covariance of the coordinates under the mixture of `heavy` models, the spread of their means in it."""
         models = heavy.to(self.mu.device)
         w = self.weights[heavy].to(self.mu)
@@ -261,8 +261,8 @@ class LowRankPosterior(GridPosterior):
         r = self.rank
         phi = self.table.phi[rows]
         variance = ((phi @ pooled[:r, :r].to(phi)) * phi).sum(1) + pooled[-1, -1].to(phi)
-        taken, seats = self._taken
-        at, hit = places(rows, taken)
+        seat_rows, seats = self._rows_and_seats
+        at, hit = places(rows, seat_rows)
         seats = seats[hit]
         variance[at] += 2 * (phi[at] * pooled[seats, :r].to(phi)).sum(1)
         variance[at] += (pooled[seats, seats] - pooled[-1, -1]).to(phi)
@@ -282,12 +282,12 @@ class LowRankPosterior(GridPosterior):
         if size >= self.n:
             return torch.arange(self.n)
         means, table = self._means, self.table
-        pooled = self._pooled(self.heavy(SELECTED_MODELS))
+        pooled = self._pooled_covariance(self.heavy(SELECTED_MODELS))
         best = means.argmax()
         rows = torch.arange(self.n, device=means.device)
         if self.n > max(EXACT_ROWS, size):
-            left = table.left(pooled.diagonal()[: self.rank]).to(means)
-            crude = (table.prior * left + pooled[-1, -1].to(means)).sqrt()
+            share = table.remaining_share(pooled.diagonal()[: self.rank]).to(means)
+            crude = (table.prior * share + pooled[-1, -1].to(means)).sqrt()
             rows = _top((means + breadth * crude).index_fill(0, best, torch.inf), max(EXACT_ROWS, size))
         bound = means[rows] + breadth * self._variance(rows, pooled).sqrt()
         bound[rows == best] = torch.inf  # the recommended item is always among them
@@ -296,9 +296,9 @@ class LowRankPosterior(GridPosterior):
     def least_known(self, size: int) -> Tensor:
         if self.n <= max(SCANNED, size):
             return super().least_known(size)
-        pooled = self._pooled(self.heavy(self.base.models, 1 - 1e-9))
+        pooled = self._pooled_covariance(self.heavy(self.base.models, 1 - 1e-9))
         nearly = self.table.variance_under(pooled[: self.rank, : self.rank]).add_(pooled[-1, -1])
-        voted = torch.unique(torch.cat([self._taken[0], self.retired.rows]))
+        voted = torch.unique(torch.cat([self._rows_and_seats[0], self.retired.rows]))
         nearly[voted] = self._variance(voted, pooled)
         rows = _top(nearly, max(NEARLY, size))
         return rows[_top(self._variance(rows, pooled), size)].cpu()
@@ -348,17 +348,17 @@ class LowRankPosterior(GridPosterior):
         z = self.mu.new_zeros(len(rows), self.mu.shape[1])
         z[:, : self.rank] = self.table.phi[rows].to(z)
         mean, own = self.mu[models], self.v[models, -1][:, None].repeat(1, len(rows))
-        taken, seats = self._taken
-        i, seat = torch.nonzero(rows[:, None] == taken).T
+        seat_rows, seats = self._rows_and_seats
+        i, seat = torch.nonzero(rows[:, None] == seat_rows).T
         z[i, seats[seat]] = 1.0
         mean = mean @ z.T
         if len(self.retired.rows):
             where, hit = places(self.retired.rows, rows)
-            known = torch.nonzero(hit)[:, 0]
-            without = torch.ones_like(hit).index_fill(0, i, False)[known]
-            known, where = known[without], where[without]
-            mean[:, known] += self.retired.mean[models[:, None], where]
-            own[:, known] = self.retired.variance[models[:, None], where]
+            at_rows = torch.nonzero(hit)[:, 0]
+            without = torch.ones_like(hit).index_fill(0, i, False)[at_rows]
+            at_rows, where = at_rows[without], where[without]
+            mean[:, at_rows] += self.retired.mean[models[:, None], where]
+            own[:, at_rows] = self.retired.variance[models[:, None], where]
         own[:, i] = 0.0
         return z, mean, own
 

@@ -69,12 +69,12 @@ class History:
     def log_likelihood(self, x: Tensor, kinds: Tensor, noise: Noise) -> Tensor:
         """(..., T) of x (..., T), what the votes of these kinds (T,) speak of."""
         out = torch.zeros_like(x)
-        slip = noise.slip()
+        lapse_rate = noise.lapse_rate()
         for k, outcome in enumerate(self.outcomes):
             of = (kinds == k).to(x.device)
             if not of.any():
                 continue
-            p = (1 - slip) * likelihood(outcome, x, noise) + slip * chance(outcome, noise)
+            p = (1 - lapse_rate) * likelihood(outcome, x, noise) + lapse_rate * chance(outcome, noise)
             out = torch.where(of, p.log(), out)
         return out
 
@@ -105,7 +105,7 @@ class Generation:
         share = (votes - self.since) / (self.until - self.since)
         return min(self.steps, round(self.steps * share)) - self.done
 
-    def trained(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
+    def train(self, steps: int, inputs: Tensor, history: History, noise: Noise) -> Generation:
         """After so many steps more; their length falls to 0 along a cosine."""
         start = initial_members(inputs.shape[1], str(inputs.device))
         weights = [w.clone().requires_grad_() for w in self.weights or start]
@@ -126,9 +126,9 @@ class Generation:
                 w.grad = gradient
             optimiser.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / self.steps))
             optimiser.step()
-        found = tuple(w.detach() for w in weights)
+        final = tuple(w.detach() for w in weights)
         until = self.done + steps
-        return replace(self, weights=found, first=moment("exp_avg"), second=moment("exp_avg_sq"), done=until)
+        return replace(self, weights=final, first=moment("exp_avg"), second=moment("exp_avg_sq"), done=until)
 
 
 @dataclass(frozen=True)
@@ -161,25 +161,25 @@ class Training:
 
     def after(self, vote: Vote, noise: Noise) -> Training:
         """With one more vote, not a skip."""
-        return Training(self.inputs, self.history.with_vote(vote), self._prepared, noise)
+        return Training(self.inputs, self.history.with_vote(vote), self._next_generation, noise)
 
     @cached_property
-    def _prepared(self) -> Generation:
+    def _next_generation(self) -> Generation:
         """The generation as it is after the next vote: the same for every answer, so that looking ahead pays once."""
         due = self.generation.due(len(self.history.rows) + 1)
         if due < 1:
             return self.generation
-        return self.generation.trained(due, self.inputs.components, self.history, self.noise)
+        return self.generation.train(due, self.inputs.components, self.history, self.noise)
 
     @property
     def ready(self) -> bool:
         """Whether the generation has had its votes."""
         return len(self.history.rows) >= self.generation.until
 
-    def finished(self) -> NetworkWeights:
+    def final_weights(self) -> NetworkWeights:
         """The generation's networks."""
-        left = self.generation.steps - self.generation.done
-        return self.generation.trained(left, self.inputs.components, self.history, self.noise).weights
+        steps = self.generation.steps - self.generation.done
+        return self.generation.train(steps, self.inputs.components, self.history, self.noise).weights
 
     def next(self) -> Training:
         """With the next generation beginning."""

@@ -40,7 +40,7 @@ class Noise:
         share = ((self.bad + 0.5) / (self.bad + self.ties + self.decided + 10.0)) ** 0.5
         return float(np.log(share / (1 - share)))
 
-    def slip(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
+    def lapse_rate(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
         """The share of a judge's votes that say nothing: posterior mean over SLIPS; a vote of weight w is meant with
         probability w of what it would be."""
         weights = SLIP_PRIOR * np.exp(log - log.max()) if (log := self.slips.get(judge)) is not None else SLIP_PRIOR
@@ -67,6 +67,6 @@ class FixedNoise(Noise):
     def nu(self) -> float:
         return self.tied
 
-    def slip(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
-        known = judge is not ANYBODY and judge in self.slips
-        return super().slip(judge, weight) if known else 1 - weight * (1 - self.slipped)
+    def lapse_rate(self, judge: str | None = ANYBODY, weight: float = 1.0) -> float:
+        has_slips = judge is not ANYBODY and judge in self.slips
+        return super().lapse_rate(judge, weight) if has_slips else 1 - weight * (1 - self.slipped)

@@ -91,20 +91,20 @@ class ResidualPosterior(GridPosterior):
     @staticmethod
     def over(utilities: GridPosterior, tau2: Tensor) -> ResidualPosterior:
         """The prior of utilities with residuals of variances tau2 (M,) added."""
-        kept = {f.name: getattr(utilities, f.name) for f in fields(utilities)}
-        return ResidualPosterior(**kept, tau2=tau2, factors=Factors.none(len(tau2), utilities.n))
+        values = {f.name: getattr(utilities, f.name) for f in fields(utilities)}
+        return ResidualPosterior(**values, tau2=tau2, factors=Factors.none(len(tau2), utilities.n))
 
     # -- learning ---------------------------------------------------------------------------------------------
 
     def _site(
-        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, slip: float
+        self, outcome: ChoiceOutcome, a: int, b: int, d: Tensor, s2: Tensor, lapse_rate: float
     ) -> tuple[Site, dict[str, Any]]:
         if outcome.choice == "both_bad":
-            return super()._site(outcome, a, b, d, s2, slip)
+            return super()._site(outcome, a, b, d, s2, lapse_rate)
         precision, shift = self.factors.at(torch.tensor(a), torch.tensor(b), torch.arange(len(d)))
         before = through(precision, shift, self.tau2)
         mean, variance = with_residual(d, s2, precision, shift, self.tau2)
-        site = moments_after(outcome, mean, variance, self.noise, slip)
+        site = moments_after(outcome, mean, variance, self.noise, lapse_rate)
         narrowed = torch.minimum(site.variance, variance)  # a vote never widens
         precision = precision + 1 / narrowed - 1 / variance
         shift = shift + site.mean / narrowed - mean / variance
@@ -135,11 +135,11 @@ class ResidualPosterior(GridPosterior):
             models = models[self.tau2[models] == 0]
         w, mean, variance = self._mixture(pairs, models)
         tau2 = self.tau2[models][:, None]
-        told = through(*self.factors.at(pairs[:, 0], pairs[:, 1], models), tau2)[0]
-        left = 1 / (1 / variance - told + 1 / tau2)  # once x is known
-        return Mixture(w, mean, torch.where(tau2 > 0, variance - left, variance).clamp_min(1e-12))
+        own_precision = through(*self.factors.at(pairs[:, 0], pairs[:, 1], models), tau2)[0]
+        rest = 1 / (1 / variance - own_precision + 1 / tau2)  # once x is known
+        return Mixture(w, mean, torch.where(tau2 > 0, variance - rest, variance).clamp_min(1e-12))
 
-    def _asked(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    def _vote_moments(self, pairs: Tensor, models: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         factor = self.factors.at(pairs[:, 0], pairs[:, 1], models)
         return with_residual(mean, variance, *factor, self.tau2[models][:, None])
 
@@ -147,14 +147,14 @@ class ResidualPosterior(GridPosterior):
         rows = torch.arange(self.n) if rows is None else rows
         u, model = self._sample(n, rng, rows)
         x = u[:, :, None] - u[:, None, :]
-        drawn = torch.nonzero(self.tau2[model] > 0)[:, 0]
-        if not len(drawn):
+        draws = torch.nonzero(self.tau2[model] > 0)[:, 0]
+        if not len(draws):
             return x
-        tau2 = self.tau2[model[drawn]][:, None, None]
-        precision, shift = self.factors.at(rows[:, None], rows, model[drawn])
-        noise = torch.as_tensor(rng.standard_normal(x[drawn].shape)).triu(1)
+        tau2 = self.tau2[model[draws]][:, None, None]
+        precision, shift = self.factors.at(rows[:, None], rows, model[draws])
+        noise = torch.as_tensor(rng.standard_normal(x[draws].shape)).triu(1)
         spread = 1 + tau2 * precision
-        x[drawn] = (x[drawn] + tau2 * shift) / spread + (tau2 / spread).sqrt() * (noise - noise.mT)
+        x[draws] = (x[draws] + tau2 * shift) / spread + (tau2 / spread).sqrt() * (noise - noise.mT)
         return x
 
     def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
@@ -179,10 +179,10 @@ def through(precision: Tensor, shift: Tensor, tau2: Tensor) -> tuple[Tensor, Ten
 
 def with_residual(d: Tensor, s2: Tensor, precision: Tensor, shift: Tensor, tau2: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of x = d + e where d ~ N(d, s2) knows of x's own factor; all of one shape."""
-    told, told_shift = through(precision, shift, tau2)
-    rest = (1 / s2 - told).clamp_min(1e-10)  # what d knows from elsewhere
+    own_precision, own_shift = through(precision, shift, tau2)
+    rest = (1 / s2 - own_precision).clamp_min(1e-10)  # what d knows from elsewhere
     variance = 1 / rest + tau2
-    mean = (d / s2 - told_shift) / rest
+    mean = (d / s2 - own_shift) / rest
     narrowed = 1 / (1 / variance + precision)
     alone = tau2 == 0
     return torch.where(alone, d, narrowed * (mean / variance + shift)), torch.where(alone, s2, narrowed)

@@ -43,7 +43,7 @@ def take(belief: Posterior, prior: Posterior) -> Snapshot:
 
     Raises NoSnapshotError where it holds what is not the core's, such as objects of a user's own model.
     """
-    known = {id(value): path for path, value in _walk(prior, "") if not _is_plain(value)}
+    paths = {id(value): path for path, value in _walk(prior, "") if not _is_plain(value)}
     tensors: dict[str, Tensor] = {}
     numbers: dict[int, str] = {}
 
@@ -52,7 +52,7 @@ def take(belief: Posterior, prior: Posterior) -> Snapshot:
             raise NoSnapshotError("the belief is nested too deeply")
         if value is None or isinstance(value, bool | int | str):
             return value
-        if (path := known.get(id(value))) is not None:
+        if (path := paths.get(id(value))) is not None:
             return ["prior", path]
         if isinstance(value, float):
             return ["float", value.hex()]
@@ -68,13 +68,13 @@ def take(belief: Posterior, prior: Posterior) -> Snapshot:
             tensors[number] = torch.from_numpy(np.array(value, order="C"))
             return ["array", number]
         if type(value) in (tuple, list):
-            return [type(value).__name__, [pack(one, depth + 1) for one in value]]
+            return [type(value).__name__, [pack(element, depth + 1) for element in value]]
         if type(value) is dict:
-            return ["dict", [[pack(key, depth + 1), pack(one, depth + 1)] for key, one in value.items()]]
+            return ["dict", [[pack(key, depth + 1), pack(element, depth + 1)] for key, element in value.items()]]
         kind = type(value)
         if not kind.__module__.startswith(CORE):
             raise NoSnapshotError(f"a {kind.__module__}.{kind.__qualname__} is not the core's")
-        fields = {name: pack(one, depth + 1) for name, one in _fields(value).items()}
+        fields = {name: pack(element, depth + 1) for name, element in _fields(value).items()}
         return ["object", kind.__module__, kind.__qualname__, fields]
 
     return Snapshot(msgspec.json.encode(pack(belief, 0)), tensors)
@@ -85,14 +85,14 @@ def restore(snapshot: Snapshot, prior: Posterior) -> Posterior:
 
     Raises NoSnapshotError where it does not fit this release's classes or this prior.
     """
-    known = dict(_walk(prior, ""))
+    prior_values = dict(_walk(prior, ""))
 
     def unpack(node: Any) -> Any:
         if not isinstance(node, list):
             return node
         match node:
             case ["prior", path]:
-                return known[path]
+                return prior_values[path]
             case ["float", text]:
                 return float.fromhex(text)
             case ["bytes", text]:
@@ -103,13 +103,13 @@ def restore(snapshot: Snapshot, prior: Posterior) -> Posterior:
             case ["array", number]:
                 return snapshot.tensors[number].numpy()
             case ["tuple", values]:
-                return tuple(unpack(one) for one in values)
+                return tuple(unpack(element) for element in values)
             case ["list", values]:
-                return [unpack(one) for one in values]
+                return [unpack(element) for element in values]
             case ["dict", pairs]:
-                return {unpack(key): unpack(one) for key, one in pairs}
+                return {unpack(key): unpack(element) for key, element in pairs}
             case ["object", module, name, fields]:
-                return _made(module, name, {field: unpack(one) for field, one in fields.items()})
+                return _make_object(module, name, {field: unpack(element) for field, element in fields.items()})
         raise NoSnapshotError(f"there is nothing called {node[0]!r}")
 
     try:
@@ -119,7 +119,7 @@ def restore(snapshot: Snapshot, prior: Posterior) -> Posterior:
     return belief
 
 
-def _made(module: str, name: str, fields: Mapping[str, Any]) -> Any:
+def _make_object(module: str, name: str, fields: Mapping[str, Any]) -> Any:
     if not module.startswith(CORE):
         raise NoSnapshotError(f"{module} is not the core's")
     kind = getattr(importlib.import_module(module), name)
@@ -127,9 +127,9 @@ def _made(module: str, name: str, fields: Mapping[str, Any]) -> Any:
         return kind(**fields)
     if dataclasses.is_dataclass(kind) and {f.name for f in dataclasses.fields(kind)} != set(fields):
         raise NoSnapshotError(f"{name} has other fields now")
-    made = object.__new__(kind)
-    made.__dict__.update(fields)
-    return made
+    instance = object.__new__(kind)
+    instance.__dict__.update(fields)
+    return instance
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -153,11 +153,11 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif type(value) in (tuple, list):
         inner = enumerate(value)
     elif type(value).__module__.startswith(CORE):
-        yield from (found for name, one in _fields(value).items() for found in _walk(one, f"{path}/{name}"))
+        yield from (entry for name, element in _fields(value).items() for entry in _walk(element, f"{path}/{name}"))
         return
     else:
         return
-    yield from (found for name, one in inner for found in _walk(one, f"{path}/{name}"))
+    yield from (entry for name, element in inner for entry in _walk(element, f"{path}/{name}"))
 
 
 def _is_plain(value: Any) -> bool:

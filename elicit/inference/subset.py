@@ -71,18 +71,18 @@ class SubsetPosterior:
     def mixture(self, pairs: Tensor) -> Mixture:
         return self.whole.mixture(self.rows[pairs])
 
-    def _named(self, rows: Tensor | None) -> Tensor:
+    def _rows_in_whole(self, rows: Tensor | None) -> Tensor:
         return self.rows if rows is None else self.rows[rows]
 
     def sample(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
-        return self.whole.sample(n, rng, self._named(rows))
+        return self.whole.sample(n, rng, self._rows_in_whole(rows))
 
     def preferences(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
-        return self.whole.preferences(n, rng, self._named(rows))
+        return self.whole.preferences(n, rng, self._rows_in_whole(rows))
 
     def values(self, n: int, rng: np.random.Generator, rows: Tensor | None = None) -> Tensor:
         if self.transitive:
-            return self.whole.values(n, rng, self._named(rows))
+            return self.whole.values(n, rng, self._rows_in_whole(rows))
         draws = copeland_draws(self, n, rng)
         return draws if rows is None else draws[:, rows]
 

@@ -28,7 +28,7 @@ OF_JUDGE = "judge:"
 
 def rename(name: str, old: str, new: str) -> str:
     """A name, or names of several who voted together, with `old` replaced by `new`."""
-    return JOINED.join(new if one == old else one for one in name.split(JOINED))
+    return JOINED.join(new if part == old else part for part in name.split(JOINED))
 
 
 def rename_in_prose(text: str, old: str, new: str) -> str:
@@ -53,7 +53,7 @@ def rename_in_event(values: dict[str, Any], old: str, new: str) -> dict[str, Any
         elif field in PROSE:
             changed[field] = _rename_within(value, old, new)
         elif field == "signals" and isinstance(value, dict):
-            changed[field] = {_rename_signal(key, old, new): told for key, told in value.items()}
+            changed[field] = {_rename_signal(key, old, new): score for key, score in value.items()}
         elif field == "spec":
             changed[field] = copy.deepcopy(value)  # what is nested in it is renamed in place
             rename_in_spec(changed[field], old, new)
@@ -72,11 +72,11 @@ def rename_in_spec(spec: MutableMapping[str, Any], old: str, new: str) -> None:
                     options["judge_id"] = new
         elif key == "signals":
             for place, signal in enumerate(value):
-                if (told := _rename_signal(signal, old, new)) != signal:
-                    value[place] = told
+                if (new_signal := _rename_signal(signal, old, new)) != signal:
+                    value[place] = new_signal
         elif key in SPEC_PROSE:
-            if (told := rename_in_prose(str(value), old, new)) != value:
-                spec[key] = told
+            if (new_text := rename_in_prose(str(value), old, new)) != value:
+                spec[key] = new_text
         elif isinstance(value, MutableMapping):
             rename_in_spec(value, old, new)
 
@@ -86,9 +86,9 @@ def _rename_within(value: Any, old: str, new: str) -> Any:
     if isinstance(value, str):
         return rename_in_prose(value, old, new)
     if isinstance(value, dict):
-        return {key: _rename_within(one, old, new) for key, one in value.items()}
+        return {key: _rename_within(element, old, new) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_rename_within(one, old, new) for one in value)
+        return type(value)(_rename_within(element, old, new) for element in value)
     return value
 
 

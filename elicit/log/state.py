@@ -180,10 +180,10 @@ class State:
                 self.grown = event.seq
             case InputsAdded(inputs=inputs):
                 self.inputs.extend(inputs)
-                self.kinds = kinds_of({one.reference for one in self.inputs if one.reference})
+                self.kinds = kinds_of({entry.reference for entry in self.inputs if entry.reference})
                 self.grown = event.seq
-            case Responded(item=item, input=given, response=response):
-                self.responses[item, given] = response
+            case Responded(item=item, input=row, response=response):
+                self.responses[item, row] = response
                 self.calls += 1
                 self.cost += response.cost
             case Measured(signals=signals, calls=calls, cost=cost):
@@ -222,22 +222,22 @@ class State:
                 self.deferred.pop(query, None)
                 self.routed.pop(query, None)
                 self.wanted.pop(query, None)
-                self._wait(query)
+                self._update_waiting(query)
                 self.open[judge] = query
             case Routed(query=query, to=to, wanted=wanted) as routed:
                 self.routed.setdefault(query, []).append(routed)
                 self.open = {judge: q for judge, q in self.open.items() if q != query}
                 if to != "nobody":
                     self.wanted[query] = wanted
-                    self._wait(query)
+                    self._update_waiting(query)
             case Handed(query=query, judge=judge):
                 self.taken.setdefault(query, []).append(judge)
-                self._wait(query)
+                self._update_waiting(query)
                 self.open[judge] = query
             case Voted() as voted:
-                self._voted(event, voted)
+                self._fold_vote(event, voted)
             case Undone(vote=seq, judge=judge):
-                self._undone(event, seq, judge)
+                self._fold_undo(event, seq, judge)
             case Noted(query=query, judge=judge, text=text):
                 self.notes[query, judge] = text
             case Forgotten():
@@ -254,11 +254,11 @@ class State:
                 self.lent[leased.judge] = self.lent.get(leased.judge, 0) + 1
                 if self.asked[leased.query].judge == CHECK:
                     self.checks.setdefault(leased.judge, []).append(leased.query)
-                self._wait(leased.query)
+                self._update_waiting(leased.query)
             case Returned(lease=lease, why=why):
-                held = self._ended(lease, why)
+                held = self._end_lease(lease, why)
                 self.taken[held.query].remove(held.judge)
-                self._wait(held.query, first=True)
+                self._update_waiting(held.query, first=True)
             case Weighed(judge=judge) as weighed:
                 self.weighed[judge] = weighed
                 self.revised = event.seq
@@ -266,33 +266,33 @@ class State:
                 self.paused = paused
         return self
 
-    def _ended(self, lease: str, why: str) -> LeaseState:
+    def _end_lease(self, lease: str, why: str) -> LeaseState:
         held = self.leases[lease]
         if not held.over:
             self.held[held.judge].remove(lease)
         held.over = why
         return held
 
-    def _voted(self, event: Event, voted: Voted) -> None:
+    def _fold_vote(self, event: Event, voted: Voted) -> None:
         if voted.query not in self.asked:
             raise BadInputError(f"event {event.seq} answers query {voted.query}, which was never asked")
         query = self.asked[voted.query].query
-        said = (voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
-        vote = Vote(query.a, query.b, *said, inputs=query.inputs)
+        answer = (voted.outcome, voted.judge, voted.seconds, voted.reasons, voted.note)
+        vote = Vote(query.a, query.b, *answer, inputs=query.inputs)
         check = query.selector if query.selector in (GOLD, REPEAT) else ""
         shown = voted.shown or query.shown
         place = (event.seq, voted.query, event.time)
         self.votes.append(LiveVote(*place, vote, voted.raw, voted.lease, shown, check, voted.unacceptable))
         self.folded = event.seq
-        given = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
+        number = self.given[voted.judge] = self.given.get(voted.judge, 0) + 1
         if voted.lease:
             late = self.leases[voted.lease].over
-            self._ended(voted.lease, "voted")
+            self._end_lease(voted.lease, "voted")
             if late:
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self.keys[voted.judge, voted.key] = IdempotentVote(voted.digest, event.seq, event.time, given)
-            self._lacks(voted.query, -1)
-            self._wait(voted.query)
+            self.keys[voted.judge, voted.key] = IdempotentVote(voted.digest, event.seq, event.time, number)
+            self._change_stock(voted.query, -1)
+            self._update_waiting(voted.query)
             return
         if voted.query not in self.wanted:
             self.open = {judge: query for judge, query in self.open.items() if query != voted.query}
@@ -300,54 +300,54 @@ class State:
             self.open = {j: query for j, query in self.open.items() if (j, query) != (voted.judge, voted.query)}
             if voted.judge not in self.taken.get(voted.query, ()):
                 self.taken.setdefault(voted.query, []).append(voted.judge)
-            self._wait(voted.query)
+            self._update_waiting(voted.query)
 
-    def _undone(self, event: Event, seq: int, judge: str) -> None:
+    def _fold_undo(self, event: Event, seq: int, judge: str) -> None:
         index = next((i for i in reversed(range(len(self.votes))) if self.votes[i].seq == seq), None)
         if index is None:
             raise BadInputError(f"event {event.seq} takes back vote {seq}, which is not live")
-        taken = self.votes.pop(index)
-        self.undone.append(taken)
+        live = self.votes.pop(index)
+        self.undone.append(live)
         self.given[judge] -= 1
         self.folded = self.revised = event.seq
-        if taken.lease:
-            self.leases[taken.lease].over = "voided"
-            self.taken[taken.query].remove(judge)
-            self._lacks(taken.query, 1)
-            self._wait(taken.query, first=True)
+        if live.lease:
+            self.leases[live.lease].over = "voided"
+            self.taken[live.query].remove(judge)
+            self._change_stock(live.query, 1)
+            self._update_waiting(live.query, first=True)
             return
-        if (held := self.open.get(judge)) in self.wanted and held != taken.query:
+        if (held := self.open.get(judge)) in self.wanted and held != live.query:
             self.taken[held].remove(judge)  # what the router gave to people must not be lost for another query
-            self._wait(held, first=True)
-        self.open[judge] = taken.query
+            self._update_waiting(held, first=True)
+        self.open[judge] = live.query
 
-    def _lacks(self, query: int, change: int) -> None:
+    def _change_stock(self, query: int, change: int) -> None:
         """So many votes more are wanted of a query of the stock."""
         if self.asked[query].judge == STOCK:
-            left = self.stock.pop(query, 0) + change
-            if left > 0:
-                self.stock[query] = left
+            wanted = self.stock.pop(query, 0) + change
+            if wanted > 0:
+                self.stock[query] = wanted
 
-    def lacking(self, query: int) -> int:
+    def missing_judges(self, query: int) -> int:
         """How many people more are to have a query that the router gave to people."""
         return self.wanted.get(query, 0) - len(self.taken.get(query, ()))
 
-    def _wait(self, query: int, *, first: bool = False) -> None:
+    def _update_waiting(self, query: int, *, first: bool = False) -> None:
         """Let the query wait for a person exactly as long as it lacks one. first: before the others that wait."""
-        if self.lacking(query) <= 0:
+        if self.missing_judges(query) <= 0:
             if query in self.waiting:
                 self.waiting.remove(query)
         elif query not in self.waiting:
             self.waiting.insert(0 if first else len(self.waiting), query)
 
-    def free(self, query: int) -> int:
+    def free_places(self, query: int) -> int:
         """How many more judges a query of the stock can be lent to now."""
         holders = sum(
             self.leases[lease].query == query for j in self.taken.get(query, ()) for lease in self.held.get(j, ())
         )
         return self.stock.get(query, 0) - holders
 
-    def answered(self, query: int) -> list[str]:
+    def judges_who_answered(self, query: int) -> list[str]:
         """The judges who have answered a query and hold it no more."""
         holders = {j for j, held in self.held.items() if any(self.leases[lease].query == query for lease in held)}
         return [judge for judge in self.taken.get(query, ()) if judge not in holders]
@@ -360,7 +360,7 @@ class State:
         """How many live votes were on the item in each row."""
         return Counter(row for live in self.votes for row in live.vote.pair)
 
-    def retired(self) -> list[int]:
+    def retired_rows(self) -> list[int]:
         """The rows of the prompts that are not asked about any more."""
         return sorted(row for row, mark in self.marks.items() if mark == "retired")
 
@@ -376,7 +376,7 @@ class State:
         """The pool of a listed pair, which its first item names in `meta.pool`."""
         return str(self.items[row].meta.get("pool", ""))
 
-    def listed(self, pool: str = "") -> Set[tuple[int, int]]:
+    def listed_pairs(self, pool: str = "") -> Set[tuple[int, int]]:
         """The listed pairs of a pool, or of all, each once, the smaller row first; in order."""
         if pool not in self._listed:
             pairs = ((min(a, b), max(a, b)) for _, a, b in self.pairs if pool in ("", self.pool_of(a)))
@@ -388,7 +388,7 @@ class State:
         later = self.notes.get((live.query, live.vote.judge))
         return live.vote.note if later is None else later
 
-    def pending(self, judge: str, but: int | None = None) -> list[tuple[int, int]]:
+    def pending_pairs(self, judge: str, but: int | None = None) -> list[tuple[int, int]]:
         """Pairs that are with other judges than this one, and the newest of those under way to whoever comes: their
         answers are anticipated one by one, which takes its time. but: a query that does not count."""
         others = [query for holder, query in self.open.items() if holder != judge]
@@ -399,9 +399,9 @@ class State:
         """The queries whose answers are to come from whoever comes: waiting for a person, lent, or in the stock."""
         lent = [self.leases[lease].query for leases in self.held.values() for lease in leases]
         routed = [query for query in lent if query in self.routed]
-        return [*dict.fromkeys([*self.unanswered(), *routed]), *self.stock]
+        return [*dict.fromkeys([*self.unanswered_queries(), *routed]), *self.stock]
 
-    def unheard(self) -> set[int]:
+    def unjudged_queries(self) -> set[int]:
         """The queries that somebody is still to judge: open, lent, or waiting for a person."""
         lent = (self.leases[lease].query for leases in self.held.values() for lease in leases)
         return {*self.waiting, *self.open.values(), *lent}
@@ -412,13 +412,13 @@ class State:
         begun = [self.leases[lease].query for leases in self.held.values() for lease in leases]
         begun += self.open.values()
         counted = {query for query in (*self.waiting, *begun) if audits or self._for_people(query)} & self.routed.keys()
-        lacking = sum(self.lacking(query) for query in self.waiting if query in counted)
+        lacking = sum(self.missing_judges(query) for query in self.waiting if query in counted)
         return lacking + sum(query in counted for query in begun)
 
     def _for_people(self, query: int) -> bool:
         return query in self.routed and self.routed[query][0].to == "people"
 
-    def unanswered(self) -> list[int]:
+    def unanswered_queries(self) -> list[int]:
         """The queries that wait for a person and have no vote yet, as those to be audited have."""
         voted = {live.query for live in self.votes} if self.waiting else set()
         return [query for query in self.waiting if query not in voted]

@@ -57,12 +57,12 @@ class NeuralPosterior(LowRankPosterior):
     training: Training
 
     @staticmethod
-    def trained(training: Training) -> NeuralPosterior:
+    def after_training(training: Training) -> NeuralPosterior:
         """The belief of networks in training, with all votes learnt, and the next generation beginning."""
-        basis = hidden_components(training.inputs.components, training.finished())
+        basis = hidden_components(training.inputs.components, training.final_weights())
         belief = laplace_posterior(basis, training.history, training.noise)
-        found = {f.name: getattr(belief, f.name) for f in fields(belief)}
-        return NeuralPosterior(**found, training=training.next())
+        values = {f.name: getattr(belief, f.name) for f in fields(belief)}
+        return NeuralPosterior(**values, training=training.next())
 
     def _after(self, vote: Vote, compact: bool = True) -> Self:
         child = super()._after(vote, compact)
@@ -71,11 +71,11 @@ class NeuralPosterior(LowRankPosterior):
         training = self.training.after(vote, child.noise)
         if not training.ready:
             return replace(child, training=training)
-        fresh = NeuralPosterior.trained(training)
-        levelled = fresh.weighing(torch.logsumexp(child.evidence, 0))
+        fresh = NeuralPosterior.after_training(training)
+        levelled = fresh.with_evidence(torch.logsumexp(child.evidence, 0))
         return replace(child, **{f.name: getattr(levelled, f.name) for f in fields(levelled)})
 
-    def weighing(self, log_evidence: Tensor) -> Self:
+    def with_evidence(self, log_evidence: Tensor) -> Self:
         """The same belief with this much evidence, shared equally by its models."""
         models = len(self.evidence)
         return replace(self, evidence=(log_evidence - np.log(models)).expand(models).clone())
@@ -91,13 +91,13 @@ class Joined(AveragedPosterior):
         """The belief after one more vote."""
         parts = tuple(part.update([vote]) for part in self.parts)
         if self.waiting is None or vote.outcome.choice == "skip":
-            return replace(self, parts=parts).without_the_unheard()
+            return replace(self, parts=parts).without_negligible_parts()
         waiting = self.waiting.after(vote, parts[0].noise)
         if not waiting.ready:
             return replace(self, parts=parts, waiting=waiting)
-        network = NeuralPosterior.trained(waiting)
+        network = NeuralPosterior.after_training(waiting)
         together = torch.logsumexp(torch.stack([part.log_evidence for part in parts]), 0)
-        return Joined((*parts, network.weighing(together + WELCOME)))
+        return Joined((*parts, network.with_evidence(together + WELCOME)))
 
 
 class Neural:

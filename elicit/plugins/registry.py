@@ -60,33 +60,33 @@ def plugin(kind: str, name: str, options: dict[str, Any] | None = None) -> Any:
         module = importlib.import_module(f"{package}.{name}")
         classes = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
         cls = next(c for c in classes if callable(getattr(c, method, None)))
-    taken, given = inspect.signature(cls).parameters, options or {}
-    if unknown := [option for option in given if option not in taken]:
-        what = f"does not take these options: {', '.join(unknown)}; known are: {', '.join(taken) or 'none'}"
+    parameters, values = inspect.signature(cls).parameters, options or {}
+    if unknown := [option for option in values if option not in parameters]:
+        what = f"does not take these options: {', '.join(unknown)}; known are: {', '.join(parameters) or 'none'}"
         raise BadInputError(f"{kind} {name!r} {what}")
-    if needed := [option for option, p in taken.items() if p.default is p.empty and option not in given]:
+    if needed := [option for option, p in parameters.items() if p.default is p.empty and option not in values]:
         raise BadInputError(f"{kind} {name!r} needs these options too: {', '.join(needed)}")
     if ":" in name:
-        return user_files.make(cls, kind, name, given)
+        return user_files.make(cls, kind, name, values)
     try:
-        return cls(**given)
+        return cls(**values)
     except TypeError as error:
         raise BadInputError(f"{kind} {name!r} cannot be made ({error})") from None
 
 
 def selector(name: str, options: dict[str, Any] | None = None) -> Selector:
     """The selector of that name; see `plugin`."""
-    made: Selector = plugin("selector", name, options)
-    return made
+    instance: Selector = plugin("selector", name, options)
+    return instance
 
 
 def model(name: str, options: dict[str, Any] | None = None) -> UtilityModel:
     """The utility model of that name; see `plugin`."""
-    made: UtilityModel = plugin("model", name, options)
-    return made
+    instance: UtilityModel = plugin("model", name, options)
+    return instance
 
 
 def router(name: str, options: dict[str, Any] | None = None) -> Router:
     """The router of that name; see `plugin`."""
-    made: Router = plugin("router", name, options)
-    return made
+    instance: Router = plugin("router", name, options)
+    return instance

@@ -85,7 +85,7 @@ def guard(function: Callable[..., Any], kind: str, name: str, check: Check) -> C
     path = Path(name.rpartition(":")[0]).resolve()
     what = f"{function.__name__}() failed"
 
-    def checked(arguments: tuple[Any, ...], result: Any) -> Any:
+    def check_result(arguments: tuple[Any, ...], result: Any) -> Any:
         try:
             complaint = check(arguments, result)
         except Exception as error:  # what it holds is of another kind than it may be
@@ -106,7 +106,7 @@ def guard(function: Callable[..., Any], kind: str, name: str, check: Check) -> C
             with translate_faults(kind, name, path, what, inspect.unwrap(function).__code__):
                 coro = function(*arguments, **named)
             result = await _step(coro, lambda: translate_faults(kind, name, path, what))
-            return checked(arguments, result)
+            return check_result(arguments, result)
 
         return call_async
 
@@ -114,7 +114,7 @@ def guard(function: Callable[..., Any], kind: str, name: str, check: Check) -> C
     def call(*arguments: Any, **named: Any) -> Any:
         with translate_faults(kind, name, path, what, inspect.unwrap(function).__code__):
             result = function(*arguments, **named)
-        return checked(arguments, result)
+        return check_result(arguments, result)
 
     return call
 
@@ -178,11 +178,11 @@ def _place(error: BaseException, path: Path, code: CodeType | None) -> str:
 # -- what the methods of each protocol must return ---------------------------------------------------------------
 
 
-def _anything(_: tuple[Any, ...], __: Any) -> str:
+def _check_nothing(_: tuple[Any, ...], __: Any) -> str:
     return ""
 
 
-def _is_named(result: Any) -> str:
+def _describe_result(result: Any) -> str:
     return "returned None" if result is None else f"returned {type(result).__name__}"
 
 
@@ -191,8 +191,8 @@ def _check_picks(arguments: tuple[Any, ...], picks: Any) -> str:
     from elicit.selection import Pick
 
     if not isinstance(picks, list) or not all(isinstance(pick, Pick) for pick in picks):
-        inside = next((_is_named(pick) for pick in picks if not isinstance(pick, Pick)), "") if picks else ""
-        return f"{_is_named(picks)}{' of what it ' + inside if inside else ''} and not a list of Pick"
+        inside = next((_describe_result(pick) for pick in picks if not isinstance(pick, Pick)), "") if picks else ""
+        return f"{_describe_result(picks)}{' of what it ' + inside if inside else ''} and not a list of Pick"
     candidates, k = arguments[3:5] if len(arguments) >= 5 else (None, len(picks))
     if len(picks) > k:
         return f"gave {len(picks)} picks where {k} were asked for"
@@ -211,7 +211,7 @@ def _check_picks(arguments: tuple[Any, ...], picks: Any) -> str:
 def _check_posterior(_: tuple[Any, ...], posterior: Any) -> str:
     needed = ("n", "mean", "sd", "sample", "difference", "p_best", "best")
     missing = [method for method in needed if not hasattr(posterior, method)]
-    return f"{_is_named(posterior)}, which is no Posterior: it lacks {', '.join(missing)}" if missing else ""
+    return f"{_describe_result(posterior)}, which is no Posterior: it lacks {', '.join(missing)}" if missing else ""
 
 
 def _check_answer(arguments: tuple[Any, ...], answer: Any) -> str:
@@ -219,7 +219,7 @@ def _check_answer(arguments: tuple[Any, ...], answer: Any) -> str:
     if isinstance(answer, JudgeFailure):
         return ""
     if not isinstance(answer, Vote):
-        return f"{_is_named(answer)} and neither a Vote nor a JudgeFailure"
+        return f"{_describe_result(answer)} and neither a Vote nor a JudgeFailure"
     query = arguments[1] if len(arguments) > 1 else None
     if query is not None and (answer.a, answer.b) != (query.a, query.b):
         return f"voted on rows {answer.a} and {answer.b} where {query.a} and {query.b} were asked"
@@ -229,26 +229,26 @@ def _check_answer(arguments: tuple[Any, ...], answer: Any) -> str:
 def _check_decision(_: tuple[Any, ...], decision: Any) -> str:
     from elicit.routing.case import Decision
 
-    return "" if isinstance(decision, Decision) else f"{_is_named(decision)} and not a Decision"
+    return "" if isinstance(decision, Decision) else f"{_describe_result(decision)} and not a Decision"
 
 
 def _check_label(_: tuple[Any, ...], label: Any) -> str:
-    return "" if hasattr(label, "probabilities") else f"{_is_named(label)} and not a label with probabilities"
+    return "" if hasattr(label, "probabilities") else f"{_describe_result(label)} and not a label with probabilities"
 
 
 def _check_proposals(_: tuple[Any, ...], proposals: Any) -> str:
     from elicit.tuning.protocol import Proposal
 
-    if not isinstance(proposals, Sequence) or not all(isinstance(one, Proposal) for one in proposals):
-        return f"{_is_named(proposals)} and not a list of Proposal"
+    if not isinstance(proposals, Sequence) or not all(isinstance(proposal, Proposal) for proposal in proposals):
+        return f"{_describe_result(proposals)} and not a list of Proposal"
     return ""
 
 
 CHECKS: dict[str, dict[str, Check]] = {
     "selector": {"select": _check_picks},
     "model": {"init": _check_posterior, "update": _check_posterior},
-    "judge": {"begin": _anything, "judge": _check_answer, "learn_from": _anything, "put": _anything},
-    "router": {"route": _check_decision, "tell": _anything, "label": _check_label},
-    "proposer": {"begin": _anything, "propose": _check_proposals},
+    "judge": {"begin": _check_nothing, "judge": _check_answer, "learn_from": _check_nothing, "put": _check_nothing},
+    "router": {"route": _check_decision, "tell": _check_nothing, "label": _check_label},
+    "proposer": {"begin": _check_nothing, "propose": _check_proposals},
 }
 """By kind of plug-in, the methods of its protocol and what is held of their results."""

@@ -79,7 +79,7 @@ def agreement(who: ArrayLike, which: ArrayLike, said: ArrayLike, rng: np.random.
         return Agreement(None, None, None, None, None, None, None, None, 0, 0, 0)
     draws = rng.multinomial(len(counts), times / times.sum(), RESAMPLES)
 
-    def estimated(statistic: Any, size: float, *options: Any) -> AgreementInterval | None:
+    def estimate(statistic: Any, size: float, *options: Any) -> AgreementInterval | None:
         value = float(statistic(rows, times[None], *options)[0])
         if np.isnan(value):
             return None
@@ -90,14 +90,14 @@ def agreement(who: ArrayLike, which: ArrayLike, said: ArrayLike, rng: np.random.
     sizes, decided = rows.sum(1), rows[:, ::2].sum(1)
     outvoted = np.isin(case, np.unique(case)[np.bincount(_numbers(case)) > 1])
     return Agreement(
-        alpha_nominal=estimated(_alpha, len(counts), "nominal"),
-        alpha_ordinal=estimated(_alpha, len(counts), "ordinal"),
-        fleiss=estimated(_fleiss, len(counts)),
+        alpha_nominal=estimate(_alpha, len(counts), "nominal"),
+        alpha_ordinal=estimate(_alpha, len(counts), "ordinal"),
+        fleiss=estimate(_fleiss, len(counts)),
         cohen=_mean_cohen(annotator, case, answer),
-        one=estimated(_same, times @ (sizes * (sizes - 1) // 2)),
-        one_decided=estimated(_same, times @ (decided * (decided - 1) // 2), False),
-        majority=estimated(_with_majority, times @ sizes),
-        majority_decided=estimated(_with_majority, times @ (decided * (decided > 1)), False),
+        one=estimate(_equal_answer_rate, times @ (sizes * (sizes - 1) // 2)),
+        one_decided=estimate(_equal_answer_rate, times @ (decided * (decided - 1) // 2), False),
+        majority=estimate(_with_majority, times @ sizes),
+        majority_decided=estimate(_with_majority, times @ (decided * (decided > 1)), False),
         cases=len(counts),
         votes=int(counts.sum()),
         annotators=len(np.unique(annotator[outvoted])),
@@ -114,7 +114,7 @@ def krippendorff_alpha(who: ArrayLike, which: ArrayLike, said: ArrayLike, metric
         raise BadInputError(f"the metric is {metric!r}; give 'nominal' or 'ordinal'")
     _, case, answer = _first_votes(who, which, said)
     counts = _counts(case, answer)
-    return _only(_alpha(counts, np.ones((1, len(counts)), np.int64), metric))
+    return _single_value(_alpha(counts, np.ones((1, len(counts)), np.int64), metric))
 
 
 def fleiss_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | None:
@@ -124,7 +124,7 @@ def fleiss_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | N
     """
     _, case, answer = _first_votes(who, which, said)
     counts = _counts(case, answer)
-    return _only(_fleiss(counts, np.ones((1, len(counts)), np.int64)))
+    return _single_value(_fleiss(counts, np.ones((1, len(counts)), np.int64)))
 
 
 def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
@@ -132,12 +132,14 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
 
     None without a case, and where both always give one and the same answer.
     """
-    one, two = _answers("first", first), _answers("second", second)
-    if len(one) != len(two):
-        raise BadInputError(f"first has {len(one)} entries and second {len(two)}; give both answers for each case")
+    codes, other_codes = _answers("first", first), _answers("second", second)
+    if len(codes) != len(other_codes):
+        raise BadInputError(
+            f"first has {len(codes)} entries and second {len(other_codes)}; give both answers for each case"
+        )
     table = np.zeros((1, SAID, SAID))
-    np.add.at(table[0], (one, two), 1)
-    return _only(_cohen(table))
+    np.add.at(table[0], (codes, other_codes), 1)
+    return _single_value(_cohen(table))
 
 
 def mean_cohen_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | None:
@@ -165,14 +167,14 @@ def _alpha(rows: Ints, weights: Ints, metric: Metric) -> Floats:
     pairs = rows[:, :, None] * rows[:, None] - rows[:, :, None] * np.eye(SAID)
     met = weights @ (pairs / (rows.sum(1) - 1)[:, None, None]).reshape(len(rows), SAID * SAID)
     met = met.reshape(-1, SAID, SAID)
-    given = met.sum(2)
+    totals = met.sum(2)
     apart = np.broadcast_to(1 - np.eye(SAID), met.shape)
     if metric == "ordinal":
-        middle = given.cumsum(1) - given / 2
+        middle = totals.cumsum(1) - totals / 2
         apart = (middle[:, :, None] - middle[:, None]) ** 2
-    expected = np.einsum("rc,rd,rcd->r", given, given, apart)
+    expected = np.einsum("rc,rd,rcd->r", totals, totals, apart)
     observed = np.einsum("rcd,rcd->r", met, apart)
-    return np.asarray(1 - (given.sum(1) - 1) * _ratio(observed, expected))
+    return np.asarray(1 - (totals.sum(1) - 1) * _ratio(observed, expected))
 
 
 def _fleiss(rows: Ints, weights: Ints) -> Floats:
@@ -183,7 +185,7 @@ def _fleiss(rows: Ints, weights: Ints) -> Floats:
     return _ratio(same - chance, 1 - chance)
 
 
-def _same(rows: Ints, weights: Ints, ties: bool = True) -> Floats:
+def _equal_answer_rate(rows: Ints, weights: Ints, ties: bool = True) -> Floats:
     rows = rows * np.array([1, ties, 1])
     size = rows.sum(1)
     return _ratio(weights @ (rows * (rows - 1)).sum(1), weights @ (size * (size - 1)))
@@ -210,8 +212,8 @@ def _mean_cohen(annotator: Ints, case: Ints, answer: Ints) -> float | None:
     tables = np.zeros((int(pair.max()) + 1, SAID, SAID))
     np.add.at(tables, (pair, answer[first], answer[second]), 1)
     kappa, shared = _cohen(tables), tables.sum((1, 2))
-    known = ~np.isnan(kappa)
-    return float(np.average(kappa[known], weights=shared[known])) if known.any() else None
+    defined = ~np.isnan(kappa)
+    return float(np.average(kappa[defined], weights=shared[defined])) if defined.any() else None
 
 
 def _cohen(tables: Floats) -> Floats:
@@ -228,7 +230,7 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.where(none, np.nan, above / np.where(none, 1.0, below))
 
 
-def _only(values: Floats) -> float | None:
+def _single_value(values: Floats) -> float | None:
     return None if np.isnan(values[0]) else float(values[0])
 
 
@@ -247,7 +249,7 @@ def _numbers(values: Ints) -> Ints:
 
 def _first_votes(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> tuple[Ints, Ints, Ints]:
     """Annotators and cases numbered from 0, and columns of answers, of the first vote of everybody on every case."""
-    annotator, case, answer = _whole("who", who), _whole("which", which), _answers("said", said)
+    annotator, case, answer = _whole_numbers("who", who), _whole_numbers("which", which), _answers("said", said)
     if not len(annotator) == len(case) == len(answer):
         raise BadInputError(
             f"who has {len(annotator)} entries, which {len(case)} and said {len(answer)}; give one of each a vote"
@@ -258,15 +260,15 @@ def _first_votes(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> tuple[Int
 
 
 def _answers(name: str, values: ArrayLike) -> Ints:
-    found = _whole(name, values)
-    if (bad := np.abs(found) > 1).any():
+    codes = _whole_numbers(name, values)
+    if (bad := np.abs(codes) > 1).any():
         place = int(bad.argmax())
-        raise BadInputError(f"{name}[{place}] is {found[place]}; give -1 for a, 0 for a tie, 1 for b")
-    return found + 1
+        raise BadInputError(f"{name}[{place}] is {codes[place]}; give -1 for a, 0 for a tie, 1 for b")
+    return codes + 1
 
 
-def _whole(name: str, values: ArrayLike) -> Ints:
-    found: NDArray[Any] = np.asarray(values)
-    if found.ndim != 1 or (len(found) and found.dtype.kind not in "iu"):
-        raise BadInputError(f"{name} has shape {found.shape} of {found.dtype}; give whole numbers, one for each vote")
-    return found.astype(np.int64)
+def _whole_numbers(name: str, values: ArrayLike) -> Ints:
+    column: NDArray[Any] = np.asarray(values)
+    if column.ndim != 1 or (len(column) and column.dtype.kind not in "iu"):
+        raise BadInputError(f"{name} has shape {column.shape} of {column.dtype}; give whole numbers, one for each vote")
+    return column.astype(np.int64)

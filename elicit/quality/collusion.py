@@ -64,13 +64,13 @@ def against(records: Records, names: Sequence[str], rng: np.random.Generator, al
     alike, others = count[np.arange(len(rows)), np.int64(said_b)] - 1, count.sum(1) - 1
     by_others, share = others >= HISTORY, alike / np.maximum(others, 1)
     share = np.where(by_others, share, np.where(said_b, 1 - records.p_a[rows], records.p_a[rows]))
-    known = np.isfinite(share) & (share != 0.5)
-    rows, share, by_others, alike, others = (x[known] for x in (rows, share, by_others, alike, others))
+    decisive = np.isfinite(share) & (share != 0.5)
+    rows, share, by_others, alike, others = (x[decisive] for x in (rows, share, by_others, alike, others))
     lesser = share < 0.5
     p_value = np.where(by_others, (1 + np.minimum(alike, others - alike)) / (1 + others), np.minimum(share, 1 - share))
     surprise = np.maximum(1, np.rint(-np.log(np.maximum(p_value, SURELY)) / STEP)).astype(np.int64)
     looks = np.arange(LOOKS) * (BLOCK // LOOKS) + rng.integers(1, BLOCK // LOOKS + 1, LOOKS)
-    found = []
+    tests = []
     for judge in np.unique(records.who[rows]):
         own = records.who[rows] == judge
         smallest, after = 1.0, 0
@@ -81,9 +81,9 @@ def against(records: Records, names: Sequence[str], rng: np.random.Generator, al
                 corrected = tail * LOOKS / spending(1.0, block + 1)
                 if corrected < smallest:
                     smallest, after = corrected, start + int(look)
-        found.append((int(judge), lesser[own], smallest, after))
+        tests.append((int(judge), lesser[own], smallest, after))
     out = []
-    for (judge, hits, p, after), flag in zip(found, holm([p for _, _, p, _ in found], alpha), strict=True):
+    for (judge, hits, p, after), flag in zip(tests, holm([p for _, _, p, _ in tests], alpha), strict=True):
         why = f"{hits.sum()} of {len(hits)} decided votes are against the majority of the others or the model"
         why += f"; after {after} of them they were more than a coin's, with p = {p:.1g}" if flag else ""
         out.append(_finding(names[judge], "against", int(hits.sum()), len(hits), bool(flag), why))
@@ -220,9 +220,9 @@ def _expected_agreement(pair: Ints, answer: Ints, first: Ints, second: Ints, sam
     """(M,) the probability that two people agree on the pair where they met, by what the others said of it."""
     shares = np.array([(answer == kind).mean() for kind in (-1, 0, 1)])
     shares[[0, 2]] = shares[[0, 2]].mean()  # a and b are names
-    chance, found = float((shares**2).sum()), float(same.mean())
+    chance, observed = float((shares**2).sum()), float(same.mean())
     # Two draws from Dirichlet shares of this concentration agree as often as two people do.
-    strength = np.clip((1 - found) / max(found - chance, SURELY), SURELY, 1 / SURELY)
+    strength = np.clip((1 - observed) / max(observed - chance, SURELY), SURELY, 1 / SURELY)
     count = np.zeros((int(pair.max()) + 1, 3))
     np.add.at(count, (pair, answer + 1), 1)
     mass = strength * shares + count[pair[first]] - np.eye(3)[answer[first] + 1] - np.eye(3)[answer[second] + 1]

@@ -70,7 +70,7 @@ def conduct(
         check_promotion(records, names, called, FAMILY_WISE),
     )
     place = {name: number for number, name in enumerate(names)}
-    return tuple(sorted((found for check in checks for found in check), key=lambda found: place[found.judge]))
+    return tuple(sorted((finding for check in checks for finding in check), key=lambda finding: place[finding.judge]))
 
 
 def check_golds(records: Records, names: Sequence[str]) -> list[Finding]:
@@ -99,20 +99,20 @@ def repeats(records: Records, names: Sequence[str]) -> list[Finding]:
     repeats himself.
     """
     first = {(int(records.who[v]), int(records.pair[v])): int(v) for v in records.opinions}
-    told = np.flatnonzero(records.repeat & (np.abs(records.answer) == 1))
-    before = np.array([first.get((int(records.who[v]), int(records.pair[v])), -1) for v in told], np.int64)
-    known = (before >= 0) & (np.abs(records.answer[before]) == 1)
-    told, before = told[known], before[known]
+    rows = np.flatnonzero(records.repeat & (np.abs(records.answer) == 1))
+    before = np.array([first.get((int(records.who[v]), int(records.pair[v])), -1) for v in rows], np.int64)
+    both_decided = (before >= 0) & (np.abs(records.answer[before]) == 1)
+    rows, before = rows[both_decided], before[both_decided]
     same = np.zeros(len(records.who), bool)
-    same[told] = records.answer[told] == records.answer[before]
-    usual = _usual(same, _by_judge(records, told), 0.5)
+    same[rows] = records.answer[rows] == records.answer[before]
+    usual = _median_of_others(same, _by_judge(records, rows), 0.5)
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
         bar = 0.5 + max(0.0, usual[int(records.who[own[0]])] - 0.5) / 2
         p = binomial_at_least(int((~same[own]).sum()), len(own), 1 - bar)
         return same[own], p, f"{same[own].sum()} of {len(own)} hidden repeats name the side named before"
 
-    return _tested("repeats", records, names, told, measure)
+    return _test_annotators("repeats", records, names, rows, measure)
 
 
 def check_sides(records: Records, names: Sequence[str]) -> list[Finding]:
@@ -124,7 +124,7 @@ def check_sides(records: Records, names: Sequence[str]) -> list[Finding]:
         return left, p, f"{left.sum()} of {len(own)} decided votes went to the left pane; by chance with p = {p:.1g}"
 
     rows = np.flatnonzero((np.abs(records.said) == 1) & ~records.repeat)
-    return _tested("side", records, names, rows, measure)
+    return _test_annotators("side", records, names, rows, measure)
 
 
 def check_speed(records: Records, names: Sequence[str]) -> list[Finding]:
@@ -134,14 +134,14 @@ def check_speed(records: Records, names: Sequence[str]) -> list[Finding]:
     """
     rows = np.flatnonzero(np.isfinite(records.seconds) & (records.said != SKIP))
     fast = records.seconds < np.maximum(REACTION, np.nan_to_num(records.length) / CHARACTERS)
-    usual = _usual(fast, _by_judge(records, rows), 0.0)
+    usual = _median_of_others(fast, _by_judge(records, rows), 0.0)
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
         median = usual[int(records.who[own[0]])]
         p = binomial_at_least(int(fast[own].sum()), len(own), median + FASTER * (1 - median))
         return fast[own], p, f"{fast[own].sum()} of {len(own)} votes came sooner than the texts can be read"
 
-    return _tested("speed", records, names, rows, measure)
+    return _test_annotators("speed", records, names, rows, measure)
 
 
 def check_runs(records: Records, names: Sequence[str]) -> list[Finding]:
@@ -155,7 +155,7 @@ def check_runs(records: Records, names: Sequence[str]) -> list[Finding]:
     kinds = (-1, 1, TIE, BOTH_BAD)
     rows = np.flatnonzero(records.said != SKIP)
     groups = _by_judge(records, rows)
-    usual = {kind: _usual(records.said == kind, groups, 0.0) for kind in kinds[2:]}
+    usual = {kind: _median_of_others(records.said == kind, groups, 0.0) for kind in kinds[2:]}
 
     def measure(own: Ints) -> tuple[Floats, float, str]:
         same = records.screen[own]
@@ -177,10 +177,10 @@ def check_runs(records: Records, names: Sequence[str]) -> list[Finding]:
         why = f"the longest run of one answer is {longest} of {len(own)} votes, of left and right in turn {swinging}"
         return inside, p, f"{why}; by chance with p = {p:.1g}"
 
-    return _tested("straight", records, names, rows, measure)
+    return _test_annotators("straight", records, names, rows, measure)
 
 
-def _tested(
+def _test_annotators(
     check: str,
     records: Records,
     names: Sequence[str],
@@ -189,11 +189,11 @@ def _tested(
 ) -> list[Finding]:
     """Findings whose flags are tests; measure: of an annotator's rows, which count, the p-value, and the sentence."""
     groups = _by_judge(records, rows)
-    found = [measure(own) for _, own in groups]
-    flags = holm([p for _, p, _ in found], FAMILY_WISE)
+    measures = [measure(own) for _, own in groups]
+    flags = holm([p for _, p, _ in measures], FAMILY_WISE)
     return [
         _finding(names[judge], check, hits, bool(flag), DOWN, why, jeffreys(int(hits.sum()), len(hits)))
-        for (judge, _), (hits, _, why), flag in zip(groups, found, flags, strict=True)
+        for (judge, _), (hits, _, why), flag in zip(groups, measures, flags, strict=True)
     ]
 
 
@@ -208,7 +208,7 @@ def _by_judge(records: Records, rows: Ints) -> list[tuple[int, Ints]]:
     return [(int(judge), rows[records.who[rows] == judge]) for judge in np.unique(records.who[rows])]
 
 
-def _usual(hits: Floats, groups: list[tuple[int, Ints]], alone: float) -> dict[int, float]:
+def _median_of_others(hits: Floats, groups: list[tuple[int, Ints]], alone: float) -> dict[int, float]:
     """For each annotator the median of all others' shares of hits; `alone` where there is no other."""
     shares = np.array([hits[own].mean() for _, own in groups])
     others = [np.delete(shares, place) for place in range(len(shares))]

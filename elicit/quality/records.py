@@ -56,11 +56,11 @@ class Records:
             ("left", [-1, 1]),
             ("gold", [A, TIE, B, UNKNOWN]),
         )
-        for name, known in allowed:
+        for name, codes in allowed:
             column = getattr(self, name)
-            if (bad := ~np.isin(column, known)).any():
+            if (bad := ~np.isin(column, codes)).any():
                 place = int(bad.argmax())
-                raise BadInputError(f"{name}[{place}] is {column[place]}; give one of {', '.join(map(str, known))}")
+                raise BadInputError(f"{name}[{place}] is {column[place]}; give one of {', '.join(map(str, codes))}")
         for name in ("who", "pair", "a", "b"):
             if (getattr(self, name) < 0).any():
                 raise BadInputError(f"{name} holds a number below 0; give numbers from 0 on")

@@ -101,24 +101,24 @@ def dawid_skene(
     votes on one case are one source of error, so each counts 1/m. Raises BadInputError.
     """
     who, what = _rows("annotator", annotator, 0, n_annotators), _rows("case", case, 0, n_cases)
-    said = _rows("outcome", outcome, 0, 3)
+    choice = _rows("outcome", outcome, 0, 3)
     shown = None if first is None else _rows("first", first, 0, 2)
-    known = np.full(n_cases, -1) if gold is None else _rows("gold", gold, -1, 3)
+    gold_answers = np.full(n_cases, -1) if gold is None else _rows("gold", gold, -1, 3)
     for name, column, size in (
         ("case", what, len(who)),
-        ("outcome", said, len(who)),
+        ("outcome", choice, len(who)),
         ("first", shown, len(who)),
-        ("gold", known, n_cases),
+        ("gold", gold_answers, n_cases),
     ):
         if column is not None and len(column) != size:
             raise BadInputError(f"{name} has {len(column)} entries; give {size}")
     pair, group, times = np.unique(who * n_cases + what, return_inverse=True, return_counts=True)
     weight = 1 / times[group]
-    decided, right = said != TIE, np.stack([said == A, said == B])
+    decided, right = choice != TIE, np.stack([choice == A, choice == B])
     # Which of an annotator's accuracies a vote bears on if a, or if b, is better: shown first (0) or second (1).
     side = np.zeros((2, len(who)), np.int64) if shown is None else np.stack([shown, 1 - shown])
     accuracy = np.full((n_annotators, 1 if shown is None else 2), _mode(ACCURACY))
-    with_ties = bool((~decided).any() or (known == TIE).any())
+    with_ties = bool((~decided).any() or (gold_answers == TIE).any())
     ties, tied = np.zeros((n_annotators, 2)), 0.0
     if with_ties:
         ties[:], tied = [_mode(TIE_DECIDED), _mode(TIE_TIED)], float(_mode(TIED))
@@ -126,14 +126,14 @@ def dawid_skene(
         hit = accuracy[who, side]
         named = np.where(right, hit, 1 - hit)
         of_decided, of_tied = ties[who].T
-        given = np.where(
+        likelihood = np.where(
             decided,
             [*((1 - of_decided) * named), (1 - of_tied) / 2],
             [of_decided, of_decided, of_tied],
         )
-        logs = weight * np.log(given)
+        logs = weight * np.log(likelihood)
         total = np.log(np.maximum([(1 - tied) / 2, (1 - tied) / 2, tied], TINY)) + _sums(what, logs, n_cases)
-        answers = _told(total, known)
+        answers = _normalize(total, gold_answers)
         mass, before = weight * answers[what].T, accuracy.copy()
         for place in range(accuracy.shape[1]):
             at = mass[:2] * (decided & (side == place))
@@ -147,18 +147,20 @@ def dawid_skene(
         if np.abs(accuracy - before).max(initial=0) < CONVERGED:
             break
     # What an annotator said of a case is taken out of what all said of it.
-    others = _told(total[pair % n_cases] - _sums(group, logs, len(pair)), known[pair % n_cases])[group].T
-    kept = _kept(who, what, side, weight * decided, np.where(right, 1 - hit, -hit), answers, accuracy)
+    others = _normalize(total[pair % n_cases] - _sums(group, logs, len(pair)), gold_answers[pair % n_cases])[group].T
+    information_left = _remaining_information(
+        who, what, side, weight * decided, np.where(right, 1 - hit, -hit), answers, accuracy
+    )
     sums: list[ReliabilityBelief] = []
     differences: list[ReliabilityBelief] = []
     for place in range(accuracy.shape[1]):
         at = side == place
         fixed = (1 - of_decided) * (others[:2] * np.where(at, ~right, named)).sum(0) + others[TIE] * (1 - of_tied) / 2
         slope = (1 - of_decided) * (others[:2] * at * np.where(right, 1, -1)).sum(0)
-        for found, share in ((sums, kept[0]), (differences, kept[1])):
+        for beliefs, share in ((sums, information_left[0]), (differences, information_left[1])):
             counted = weight * decided * share[who, place]
-            found.append(_posterior(who, counted, fixed, slope, n_annotators))
-    repeats, repeated = _repeats(pair // n_cases, group, said, n_annotators)
+            beliefs.append(_posterior(who, counted, fixed, slope, n_annotators))
+    repeats, repeated = _repeats(pair // n_cases, group, choice, n_annotators)
     return Reliability(
         accuracy=sums[0] if shown is None else _half_sum(*sums),
         leaning=None if shown is None else _half_difference(*differences),
@@ -180,19 +182,19 @@ def crowd_bradley_terry(
     here. Utilities learnt from the same votes flatter whoever gave them: give those of the votes of the others where
     there are few. Raises BadInputError.
     """
-    who, said, p = (
+    who, choice, p = (
         _rows("annotator", annotator, 0, n_annotators),
         _rows("outcome", outcome, 0, 3),
         np.asarray(p_a, float),
     )
-    if said.shape != who.shape or p.shape != who.shape:
+    if choice.shape != who.shape or p.shape != who.shape:
         raise BadInputError(
-            f"annotator has {len(who)} entries, outcome {len(said)} and p_a {p.size}; give one of each for each vote"
+            f"annotator has {len(who)} entries, outcome {len(choice)} and p_a {p.size}; give one of each for each vote"
         )
     if (bad := ~((p >= 0) & (p <= 1))).any():
         raise BadInputError(f"p_a[{int(bad.argmax())}] is {p[bad.argmax()]}; give probabilities")
-    on = said != TIE
-    agrees = np.where(said == A, p, 1 - p)[on]
+    on = choice != TIE
+    agrees = np.where(choice == A, p, 1 - p)[on]
     return _posterior(who[on], np.ones(len(agrees)), 1 - agrees, 2 * agrees - 1, n_annotators)
 
 
@@ -217,10 +219,10 @@ def effective_votes(correlation: ArrayLike) -> float:
     return float((along[~none] / values[~none]).sum())
 
 
-def _repeats(annotator: Ints, group: Ints, said: Ints, n_annotators: int) -> Ints:
+def _repeats(annotator: Ints, group: Ints, choice: Ints, n_annotators: int) -> Ints:
     """(2, J) pairs of votes of one annotator on one case, and those that say the same; annotator: of each group."""
     by_outcome = np.zeros((len(annotator), 3), np.int64)
-    np.add.at(by_outcome, (group, said), 1)
+    np.add.at(by_outcome, (group, choice), 1)
     times = by_outcome.sum(1)
     pairs = np.stack([times * (times - 1) // 2, (by_outcome * (by_outcome - 1) // 2).sum(1)])
     return _sums(annotator, pairs, n_annotators).T.astype(np.int64)
@@ -236,7 +238,7 @@ def _sums(rows: Ints, values: Floats | Ints, size: int) -> Floats:
     return np.stack([np.bincount(rows, value, size) for value in values], 1)
 
 
-def _kept(
+def _remaining_information(
     who: Ints, what: Ints, side: Ints, weight: Floats, score: Floats, answers: Floats, accuracy: Floats
 ) -> Floats:
     """(2, J, S) how much of what each annotator's votes tell of an accuracy is left if nobody's is known.
@@ -255,21 +257,25 @@ def _kept(
     mean = np.einsum("kz,zkp->kp", answers[:, :2], scores)
     weighed = np.sqrt(answers[:, :2].T)[:, :, None] * scores
     doubt = weighed[A].T @ weighed[A] + weighed[B].T @ weighed[B] - mean.T @ mean
-    seen = trials * (accuracy * (1 - accuracy)).ravel()
+    complete = trials * (accuracy * (1 - accuracy)).ravel()
     prior = sum(ACCURACY) * (accuracy * (1 - accuracy))
-    covariance = np.linalg.inv(np.diag(prior.ravel() + seen) - doubt).reshape(n_annotators, sides, n_annotators, sides)
+    covariance = np.linalg.inv(np.diag(prior.ravel() + complete) - doubt).reshape(
+        n_annotators, sides, n_annotators, sides
+    )
     own = np.einsum("jsjr->jsr", covariance)
     spread = np.einsum("jss->js", own)
     together = own.sum((1, 2)) / spread.sum(1) - 1
-    told = np.maximum(seen - np.diagonal(doubt), TINY).reshape(accuracy.shape)
-    return np.stack([np.clip((1 / (spread * (1 + sign * together[:, None])) - prior) / told, 0, 1) for sign in (1, -1)])
+    observed = np.maximum(complete - np.diagonal(doubt), TINY).reshape(accuracy.shape)
+    return np.stack(
+        [np.clip((1 / (spread * (1 + sign * together[:, None])) - prior) / observed, 0, 1) for sign in (1, -1)]
+    )
 
 
-def _told(logs: Floats, known: Ints) -> Floats:
+def _normalize(logs: Floats, gold: Ints) -> Floats:
     """(K, 3) probabilities from their logs but for a constant; certainty where the answer is known (K,)."""
     out = np.exp(logs - logs.max(1, keepdims=True))
     out /= out.sum(1, keepdims=True)
-    out[known >= 0] = np.eye(3)[known[known >= 0]]
+    out[gold >= 0] = np.eye(3)[gold[gold >= 0]]
     return np.asarray(out)
 
 
@@ -284,24 +290,24 @@ def _posterior(who: Ints, weight: Floats, fixed: Floats, slope: Floats, size: in
     return ReliabilityBelief(GRID, weights / weights.sum(1, keepdims=True))
 
 
-def _half_sum(one: ReliabilityBelief, two: ReliabilityBelief) -> ReliabilityBelief:
+def _half_sum(first: ReliabilityBelief, second: ReliabilityBelief) -> ReliabilityBelief:
     """The belief in the mean of two independent quantities."""
-    grid = np.linspace(one.grid[0], one.grid[-1], 2 * len(one.grid) - 1)
-    rows = [np.convolve(x, y) for x, y in zip(one.weights, two.weights, strict=True)]
+    grid = np.linspace(first.grid[0], first.grid[-1], 2 * len(first.grid) - 1)
+    rows = [np.convolve(x, y) for x, y in zip(first.weights, second.weights, strict=True)]
     return ReliabilityBelief(grid, np.array(rows).reshape(-1, len(grid)))
 
 
-def _half_difference(one: ReliabilityBelief, two: ReliabilityBelief) -> ReliabilityBelief:
+def _half_difference(first: ReliabilityBelief, second: ReliabilityBelief) -> ReliabilityBelief:
     """The belief in half of one less the other."""
-    turned = _half_sum(one, ReliabilityBelief(two.grid, two.weights[:, ::-1]))
+    turned = _half_sum(first, ReliabilityBelief(second.grid, second.weights[:, ::-1]))
     return ReliabilityBelief(turned.grid - 0.5, turned.weights)
 
 
 def _rows(name: str, values: ArrayLike, low: int, high: int) -> Ints:
-    found: NDArray[Any] = np.asarray(values)
-    if found.ndim != 1 or (len(found) and found.dtype.kind not in "iu"):
-        raise BadInputError(f"{name} has shape {found.shape} of {found.dtype}; give whole numbers, one for each")
-    if len(found) and (found.min() < low or found.max() >= high):
-        place = int(((found < low) | (found >= high)).argmax())
-        raise BadInputError(f"{name}[{place}] is {found[place]}; give numbers from {low} to {high - 1}")
-    return found.astype(np.int64)
+    column: NDArray[Any] = np.asarray(values)
+    if column.ndim != 1 or (len(column) and column.dtype.kind not in "iu"):
+        raise BadInputError(f"{name} has shape {column.shape} of {column.dtype}; give whole numbers, one for each")
+    if len(column) and (column.min() < low or column.max() >= high):
+        place = int(((column < low) | (column >= high)).argmax())
+        raise BadInputError(f"{name}[{place}] is {column[place]}; give numbers from {low} to {high - 1}")
+    return column.astype(np.int64)

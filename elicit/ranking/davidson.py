@@ -111,7 +111,7 @@ def meat(counts: Counts, fitted: Fit) -> Floats:
     share = probabilities(fitted.utilities[counts.first] - fitted.utilities[counts.second], fitted.nu)
     utility, tie = _scores(share)
     ended = counts.ended
-    return _assembled(
+    return _assemble_form(
         counts,
         (ended * utility**2).sum(1),
         (ended * utility * tie).sum(1),
@@ -198,7 +198,7 @@ def _derivatives(counts: Counts, theta: Floats, prior_sd: float) -> tuple[Floats
     gradient = np.bincount(counts.first, pull, n) - np.bincount(counts.second, pull, n)
     if with_nu:
         gradient = np.append(gradient, (counts.ended * tie).sum())
-    information = _assembled(
+    information = _assemble_form(
         counts,
         votes * (0.25 * (1 - tied) - mean**2),
         -votes * mean * tied,
@@ -208,7 +208,7 @@ def _derivatives(counts: Counts, theta: Floats, prior_sd: float) -> tuple[Floats
     return gradient - theta / prior_sd**2, information + np.eye(len(theta)) / prior_sd**2
 
 
-def _assembled(counts: Counts, xx: Floats, xt: Floats, tt: float, *, with_nu: bool) -> Floats:
+def _assemble_form(counts: Counts, xx: Floats, xt: Floats, tt: float, *, with_nu: bool) -> Floats:
     """(k, k) the quadratic form in (u, log nu) of one in (x, log nu) for each pair: xx, xt (P,), and tt in all."""
     n, i, j = counts.n, counts.first, counts.second
     out = np.zeros((n + with_nu, n + with_nu))

@@ -143,12 +143,14 @@ def leaderboard(
     if whose is None:
         middle = davidson.meat(counts, fitted)
     else:
-        kinds = [_numbered(column) for column in whose.T]
+        kinds = [_number_clusters(column) for column in whose.T]
         size = min(size for _, size in kinds)
         middle = np.sum([davidson.cluster_meat(fitted, rows_a, rows_b, ended, amount, *kind) for kind in kinds], 0)
         if len(kinds) == 2:
-            (one, _), (other, others) = kinds
-            middle -= davidson.cluster_meat(fitted, rows_a, rows_b, ended, amount, *_numbered(one * others + other))
+            (codes, _), (other, others) = kinds
+            middle -= davidson.cluster_meat(
+                fitted, rows_a, rows_b, ended, amount, *_number_clusters(codes * others + other)
+            )
     met = np.zeros((n_items, n_items), dtype=bool)  # [i, j]: i did at least once not lose to j
     met[counts.first, counts.second] = counts.ended[:, [0, 2]].any(1)
     met[counts.second, counts.first] = counts.ended[:, [1, 2]].any(1)
@@ -200,10 +202,10 @@ def _surely_above(utilities: Floats, covariance: Floats, level: float, freedom: 
             [_largest(part, scale, standing) for part in np.array_split(noise, max(1, draws // 2048), 1)]
         )
         place = min(draws - 1, math.ceil((draws + 1) * level) - 1)
-        found = np.triu(certainty > np.partition(largest, place)[place], 1)
-        if not (found & ~above).any():
+        certain = np.triu(certainty > np.partition(largest, place)[place], 1)
+        if not (certain & ~above).any():
             return above
-        above |= found
+        above |= certain
 
 
 def _largest(
@@ -252,10 +254,10 @@ def strong_components(edge: NDArray[np.bool_]) -> Ints:
 
 
 def _column(name: str, values: Any) -> NDArray[Any]:
-    found = np.asarray(values)
-    if found.ndim != 1:
-        raise BadInputError(f"{name} has shape {found.shape}; give one entry for each vote")
-    return found
+    column = np.asarray(values)
+    if column.ndim != 1:
+        raise BadInputError(f"{name} has shape {column.shape}; give one entry for each vote")
+    return column
 
 
 def checked_votes(a: ArrayLike, b: ArrayLike, outcomes: Sequence[str] | ArrayLike, n: int) -> tuple[Ints, Ints, Ints]:
@@ -271,54 +273,54 @@ def checked_votes(a: ArrayLike, b: ArrayLike, outcomes: Sequence[str] | ArrayLik
 
 
 def _rows(name: str, values: ArrayLike, n: int) -> Ints:
-    found = _column(name, values)
-    if len(found) and found.dtype.kind not in "iu":
+    rows = _column(name, values)
+    if len(rows) and rows.dtype.kind not in "iu":
         raise BadInputError(
-            f"{name} holds {found.dtype} such as {found[0]!r}; give row numbers, whole numbers from 0 to {n - 1}"
+            f"{name} holds {rows.dtype} such as {rows[0]!r}; give row numbers, whole numbers from 0 to {n - 1}"
         )
-    if len(found) and (found.min() < 0 or found.max() >= n):
-        place = int(((found < 0) | (found >= n)).argmax())
-        raise BadInputError(f"{name}[{place}] is {found[place]}; give row numbers from 0 to {n - 1} for {n} items")
-    return found.astype(np.int64, copy=False)
+    if len(rows) and (rows.min() < 0 or rows.max() >= n):
+        place = int(((rows < 0) | (rows >= n)).argmax())
+        raise BadInputError(f"{name}[{place}] is {rows[place]}; give row numbers from 0 to {n - 1} for {n} items")
+    return rows.astype(np.int64, copy=False)
 
 
 def _outcomes(values: Any) -> Ints:
-    found = _column("outcomes", values)
-    if found.dtype.kind in "iu":
-        codes = np.where((found >= 0) & (found < len(CHOICES)), found, -1)
+    column = _column("outcomes", values)
+    if column.dtype.kind in "iu":
+        codes = np.where((column >= 0) & (column < len(CHOICES)), column, -1)
     else:
-        codes = np.full(len(found), -1)
+        codes = np.full(len(column), -1)
         for code, word in enumerate(CHOICES):
-            codes[found == word] = code
+            codes[column == word] = code
     if (codes < 0).any():
         place = int((codes < 0).argmax())
-        said = found[place].item() if isinstance(found[place], np.generic) else found[place]
-        raise BadInputError(f"outcomes[{place}] is {said!r}; use {', '.join(CHOICES)}, or 0 to {len(CHOICES) - 1}")
+        value = column[place].item() if isinstance(column[place], np.generic) else column[place]
+        raise BadInputError(f"outcomes[{place}] is {value!r}; use {', '.join(CHOICES)}, or 0 to {len(CHOICES) - 1}")
     return codes.astype(np.int64, copy=False)
 
 
 def _weights(values: ArrayLike) -> Floats:
     try:
-        found = _column("weights", values).astype(np.float64)
+        amounts = _column("weights", values).astype(np.float64)
     except (TypeError, ValueError):
         raise BadInputError("weights holds something that is no number; give how many votes each stands for") from None
-    bad = ~(np.isfinite(found) & (found >= 0))
+    bad = ~(np.isfinite(amounts) & (amounts >= 0))
     if bad.any():
         place = int(bad.argmax())
-        raise BadInputError(f"weights[{place}] is {found[place]}; give finite numbers, 0 or more")
-    return found
+        raise BadInputError(f"weights[{place}] is {amounts[place]}; give finite numbers, 0 or more")
+    return amounts
 
 
 def _clusters(values: ArrayLike) -> NDArray[Any]:
-    found = np.asarray(values)
-    if found.ndim == 1:
-        found = found[:, None]
-    if found.ndim != 2 or not 1 <= found.shape[1] <= 2:
-        raise BadInputError(f"clusters has shape {found.shape}; give one entry for each vote, or two in columns")
-    return found
+    columns = np.asarray(values)
+    if columns.ndim == 1:
+        columns = columns[:, None]
+    if columns.ndim != 2 or not 1 <= columns.shape[1] <= 2:
+        raise BadInputError(f"clusters has shape {columns.shape}; give one entry for each vote, or two in columns")
+    return columns
 
 
-def _numbered(clusters: NDArray[Any]) -> tuple[Ints, int]:
+def _number_clusters(clusters: NDArray[Any]) -> tuple[Ints, int]:
     """The clusters numbered from 0, and how many there are."""
     if clusters.dtype.kind in "iu" and clusters.min() >= 0 and clusters.max() <= 4 * len(clusters):
         there = np.bincount(clusters) > 0

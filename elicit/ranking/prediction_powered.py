@@ -60,17 +60,17 @@ def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None 
     machine's label or its probability of a, for every case. Raises BadInputError.
     """
     y, p, f = _cases(human, propensity, machine)
-    asked = ~np.isnan(y)
-    weight = 1 / p[asked]
-    extra = _typical(weight)
+    has_label = ~np.isnan(y)
+    weight = 1 / p[has_label]
+    extra = _typical_weight(weight)
     weight = np.append(weight, [extra, extra])
-    label, guess = np.append(y[asked], [0.0, 1.0]), np.append(f[asked], [1.0, 0.0])
+    label, guess = np.append(y[has_label], [0.0, 1.0]), np.append(f[has_label], [1.0, 0.0])
     g = weight / weight.sum()
     value, guessed, mean = float(g @ label), float(g @ guess), float(f.mean())
     # What each asked case adds to the error: through its label; through its guess, both as asked and as one of all.
     of_label, of_guess = g * (label - value), -g * (guess - guessed)
-    of_guess[:-2] += (f[asked] - mean) / len(f)
-    rest = float(((f[~asked] - mean) ** 2).sum()) / len(f) ** 2
+    of_guess[:-2] += (f[has_label] - mean) / len(f)
+    rest = float(((f[~has_label] - mean) ** 2).sum()) / len(f) ** 2
     share = _share(-float(of_label @ of_guess), float(of_guess @ of_guess) + rest) if machine is not None else 0.0
     variance = float(((of_label + share * of_guess) ** 2).sum()) + share**2 * rest
     freedom = max(1.0, float(1 / (g @ g)) - (1 if machine is None else 2))
@@ -79,7 +79,7 @@ def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None 
         standard_error=math.sqrt(variance * (freedom + 1) / freedom),
         freedom=freedom,
         share=share,
-        labels=int(asked.sum()),
+        labels=int(has_label.sum()),
     )
 
 
@@ -106,10 +106,10 @@ def routed_leaderboard(
     rows_a, rows_b = (_items(name, rows, len(y), n_items) for name, rows in (("a", a), ("b", b)))
     if (same := rows_a == rows_b).any():
         raise BadInputError(f"case {int(same.argmax())} is on an item and itself; leave it out")
-    asked = ~np.isnan(y)
-    w = np.where(asked, 1 / p, 0.0)
-    y = np.where(asked, y, 0.0)
-    extra, scale, share = _typical(w[asked]), w.sum() / asked.sum(), 0.0
+    has_label = ~np.isnan(y)
+    w = np.where(has_label, 1 / p, 0.0)
+    y = np.where(has_label, y, 0.0)
+    extra, scale, share = _typical_weight(w[has_label]), w.sum() / has_label.sum(), 0.0
     for step in range(PASSES + 1):
         size = share + w * (1 - share)
         won = share * f + w * (y - share * f)
@@ -153,7 +153,7 @@ def _share(gain: float, cost: float) -> float:
     return min(1.0, max(0.0, gain / cost)) if cost > 0 else 0.0
 
 
-def _typical(weight: Floats) -> float:
+def _typical_weight(weight: Floats) -> float:
     """The weight of the label behind a typical unit of weight: what an unseen error would bring."""
     return float(weight @ weight / weight.sum())
 
@@ -188,18 +188,18 @@ def _cases(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None) -
     ):
         if bad.any():
             place = int(bad.argmax())
-            found = {"human": y, "propensity": p, "machine": f}[name][place]
-            raise BadInputError(f"{name}[{place}] is {found}; give {want}")
+            value = {"human": y, "propensity": p, "machine": f}[name][place]
+            raise BadInputError(f"{name}[{place}] is {value}; give {want}")
     if (~np.isnan(y)).sum() < 2:
         raise BadInputError("fewer than two cases have a person's label, which tells nothing of the others; ask more")
     return y, p, f
 
 
 def _items(name: str, values: ArrayLike, size: int, n: int) -> NDArray[np.int64]:
-    found: NDArray[Any] = np.asarray(values)
-    if found.shape != (size,) or found.dtype.kind not in "iu":
-        raise BadInputError(f"{name} has shape {found.shape} of {found.dtype}; give a row number for each of {size}")
-    if found.min() < 0 or found.max() >= n:
-        place = int(((found < 0) | (found >= n)).argmax())
-        raise BadInputError(f"{name}[{place}] is {found[place]}; give row numbers from 0 to {n - 1}, as n_items is {n}")
-    return found.astype(np.int64, copy=False)
+    rows: NDArray[Any] = np.asarray(values)
+    if rows.shape != (size,) or rows.dtype.kind not in "iu":
+        raise BadInputError(f"{name} has shape {rows.shape} of {rows.dtype}; give a row number for each of {size}")
+    if rows.min() < 0 or rows.max() >= n:
+        place = int(((rows < 0) | (rows >= n)).argmax())
+        raise BadInputError(f"{name}[{place}] is {rows[place]}; give row numbers from 0 to {n - 1}, as n_items is {n}")
+    return rows.astype(np.int64, copy=False)

@@ -155,11 +155,11 @@ def utilities(
     if n < 2:
         raise BadInputError(f"features has {n} rows, and a comparison needs two; give one for each item")
     device = checks.device_called(device)
-    keys = _sorted(*checked_votes(a, b, outcomes, n), n)
+    keys = _sort_votes(*checked_votes(a, b, outcomes, n), n)
     if not len(keys):
         raise BadInputError("there is no vote that tells anything; give at least one that is no skip")
     inputs = principal(torch.as_tensor(checked, device=device).float())
-    parts = _parted(keys, n)
+    parts = _split_votes(keys, n)
     again = parts is not None and len(keys) < AGAIN
     trained_on = [keys if parts is None else parts.rest, *([keys] if again else [])]
     turn = len(keys) // TURN + 1
@@ -181,31 +181,31 @@ def utilities(
     basis = _basis(inputs, trained_on[0], noise, report)
     if parts is None:
         return Utilities(believed_of(keys, noise, OWNS[0]), counted)
-    noise = FixedNoise(**vars(noise), tied=noise.nu, slipped=noise.slip())
+    noise = FixedNoise(**vars(noise), tied=noise.nu, slipped=noise.lapse_rate())
     expected, belief = _Prior(noise, OWNS[0], 1.0), None
     shares: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         belief = believed_of(parts.rest, noise, expected.own, belief)
         trial = _Trial(belief, expected.own, parts.fresh)
-        prior = trial.calibrated(parts, expected)
-        shares.append((noise.slip(), prior.noise.slip()))
-        noise = replace(prior.noise, slipped=_agreed(shares))
+        prior = trial.calibrate(parts, expected)
+        shares.append((noise.lapse_rate(), prior.noise.lapse_rate()))
+        noise = replace(prior.noise, slipped=_consistent_share(shares))
     prior = prior._replace(noise=noise)
-    held_out, new_items = (_foretold(trial.p_won(part, prior)) for part in (parts.held, parts.new))
+    held_out, new_items = (_forecast_quality(trial.p_won(part, prior)) for part in (parts.held, parts.new))
     del trial
     if again:
         basis, belief = _basis(inputs, keys, noise, report), None
     posterior = believed_of(keys, noise, prior.own, belief)
-    return Utilities(posterior, counted, held_out, _foretold(_p_won_by_ids(parts, n)), new_items)
+    return Utilities(posterior, counted, held_out, _forecast_quality(_p_won_by_ids(parts, n)), new_items)
 
 
-def _sorted(a: Ints, b: Ints, ended: Ints, n: int) -> Keys:
+def _sort_votes(a: Ints, b: Ints, ended: Ints, n: int) -> Keys:
     """The votes that say anything, ascending."""
     ended = np.where(ended == CHOICES.index("both_bad"), CHOICES.index("tie"), ended)
     keys = []
     for kind, choice in enumerate(KINDS):
-        found = ended == CHOICES.index(choice)
-        first, second = a[found], b[found]
+        of_kind = ended == CHOICES.index(choice)
+        first, second = a[of_kind], b[of_kind]
         if choice == "a":
             lost = ended == CHOICES.index("b")
             first, second = np.concatenate([first, b[lost]]), np.concatenate([second, a[lost]])
@@ -226,7 +226,7 @@ class _Parts(NamedTuple):
     fresh: Tensor
 
 
-def _parted(keys: Keys, n: int) -> _Parts | None:
+def _split_votes(keys: Keys, n: int) -> _Parts | None:
     if len(keys) < FEWEST:
         return None
     rng = stream(0, "held out", len(keys))
@@ -234,16 +234,16 @@ def _parted(keys: Keys, n: int) -> _Parts | None:
     voted = np.zeros(n, dtype=bool)
     voted[first] = voted[second] = True
     fresh = np.zeros(n, dtype=bool)
-    fresh[np.flatnonzero(voted)[_some(int(voted.sum()), *FRESH, rng)]] = True
+    fresh[np.flatnonzero(voted)[_sample_numbers(int(voted.sum()), *FRESH, rng)]] = True
     held = np.zeros(len(keys), dtype=bool)
-    held[_some(len(keys), *HELD_OUT, rng)] = True
+    held[_sample_numbers(len(keys), *HELD_OUT, rng)] = True
     new = fresh[first] | fresh[second]
     if (held | new).all():
         return None
     return _Parts(keys[~(held | new)], keys[held & ~new], keys[new], torch.as_tensor(fresh))
 
 
-def _some(n: int, share: float, least: int, most: float, cap: int, rng: np.random.Generator) -> Ints:
+def _sample_numbers(n: int, share: float, least: int, most: float, cap: int, rng: np.random.Generator) -> Ints:
     return rng.choice(n, int(min(max(share * n, least), most * n, cap)), replace=False, shuffle=False)
 
 
@@ -272,7 +272,7 @@ def _basis(inputs: Tensor, keys: Keys, noise: Noise, report: Callable[[int], Non
     training = Generation(len(keys), steps=steps, batch=batch)
     while training.done < steps:
         due = min(SLICE, steps - training.done)
-        training = training.trained(due, inputs, history, noise)
+        training = training.train(due, inputs, history, noise)
         report(due)
     return hidden_components(inputs, training.weights)
 
@@ -300,13 +300,13 @@ class _Trial:
     def p_won(self, keys: Keys, prior: _Prior) -> Floats:
         """(K,) for the K votes that ended in a or b, how likely that was."""
         rows, _ = self._rows(keys, kinds=1)
-        mean, variance = self._shared(rows)
+        mean, variance = self._shared_moments(rows)
         alone = self.fresh[rows].sum(1) * prior.own
         x = prior.scale * mean + (prior.scale**2 * variance + alone).sqrt() * NODES[:, None]
-        slip = prior.noise.slip()
-        return np.asarray(((1 - slip) * (NODE_WEIGHTS @ torch.sigmoid(x)) + slip / 2).numpy())
+        lapse_rate = prior.noise.lapse_rate()
+        return np.asarray(((1 - lapse_rate) * (NODE_WEIGHTS @ torch.sigmoid(x)) + lapse_rate / 2).numpy())
 
-    def calibrated(self, parts: _Parts, prior: _Prior) -> _Prior:
+    def calibrate(self, parts: _Parts, prior: _Prior) -> _Prior:
         """The prior under which votes are likeliest: those on single fresh items, all of an item's votes together, and
         those that the belief rests on, each without itself.
 
@@ -316,21 +316,21 @@ class _Trial:
         rng = stream(0, "calibrated", len(parts.new))
         rows, kinds = self._rows(rng.permutation(parts.new), kinds=2)
         fresh = self.fresh[rows]
-        one = fresh.sum(1) == 1
-        rows, kinds, fresh = rows[one], kinds[one], fresh[one]
+        single = fresh.sum(1) == 1
+        rows, kinds, fresh = rows[single], kinds[single], fresh[single]
         item, order = torch.sort(rows[fresh], stable=True)
         _, item, count = torch.unique_consecutive(item, return_inverse=True, return_counts=True)
         within = torch.arange(len(item)) - (count.cumsum(0) - count)[item]
         kept = torch.nonzero(within < VOTES_EACH)[:, 0][:VOTES_IN_ALL]
         item, rows, kinds, fresh = item[kept], rows[order][kept], kinds[order][kept], fresh[order][kept]
-        mean, variance = self._shared(rows)
+        mean, variance = self._shared_moments(rows)
         side = torch.where(fresh[:, 0], 1.0, -1.0).double()
         history = History(rows, kinds, OUTCOMES)
-        others, told = self._left_out(parts.rest[_some(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
+        others, other_kinds = self._left_out(parts.rest[_sample_numbers(len(parts.rest), 1, 0, 1, VOTES_LEFT_OUT, rng)])
 
         def read(at: Floats) -> _Prior:
-            own, slip, nu, scale = np.exp(at).tolist()
-            return _Prior(replace(prior.noise, tied=nu, slipped=min(slip, SLIPS[-1])), own, scale)
+            own, lapse_rate, nu, scale = np.exp(at).tolist()
+            return _Prior(replace(prior.noise, tied=nu, slipped=min(lapse_rate, SLIPS[-1])), own, scale)
 
         def value(at: Floats) -> float:
             trial = read(at)
@@ -340,16 +340,16 @@ class _Trial:
             each.index_add_(1, item, history.log_likelihood(x, kinds, trial.noise))
             total = torch.logsumexp(each + NODE_WEIGHTS.log()[:, None], 0).sum()
             # Not under another scale: the belief is what it is, and a scale would stand in for slips.
-            total += history.log_likelihood(others, told, trial.noise).sum()
+            total += history.log_likelihood(others, other_kinds, trial.noise).sum()
             return float(total) - 0.5 * float((((at - expected) / EXPECTED_SD) ** 2).sum())
 
-        expected = np.log([prior.own, prior.noise.slip(), prior.noise.nu, prior.scale])
-        return read(_climbed(value, expected))
+        expected = np.log([prior.own, prior.noise.lapse_rate(), prior.noise.nu, prior.scale])
+        return read(_maximize(value, expected))
 
     def _left_out(self, keys: Keys) -> tuple[Tensor, Tensor]:
         """(K,) differences, by MacKay's approximation, as believed but for the vote itself, and (K,) kinds."""
         rows, kinds = self._rows(keys, kinds=2)
-        mean, variance = self._shared(rows)
+        mean, variance = self._shared_moments(rows)
         slope, bend = slopes(mean[None], History(rows, kinds, OUTCOMES), kinds, self.belief.noise)
         # Variances are a little large where own effects are taken for independent.
         variance = variance / (1 - bend[0].clamp_min(0) * variance).clamp_min(0.1)
@@ -360,23 +360,23 @@ class _Trial:
         history = _history(keys[keys < kinds * self.belief.n**2], self.belief.n)
         return history.rows.long(), history.kinds
 
-    def _shared(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _shared_moments(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(K,) mean and variance of differences, less what the own effects of fresh items add."""
-        found = [self.belief.difference(part) for part in torch.split(rows, 1 << 14)]
+        parts = [self.belief.difference(part) for part in torch.split(rows, 1 << 14)]
         alone = self.own * self.fresh[rows].sum(1)
-        variance = torch.cat([part.variance for part in found]) - alone
-        return torch.cat([part.mean for part in found]), variance.clamp_min(1e-12)
+        variance = torch.cat([part.variance for part in parts]) - alone
+        return torch.cat([part.mean for part in parts]), variance.clamp_min(1e-12)
 
 
-def _agreed(shares: Sequence[tuple[float, float]]) -> float:
+def _consistent_share(shares: Sequence[tuple[float, float]]) -> float:
     """The share of slips that is found where it is believed in, by the line through the logarithms of the last two
     shares believed in and found."""
-    (x, y), (last, found) = np.log(shares[-2:] if len(shares) > 1 else [shares[-1]] * 2)
-    steep = min(max((found - y) / (last - x), 0.0), STEEPEST) if abs(last - x) > 0.1 else 0.0
-    return float(min(np.exp(found + (found - last) * steep / (1 - steep)), SLIPS[-1]))
+    (x, y), (believed_share, found_share) = np.log(shares[-2:] if len(shares) > 1 else [shares[-1]] * 2)
+    steep = min(max((found_share - y) / (believed_share - x), 0.0), STEEPEST) if abs(believed_share - x) > 0.1 else 0.0
+    return float(min(np.exp(found_share + (found_share - believed_share) * steep / (1 - steep)), SLIPS[-1]))
 
 
-def _climbed(value: Callable[[Floats], float], start: Floats) -> Floats:
+def _maximize(value: Callable[[Floats], float], start: Floats) -> Floats:
     """Where `value` is highest, by steps along the axes that become smaller."""
     at, best = start, value(start)
     for step in (0.8, 0.4, 0.2, 0.1, 0.05):
@@ -404,7 +404,7 @@ def _p_won_by_ids(parts: _Parts, n: int) -> Floats:
     return np.asarray((NODE_WEIGHTS @ torch.sigmoid(x)).numpy())
 
 
-def _foretold(p: NDArray[np.floating[Any]]) -> Foretold | None:
+def _forecast_quality(p: NDArray[np.floating[Any]]) -> Foretold | None:
     even = np.abs(p - 0.5) < 1e-9
     right = ((p > 0.5) & ~even).sum() + even.sum() / 2
     return Foretold(len(p), float(right / len(p)), float(-np.log(p).mean())) if len(p) else None

@@ -47,7 +47,7 @@ class HearsAll:
     def tell(self, case: Case) -> None:
         """Learn from a case that is done."""
         if not case.earlier:
-            self.pace.saw(self.score(case.unanswered))
+            self.pace.record_score(self.score(case.unanswered))
         self.labels.tell(case)
 
     def label(self, case: Case) -> DispersionBelief | Label:

@@ -8,7 +8,7 @@ from elicit.routing.case import Case
 from elicit.routing.dispersion import Dispersion, DispersionBelief
 from elicit.routing.fusion import Fusion, Label
 
-AT_THEIR_WORD = Dispersion.known(0.5)
+AT_THEIR_WORD = Dispersion.constant(0.5)
 """All else is worth half a human's answer: the label is that of whoever answered, and where nothing else is known two
 humans agree on .83, as MT-Bench's do on decided pairs (Zheng et al. 2023)."""
 TIE = 0.2
@@ -25,8 +25,8 @@ class AsAnswered:
         """The answer, and how sure those who gave it are."""
         ties = [verdict.tie or 0.0 for verdict in case.verdicts.values()]
         tie = min(max(float(np.mean(ties or [TIE])), 0.01), 0.99)
-        known = DispersionBelief(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
-        return known.after(case.outcomes.values())
+        belief = DispersionBelief(case.logit if case.verdicts else case.moderated, tie, AT_THEIR_WORD)
+        return belief.after(case.outcomes.values())
 
 
 class Fused:
@@ -37,7 +37,7 @@ class Fused:
 
     def tell(self, case: Case) -> None:
         """Learn from a case that is done."""
-        self.fusion = (self.fusion if case.earlier else self.fusion.heard(case)).learnt(case)
+        self.fusion = (self.fusion if case.earlier else self.fusion.after_verdicts(case)).after_answers(case)
 
     def label(self, case: Case) -> Label:
         """The fused label."""

@@ -50,7 +50,7 @@ class Selective(AsAnswered):
                 return Decision(open_to.human.name, chance, {"chance": chance}, "drawn for calibration")
         if case.outcomes:
             return Decision(panel[0].name, 1.0, reason="calibration") if panel else Decision(None, reason="answered")
-        numbers = self._checked(case)
+        numbers = self._confidence_and_threshold(case)
         if numbers and numbers["confidence"] >= numbers["threshold"]:
             return Decision(None, 1.0, numbers, f"{numbers['confidence']:.2f} is sure enough")
         if panel:
@@ -62,7 +62,7 @@ class Selective(AsAnswered):
             return Decision(open_to.human.name, chance, numbers, "no judge was sure enough")
         return Decision(None, 1 - chance, numbers, "no judge was sure enough, and the money is for others")
 
-    def _checked(self, case: Case) -> dict[str, float]:
+    def _confidence_and_threshold(self, case: Case) -> dict[str, float]:
         """The last verdict's confidence and the threshold it must reach; nothing without a verdict."""
         if not case.verdicts:
             return {}
@@ -75,13 +75,13 @@ class Selective(AsAnswered):
         if case.earlier:
             return
         if not case.asked or case.asked[0] not in case.outcomes:
-            numbers = self._checked(case)
+            numbers = self._confidence_and_threshold(case)
             accepted = bool(numbers) and numbers["confidence"] >= numbers["threshold"]
-            self.pace.saw(0.0 if accepted else 1.0)
+            self.pace.record_score(0.0 if accepted else 1.0)
             return
-        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
-        for judge, verdict in case.verdicts.items() if said else ():
-            wrong = (verdict.logit > 0) != (said[0] == "a")
+        choices = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
+        for judge, verdict in case.verdicts.items() if choices else ():
+            wrong = (verdict.logit > 0) != (choices[0] == "a")
             self.checked.setdefault(judge, []).append((confidence(verdict), wrong))
 
     def label(self, case: Case) -> DispersionBelief:

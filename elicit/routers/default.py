@@ -46,21 +46,21 @@ class Default(Fused):
         judges, human, share = offer(case, seats, budget)
         view = self.fusion.view(case)
         numbers = {"p_a": view.probabilities.a, "p_tie": view.probabilities.tie}
-        known = _known(view, case)
+        belief = _describe_belief(view, case)
         if case.outcomes:
-            return Decision(None, 1.0, numbers, f"{known}, a person has answered")
+            return Decision(None, 1.0, numbers, f"{belief}, a person has answered")
         price = self.pace.price(share) / human.price if human is not None and human.price > 0 else 0.0
         for seat in judges:
             bits = self._verdict_bits(seat, case, view)
             if bits >= price * seat.price:
                 numbers |= {"bits": bits, "price": price * seat.price}
-                return Decision(seat.name, 1.0, numbers, f"{known}, {seat.name} would tell {bits:.2f} bit")
+                return Decision(seat.name, 1.0, numbers, f"{belief}, {seat.name} would tell {bits:.2f} bit")
         if human is None:
-            return Decision(None, 1.0, numbers, f"{known}, no person can be asked")
+            return Decision(None, 1.0, numbers, f"{belief}, no person can be asked")
         bits = self._human_bits(case, view)
         chance = self.pace.chance(bits, share)
         numbers |= {"bits": bits, "price": price * human.price, "price_per_bit": human.price / max(bits, 1e-6)}
-        reason = f"{known}, {human.name} would tell {bits:.2f} bit at {numbers['price_per_bit']:.2f} a bit"
+        reason = f"{belief}, {human.name} would tell {bits:.2f} bit at {numbers['price_per_bit']:.2f} a bit"
         if rng.random() < chance:
             return Decision(human.name, chance, numbers, reason)
         return Decision(None, 1 - chance, numbers, reason)
@@ -68,7 +68,7 @@ class Default(Fused):
     def tell(self, case: Case) -> None:
         if not case.earlier:
             bare = case.unanswered
-            self.pace.saw(self._human_bits(bare, self.fusion.view(bare)))
+            self.pace.record_score(self._human_bits(bare, self.fusion.view(bare)))
         super().tell(case)
 
     def _human_bits(self, case: Case, view: DispersionBelief) -> float:
@@ -83,8 +83,8 @@ class Default(Fused):
         step = max(LOUDNESS * float(np.sqrt(weight**2 + variance)), 1e-6)
         p, up, down = (float(sigmoid(view.logit + s)) for s in (0.0, step, -step))
         q = (p - down) / (up - down)
-        told = _entropy(p) - q * _entropy(up) - (1 - q) * _entropy(down)
-        return max(told, 0.0) + CURIOSITY * _entropy(p)
+        bits = _entropy(p) - q * _entropy(up) - (1 - q) * _entropy(down)
+        return max(bits, 0.0) + CURIOSITY * _entropy(p)
 
 
 def utility_bits(case: Case) -> float:
@@ -99,7 +99,7 @@ def _entropy(p: float) -> float:
     return -sum(q * float(np.log2(q)) for q in (p, 1 - p) if q > 0)
 
 
-def _known(view: DispersionBelief, case: Case) -> str:
+def _describe_belief(view: DispersionBelief, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
     judges = [f"{name} says {float(sigmoid(verdict.logit)):.0%}" for name, verdict in case.verdicts.items()]
     swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]

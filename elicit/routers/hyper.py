@@ -23,38 +23,38 @@ class Hyper(HearsAll):
 
     def __init__(self, explore: float = 0.2) -> None:
         super().__init__(AsAnswered(), explore)
-        self.seen: list[tuple[list[str], float]] = []
+        self.observations: list[tuple[list[str], float]] = []
 
     def score(self, case: Case) -> float:
         return self._gain(tags(case))
 
     def tell(self, case: Case) -> None:
         super().tell(case)
-        said = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
-        if said and case.verdicts:
-            agreed = 0.5 * (1 + np.sign(case.logit) * (1 if said[0] == "a" else -1))
-            self.seen.append((tags(case), float(1 - agreed)))
+        choices = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
+        if choices and case.verdicts:
+            agreed = 0.5 * (1 + np.sign(case.logit) * (1 if choices[0] == "a" else -1))
+            self.observations.append((tags(case), float(1 - agreed)))
 
-    def _gain(self, found: list[str]) -> float:
-        names = sorted({tag for tagged, _ in self.seen for tag in tagged})
+    def _gain(self, case_tags: list[str]) -> float:
+        names = sorted({tag for tagged, _ in self.observations for tag in tagged})
         if not names:
             return 0.0
-        counts = np.array([[float(name in tagged) for name in names] for tagged, _ in self.seen])
-        wrong = np.array([value for _, value in self.seen])
+        counts = np.array([[float(name in tagged) for name in names] for tagged, _ in self.observations])
+        wrong = np.array([value for _, value in self.observations])
         matrix = counts.T @ counts + RIDGE * np.eye(len(names))
         weights = np.linalg.solve(matrix, counts.T @ (wrong - wrong.mean()))
-        return float(wrong.mean() + sum(w for name, w in zip(names, weights, strict=True) if name in found))
+        return float(wrong.mean() + sum(w for name, w in zip(names, weights, strict=True) if name in case_tags))
 
 
 def tags(case: Case) -> list[str]:
     """The features a query is counted under."""
     sure = abs(float(np.tanh(case.logit / 2)))
-    found = [f"topic {case.topic}", f"judges {'sure' if sure > 0.8 else 'leaning' if sure > 0.2 else 'even'}"]
+    names = [f"topic {case.topic}", f"judges {'sure' if sure > 0.8 else 'leaning' if sure > 0.2 else 'even'}"]
     if any(verdict.flips for verdict in case.verdicts.values()):
-        found.append("flips")
+        names.append("flips")
     if len({np.sign(verdict.logit) for verdict in case.verdicts.values()}) > 1:
-        found.append("judges disagree")
+        names.append("judges disagree")
     for name, gap in sorted(case.gaps.items()):
         size = next((size for size, most in BINS.items() if abs(gap) <= most), "large")
-        found.append(f"{name} {size}")
-    return found
+        names.append(f"{name} {size}")
+    return names

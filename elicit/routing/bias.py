@@ -59,14 +59,14 @@ def biases(judged: Sequence[Judged]) -> list[Bias]:
 
     A gap is told of where it differs from 0 on two queries or more.
     """
-    found = [] if (place := position(judged)) is None else [place]
-    heard = [j for j in judged if j.verdict.logits]
-    names = sorted({name for j in heard for name, gap in j.gaps.items() if gap})
-    names = [name for name in names if sum(j.gaps.get(name, 0.0) != 0 for j in heard) > 1]
+    estimates = [] if (place := position(judged)) is None else [place]
+    with_logits = [j for j in judged if j.verdict.logits]
+    names = sorted({name for j in with_logits for name, gap in j.gaps.items() if gap})
+    names = [name for name in names if sum(j.gaps.get(name, 0.0) != 0 for j in with_logits) > 1]
     if not names:
-        return found
-    compared = [j for j in heard if any(vote in SHARES for vote in j.votes)]
-    used = compared if len(compared) > len(names) + 1 else heard
+        return estimates
+    compared = [j for j in with_logits if any(vote in SHARES for vote in j.votes)]
+    used = compared if len(compared) > len(names) + 1 else with_logits
     z = np.array([[j.gaps.get(name, 0.0) for name in names] for j in used])
     slopes, influence = _slopes(z, np.array([_choice(j.verdict) for j in used]))
     if used is compared:
@@ -75,11 +75,11 @@ def biases(judged: Sequence[Judged]) -> list[Bias]:
         slopes, influence = slopes - theirs, influence - of_theirs
     errors = np.sqrt((influence**2).sum(0))
     humans = len(used) if used is compared else 0
-    found += [
+    estimates += [
         Bias(name, float(s), float(s - Z95 * e), float(s + Z95 * e), len(used), humans)
         for name, s, e in zip(names, slopes, errors, strict=True)
     ]
-    return found
+    return estimates
 
 
 def position(judged: Sequence[Judged]) -> Bias | None:
@@ -108,10 +108,10 @@ def position(judged: Sequence[Judged]) -> Bias | None:
     return Bias(POSITION, value, value - error, value + error, sum(n for _, _, n in parts), 0)
 
 
-def correct_biases(verdict: Verdict, found: Sequence[Bias], gaps: Mapping[str, float] | None = None) -> Verdict:
+def correct_biases(verdict: Verdict, estimates: Sequence[Bias], gaps: Mapping[str, float] | None = None) -> Verdict:
     """The verdict with the biases taken off: each order's log-odds as if the first place, the length and the rest of
     `gaps` counted for no more with this judge than with humans."""
-    values = {bias.name: bias.value for bias in found}
+    values = {bias.name: bias.value for bias in estimates}
     extra = sum(values.get(name, 0.0) * gap for name, gap in (gaps or {}).items())
     first: dict[ShownOrder, float] = {"ab": values.get(POSITION, 0.0), "ba": -values.get(POSITION, 0.0)}
     logits = {order: logit - first[order] - extra for order, logit in verdict.logits.items()}
@@ -154,7 +154,7 @@ class PositionBias:
             total += m * (ab / n_ab - ba / n_ba) / 2
         return total / (n + m + self.SHRINK)
 
-    def corrected(self, verdict: Verdict) -> float:
+    def correct(self, verdict: Verdict) -> float:
         """The verdict's log-odds that a is preferred without the bias; with both orders it cancels by itself."""
         if len(verdict.logits) != 1:
             return verdict.logit

@@ -204,11 +204,11 @@ def offer(case: Case, seats: Sequence[Seat], budget: Budget) -> Offer:
     if not humans or case.outcomes or humans[0].price > budget.money + ROUNDING:
         return Offer(judges, None, 0.0)
     every = sum(seat.price for seat in ranked if seat.kind == "llm")
-    kept = every * max(budget.queries - 1, 0) + sum(seat.price for seat in unheard)
-    left = budget.money - kept + ROUNDING
-    if left < humans[0].price:
+    reserve = every * max(budget.queries - 1, 0) + sum(seat.price for seat in unheard)
+    available = budget.money - reserve + ROUNDING
+    if available < humans[0].price:
         return Offer(judges, None, 0.0)
-    share = left / (humans[0].price * max(budget.queries, 1)) if humans[0].price > 0 else 1.0
+    share = available / (humans[0].price * max(budget.queries, 1)) if humans[0].price > 0 else 1.0
     return Offer(judges, humans[0], min(share, 1.0))
 
 
@@ -242,10 +242,10 @@ class BudgetPacer:
             return share
         alike = np.abs(past - score) <= ALIKE * abs(score)
         above, equal = float((past[~alike] > score).sum()) / len(past), float(alike.mean())
-        taken = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
-        return (1 - self.explore) * taken + self.explore * share
+        greedy = float(above < share) if not equal else min(max((share - above) / equal, 0.0), 1.0)
+        return (1 - self.explore) * greedy + self.explore * share
 
-    def saw(self, score: float) -> None:
+    def record_score(self, score: float) -> None:
         """Remember the score of a query that is done, whoever answered it."""
         self.scores.append(score)
 

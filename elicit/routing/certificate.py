@@ -70,22 +70,22 @@ class Certificate:
 
     def accepts(self, confidence: ArrayLike) -> NDArray[np.bool_]:
         """Whether the labels with these confidences, any shape, are accepted unseen."""
-        found = np.asarray(confidence, float)
-        return np.zeros(found.shape, bool) if self.threshold is None else found >= self.threshold
+        confidences = np.asarray(confidence, float)
+        return np.zeros(confidences.shape, bool) if self.threshold is None else confidences >= self.threshold
 
     def __str__(self) -> str:
         plan, sure = self.plan, f"with probability {1 - self.plan.delta:.1%}"
         if self.audits < plan.audits:
             return f"No label is accepted yet: {self.audits} of the {plan.audits} audits of epoch {plan.epoch} are in."
-        seen = f"{self.wrong} of {self.kept} audits were wrong"
+        audited = f"{self.wrong} of {self.kept} audits were wrong"
         if self.threshold is None:
             return (
-                f"No label is accepted: among the most confident {plan.coverages[0]:.0%} of cases {seen}, "
+                f"No label is accepted: among the most confident {plan.coverages[0]:.0%} of cases {audited}, "
                 f"so the risk could be {self.bound:.1%}, over the target of {plan.alpha:.1%} (epoch {plan.epoch})."
             )
         return (
-            f"Labels with confidence {self.threshold:.3g} or more, {self.coverage:.0%} of cases, are accepted: {seen} "
-            f"there, so {sure} at most {self.bound:.1%} of them are, within the target of {plan.alpha:.1%} "
+            f"Labels with confidence {self.threshold:.3g} or more, {self.coverage:.0%} of cases, are accepted: "
+            f"{audited} there, so {sure} at most {self.bound:.1%} of them are, within the target of {plan.alpha:.1%} "
             f"(epoch {plan.epoch})."
         )
 
@@ -106,10 +106,10 @@ def plan(
     votes on a case agree, where that was measured; votes: how many, odd, make up the label a machine label is audited
     against. Raises BadInputError; also where no judge could reach the target, or no audits could show it.
     """
-    found = _confidences(confidence)
-    if not len(found):
+    confidences = _confidences(confidence)
+    if not len(confidences):
         raise BadInputError("there is no confidence to place cuts on; give those of cases that are not audited")
-    _checked(alpha, delta)
+    _check_probabilities(alpha, delta)
     if agreement is not None and 1 - alpha > (most := ceiling(agreement, votes)):
         label = "one vote" if votes == 1 else f"the majority of {votes} votes"
         raise BadInputError(
@@ -125,10 +125,10 @@ def plan(
         )
     first = min(1.0, max(FIRST_COVERAGE, audits_needed(alpha, delta, epoch=epoch, wrong=FIRST_WRONG) / audits))
     wanted = np.append(np.arange(first, 1 - STEP / 2, STEP), 1.0)
-    falling = np.sort(found)[::-1]
-    places = np.maximum(np.ceil(wanted * len(found) - 1e-9).astype(int) - 1, 0)
+    falling = np.sort(confidences)[::-1]
+    places = np.maximum(np.ceil(wanted * len(confidences) - 1e-9).astype(int) - 1, 0)
     cuts = np.unique(falling[places])[::-1]
-    coverages = (found >= cuts[:, None]).mean(1)
+    coverages = (confidences >= cuts[:, None]).mean(1)
     return AuditPlan(epoch, alpha, part, audits, tuple(cuts.tolist()), tuple(coverages.tolist()))
 
 
@@ -139,24 +139,26 @@ def certify(plan: AuditPlan, confidence: ArrayLike, wrong: ArrayLike) -> Certifi
     person's. The cases must be drawn uniformly at random, and the person must not have seen the machine's label.
     Raises BadInputError.
     """
-    found, missed = _confidences(confidence), np.asarray(wrong)
-    if missed.shape != found.shape or (missed.size and missed.dtype.kind not in "biu"):
-        raise BadInputError(f"wrong has shape {missed.shape} of {missed.dtype}; give a bool for each of {len(found)}")
-    if len(found) > plan.audits:
+    confidences, missed = _confidences(confidence), np.asarray(wrong)
+    if missed.shape != confidences.shape or (missed.size and missed.dtype.kind not in "biu"):
         raise BadInputError(
-            f"{len(found)} audits were given and epoch {plan.epoch} planned {plan.audits}; give the first that were "
-            "drawn and keep the others for the next epoch"
+            f"wrong has shape {missed.shape} of {missed.dtype}; give a bool for each of {len(confidences)}"
         )
-    if len(found) < plan.audits:
-        return Certificate(plan, None, 0.0, len(found), 0, 0, 1.0)
+    if len(confidences) > plan.audits:
+        raise BadInputError(
+            f"{len(confidences)} audits were given and epoch {plan.epoch} planned {plan.audits}; give the first that "
+            "were drawn and keep the others for the next epoch"
+        )
+    if len(confidences) < plan.audits:
+        return Certificate(plan, None, 0.0, len(confidences), 0, 0, 1.0)
     passed: Certificate | None = None
     for cut, coverage in zip(plan.cuts, plan.coverages, strict=True):
-        above = found >= cut
-        kept, errors = int(above.sum()), int(missed[above].astype(bool).sum())
-        bound = clopper_pearson(errors, kept, plan.delta)
+        above = confidences >= cut
+        n_accepted, errors = int(above.sum()), int(missed[above].astype(bool).sum())
+        bound = clopper_pearson(errors, n_accepted, plan.delta)
         if bound > plan.alpha:
-            return passed or Certificate(plan, None, 0.0, len(found), kept, errors, bound)
-        passed = Certificate(plan, cut, coverage, len(found), kept, errors, bound)
+            return passed or Certificate(plan, None, 0.0, len(confidences), n_accepted, errors, bound)
+        passed = Certificate(plan, cut, coverage, len(confidences), n_accepted, errors, bound)
     assert passed is not None
     return passed
 
@@ -168,7 +170,7 @@ def audits_needed(alpha: float, delta: float, *, epoch: int = 1, wrong: int = 0)
     would bring the upper bound down to alpha: it is their number that the bound and delta ask for, so an epoch that
     is shorter can certify nothing, and one as short as this certifies only all labels together. Raises BadInputError.
     """
-    _checked(alpha, delta)
+    _check_probabilities(alpha, delta)
     part = spending(delta, epoch)
     numbers = range(wrong + 1, MOST_AUDITS)
     return wrong + 1 + bisect_left(numbers, True, key=lambda n: binomial_at_most(wrong, n, alpha) <= part)
@@ -190,17 +192,17 @@ def ceiling(agreement: float, votes: int = 1) -> float:
     return 1 - binomial_at_most(votes // 2, votes, 0.5 + 0.5 * math.sqrt(2 * agreement - 1))
 
 
-def _checked(alpha: float, delta: float) -> None:
+def _check_probabilities(alpha: float, delta: float) -> None:
     for name, value in (("alpha", alpha), ("delta", delta)):
         if not 0 < value < 1:
             raise BadInputError(f"{name} is {value}; give a probability above 0 and below 1")
 
 
 def _confidences(values: ArrayLike) -> Floats:
-    found = np.asarray(values, float)
-    if found.ndim != 1:
-        raise BadInputError(f"confidence has shape {found.shape}; give one number for each case")
-    if not np.isfinite(found).all():
-        place = int((~np.isfinite(found)).argmax())
-        raise BadInputError(f"confidence[{place}] is {found[place]}; give a finite number")
-    return found
+    confidences = np.asarray(values, float)
+    if confidences.ndim != 1:
+        raise BadInputError(f"confidence has shape {confidences.shape}; give one number for each case")
+    if not np.isfinite(confidences).all():
+        place = int((~np.isfinite(confidences)).argmax())
+        raise BadInputError(f"confidence[{place}] is {confidences[place]}; give a finite number")
+    return confidences

@@ -49,7 +49,7 @@ class Concentration:
         return cls(BANK, -0.5 * (np.log(BANK / median) / np.log(factor)) ** 2)
 
     @classmethod
-    def known(cls, value: float) -> Concentration:
+    def constant(cls, value: float) -> Concentration:
         """One value, that no answer changes."""
         return cls(np.array([value]), np.zeros(1))
 
@@ -59,28 +59,28 @@ class Concentration:
         w = np.exp(self.log_weights - self.log_weights.max())
         return np.asarray(w / w.sum())
 
-    def predicted(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Vector:
+    def predict(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Vector:
         """P(the next answer is one of a kind), any shape: share was predicted of it, and `same` answers were of that
         kind, `others` not."""
-        return np.asarray(self._predicted(share, same, others) @ self.weights)
+        return np.asarray(self._predict_by_value(share, same, others) @ self.weights)
 
     def after(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Concentration:
-        """The belief after one more answer to a query, or to each of several; arguments as of `predicted`, of the kind
+        """The belief after one more answer to a query, or to each of several; arguments as of `predict`, of the kind
         that was answered and before it was."""
-        told = np.log(self._predicted(share, same, others))
-        return replace(self, log_weights=self.log_weights + told.reshape(-1, len(self.values)).sum(0))
+        log_likelihood = np.log(self._predict_by_value(share, same, others))
+        return replace(self, log_weights=self.log_weights + log_likelihood.reshape(-1, len(self.values)).sum(0))
 
     def bits(self, share: float, same: int, others: int) -> float:
         """Mutual information, in bits, of one more answer and the share of the people who would give it."""
         from scipy.special import entr, psi
 
-        p, rest = self._predicted(share, same, others), self._predicted(1 - share, others, same)
+        p, rest = self._predict_by_value(share, same, others), self._predict_by_value(1 - share, others, same)
         total = self.values + same + others
         noise = sum(q * (psi(total + 1) - psi(q * total + 1)) for q in (p, rest))
         mean = float(p @ self.weights)
         return max(float(entr(mean) + entr(1 - mean) - noise @ self.weights), 0.0) / float(np.log(2))
 
-    def _predicted(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Vector:
+    def _predict_by_value(self, share: ArrayLike, same: ArrayLike, others: ArrayLike) -> Vector:
         p, k, n = (np.asarray(value, float)[..., None] for value in (share, same, others))
         return np.asarray((self.values * p + k) / (self.values + k + n))
 
@@ -93,14 +93,14 @@ class Dispersion:
     ties: Concentration = field(default_factory=lambda: Concentration.around(*TIES))
 
     @classmethod
-    def known(cls, value: float) -> Dispersion:
+    def constant(cls, value: float) -> Dispersion:
         """One concentration of both, that no answer changes."""
-        return cls(Concentration.known(value), Concentration.known(value))
+        return cls(Concentration.constant(value), Concentration.constant(value))
 
-    def after(self, x: ArrayLike, tie: ArrayLike, said: ArrayLike, answer: ArrayLike) -> Dispersion:
-        """The belief after V more answers. x, tie (V,): what was predicted of their queries; said (V, 3): the answers
-        to the same before them; answer (V,): places in DECIDED. Any of them without the axis where V is 1."""
-        logits, tied, counts = np.atleast_1d(x), np.atleast_1d(tie), np.atleast_2d(said)
+    def after(self, x: ArrayLike, tie: ArrayLike, previous: ArrayLike, answer: ArrayLike) -> Dispersion:
+        """The belief after V more answers. x, tie (V,): what was predicted of their queries; previous (V, 3): the
+        answers to the same before them; answer (V,): places in DECIDED. Any of them without the axis where V is 1."""
+        logits, tied, counts = np.atleast_1d(x), np.atleast_1d(tie), np.atleast_2d(previous)
         kind, side, ties = np.atleast_1d(answer), counts[:, 0] + counts[:, 2], counts[:, 1]
         even, first, names = kind == TIE, kind == A, kind != TIE
         for_a, a, b = _share(np.where(first, logits, -logits)), counts[:, A], counts[:, B]
@@ -109,12 +109,12 @@ class Dispersion:
             self.ties.after(np.where(even, tied, 1 - tied), np.where(even, ties, side), np.where(even, side, ties)),
         )
 
-    def probabilities(self, x: ArrayLike, tie: ArrayLike, said: ArrayLike) -> Vector:
-        """(..., 3) P(a), P(tie), P(b) of the next answer; x, tie (...), said (..., 3) as of `after`."""
-        logits, counts = np.asarray(x, float), np.asarray(said, float)
-        a = self.sides.predicted(_share(logits), counts[..., A], counts[..., B])
-        b = self.sides.predicted(_share(-logits), counts[..., B], counts[..., A])
-        even = self.ties.predicted(tie, counts[..., TIE], counts[..., A] + counts[..., B])
+    def probabilities(self, x: ArrayLike, tie: ArrayLike, previous: ArrayLike) -> Vector:
+        """(..., 3) P(a), P(tie), P(b) of the next answer; x, tie (...), previous (..., 3) as of `after`."""
+        logits, counts = np.asarray(x, float), np.asarray(previous, float)
+        a = self.sides.predict(_share(logits), counts[..., A], counts[..., B])
+        b = self.sides.predict(_share(-logits), counts[..., B], counts[..., A])
+        even = self.ties.predict(tie, counts[..., TIE], counts[..., A] + counts[..., B])
         return np.stack([(1 - even) * (a / (a + b)), even, (1 - even) * (b / (a + b))], -1)
 
 
@@ -157,7 +157,7 @@ class DispersionBelief(NamedTuple):
         if not self.said.a + self.said.b:
             return self.x
         sides, (a, _, b) = self.dispersion.sides, self.said
-        for_a, for_b = sides.predicted(_share(self.x), a, b), sides.predicted(_share(-self.x), b, a)
+        for_a, for_b = sides.predict(_share(self.x), a, b), sides.predict(_share(-self.x), b, a)
         return float(np.log(for_a)) - float(np.log(for_b))
 
     @property

@@ -56,26 +56,26 @@ class Drift:
     @property
     def e_value(self) -> float:
         """The evidence that more than alpha are wrong: 1 / delta or more once, ever, has probability delta or less."""
-        return sum(self.capital) + _unspent(math.ceil(self.audits / EVERY))
+        return sum(self.capital) + _remaining_capital(math.ceil(self.audits / EVERY))
 
     def after(self, wrong: ArrayLike) -> Drift:
         """The state after further audits (n,), in their order: whether each label was wrong, or a loss from 0 to 1.
 
         Raises BadInputError.
         """
-        found = np.atleast_1d(np.asarray(wrong, float))
-        if found.ndim != 1 or not ((found >= 0) & (found <= 1)).all():
+        losses = np.atleast_1d(np.asarray(wrong, float))
+        if losses.ndim != 1 or not ((losses >= 0) & (losses <= 1)).all():
             raise BadInputError("an audit is neither right nor wrong; give false or true, or a loss from 0 to 1, each")
         bets, state = _bets(self.alpha), self
-        for loss in found.tolist():
-            state = state._next(loss, bets)
+        for loss in losses.tolist():
+            state = state._after_loss(loss, bets)
         return state
 
-    def _next(self, loss: float, bets: Floats) -> Drift:
+    def _after_loss(self, loss: float, bets: Floats) -> Drift:
         capital, detector = np.array(self.capital), np.array(self.detector)
         if self.audits % EVERY == 0:
             start = self.audits // EVERY
-            capital += (_unspent(start) - _unspent(start + 1)) / len(bets)
+            capital += (_remaining_capital(start) - _remaining_capital(start + 1)) / len(bets)
             detector += 1 / len(bets)
         factor, audits = 1 + bets * (loss - self.alpha), self.audits + 1
         capital, detector = np.minimum(capital * factor, LARGEST), np.minimum(detector * factor, LARGEST)
@@ -113,6 +113,6 @@ def _bets(alpha: float) -> Floats:
     return np.asarray((odds / (1 + odds) - alpha) / (alpha * (1 - alpha)))
 
 
-def _unspent(starts: int) -> float:
+def _remaining_capital(starts: int) -> float:
     """The capital left after so many starts: half goes to the first, and the rest lasts for ever."""
     return 1 / (1 + math.log2(1 + starts))

@@ -52,7 +52,7 @@ CORRELATION = 0.6
 SEEN = 30.0
 LOUDEST = 4.0
 """Log-odds a single verdict may state: models that judge are surer than right."""
-SLIP = 0.02
+LAPSE_RATE = 0.02
 
 
 class Label(NamedTuple):
@@ -72,8 +72,8 @@ class Label(NamedTuple):
     def __str__(self) -> str:
         """For a reader: "a .81 (model +0.90, judges +0.70, human -0.15)"."""
         parts = sorted(self.terms.items(), key=lambda term: -abs(term[1]))
-        said = ", ".join(f"{name} {value:+.2f}" for name, value in parts if abs(value) >= 0.005)
-        return f"{self.choice} {max(self.probabilities):.2f} ({said or 'nothing known'})"
+        text = ", ".join(f"{name} {value:+.2f}" for name, value in parts if abs(value) >= 0.005)
+        return f"{self.choice} {max(self.probabilities):.2f} ({text or 'nothing known'})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ class FusionWeights:
             row[self._places[name]] = value
         return row
 
-    def moved(self, row: Vector, mean: float, variance: float) -> FusionWeights:
+    def with_projection(self, row: Vector, mean: float, variance: float) -> FusionWeights:
         """The belief after row'w, Gaussian before, has come to this mean and variance."""
         c = self.covariance @ row
         before, m = float(row @ c), float(row @ self.mean)
@@ -161,33 +161,33 @@ class Fusion:
         that topic alone. "gap NAME".
         """
         logits = {
-            judge: float(np.clip(self._place(judge).corrected(verdict), -LOUDEST, LOUDEST))
+            judge: float(np.clip(self._place(judge).correct(verdict), -LOUDEST, LOUDEST))
             for judge, verdict in case.verdicts.items()
             if verdict.logits
         }
         share = 1 + (len(logits) - 1) * CORRELATION
-        found = {"model": case.moderated}
+        values = {"model": case.moderated}
         if not logits:
-            found["alone"] = found["model"]
+            values["alone"] = values["model"]
         else:
-            found["judges"] = sum(logits.values()) / share
-            found |= {f"judge {judge}": logit / share for judge, logit in logits.items()}
+            values["judges"] = sum(logits.values()) / share
+            values |= {f"judge {judge}": logit / share for judge, logit in logits.items()}
             if case.topic:
-                found[f"topic {case.topic}"] = found["judges"]
-        return found | {f"gap {name}": gap for name, gap in case.gaps.items()}
+                values[f"topic {case.topic}"] = values["judges"]
+        return values | {f"gap {name}": gap for name, gap in case.gaps.items()}
 
     @staticmethod
     def symmetric(case: Case) -> dict[str, float]:
         """What does not change sign: 1, the share of the judges whose orders disagree, the mean tie they gave, and the
         share of those asked who could not answer."""
-        heard = list(case.verdicts.values())
+        verdicts = list(case.verdicts.values())
         absent = sum(name not in case.verdicts and name not in case.outcomes for name in case.asked)
-        found = {"even": 1.0} | ({"absent": absent / len(case.asked)} if absent else {})
-        if not heard:
-            return found
-        return found | {
-            "flips": float(np.mean([verdict.flips for verdict in heard])),
-            "ties": float(np.mean([verdict.tie or 0.0 for verdict in heard])),
+        values = {"even": 1.0} | ({"absent": absent / len(case.asked)} if absent else {})
+        if not verdicts:
+            return values
+        return values | {
+            "flips": float(np.mean([verdict.flips for verdict in verdicts])),
+            "ties": float(np.mean([verdict.tie or 0.0 for verdict in verdicts])),
         }
 
     def _place(self, judge: str) -> PositionBias:
@@ -195,35 +195,35 @@ class Fusion:
 
     # -- learning ---------------------------------------------------------------------------------------------
 
-    def heard(self, case: Case) -> Fusion:
+    def after_verdicts(self, case: Case) -> Fusion:
         """The stack that has seen the judges' verdicts on a case, which tell of their leaning to a place."""
-        moved = {judge: self._place(judge).after(verdict) for judge, verdict in case.verdicts.items()}
-        return replace(self, places={**self.places, **moved}) if moved else self
+        with_projection = {judge: self._place(judge).after(verdict) for judge, verdict in case.verdicts.items()}
+        return replace(self, places={**self.places, **with_projection}) if with_projection else self
 
-    def learnt(self, case: Case) -> Fusion:
+    def after_answers(self, case: Case) -> Fusion:
         """The stack after the humans' answers to a case; what is neither a, b nor tie says nothing, and what was told
         earlier is only compared with."""
-        said, dispersion = self, self.dispersion
+        fusion, dispersion = self, self.dispersion
         view = self.view(case.unanswered).after(case.earlier.values())
         for outcome in case.outcomes.values():
             if outcome.choice in DECIDED:
-                said, answer = said._after(case, outcome.choice), DECIDED.index(outcome.choice)
+                fusion, answer = fusion._after(case, outcome.choice), DECIDED.index(outcome.choice)
                 dispersion = dispersion.after(view.x, view.tie, view.said, answer)
                 view = view.after([outcome])
-        return said if said is self else replace(said, dispersion=dispersion)
+        return fusion if fusion is self else replace(fusion, dispersion=dispersion)
 
     def _after(self, case: Case, choice: Choice) -> Fusion:
-        found, even = self.features(case), self.symmetric(case)
-        weights, evenness = self.weights.knowing(list(found)), self.evenness.knowing(list(even))
-        row, level = weights.row(found), evenness.row(even)
+        features, even = self.features(case), self.symmetric(case)
+        weights, evenness = self.weights.knowing(list(features)), self.evenness.knowing(list(even))
+        row, level = weights.row(features), evenness.row(even)
         x, variance = float(row @ weights.mean), float(row @ weights.covariance @ row)
         t, spread = float(level @ evenness.mean), float(level @ evenness.covariance @ level)
         mean, after = _match(x, variance, lambda nodes: outcomes(nodes, t)[DECIDED.index(choice)])
         even_mean, even_after = _match(t, spread, lambda nodes: outcomes(np.array(x), nodes)[DECIDED.index(choice)])
         return replace(
             self,
-            weights=weights.moved(row, mean, after),
-            evenness=evenness.moved(level, even_mean, even_after),
+            weights=weights.with_projection(row, mean, after),
+            evenness=evenness.with_projection(level, even_mean, even_after),
             errors=self._errors_after(case, choice),
             votes=self.votes + 1,
         )
@@ -242,9 +242,9 @@ class Fusion:
 
     def label(self, case: Case) -> Label:
         """The label of a case by all that is known of it, the humans' answers to it among that."""
-        found = self.features(case)
-        weights = self.weights.knowing(list(found))
-        row = weights.row(found)
+        features = self.features(case)
+        weights = self.weights.knowing(list(features))
+        row = weights.row(features)
         x, variance = float(row @ weights.mean), float(row @ weights.covariance @ row)
         terms = dict(zip(weights.names, (row * weights.mean).tolist(), strict=True))
         view = self._view(x, case)
@@ -253,9 +253,9 @@ class Fusion:
 
     def view(self, case: Case) -> DispersionBelief:
         """What is believed about what humans would say of a case."""
-        found = self.features(case)
-        weights = self.weights.knowing(list(found))
-        return self._view(float(weights.row(found) @ weights.mean), case)
+        features = self.features(case)
+        weights = self.weights.knowing(list(features))
+        return self._view(float(weights.row(features) @ weights.mean), case)
 
     def _view(self, x: float, case: Case) -> DispersionBelief:
         tie = float(outcomes(np.array(x), self._log_nu(case))[1])
@@ -266,10 +266,10 @@ class Fusion:
         evenness = self.evenness.knowing(list(even))
         return float(evenness.row(even) @ evenness.mean)
 
-    def weight(self, judge: str, heard: int) -> tuple[float, float]:
-        """Mean and variance of what one logit of a judge would add to x where `heard` others are known."""
+    def weight(self, judge: str, n_others: int) -> tuple[float, float]:
+        """Mean and variance of what one logit of a judge would add to x where `n_others` others are known."""
         weights = self.weights.knowing(["judges", f"judge {judge}"])
-        row = weights.row({"judges": 1.0, f"judge {judge}": 1.0}) / (1 + heard * CORRELATION)
+        row = weights.row({"judges": 1.0, f"judge {judge}": 1.0}) / (1 + n_others * CORRELATION)
         return float(row @ weights.mean), float(row @ weights.covariance @ row)
 
     def effective_votes(self, judges: Sequence[str]) -> float:
@@ -282,13 +282,13 @@ class Fusion:
         return n / (1 + (n - 1) * max(float(np.mean(pairs)), 0.0))
 
 
-def outcomes(x: Vector, log_nu: Vector | float, slip: float = SLIP) -> Vector:
+def outcomes(x: Vector, log_nu: Vector | float, lapse_rate: float = LAPSE_RATE) -> Vector:
     """P(a), P(tie), P(b) at log-odds x, of x's or log_nu's shape behind a first axis of 3; a share of slips is even
     among the three."""
     x, t = np.broadcast_arrays(x, log_nu)
     logits = np.stack([x / 2, t, -x / 2])
     p = np.exp(logits - logits.max(0))
-    return np.asarray((1 - slip) * p / p.sum(0) + slip / 3)
+    return np.asarray((1 - lapse_rate) * p / p.sum(0) + lapse_rate / 3)
 
 
 def _match(mean: float, variance: float, likelihood: Callable[[Vector], Vector]) -> tuple[float, float]:

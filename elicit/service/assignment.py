@@ -30,21 +30,21 @@ def assign(
     busy = busy or {}
     mine = state.enrolled.get(judge)
     pools = set(mine.pools) if mine else set()
-    had = state.had.get(judge, set())
+    leased_pairs = state.had.get(judge, set())
     holds = {state.asked[state.leases[lease].query].query.pair for lease in state.held.get(judge, ())}
-    waiting = [] if machine else [query for query in state.waiting if state.lacking(query) > busy.get(query, 0)]
-    open_ = [query for query in state.stock if state.free(query) > busy.get(query, 0)]
-    found = []
+    waiting = [] if machine else [query for query in state.waiting if state.missing_judges(query) > busy.get(query, 0)]
+    open_ = [query for query in state.stock if state.free_places(query) > busy.get(query, 0)]
+    candidates = []
     for query in [*waiting, *open_]:
-        asked = state.asked[query]
-        allowed = not pools or state.pool_of(asked.query.a) in pools
-        if allowed and judge not in state.taken.get(query, ()) and asked.query.pair not in holds:
+        question = state.asked[query]
+        allowed = not pools or state.pool_of(question.query.a) in pools
+        if allowed and judge not in state.taken.get(query, ()) and question.query.pair not in holds:
             first = query in state.waiting
             luck = crc32(f"{seed} {judge} {query}".encode())  # a stream for each of hundreds takes its time
-            found.append((asked.query.pair in had, not first, not state.taken.get(query), luck, query))
+            candidates.append((question.query.pair in leased_pairs, not first, not state.taken.get(query), luck, query))
     chosen: list[int] = []
     pairs = set()
-    for *_, query in sorted(found):
+    for *_, query in sorted(candidates):
         pair = state.asked[query].query.pair
         if len(chosen) < n and pair not in pairs:
             chosen.append(query)
@@ -54,9 +54,9 @@ def assign(
 
 def shown_to(state: State, judge: str, query: int, seed: int) -> ShownOrder:
     """Which of the two stands on the left for this judge: by lot; in a repeat, the other one than before."""
-    asked = state.asked[query].query
-    if asked.selector == REPEAT:
-        return asked.shown
+    asked_query = state.asked[query].query
+    if asked_query.selector == REPEAT:
+        return asked_query.shown
     return "ab" if stream(seed, f"side {judge}", query).random() < 0.5 else "ba"
 
 
@@ -77,11 +77,11 @@ def check_for(
     luck = rng.random()
     checks = [state.asked[query].query for query in state.checks.get(judge, ())]
     if luck < shares[0]:
-        had = Counter(query.pair for query in checks if query.selector == GOLD)
-        left = [gold for gold in golds if (min(gold[:2]), max(gold[:2])) not in had]
-        if left:
-            a, b, answer = left[int(rng.integers(len(left)))]
-            return Query(a, b, turn, 0.0, shares[0] / len(left), "ab", GOLD, {"answer": answer})
+        past_golds = Counter(query.pair for query in checks if query.selector == GOLD)
+        unused_golds = [gold for gold in golds if (min(gold[:2]), max(gold[:2])) not in past_golds]
+        if unused_golds:
+            a, b, answer = unused_golds[int(rng.integers(len(unused_golds)))]
+            return Query(a, b, turn, 0.0, shares[0] / len(unused_golds), "ab", GOLD, {"answer": answer})
     elif luck < sum(shares):
         repeated = {query.pair for query in checks if query.selector == REPEAT}
         mine = [live for live in state.votes if live.vote.judge == judge and not live.check]

@@ -24,9 +24,9 @@ def checked_name(name: str) -> str:
     name = " ".join(part for part in "".join(blank).split(" ") if part)
     for sign in name:
         if not (unicodedata.category(sign)[0] in "LMN" or sign in SIGNS or sign in JOINERS):
-            told = f"{sign!r}" if sign.isprintable() else f"U+{ord(sign):04X}, which is not seen"
+            description = f"{sign!r}" if sign.isprintable() else f"U+{ord(sign):04X}, which is not seen"
             raise BadInputError(
-                f"a name cannot have {told}; use letters, digits, blanks, and . , ' - _ @ + & between them"
+                f"a name cannot have {description}; use letters, digits, blanks, and . , ' - _ @ + & between them"
             )
     if not any(unicodedata.category(sign)[0] in "LN" for sign in name):
         raise BadInputError("a name needs a letter or a digit; say under which you want to vote")
@@ -49,8 +49,8 @@ def _looks(name: str) -> frozenset[str]:
 def _skeleton(name: str) -> str:
     """The signs that others are like, in place of these (UTS #39, with compatible signs taken together)."""
     decomposed = unicodedata.normalize("NFKD", name)
-    seen = (sign for sign in decomposed if unicodedata.category(sign) != "Cf")
-    return unicodedata.normalize("NFKD", "".join(_prototype(sign) for sign in seen)).casefold()
+    visible = (sign for sign in decomposed if unicodedata.category(sign) != "Cf")
+    return unicodedata.normalize("NFKD", "".join(_prototype(sign) for sign in visible)).casefold()
 
 
 def _prototype(sign: str) -> str:

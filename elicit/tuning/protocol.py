@@ -149,14 +149,14 @@ class Proposer(Protocol):
         ...
 
 
-def fill(prompt: str, given: Input) -> str:
+def fill(prompt: str, example: Input) -> str:
     """The prompt with an input's fields in their places, or after it where it has no place for any of them."""
-    places = {name for name in PLACE.findall(prompt) if name in given.fields}
+    places = {name for name in PLACE.findall(prompt) if name in example.fields}
     if not places:
-        return f"{prompt}\n\n{given.text}"
-    return PLACE.sub(lambda found: given.fields.get(found[1], found[0]), prompt)
+        return f"{prompt}\n\n{example.text}"
+    return PLACE.sub(lambda match: example.fields.get(match[1], match[0]), prompt)
 
 
-def quotes(prompt: str, given: Input) -> bool:
+def quotes(prompt: str, example: Input) -> bool:
     """Whether a prompt has the input in itself, as an example perhaps: then what it answers to it says little."""
-    return any(len(value) > 8 and value in prompt for value in given.fields.values())
+    return any(len(value) > 8 and value in prompt for value in example.fields.values())

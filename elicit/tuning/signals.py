@@ -28,17 +28,17 @@ def exact_match(response: str, reference: str, kinds: Set[str]) -> float:
 
 def contains(response: str, reference: str, kinds: Set[str]) -> float:
     """1 where the response names the reference and none of the other labels."""
-    said = f" {' '.join(words(response))} "
-    named = {kind for kind in {*kinds, reference} if f" {' '.join(words(kind))} " in said}
+    text = f" {' '.join(words(response))} "
+    named = {kind for kind in {*kinds, reference} if f" {' '.join(words(kind))} " in text}
     others = {kind for kind in named - {reference} if kind not in reference and reference not in kind}
     return float(reference in named and not others)
 
 
 def f1(response: str, reference: str, kinds: Set[str]) -> float:
     """Harmonic mean of precision and recall over words, as in SQuAD (Rajpurkar et al. 2016)."""
-    said, right = Counter(words(response)), Counter(words(reference))
-    shared = (said & right).total()
-    return 2 * shared / (said.total() + right.total()) if shared else 0.0
+    answer_words, reference_words = Counter(words(response)), Counter(words(reference))
+    shared = (answer_words & reference_words).total()
+    return 2 * shared / (answer_words.total() + reference_words.total()) if shared else 0.0
 
 
 def parses(response: str, reference: str, kinds: Set[str]) -> float:

@@ -101,9 +101,9 @@ class Learnt:
             notes.append(f"Of {new.votes:,} votes on items of which no vote was learnt from, {_scores(new)}.")
             if new.log_loss > NOTHING:
                 notes.append("So the features tell next to nothing of items never voted on.")
-        if (slip := model.posterior.noise.slip()) > CARELESS:
+        if (rate := model.posterior.noise.lapse_rate()) > CARELESS:
             notes.append(
-                f"Some {100 * slip:.0f} % of the votes seem to be cast at random, perhaps more; with so many, the ± "
+                f"Some {100 * rate:.0f} % of the votes seem to be cast at random, perhaps more; with so many, the ± "
                 "may come out too small."
             )
         if self.candidates.before:

@@ -217,7 +217,7 @@ def to_ask(study: Study) -> int:
     from studies.decisions import labelled_pairs
 
     budget = study.spec.votes - len(study.state.votes)
-    return min(budget, len(study.state.listed() - labelled_pairs(study.state)) if study.state.pairs else budget)
+    return min(budget, len(study.state.listed_pairs() - labelled_pairs(study.state)) if study.state.pairs else budget)
 
 
 def _show_estimates(costs: dict[str, CostEstimate], as_json: bool) -> None:

@@ -45,7 +45,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     cast: dict[RowPair, int] = {}
     for live in votes:
         cast[live.vote.pair] = cast.get(live.vote.pair, 0) + 1
-    listed = list(state.listed())
+    listed = list(state.listed_pairs())
     model = dict(zip(listed, by_model(study, listed, votes).tolist(), strict=True))
     router_labels = Dispatcher(study, {}).labels() if state.routed else {}
     fused = {state.asked[number].query.pair: label_record(label) for number, label in router_labels.items()}

@@ -125,7 +125,7 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
     been asked about are left out. `a` is the first as listed.
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
-    votes_by_query, open_ = dict[int, list[Vote]](), state.unheard()
+    votes_by_query, open_ = dict[int, list[Vote]](), state.unjudged_queries()
     for live in trusted_votes(spec, state):
         if live.vote.outcome.choice in SIDES:
             votes_by_query.setdefault(live.query, []).append(live.vote)

@@ -22,7 +22,12 @@ def routing_view(study: Study) -> RoutingView | None:
     state, rules = study.state, study.spec.routing
     if rules.router == "none" and not state.routed:
         return None
-    pending, labels, unseen, total = state.unheard(), machine_labels(study), undecided_queries(study), totals(study)
+    pending, labels, unseen, total = (
+        state.unjudged_queries(),
+        machine_labels(study),
+        undecided_queries(study),
+        totals(study),
+    )
     sent = {number: routes[0].to for number, routes in state.routed.items()}
     people = {live.query for live in by_people(study.spec, study.state)} - labels.keys()
     waiting = {number for number in pending if sent.get(number) == "people"}
@@ -58,7 +63,7 @@ def undecided_queries(study: Study) -> set[int]:
     By pair: one that the machines labelled may be asked again, as another query.
     """
     questions = study.state.asked
-    pairs = {questions[number].query.pair for number in study.state.unheard()}
+    pairs = {questions[number].query.pair for number in study.state.unjudged_queries()}
     return {number for number, question in questions.items() if question.query.pair in pairs}
 
 

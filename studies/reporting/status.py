@@ -117,7 +117,7 @@ def summarize(study: Study) -> Summary:
         goal=spec.goal,
         top=spec.top,
         items=len(state.items),
-        retired=len(state.retired()),
+        retired=len(state.retired_rows()),
         votes=len(state.votes),
         taught=sum(speaks(state, live) for live in state.votes),
         budget=spec.votes,
@@ -152,7 +152,7 @@ def summarize(study: Study) -> Summary:
 
 def items_meet_again(state: State) -> bool:
     """Whether an item is in more than one of the listed pairs, so that items can be ranked at all."""
-    pairs = state.listed()
+    pairs = state.listed_pairs()
     return len({row for pair in pairs for row in pair}) < 2 * len(pairs)
 
 
@@ -167,7 +167,7 @@ def leaders(study: Study, *, retired: bool = False) -> tuple[LeaderRow, ...]:
     p_best, votes = engine.p_best(), state.tally()
     p_top = engine.p_top() if goal == "top" else None
     above = engine.p_better(list(pairwise(order))).tolist() if goal == "rank" else []
-    order += sorted(state.retired(), key=lambda row: -mean[row]) if retired else []
+    order += sorted(state.retired_rows(), key=lambda row: -mean[row]) if retired else []
     return tuple(
         LeaderRow(
             rank=rank,

@@ -129,7 +129,7 @@ def _out_of_reach(spec: Spec, state: State, answers: int, missing: int) -> str:
     pending = sum(len(routes) > 1 for routes in state.routed.values()) - answers
     if state.pairs:
         routed_pairs = {state.asked[number].query.pair for number in state.routed}
-        remaining = len(state.listed() - labelled_pairs(state) - routed_pairs)
+        remaining = len(state.listed_pairs() - labelled_pairs(state) - routed_pairs)
     else:
         remaining = max(0, spec.votes - len(state.votes))
     to_come = pending + rules.audits * remaining

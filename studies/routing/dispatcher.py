@@ -64,7 +64,7 @@ class Dispatcher:
             for judge in study.spec.judges
         }
         self.limit = self.spec.budget if budget is None else budget
-        self._listed_pairs = study.state.listed()
+        self._listed_pairs = study.state.listed_pairs()
         self.stuck = ""
         self._under_way: list[float] = []
         self._back = asyncio.Event()
@@ -203,7 +203,7 @@ class Dispatcher:
         if state.pairs:
             queries = len(self._listed_pairs) - len(self._listed_pairs & self._finished_pairs)
         else:
-            queries = self.study.spec.votes - len(state.votes) - sum(map(state.lacking, state.waiting))
+            queries = self.study.spec.votes - len(state.votes) - sum(map(state.missing_judges, state.waiting))
         queries = max(queries, 1)
         if self.limit is None:
             return Budget(NO_LIMIT, queries)

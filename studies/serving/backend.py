@@ -173,7 +173,7 @@ class AnnotationBackend:
         """Why a vote on a lease that is over cannot count, or an empty string."""
         if lease.over != "expired" or not self.spec.serving.late:
             return lease.over
-        answered = self.state.answered(lease.query)
+        answered = self.state.judges_who_answered(lease.query)
         if lease.judge in answered:
             return f"{lease.over}, and you have answered its pair since"
         wanted = self.state.wanted.get(lease.query, self.state.asked[lease.query].wanted)

@@ -87,8 +87,13 @@ class EngineProcess:
         study = self._study
         state, overlap = study.state, study.spec.serving.overlap
         fits = [q for q in state.stock if not pool or state.pool_of(state.asked[q].query.a) == pool]
-        free = sum(max(0, state.free(query)) for query in fits)
-        room = study.spec.votes - len(state.votes) - sum(state.stock.values()) - sum(map(state.lacking, state.waiting))
+        free = sum(max(0, state.free_places(query)) for query in fits)
+        room = (
+            study.spec.votes
+            - len(state.votes)
+            - sum(state.stock.values())
+            - sum(map(state.missing_judges, state.waiting))
+        )
         needed = min(-(-(wanted - free) // overlap), room // overlap)
         if needed <= 0:
             return max(0, wanted - free)
@@ -101,7 +106,7 @@ class EngineProcess:
     def _why_short(self) -> str:
         """Why the stock gets no more queries, or an empty string."""
         state, budget = self._study.state, self._study.spec.votes
-        votes_promised = sum(state.stock.values()) + sum(map(state.lacking, state.waiting))
+        votes_promised = sum(state.stock.values()) + sum(map(state.missing_judges, state.waiting))
         if len(state.votes) + votes_promised > budget - self._study.spec.serving.overlap:
             spent = f"the budget of {quantity(budget, 'vote')} is spent or under way"
             return f"{spent}; raise `votes` in study.toml to go on"

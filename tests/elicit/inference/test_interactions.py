@@ -81,7 +81,7 @@ def over_cells(prior: InteractionPosterior, given_votes: list[Vote]) -> tuple[Te
         c = covariance @ x
         d, s2 = mean @ x, c @ x
         noise = posterior.noise
-        site = moments_after(vote.outcome, d, s2, noise, noise.slip(vote.judge, vote.weight))
+        site = moments_after(vote.outcome, d, s2, noise, noise.lapse_rate(vote.judge, vote.weight))
         covariance = covariance - (1 - site.variance / s2).clamp_min(0)[:, None, None] * torch.einsum(
             "mi,mj,m->mij", c, c, 1 / s2
         )

@@ -107,7 +107,7 @@ def test_items_that_lose_their_seats_keep_what_is_known_of_them(monkeypatch: pyt
     assert (narrow.sd(centred=True) / whole.sd(centred=True)).log().abs().max() < 0.5
     gone = next(row for row in narrow.retired.rows.tolist() if row not in narrow.seats)
     seated = next(iter(narrow.seats))
-    back = narrow._seated(gone, seated)
+    back = narrow._give_seats(gone, seated)
     assert gone in back.seats
     assert torch.allclose(back.mean(), narrow.mean(), atol=1e-2)
     assert torch.allclose(back.sd(), narrow.sd(), atol=1e-2)

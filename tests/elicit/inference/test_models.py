@@ -169,9 +169,9 @@ def test_moment_matching_agrees_with_exact_integration(name: str) -> None:
     assert isinstance(density, torch.Tensor)
     posterior = prior
     for vote in cast:
-        slip = posterior.noise.slip("")
+        lapse_rate = posterior.noise.lapse_rate("")
         clean = likelihood(vote.outcome, x, posterior.noise)
-        density = density * ((1 - slip) * clean + slip * chance(vote.outcome, posterior.noise))
+        density = density * ((1 - lapse_rate) * clean + lapse_rate * chance(vote.outcome, posterior.noise))
         posterior = posterior.update([vote])
     density /= density.sum()
     mean = (density * x).sum()

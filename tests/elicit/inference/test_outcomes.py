@@ -77,9 +77,9 @@ def test_a_judges_slips_are_found_and_leave_the_others_alone(share: float, seed:
     for _ in range(600):
         right = rng.random() < (0.5 if rng.random() < share else 0.95)
         noise = noise.after(ChoiceOutcome("a"), "hasty", 0.95 if right else 0.05, 0.5)
-    assert abs(noise.slip("hasty") - share) < 0.1
-    assert noise.slip("maya") == Noise().slip("maya")
-    assert SLIPS[0] <= noise.slip() <= SLIPS[-1]
+    assert abs(noise.lapse_rate("hasty") - share) < 0.1
+    assert noise.lapse_rate("maya") == Noise().lapse_rate("maya")
+    assert SLIPS[0] <= noise.lapse_rate() <= SLIPS[-1]
 
 
 def test_a_tie_is_likeliest_between_equals_and_has_davidsons_share_there() -> None:

@@ -84,9 +84,9 @@ def test_moment_matching_agrees_with_exact_integration(tau: float) -> None:
     x = {(0, 1): u[:, 0] - u[:, 1] + e[:, 0], (1, 2): u[:, 1] - u[:, 2] + e[:, 1]}
     weight, posterior = np.ones(len(u)), with_tau(tau, n=3)
     for vote in given_votes:
-        slip, noise = posterior.noise.slip(""), posterior.noise
+        lapse_rate, noise = posterior.noise.lapse_rate(""), posterior.noise
         clean = likelihood(vote.outcome, torch.as_tensor(x[vote.a, vote.b]), noise).numpy()
-        weight *= (1 - slip) * clean + slip * chance(vote.outcome, noise)
+        weight *= (1 - lapse_rate) * clean + lapse_rate * chance(vote.outcome, noise)
         posterior = posterior.update([vote])  # type: ignore[assignment]
     weight /= weight.sum()
     mean = weight @ u
@@ -181,7 +181,7 @@ def test_draws_agree_with_what_is_expected_of_them() -> None:
     assert torch.equal(draws, -draws.mT)
     models = torch.arange(len(posterior.evidence))
     weights, mean, variance = posterior._mixture(PAIRS, models)
-    mean, variance = posterior._asked(PAIRS, models, mean, variance)
+    mean, variance = posterior._vote_moments(PAIRS, models, mean, variance)
     preferred = weights @ torch.special.ndtr(mean / variance.sqrt())
     drawn = (draws > 0).double().mean(0)[PAIRS[:, 0], PAIRS[:, 1]]
     assert torch.allclose(drawn, preferred, atol=0.03)

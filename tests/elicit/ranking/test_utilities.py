@@ -117,7 +117,7 @@ def test_the_networks_errors_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None
     own = rng.standard_normal(400)
     careful = elicit.utilities(*cast(20_000, u=u, voted=400, undecided=0.0), x)
     hidden = elicit.utilities(*cast(20_000, u=u + own, voted=400, undecided=0.0), x)
-    assert careful.posterior.noise.slip() < 0.02
+    assert careful.posterior.noise.lapse_rate() < 0.02
     last = [float(found.posterior.v[0, -1]) for found in (careful, hidden)]
     assert last[0] < 0.5
     assert 0.6 < last[1] < 1.8
@@ -133,7 +133,7 @@ def test_slips_are_told_from_small_differences(slips: float, monkeypatch: pytest
     x = rng.standard_normal((400, 3))
     u = 1.5 * np.sin(x[:, 0]) + 0.5 * rng.standard_normal(400)
     found = elicit.utilities(*cast(8_000, slips=slips, u=u, voted=400, undecided=0.0), x)
-    assert slips * 2 / 3 - 0.06 < found.posterior.noise.slip() < slips + 0.06
+    assert slips * 2 / 3 - 0.06 < found.posterior.noise.lapse_rate() < slips + 0.06
     low, high = found.intervals(0.9).T
     truth = u - u.mean()
     assert ((low < truth) & (truth < high)).mean() > 0.8 - 3 * (0.9 * 0.1 / 400) ** 0.5
@@ -149,22 +149,22 @@ def test_the_share_of_slips_agreed_on_is_the_one_found_where_it_is_believed_in(
         return float(fixed * (share / fixed) ** steep)
 
     assume(not 0 < abs((1 - steep) * np.log(fixed / start)) < 0.11)
-    first = utilities._agreed([(start, found(start))])
+    first = utilities._consistent_share([(start, found(start))])
     assert first == pytest.approx(found(start))
-    assert utilities._agreed([(start, found(start)), (first, found(first))]) == pytest.approx(fixed)
+    assert utilities._consistent_share([(start, found(start)), (first, found(first))]) == pytest.approx(fixed)
 
 
 def test_there_may_be_an_item_without_which_no_vote_is_left() -> None:
     """Whether or not it is among the items whose votes would all be held out."""
     for votes in range(100, 112):
-        hub = utilities._parted(
-            utilities._sorted(np.zeros(votes, int), 1 + np.arange(votes) % 39, np.zeros(votes), 40), 40
+        hub = utilities._split_votes(
+            utilities._sort_votes(np.zeros(votes, int), 1 + np.arange(votes) % 39, np.zeros(votes), 40), 40
         )
         assert hub is None or len(hub.rest)
 
 
 def test_from_a_mode_nearby_the_same_mode_is_found() -> None:
-    keys = utilities._sorted(*cast(800, voted=N), N)
+    keys = utilities._sort_votes(*cast(800, voted=N), N)
     noise, basis = utilities._noise(keys, N), torch.as_tensor(X).double() / 2
     whole = utilities._history(keys, N)
     most = neural.laplace_posterior(basis, utilities._history(keys[::2], N), noise, 0.3)
@@ -176,7 +176,7 @@ def test_from_a_mode_nearby_the_same_mode_is_found() -> None:
 def test_the_posteriors_mode_is_a_mode() -> None:
     """The slope of the log posterior vanishes there, for shared weights and own effects alike."""
     a, b, ended = cast(300, voted=N)
-    keys = utilities._sorted(a, b, ended, N)
+    keys = utilities._sort_votes(a, b, ended, N)
     history, noise = utilities._history(keys, N), utilities._noise(keys, N)
     phi = torch.as_tensor(X).double()
     phi = (phi - phi.mean(0)) / 2
@@ -250,7 +250,7 @@ def test_a_level_is_a_probability() -> None:
 
 
 def test_the_history_is_short_numbers() -> None:
-    keys = utilities._sorted(*cast(), N)
+    keys = utilities._sort_votes(*cast(), N)
     history = utilities._history(keys, N)
     assert isinstance(history, History)
     assert (history.rows.dtype, history.kinds.dtype) == (torch.int32, torch.uint8)
@@ -263,6 +263,6 @@ def test_a_gpu_believes_what_the_cpu_believes() -> None:
 
 
 def test_a_coins_forecast_is_right_half_the_time() -> None:
-    found = utilities._foretold(np.array([0.5, 0.5 + 1e-16, 0.5 - 1e-16, 0.7]))
+    found = utilities._forecast_quality(np.array([0.5, 0.5 + 1e-16, 0.5 - 1e-16, 0.7]))
     assert found is not None
     assert found.right == (1.5 + 1) / 4

@@ -90,7 +90,7 @@ def test_the_place_cancels_where_both_orders_were_asked(ab: float, ba: float) ->
     place = PositionBias()
     for query in judged(50, place=1.0):
         place = place.after(query.verdict)
-    assert place.corrected(verdict) == verdict.logit
+    assert place.correct(verdict) == verdict.logit
 
 
 @pytest.mark.parametrize("orders", ["both", "one"])

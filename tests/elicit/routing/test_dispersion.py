@@ -121,7 +121,9 @@ def test_an_answer_is_worth_most_where_nothing_is_known(tie: float) -> None:
 
 def test_bits_are_the_mutual_information_of_an_answer_and_the_peoples_shares() -> None:
     rng = np.random.default_rng(0)
-    view = DispersionBelief(0.8, 0.3, Dispersion(Concentration.known(1.5), Concentration.known(4.0)), Said(1, 0, 2))
+    view = DispersionBelief(
+        0.8, 0.3, Dispersion(Concentration.constant(1.5), Concentration.constant(4.0)), Said(1, 0, 2)
+    )
     tie = rng.beta(4 * 0.3, 4 * 0.7 + 3, 400_000)
     p = 1 / (1 + np.exp(-0.8))
     side = rng.beta(1.5 * p + 1, 1.5 * (1 - p) + 2, 400_000)
@@ -148,9 +150,9 @@ def test_where_people_agree_the_label_is_what_the_person_says_whatever_the_judge
         done = case.answered(ChoiceOutcome(choice), "maya")  # type: ignore[arg-type]
         other = choice if agree else "b" if choice == "a" else "a"
         both = done.answered(ChoiceOutcome(other), "noor")  # type: ignore[arg-type]
-        fusion = fusion.learnt(both)
+        fusion = fusion.after_answers(both)
         coin = done.answered(ChoiceOutcome("a" if k % 2 else "b"), "noor")
-        unsure = unsure.learnt(coin)
+        unsure = unsure.after_answers(coin)
     asked = judged.answered(ChoiceOutcome("a"), "maya")
     assert fusion.label(asked).choice == "a"
     assert unsure.label(asked).choice == "b"
@@ -186,8 +188,8 @@ def test_answers_told_one_by_one_teach_what_they_teach_together() -> None:
     first = case.answered(ChoiceOutcome("a"), "maya")
     both = first.answered(ChoiceOutcome("a"), "noor")
     later = Case(**{**vars(case.answered(ChoiceOutcome("a"), "noor")), "earlier": first.outcomes})
-    together, apart = Fusion().learnt(both), Fusion().learnt(first).learnt(later)
+    together, apart = Fusion().after_answers(both), Fusion().after_answers(first).after_answers(later)
     assert apart.dispersion.sides.weights == pytest.approx(together.dispersion.sides.weights, abs=0.01)
     assert apart.label(case).logit == pytest.approx(together.label(case).logit)
-    fresh = Fusion().learnt(first).learnt(case.answered(ChoiceOutcome("a"), "noor"))
+    fresh = Fusion().after_answers(first).after_answers(case.answered(ChoiceOutcome("a"), "noor"))
     assert fresh.dispersion.sides.weights == pytest.approx(Dispersion().sides.weights)

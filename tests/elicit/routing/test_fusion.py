@@ -37,7 +37,7 @@ def taught(history: Sequence[tuple[Case, Any]], mirrored: bool = False) -> Fusio
     for case, choice in history:
         done = case.answered(ChoiceOutcome(choice))
         done = done.mirrored() if mirrored else done
-        fusion = fusion.heard(done).learnt(done)
+        fusion = fusion.after_verdicts(done).after_answers(done)
     return fusion
 
 
@@ -52,7 +52,7 @@ def after(n: int, right: float, judge: str = "one") -> Fusion:
     for k in range(n):
         side = int(rng.integers(2)) * 2 - 1
         choice: Choice = "a" if (side > 0) == ((k * 0.618) % 1 < right) else "b"
-        fusion = fusion.learnt(judged(2.0 * side, judge).answered(ChoiceOutcome(choice)))
+        fusion = fusion.after_answers(judged(2.0 * side, judge).answered(ChoiceOutcome(choice)))
     return fusion
 
 
@@ -109,7 +109,7 @@ def test_a_judge_that_is_always_wrong_is_believed_the_other_way_round_after_few_
 def test_a_judge_that_says_a_whatever_comes_loses_its_weight() -> None:
     fusion = Fusion()
     for k in range(60):
-        fusion = fusion.learnt(judged(2.0).answered(ChoiceOutcome("a" if k % 2 else "b")))
+        fusion = fusion.after_answers(judged(2.0).answered(ChoiceOutcome("a" if k % 2 else "b")))
     assert abs(fusion.weight("one", 0)[0]) < 0.15
     assert fusion.weight("one", 0)[0] < after(60, right=0.9).weight("one", 0)[0] / 4
 
@@ -118,7 +118,7 @@ def test_a_leaning_to_the_first_place_is_taken_off_verdicts_in_one_order() -> No
     fusion = Fusion()
     for k in range(100):
         order: Any = "ab" if k % 2 else "ba"
-        fusion = fusion.heard(Case(verdicts={"one": Verdict(logits={order: 2.0 if k % 2 else -2.0})}))
+        fusion = fusion.after_verdicts(Case(verdicts={"one": Verdict(logits={order: 2.0 if k % 2 else -2.0})}))
     leaning = Case(0.0, 1.0, verdicts={"one": Verdict(logits={"ab": 2.0})})
     assert abs(fusion.label(leaning).logit) < 0.1
     assert Fusion().label(leaning).logit > 1
@@ -143,7 +143,7 @@ def test_a_human_moves_the_label_and_a_second_one_moves_it_further(case: Case) -
 def test_what_speaks_of_no_side_says_nothing(case: Case, choice: Any) -> None:
     done = case.answered(ChoiceOutcome(choice))
     fusion = Fusion()
-    assert fusion.learnt(done) is fusion
+    assert fusion.after_answers(done) is fusion
     assert fusion.label(done).logit == pytest.approx(Fusion().label(case).logit, abs=1e-6)
 
 
@@ -159,7 +159,7 @@ def test_it_is_calibrated_on_judges_that_err_together() -> None:
         if k >= 300:
             said.append(1 / (1 + np.exp(-fusion.label(case).logit)))
             came.append(float(won))
-        fusion = fusion.learnt(case.answered(ChoiceOutcome("a" if won else "b")))
+        fusion = fusion.after_answers(case.answered(ChoiceOutcome("a" if won else "b")))
     for low in (0.0, 0.2, 0.4, 0.6, 0.8):
         inside = [k for k, p in enumerate(said) if low <= p < low + 0.2]
         p, won = np.array(said)[inside], np.array(came)[inside]
@@ -170,7 +170,7 @@ def test_it_is_calibrated_on_judges_that_err_together() -> None:
 def test_ties_become_as_frequent_as_they_are() -> None:
     fusion = Fusion()
     for k in range(200):
-        fusion = fusion.learnt(judged(1.0 if k % 2 else -1.0).answered(ChoiceOutcome("tie" if k % 2 else "b")))
+        fusion = fusion.after_answers(judged(1.0 if k % 2 else -1.0).answered(ChoiceOutcome("tie" if k % 2 else "b")))
     assert fusion.label(judged(0.0)).probabilities.tie > 0.4
     assert Fusion().label(judged(0.0)).probabilities.tie < 0.4
 

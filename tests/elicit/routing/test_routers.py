@@ -216,7 +216,7 @@ def test_wrong_options_are_told(name: str, options: dict[str, Any]) -> None:
 def test_a_pace_takes_the_share_it_is_given_and_the_highest_scores(scores: list[float], share: float) -> None:
     pace = BudgetPacer()
     for score in scores:
-        pace.saw(score)
+        pace.record_score(score)
     steps = [pace.chance(score, share) for score in (-1.0, 2.0)]
     assert steps == [0.0, 1.0]
     assert min(scores) <= pace.price(share)
@@ -226,7 +226,7 @@ def test_scores_that_are_all_alike_are_drawn_for() -> None:
     pace = BudgetPacer()
     for _ in range(50):
         assert pace.chance(1.0, 0.3) == pytest.approx(0.3)
-        pace.saw(1.0)
+        pace.record_score(1.0)
 
 
 @given(st.floats(0, 20), st.integers(1, 50))
@@ -259,4 +259,4 @@ def test_a_drift_of_all_scores_neither_starves_nor_floods_what_comes_late(drift:
     for n in range(100):
         if n >= BudgetPacer.START:
             assert pace.chance(0.4 * (1 + drift) ** n, 0.3) == pytest.approx(0.3)
-        pace.saw(0.4 * (1 + drift) ** n)
+        pace.record_score(0.4 * (1 + drift) ** n)

@@ -99,7 +99,7 @@ class Annotating(RuleBasedStateMachine):
             lent = sum(held.query == query and not held.over for held in self.state.leases.values())
             assert votes + lent <= 2
             assert self.state.stock.get(query, 0) == 2 - votes
-            assert self.state.free(query) == 2 - votes - lent
+            assert self.state.free_places(query) == 2 - votes - lent
 
     @invariant()
     def everybody_stays_in_their_pools(self) -> None:

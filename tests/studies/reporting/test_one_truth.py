@@ -90,7 +90,7 @@ def checked(study: Study, kind: str) -> None:
     write(study, Enrolled("maya"))
     vote(study, times=3)
     first = study.state.votes[0].vote
-    a, b = (first.a, first.b) if kind == REPEAT else next(iter(study.state.listed()), (0, 1))
+    a, b = (first.a, first.b) if kind == REPEAT else next(iter(study.state.listed_pairs()), (0, 1))
     known = {"answer": 1.0} if kind == GOLD else {}
     query = Query(a, b, 0, 0.0, 0.1, "ab", kind, known, first.inputs)
     write(study, Asked(query, CHECK, study.state.folded))
@@ -267,12 +267,14 @@ def no_contradiction(study: Study, found: status.Summary, feature: str) -> None:
     if now.ended:
         assert not votes_to_come(study.spec, state)
         assert study.ask("somebody else") is None
-    gone = {state.items[row].id for row in state.retired()}
+    gone = {state.items[row].id for row in state.retired_rows()}
     assert not gone & {row.item for row in found.leaders}
     assert [row.rank for row in found.leaders] == list(range(1, len(found.leaders) + 1))
     if study.spec.goal == "label":
         assert found.best is None
-        assert bool(found.leaders) == (len({row for pair in state.listed() for row in pair}) < 2 * len(state.listed()))
+        assert bool(found.leaders) == (
+            len({row for pair in state.listed_pairs() for row in pair}) < 2 * len(state.listed_pairs())
+        )
         assert found.labels is not None
         assert (
             found.labels.pairs
@@ -382,7 +384,7 @@ async def as_screens(study: Study, found: status.Summary) -> None:
         seen = await host.overview()
         hidden = [row for row in seen.leaders if not row.item] if seen.leaders else []
         pair = study.state.asked[turn.ballot.query].query.pair
-        assert len(hidden) == (len({*pair} - {*study.state.retired()}) if seen.leaders else 0)
+        assert len(hidden) == (len({*pair} - {*study.state.retired_rows()}) if seen.leaders else 0)
         if seen.pairs:
             assert sum(not pair.pair for pair in seen.pairs) == 1
     await host.history()

@@ -149,7 +149,7 @@ def test_an_outage_costs_no_vote_and_is_made_up_for(tmp_path: Path, goal: str, r
                 assert len(heard) == ALL  # each was judged, also those that had gone to people
                 assert len(again.state.votes) + again.state.to_come(audits=False) == ALL
             if goal == "label":
-                assert {one.query.pair for one in again.state.asked.values()} == again.state.listed()
+                assert {one.query.pair for one in again.state.asked.values()} == again.state.listed_pairs()
             assert verify(again).status == "same"
         assert failures_of(again.state).get("gpt") is None or failures_of(again.state)["gpt"].last.count(WORDS) == 1
 

@@ -62,7 +62,7 @@ def test_prompts_that_respond_alike_are_merged_and_the_last_two_are_named(tmp_pa
     with parity.tuned(tmp_path / "s", texts, target={"function": _own(tmp_path, "return 'odd'")}) as study:
         with pytest.raises(BadInputError, match=r"the two prompts left, .* respond alike on all 12 inputs"):
             voted(study, 12)
-        (merged,) = study.state.retired()
+        (merged,) = study.state.retired_rows()
         assert "does on 12 inputs" in study.state.whys[merged]
         assert not study.state.votes
 
@@ -90,7 +90,7 @@ def test_a_prompt_without_a_response_retires_with_the_cause(tmp_path: Path) -> N
         for asked in study.state.asked.values():
             sides = [study.state.responses[row, given] for row in asked.query.pair for given in asked.query.inputs]
             assert not all(response.failure for response in sides)
-        assert all("failed, the last: " in study.state.whys[row] for row in study.state.retired() if row > 3)
+        assert all("failed, the last: " in study.state.whys[row] for row in study.state.retired_rows() if row > 3)
 
 
 def test_what_failed_before_the_first_vote_is_tried_again_once_the_target_is_mended(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_the_pool_grows_from_a_grid_and_replays(tmp_path: Path) -> None:
         state = study.state
         assert len(state.proposed) == 4
         assert len(state.items) == sum(len(made.items) for made in state.proposed) > 10
-        assert len(state.items) - len(state.retired()) <= 12
+        assert len(state.items) - len(state.retired_rows()) <= 12
         assert {"exact_match"} == set(state.signals)
         assert verify(study).status == "same"
 
@@ -195,7 +195,7 @@ def test_a_pinned_prompt_is_never_retired_by_the_study(tmp_path: Path) -> None:
         study.record(Marked((0,), "pinned", "me"))
         voted(study, 14)
         assert study.state.marks[0] == "pinned"
-        assert len(study.state.items) - len(study.state.retired()) <= 4
+        assert len(study.state.items) - len(study.state.retired_rows()) <= 4
 
 
 def test_a_budget_of_calls_is_kept_and_said(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_what_responses_rest_on_stays_and_rules_tightened_later_hold(tmp_path: P
     with Study.open(tmp_path / "s") as study:
         voted(study, 2)
         assert "carefully" not in study.best().text
-        assert len(study.state.retired()) == 8
+        assert len(study.state.retired_rows()) == 8
         assert "it breaks a rule: it has 'carefully'" in study.state.whys.values()
 
 
