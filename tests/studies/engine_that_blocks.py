@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from studies import rpc
+from adapters import rpc
 
 
 class Blocking:

@@ -132,14 +132,14 @@ SCRIPT = """
 import sys
 from tests.tui.fake import FakeService
 from elicit.types import BadInputError
-from tui import plain
+from tui.plain.voting import run
 
 async def start():
     if "fail" in sys.argv:
         raise BadInputError("no study here; make one")
     return FakeService()
 
-sys.exit(plain.run(start))
+sys.exit(run(start))
 """
 
 
@@ -159,4 +159,4 @@ def test_answers_can_be_piped() -> None:
 def test_a_start_that_fails_is_one_sentence() -> None:
     done = piped("fail")
     assert done.returncode == 2
-    assert done.stderr == "no study here; make one\n"
+    assert done.stderr == "elicit: no study here; make one\n"
