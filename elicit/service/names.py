@@ -50,7 +50,8 @@ def _skeleton(name: str) -> str:
     """The signs that others are like, in place of these (UTS #39, with compatible signs taken together)."""
     decomposed = unicodedata.normalize("NFKD", name)
     visible = (sign for sign in decomposed if unicodedata.category(sign) != "Cf")
-    return unicodedata.normalize("NFKD", "".join(_prototype(sign) for sign in visible)).casefold()
+    likened = unicodedata.normalize("NFKD", "".join(_prototype(sign) for sign in visible)).casefold()
+    return likened.replace("i\u0307", "i")  # the dot that a Turkish capital keeps in small letters
 
 
 def _prototype(sign: str) -> str:
