@@ -59,13 +59,13 @@ def coloured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drawn(voter: Voter, side: str) -> list[Segment]:
     """The half blocks of a side."""
-    page = voter.view.query_one(f"#{side}-picture Pane", TextPane).page
+    page = voter.view.query_one(f"#{side}-picture TextPane", TextPane).page
     return [segment for strip in page for segment in strip if segment.text == "▀"]
 
 
 def told(voter: Voter, side: str) -> str:
     """What stands in a picture's place, on one line."""
-    return " ".join(shown(voter.view.query_one(f"#{side}-picture Pane", TextPane)).split())
+    return " ".join(shown(voter.view.query_one(f"#{side}-picture TextPane", TextPane)).split())
 
 
 @given(
@@ -156,7 +156,9 @@ async def test_without_colour_it_is_said_that_there_is_one(
 
 
 @pytest.mark.usefixtures("coloured")
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n nothing more", png(size=(20_000, 20_000)), None])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n nothing more", png(size=(20_000, 20_000)), None], ids=["broken", "vast", "gone"]
+)
 async def test_a_picture_that_cannot_be_drawn_is_said(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.png"
     if content is not None:
@@ -183,7 +185,7 @@ async def test_a_terminal_with_graphics_draws_itself(
         widgets = list(voter.view.query(TGPImage))
         await voter.until(lambda: all(widget.image is not None and widget.display for widget in widgets))
         assert [widget.image.size for widget in widgets if isinstance(widget.image, Image.Image)] == [(60, 40), (8, 6)]
-        assert not any(pane.display for pane in voter.view.query(f"{Picture.__name__} Pane"))
+        assert not any(pane.display for pane in voter.view.query(f"{Picture.__name__} TextPane"))
         await asyncio.sleep(0.1)
     assert "\x1b_G" in capfd.readouterr().out
 
