@@ -25,7 +25,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.integers(1, 3))
 def test_replay_equals_what_was_decided_ahead(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]], overlap: int

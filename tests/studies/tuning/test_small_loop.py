@@ -24,6 +24,8 @@ def test_from_a_prompt_to_a_better_one_with_a_real_model(tmp_path: Path) -> None
     folder = tmp_path / "live"
     with small_model() as url:
         open_live(folder, url, 12, 0)
+        toml = folder / "study.toml"
+        toml.write_text(toml.read_text().replace("start = 16", "start = 8"))
         with Study.open(folder) as study:
             run(study, 4, lambda *_: None)
             calls = study.state.calls
