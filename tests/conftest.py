@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["tests.left_over"]
 
 # A busy machine is slow at any moment: how long an example takes says nothing.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)  # --hypothesis-profile
 # On CI the same examples every time, so that a red run is about the change; at home new ones, so that they find more.
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
