@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from elicit.routing.case import Decision
@@ -27,6 +27,7 @@ steps = st.lists(
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.integers(1, 3))
+@example([("people", LANES[0]), ("vote", "maya")], 2)  # another person is still to answer what maya has answered
 def test_replay_equals_what_was_decided_ahead(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]], overlap: int
 ) -> None:
