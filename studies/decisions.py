@@ -15,9 +15,7 @@ from studies.spec import Spec
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
-    from elicit.log.state import State
     from elicit.stopping import Stop
-    from studies.spec import Spec
 
 WORKER = "router "
 """How the names begin under which the router holds queries in the log while it decides."""

@@ -19,6 +19,10 @@ REMEMBERED = 400
 """Scores a pace looks back on: what was worth asking long ago was judged by a fusion that knew less."""
 ALIKE = 0.02
 """Scores that differ by a smaller share are alike: a drift of all would else starve or flood what comes late."""
+SURE = 2.0
+"""Log-odds ascribed to a judge that gives none."""
+LOOSE = 0.1
+"""Log-odds of the judges' mean below which they name no side."""
 
 Moments = tuple[float, float]
 """Mean and variance of u_a - u_b, in logits."""
@@ -248,14 +252,6 @@ class BudgetPacer:
     def record_score(self, score: float) -> None:
         """Remember the score of a query that is done, whoever answered it."""
         self.scores.append(score)
-
-
-SURE = 2.0
-"""Log-odds ascribed to a judge that gives none."""
-
-
-LOOSE = 0.1
-"""Log-odds of the judges' mean below which they name no side."""
 
 
 def joint(case: Case) -> ChoiceOutcome:

@@ -33,7 +33,7 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _show_result(as_json: bool, values: dict[str, Any], text: str) -> None:
+def show_result(as_json: bool, values: dict[str, Any], text: str) -> None:
     """What has been done: the values on stdout for a program, or a line for the person."""
     if as_json:
         click.echo(json.dumps(values))

@@ -15,7 +15,7 @@ from adapters.files.tables import Written
 from elicit.safe_text import quantity
 from elicit.types import BadInputError
 from studies.commands.option_types import SEED, IntegerRange, Real
-from studies.commands.options import JSON, STUDY, _show_result, example, progress, say
+from studies.commands.options import JSON, STUDY, example, progress, say, show_result
 
 if TYPE_CHECKING:
     from adapters.files.formats import JudgmentRow
@@ -144,7 +144,7 @@ def init(
             rest = f"; and {len(skipped) - 1} more" if len(skipped) > 1 else ""
             say(f"left out {len(skipped)} bad row{'' if len(skipped) == 1 else 's'}: {skipped[0]}{rest}")
     what = f"{count['pairs']} pairs" if "pairs" in count else f"{count['items']} items"
-    _show_result(
+    show_result(
         as_json, count, f"{study}: {what}, goal {count['goal']}. Next: elicit {'run' if judges else 'vote'} {study}"
     )
 
@@ -170,7 +170,7 @@ def _init_tuning(study: Path, task: str | None, as_json: bool) -> None:
         count["held_out"] = sum(entry.held_out for entry in new_study.state.inputs)
     prompts = f"{count['prompts']} prompt{'' if count['prompts'] == 1 else 's'}"
     inputs = f"{count['inputs']} inputs, {count['held_out']} of them held out"
-    _show_result(as_json, count, f"{study}: {prompts}, {inputs}. Next: elicit tune {study}")
+    show_result(as_json, count, f"{study}: {prompts}, {inputs}. Next: elicit tune {study}")
 
 
 @click.command(epilog=example("elicit run jokes --votes 50"))
@@ -262,7 +262,7 @@ def report(study: Path, output: Path, as_json: bool) -> None:
         write_report(opened, output)
         state = opened.state
         values = {"study": str(study), "output": str(output), "votes": len(state.votes), "items": len(state.items)}
-    _show_result(as_json, values, f"wrote {output}")
+    show_result(as_json, values, f"wrote {output}")
 
 
 @click.command(epilog=example("elicit export jokes -o votes.csv"))
@@ -288,7 +288,7 @@ def export(study: Path, output: str, form: Written | None, table: str, as_json: 
         rows = exports.export(opened, output, table, form)
     what = {"prompt": "the prompt", "promptfoo": "the configuration"}.get(table, quantity(rows, "row"))
     values = {"study": str(study), "output": output, "table": table, "rows": rows}
-    _show_result(as_json, values, f"wrote {what} to {'stdout' if output == '-' else output}")
+    show_result(as_json, values, f"wrote {what} to {'stdout' if output == '-' else output}")
 
 
 @click.command(epilog=example("elicit backup jokes jokes-backup"))
@@ -301,7 +301,7 @@ def backup(study: Path, target: Path, as_json: bool) -> None:
 
     with Study.open(study, writable=False) as opened:
         opened.backup(target)
-    _show_result(as_json, {"study": str(study), "output": str(target)}, f"copied {study} to {target}")
+    show_result(as_json, {"study": str(study), "output": str(target)}, f"copied {study} to {target}")
 
 
 @click.command(epilog=example("elicit forget jokes --judge maya"))
@@ -321,7 +321,7 @@ def forget(study: Path, judge: str, as_json: bool) -> None:
     files = [str(path.relative_to(study)) for path in forgetting.files_with(study, judge)]
     values = {"study": str(study), "judge": judge, "pseudonym": pseudonym, "votes": votes, "left": files}
     still = f" the name still stands in what {', '.join(files)} says of other things;" if files else ""
-    _show_result(
+    show_result(
         as_json,
         values,
         f"{judge} is now {pseudonym};{still} reports, exports and backups made elsewhere before still hold it",

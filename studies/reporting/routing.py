@@ -14,7 +14,7 @@ from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.decisions import by_people, trusted_votes
 from studies.items.features import gaps
 from studies.items.presentation import presented_pair
-from studies.routing.audits import SIDES, _agreement, acceptance, machine_labels
+from studies.routing.audits import SIDES, acceptance, agreement_of_people, machine_labels
 from studies.routing.costs import cost, money_spent
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def routing_of(study: Study) -> dict[str, Any]:
         "cost_per_vote": total.per_vote,
         "cost_per_bit": total.spent / bits if (bits := bits_asked_for(study)) else None,
         "judges": [row | {"biases": [str(bias) for bias in row["biases"]]} for row in judged_by(study)],
-        "agreement_of_people": _agreement(study),
+        "agreement_of_people": agreement_of_people(study),
         "audits": total.audits,
         "audits_drawn": sum(len(routes) > 1 for routes in state.routed.values()),
         "audits_wrong": total.wrong,

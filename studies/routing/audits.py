@@ -89,7 +89,7 @@ def acceptance(study: Study) -> Acceptance:
     rules, answers, labels = study.spec.routing, audits(study), list(machine_labels(study).values())
     wrong = sum(missed for _, missed, _ in answers)
     certificate, alarm, why = None, None, ""
-    agreement = _agreement(study)
+    agreement = agreement_of_people(study)
     for start in range(0, len(answers) + 1, rules.epoch):
         part = answers[start : start + rules.epoch]
         if certificate and certificate.threshold is not None:
@@ -147,7 +147,7 @@ def _out_of_reach(spec: Spec, state: State, answers: int, missing: int) -> str:
     )
 
 
-def _agreement(study: Study) -> float | None:
+def agreement_of_people(study: Study) -> float | None:
     """How often two people who both named a side on the same pair named the same; None while too few did."""
     by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for live in trusted_votes(study.spec, study.state):
