@@ -19,6 +19,12 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names that fit a line and are the same in every process: packed bytes can hold the time they were packed at, and
+    workers that name tests differently run none."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 120) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What is kept of a test's output can be sent from one process to another, also where the product logs a text with
