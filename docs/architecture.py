@@ -248,7 +248,8 @@ def draw() -> str:
     height = y + LINE * (len(legend) + 1) + MARGIN - LINE / 2
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" '
+            f'width="{WIDTH:.0f}" height="{height:.0f}" role="img">',
             "<title>The packages of elicit, their parts, and who imports whom</title>",
             f"<style>{STYLE}</style>",
             f'<rect width="{WIDTH:.0f}" height="{height:.0f}" rx="12" fill="#ffffff"/>',
