@@ -67,7 +67,7 @@ class Engine:
     features : (N, d) array, optional
         Numbers per item.
     n_items : int, optional
-        N, for items that are ids only.
+        N, where items have no features.
     scores : (N,) or (N, k) array, optional
         Numbers that should go up with utility, such as an LLM judge's or last study's, in any unit; how far they are
         to be trusted is learnt from votes.
@@ -82,7 +82,7 @@ class Engine:
     selector : str
         A built-in one's name or "path/to/file.py:Class"; "default" goes by the goal.
     seed : int
-        Of everything that is drawn.
+        Of what selectors and models draw, and of which of two is shown on the left.
     device : {"auto", "cpu", "cuda"}
         "auto" takes CUDA where there is one.
     goal : {"best", "top", "rank", "label"}
@@ -109,9 +109,9 @@ class Engine:
     Raises
     ------
     BadInputError
-        For fewer than two items; features, scores, inputs or pairs of another shape, or not finite; unknown names and
-        options; a device that is not there; inputs where the model cannot do with them; and under goal "top" unless
-        `top` is at least 1 and less than the number of items.
+        For fewer than two items; features, scores, inputs or pairs of another shape, or not finite; groups that do not
+        add up to the features' columns; unknown names and options; a device that is not there; inputs where the model
+        cannot do with them; and under goal "top" unless `top` is at least 1 and less than the number of items.
 
     Examples
     --------
@@ -271,7 +271,8 @@ class Engine:
         Raises
         ------
         BadInputError
-            When fewer pairs are left to ask, or k is less than 1; for rows in `within` that do not exist.
+            When fewer pairs are left to ask than are wanted, or k is less than 1; for rows in `within` that do not
+            exist.
         """
         with self.limited_threads():
             return self._ask(k, pending, avoid, within)
@@ -744,7 +745,7 @@ class Engine:
         Returns
         -------
         Stop
-            `stop`; `why`, in a sentence; what is `expected`; the probability `reached`; and `votes_left`.
+            The decision, and what it rests on.
 
         Raises
         ------

@@ -325,7 +325,7 @@ class Offer(NamedTuple):
     judges : list of Seat
         The machine judges not asked yet that can be paid, cheap ones first.
     human : Seat or None
-        The cheapest human not asked yet that can be paid.
+        The cheapest human not asked yet that can be paid; None, too, where one has answered.
     share : float
         The share, up to 1, of the queries left that humans can be paid for.
 
