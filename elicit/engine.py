@@ -56,19 +56,87 @@ def _with_limited_threads(method: F) -> F:
 
 
 class Engine:
-    """Asks the comparison that teaches most and learns from every answer.
+    """Asks the comparison that teaches most and learns from every answer. Decision n is a pure function of what the
+    engine was made with and of the votes before n.
 
-    features: (N, d) numbers per item; or n_items for items that are ids only. groups: how many columns of the features
-    belong together (an embedding's, the named features'), in order; votes tell which groups matter. scores: (N,) or
-    (N, k) numbers that should go up with utility, such as an LLM judge's or last study's; how far they are to be
-    trusted is learnt from votes. inputs: (I, k) numbers per input where items, prompts then, are compared on inputs;
-    beliefs are of the items in general, over the population of inputs. pairs: (P, 2) rows, to ask about nothing else
-    (goal "label"); of more than 4,096 a decision looks at a part. top: how many items goal "top" is to find. device:
-    "auto" takes CUDA where there is one. Decision n is a pure function of these and of the votes before n.
+    Utilities are in logits: without ties and slips P(a over b) = sigmoid(u_a - u_b) (Bradley and Terry 1952), ties as
+    in Davidson (1970). Items and inputs are named by their rows, from 0.
 
-    Raises BadInputError for fewer than two items, features, scores or inputs that are not a finite matrix, unknown
-    names, inputs where the model cannot do with them, and under goal "top" unless `top` is at least 1 and less than the
-    number of items.
+    Parameters
+    ----------
+    features : (N, d) array, optional
+        Numbers per item.
+    n_items : int, optional
+        N, where items have no features.
+    scores : (N,) or (N, k) array, optional
+        Numbers that should go up with utility, such as an LLM judge's or last study's, in any unit; how far they are
+        to be trusted is learnt from votes.
+    groups : sequence of int
+        How many columns of the features belong together (an embedding's, the named features'), in order; votes tell
+        which groups matter.
+    inputs : (I, k) array, optional
+        Numbers per input where items, prompts then, are compared on inputs; beliefs are of the items in general, over
+        the population of inputs.
+    model : str or UtilityModel
+        A built-in one's name, "path/to/file.py:Class", or an instance.
+    selector : str
+        A built-in one's name or "path/to/file.py:Class"; "default" goes by the goal.
+    seed : int
+        Of what selectors and models draw, and of which of two is shown on the left.
+    device : {"auto", "cpu", "cuda"}
+        "auto" takes CUDA where there is one.
+    goal : {"best", "top", "rank", "label"}
+        To find the best item or the `top` best ones, to order all, or to label the listed pairs.
+    pairs : (P, 2) array of int, optional
+        To ask about nothing else; a pair listed twice, in either order, counts once. Of more than 4,096 a decision
+        looks at a part.
+    top : int
+        How many items goal "top" is to find.
+    model_options, selector_options : dict, optional
+        Constructor arguments of a model and a selector that are given by name.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        The belief about all items.
+    votes : tuple of Vote
+        The votes behind it, oldest first.
+    selector, device : str
+        As found where "default" and "auto" were given.
+    goal, seed
+        As given.
+
+    Raises
+    ------
+    BadInputError
+        For fewer than two items; features, scores, inputs or pairs of another shape, or not finite; groups that do not
+        add up to the features' columns; unknown names and options; a device that is not there; inputs where the model
+        cannot do with them; and under goal "top" unless `top` is at least 1 and less than the number of items.
+
+    Examples
+    --------
+    >>> import elicit
+    >>> liking = [0.0, 2.0, -1.0, 0.5]  # of a person, unknown to the engine
+    >>> engine = elicit.Engine(n_items=4, seed=1)
+    >>> for _ in range(15):
+    ...     query = engine.ask()
+    ...     engine.tell(query.a, query.b, "a" if liking[query.a] > liking[query.b] else "b")
+    >>> engine.best(), bool(engine.p_best()[1] > 0.7)
+    (1, True)
+    >>> bool(engine.p_prefer([[1, 2]])[0] > 0.8)
+    True
+    >>> engine.should_stop(regret=0.2, confidence=0.6).stop
+    True
+
+    Two people at once, who are not asked the same; and a vote taken back:
+
+    >>> first = engine.ask()
+    >>> second = engine.ask(pending=[first.pair])
+    >>> first.pair == second.pair
+    False
+    >>> engine.tell(*first.pair, "tie", judge="ann")
+    >>> engine.retract().judge, len(engine.votes)
+    ('ann', 15)
     """
 
     def __init__(
@@ -137,14 +205,21 @@ class Engine:
 
     @property
     def listed(self) -> torch.Tensor | None:
-        """(P, 2) the only pairs that are asked about, as given; None: all."""
+        """(P, 2) the only pairs that are asked about, in the order given; None: all."""
         return self._pairs
 
     def retire(self, rows: Iterable[int]) -> None:
-        """Ask about all items but these from here on, and recommend none of them; votes on them still teach. Rows that
-        are not named again come back.
+        """Ask about all items but these from here on, and recommend none of them; votes on them still teach.
 
-        Raises BadInputError where fewer than two items would be left, or pairs are listed.
+        Parameters
+        ----------
+        rows : iterable of int
+            The items; those retired before that are not named again come back.
+
+        Raises
+        ------
+        BadInputError
+            Where fewer than two items would be left, or pairs are listed.
         """
         out = {int(row) for row in rows}
         if out and self._pairs is not None:
@@ -175,12 +250,29 @@ class Engine:
     def ask(
         self, k: int | None = None, *, pending: Pairs = (), avoid: Pairs = (), within: Pairs | None = None
     ) -> Query | list[Query]:
-        """The next query, or a list of k, none repeated; asking again without a vote gives the same.
+        """The next query; asking again without a vote gives the same.
 
-        pending: pairs that are with somebody already; they are counted as coming and not asked again. avoid: pairs
-        not to ask while there are others. within: the only pairs that may be asked; None: those of the study.
+        Parameters
+        ----------
+        k : int, optional
+            How many, for a list of queries, none repeated; None: one query by itself.
+        pending : iterable of (int, int)
+            Pairs that are with somebody already; they are counted as coming and not asked again.
+        avoid : iterable of (int, int)
+            Pairs not to ask while there are others.
+        within : iterable of (int, int), optional
+            The only pairs that may be asked; None: those that the engine was made with.
 
-        Raises BadInputError when no pair is left to ask.
+        Returns
+        -------
+        Query or list of Query
+            `a` is the smaller row; `decision` counts the votes, the pending pairs and the list's queries before it.
+
+        Raises
+        ------
+        BadInputError
+            When fewer pairs are left to ask than are wanted, or k is less than 1; for rows in `within` that do not
+            exist.
         """
         with self.limited_threads():
             return self._ask(k, pending, avoid, within)
@@ -230,10 +322,25 @@ class Engine:
         judge: str | None = None,
         inputs: Sequence[int] = (),
     ) -> None:
-        """Learn one vote: outcome "a", "b", "tie", "both_bad" or "skip"; strength 1 slightly, 2 clearly, 3 far better;
-        inputs: the rows of those that it was cast on, none where the items were compared as they are.
+        """Learn one vote.
 
-        Raises BadInputError for rows, outcomes, strengths or inputs that do not exist.
+        Parameters
+        ----------
+        a, b : int
+            Rows, in either order.
+        outcome : {"a", "b", "tie", "both_bad", "skip"} or ChoiceOutcome
+            "a" is whatever row was given as a.
+        strength : {1, 2, 3}, optional
+            How much better the chosen one is: slightly, clearly, far. Part of a `ChoiceOutcome` where that is given.
+        judge : str, optional
+            Whose vote it is; how often each judge slips is learnt.
+        inputs : sequence of int
+            The rows of those that it was cast on, none where the items were compared as they are.
+
+        Raises
+        ------
+        BadInputError
+            For rows, outcomes, strengths or inputs that do not exist; nothing is learnt then.
         """
         if not isinstance(outcome, Outcome):
             if outcome not in CHOICES:
@@ -253,7 +360,15 @@ class Engine:
     def learn(self, votes: Sequence[Vote]) -> None:
         """Learn several votes in their order. An engine without inputs takes no notice of theirs.
 
-        Raises BadInputError for rows or inputs that do not exist, before anything is learnt.
+        Parameters
+        ----------
+        votes : sequence of Vote
+            Whatever their judges are called and however much they weigh.
+
+        Raises
+        ------
+        BadInputError
+            For rows or inputs that do not exist, before anything is learnt.
         """
         for vote in votes:
             if vote.a == vote.b or not (0 <= vote.a < self.n and 0 <= vote.b < self.n):
@@ -270,9 +385,21 @@ class Engine:
         self.posterior, self.votes, self._past = posterior, (*self.votes, *votes), tuple(past)
 
     def retract(self, index: int = -1) -> Vote:
-        """Take back one vote, by its position among the votes; the belief is as if it had never come.
+        """Take back one vote; the belief is as if it had never come.
 
-        Raises BadInputError where there is no such vote.
+        Parameters
+        ----------
+        index : int
+            Its position among the votes, from the end where it is negative.
+
+        Returns
+        -------
+        Vote
+
+        Raises
+        ------
+        BadInputError
+            Where there is no such vote.
         """
         if not -len(self.votes) <= index < len(self.votes):
             raise BadInputError(f"there is no vote {index} to take back among {len(self.votes)} votes")
@@ -282,10 +409,19 @@ class Engine:
         return vote
 
     def follow(self, votes: Sequence[Vote], most: int | None = None) -> None:
-        """Hold exactly these votes, as if they alone had come in this order; of what is to be learnt for it, at most so
-        many now. Only what differs is learnt again, as far as the beliefs before it are remembered.
+        """Hold exactly these votes, as if they alone had come in this order. Only what differs is learnt again, as far
+        as the beliefs before it are remembered.
 
-        Raises BadInputError for rows that do not exist.
+        Parameters
+        ----------
+        votes : sequence of Vote
+        most : int, optional
+            How many votes to learn now at most; the rest is left to the next call. None: all.
+
+        Raises
+        ------
+        BadInputError
+            For rows or inputs that do not exist.
         """
         both = zip(self.votes, votes, strict=False)
         same = next((i for i, (before, now) in enumerate(both) if before != now), min(len(self.votes), len(votes)))
@@ -302,14 +438,38 @@ class Engine:
         return copy.copy(self)
 
     def snapshot(self) -> tuple[int, Snapshot]:
-        """The oldest belief that is remembered and how many of the votes it has learnt: from there, the newest votes
-        are learnt again and can be taken back. Raises NoSnapshotError where there can be none."""
+        """The oldest belief that is remembered: from there, the newest votes are learnt again and can be taken back.
+
+        Returns
+        -------
+        learnt : int
+            How many of the votes it has learnt.
+        snapshot : Snapshot
+            The belief as plain values and tensors.
+
+        Raises
+        ------
+        NoSnapshotError
+            Where there can be none, as of a model with classes of its own.
+        """
         oldest = self._past[0] if self._past else self.posterior
         return len(self.votes) - len(self._past), snapshots.take(oldest, self._prior)
 
     def resume(self, votes: Sequence[Vote], snapshot: Snapshot) -> None:
-        """Hold these votes, from the `snapshot` of an engine made alike that had learnt them, as if they were learnt
-        here. Raises NoSnapshotError where it does not fit; then nothing is changed."""
+        """Hold these votes as if they were learnt here.
+
+        Parameters
+        ----------
+        votes : sequence of Vote
+            Those that the snapshot had learnt.
+        snapshot : Snapshot
+            Of an engine made alike.
+
+        Raises
+        ------
+        NoSnapshotError
+            Where it does not fit; then nothing is changed.
+        """
         self.posterior = snapshots.restore(snapshot, self._prior)
         self.votes, self._past = tuple(votes), ()
 
@@ -338,10 +498,21 @@ class Engine:
         return prior
 
     def extend(self, features: ArrayLike | None = None, *, n_items: int = 0, scores: ArrayLike | None = None) -> None:
-        """Add candidates mid-study: features (n, d), or n_items ids; scores (n, k) where the pool has them. Votes are
-        learnt again over the larger pool.
+        """Add candidates mid-study. Votes are learnt again over the larger pool.
 
-        Raises BadInputError where the features or scores do not fit those of the pool.
+        Parameters
+        ----------
+        features : (n, d) array, optional
+            Of the new items, where the pool has features.
+        n_items : int
+            n, where the pool is ids only.
+        scores : (n,) or (n, k) array, optional
+            Of the new items, where the pool has scores.
+
+        Raises
+        ------
+        BadInputError
+            Where the features or scores do not fit those of the pool.
         """
         if (scores is None) != (self._scores is None):
             raise BadInputError("new items need scores where the pool has them, and none where it has none")
@@ -421,18 +592,44 @@ class Engine:
 
     @_with_limited_threads
     def p_prefer(self, pairs: ArrayLike) -> NDArray[np.float64]:
-        """(M,) P(first preferred to second, ties aside) for pairs (M, 2) of rows.
+        """How likely one item is to be preferred to another in a vote that is no tie, slips included.
 
-        Raises BadInputError for rows that do not exist.
+        Parameters
+        ----------
+        pairs : (M, 2) array of int
+            Rows.
+
+        Returns
+        -------
+        (M,) array
+            P(first preferred to second).
+
+        Raises
+        ------
+        BadInputError
+            For rows that do not exist.
         """
         checked = checks.pairs_of(pairs, self.n, distinct=False)
         return np.asarray(self.posterior.difference(checked).probability.numpy())
 
     @_with_limited_threads
     def p_better(self, pairs: ArrayLike) -> NDArray[np.float64]:
-        """(M,) P(utility of the first above that of the second) for pairs (M, 2) of rows.
+        """How likely the utility of one item is above that of another, the difference taken for Gaussian.
 
-        Raises BadInputError for rows that do not exist.
+        Parameters
+        ----------
+        pairs : (M, 2) array of int
+            Rows, no pair twice, in either order.
+
+        Returns
+        -------
+        (M,) array
+            P(utility of the first above that of the second).
+
+        Raises
+        ------
+        BadInputError
+            For rows that do not exist, and a row beside itself.
         """
         mean, variance, _ = self.posterior.difference(checks.pairs_of(pairs, self.n))
         return np.asarray(torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).numpy())
@@ -441,10 +638,26 @@ class Engine:
 
     @_with_limited_threads
     def choose_inputs(self, a: int, b: int, k: int = 1, among: Sequence[int] | None = None) -> list[int]:
-        """The k inputs of `among`, or of all, on which a vote on (a, b) is expected to teach most of which is better in
-        general; fewer where there are fewer.
+        """The inputs on which a vote on (a, b) is expected to teach most of which is better in general.
 
-        Raises BadInputError for rows or inputs that do not exist, and without inputs.
+        Parameters
+        ----------
+        a, b : int
+            Rows of the items.
+        k : int
+            How many inputs.
+        among : sequence of int, optional
+            Rows of the inputs to choose from; None: all.
+
+        Returns
+        -------
+        list of int
+            k rows, one added after another; fewer where there are fewer.
+
+        Raises
+        ------
+        BadInputError
+            For rows or inputs that do not exist, for k less than 1, and where there is no input.
         """
         belief = self._on_inputs(a, b)
         among = range(len(belief.similar)) if among is None else among
@@ -454,19 +667,47 @@ class Engine:
 
     @_with_limited_threads
     def p_prefer_on(self, a: int, b: int, inputs: Sequence[int]) -> NDArray[np.float64]:
-        """(C,) P(a preferred to b, ties aside) on each of `inputs` (C,).
+        """How likely a is to be preferred to b on each of some inputs in a vote that is no tie, slips included.
 
-        Raises BadInputError for rows or inputs that do not exist, and without inputs.
+        Parameters
+        ----------
+        a, b : int
+            Rows of the items.
+        inputs : (C,) sequence of int
+            Rows of the inputs.
+
+        Returns
+        -------
+        (C,) array
+
+        Raises
+        ------
+        BadInputError
+            For rows or inputs that do not exist, and without inputs.
         """
         belief = self._on_inputs(a, b)
         return np.asarray(belief.preferred_on(a, b, self._checked_inputs(inputs)).numpy())
 
     @_with_limited_threads
     def win_rate(self, a: int, b: int, share: float = 0.9) -> tuple[float, float, float]:
-        """On which share of the inputs not seen before a is preferred to b, ties aside: its mean, and the interval that
-        holds it with probability `share`.
+        """The share of inputs, of all there are, on which a is preferred to b in a vote without tie and slip.
 
-        Raises BadInputError for rows that do not exist, a share that is none, and without inputs.
+        Parameters
+        ----------
+        a, b : int
+            Rows of the items.
+        share : float
+            The probability that the interval is to hold.
+
+        Returns
+        -------
+        mean, low, high : float
+            The posterior mean of that share, and its central interval.
+
+        Raises
+        ------
+        BadInputError
+            For rows that do not exist, a share that is none, and without inputs.
         """
         if not 0 < share < 1:
             raise BadInputError(f"share is between 0 and 1, not {share!r}")
@@ -489,10 +730,27 @@ class Engine:
     ) -> stopping.Stop:
         """Whether more votes are worth asking for, why, and an 80 % interval of how many.
 
-        Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goal top:
-        at most a share `regret` of the recommended items is expected not to belong there. Goals rank and label: at
-        most a share `regret` of the pairs is expected to be in the wrong order. rule: for goal best, "posterior" takes
-        the belief's word; "likelihood_ratio" tests every rival and takes more votes.
+        Goal best: the recommended item's simple regret, 0 for the best and 1 for an average item, is at most `regret`
+        with probability `confidence`. Goal top: at most a share `regret` of the recommended items is expected not to
+        belong there. Goals rank and label: at most a share `regret` of the pairs is expected to be in the wrong order.
+
+        Parameters
+        ----------
+        regret, confidence : float
+            Shares between 0 and 1; the confidence is for goal best alone.
+        rule : {"posterior", "likelihood_ratio"}
+            For goal best: to take the belief's word, or to test every rival (Garivier and Kaufmann 2016), which takes
+            more votes.
+
+        Returns
+        -------
+        Stop
+            The decision, and what it rests on.
+
+        Raises
+        ------
+        BadInputError
+            For a share that is none and an unknown rule.
         """
         if rule not in stopping.RULES:
             raise UnknownNameError("stop rule", rule, list(stopping.RULES))

@@ -17,7 +17,23 @@ if TYPE_CHECKING:
 
 
 class Pick(NamedTuple):
-    """A chosen pair of rows, the selector's value of it, and the probability with which it was chosen."""
+    """A chosen pair.
+
+    Attributes
+    ----------
+    a, b : int
+        Rows.
+    score : float
+        The selector's value of the pair, in the selector's own unit.
+    propensity : float
+        The probability, in (0, 1], with which it was chosen.
+
+    Examples
+    --------
+    >>> from elicit import Pick
+    >>> Pick(2, 5, score=0.13, propensity=1.0)
+    Pick(a=2, b=5, score=0.13, propensity=1.0)
+    """
 
     a: int
     b: int
@@ -31,10 +47,28 @@ LONG = 4096
 
 @dataclass(frozen=True)
 class Candidates:
-    """The pairs that may be asked: all pairs of `n` items, or the listed `pairs` (P, 2), less those in `avoid`.
+    """The pairs that may be asked: all pairs of `n` items, or the listed `pairs`, less those in `avoid`.
 
-    `avoid` holds pairs with the smaller row first. turn: the number of the decision, which says at which part of a
-    long list it looks.
+    Attributes
+    ----------
+    n : int
+        Number of items.
+    pairs : (P, 2) tensor, optional
+        The only pairs there are, as rows; None: all.
+    avoid : frozenset
+        Pairs with the smaller row first.
+    turn : int
+        The number of the decision, which says at which part of a long list it looks.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from elicit import Candidates
+    >>> candidates = Candidates(4, avoid=frozenset({(0, 1)}))
+    >>> candidates.admits(1, 0), candidates.admits(3, 0)
+    (False, True)
+    >>> candidates.within(torch.tensor([0, 1, 3])).tolist()
+    [[0, 3], [1, 3]]
     """
 
     n: int
@@ -50,17 +84,28 @@ class Candidates:
         return self.pairs is None or bool((self.pairs.sort(1).values == torch.tensor([low, high])).all(1).any())
 
     def within(self, rows: Tensor) -> Tensor:
-        """(P, 2) admissible pairs of rows: the listed ones, or else all whose two rows are both in `rows` (S,)."""
+        """(P, 2) admissible pairs of rows: the listed ones, wherever they are, or else all whose two rows are both in
+        `rows` (S,)."""
         if self.pairs is not None:
             return self._admissible_pairs(self.pairs)
         i, j = torch.triu_indices(len(rows), len(rows), 1)
         return self._admissible_pairs(torch.stack([rows[i], rows[j]], 1))
 
     def near(self, rows: Tensor) -> Tensor:
-        """(P, 2) admissible pairs to choose among: those within `rows` (S,), or all there are where these have none.
+        """The admissible pairs to choose among.
 
         Of listed pairs all, or, of a list in several `parts`, those that stand at turn mod parts, which the next turns
         go on from; where none of these is admissible, the next part of which one is.
+
+        Parameters
+        ----------
+        rows : (S,) tensor
+            The items to look at; of listed pairs they decide nothing.
+
+        Returns
+        -------
+        (P, 2) tensor
+            Pairs within `rows`, or all there are where these have none; empty where no pair is admissible.
         """
         if self.pairs is None:
             pairs = self.within(rows)
@@ -74,7 +119,7 @@ class Candidates:
 
     @property
     def parts(self) -> int:
-        """In how many parts of about LONG pairs the list is looked at."""
+        """In how many parts of at most 4,096 pairs the list is looked at; 1 where none is listed."""
         return 1 if self.pairs is None else max(1, -(-len(self.pairs) // LONG))
 
     def without(self, picks: Sequence[Pick]) -> Candidates:
@@ -103,7 +148,35 @@ class Candidates:
 
 
 class Selector(Protocol):
-    """Chooses the next queries. One file in `bandits/`; its name is the file's name."""
+    """Chooses the next queries. One file in `bandits/`; its name is the file's name.
+
+    A class of one's own is named "path/to/file.py:Class". Held to `tests/bandits/test_selectors.py`.
+
+    Examples
+    --------
+    >>> from elicit import Engine, Pick, greedy_batch
+    >>> class Closest:
+    ...     "Asks the pair the model is least sure about."
+    ...
+    ...     def select(self, posterior, votes, candidates, k, rng):
+    ...         def choose(posterior, candidates):
+    ...             pairs = candidates.near(posterior.shortlist(100, 2.0))
+    ...             if not len(pairs):
+    ...                 return None
+    ...             p = posterior.difference(pairs).probability
+    ...             row = int((p - 0.5).abs().argmin())
+    ...             return Pick(int(pairs[row, 0]), int(pairs[row, 1]), float(p[row]), 1.0)
+    ...
+    ...         return greedy_batch(choose, posterior, candidates, k)
+    >>> import numpy as np
+    >>> from elicit import Candidates
+    >>> engine = Engine(n_items=3)
+    >>> for better, worse in [(0, 1), (0, 2)]:
+    ...     engine.tell(better, worse, "a")
+    >>> [pick] = Closest().select(engine.posterior, engine.votes, Candidates(3), 1, np.random.default_rng(0))
+    >>> pick.a, pick.b
+    (1, 2)
+    """
 
     def select(
         self,
@@ -113,12 +186,51 @@ class Selector(Protocol):
         k: int,
         rng: np.random.Generator,
     ) -> list[Pick]:
-        """Up to k picks, none repeated; fewer only where fewer pairs are admissible."""
+        """The next queries.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            The belief, pairs that are with somebody counted as coming.
+        votes : sequence of Vote
+            The votes behind it, oldest first.
+        candidates : Candidates
+            The pairs that may be asked.
+        k : int
+            How many are wanted, at least 1.
+        rng : numpy.random.Generator
+            A stream of the decision's own.
+
+        Returns
+        -------
+        list of Pick
+            Up to k, none repeated; fewer only where fewer pairs are admissible.
+        """
         ...
 
 
 def argmax_pick(pairs: Tensor, values: Tensor) -> Pick:
-    """The pair (P, 2) of the highest value (P,), chosen with certainty; the first of equal ones."""
+    """The pair of the highest value, chosen with certainty; the first of equal ones.
+
+    Parameters
+    ----------
+    pairs : (P, 2) tensor
+        Rows; at least one pair.
+    values : (P,) tensor
+        The selector's value of each.
+
+    Returns
+    -------
+    Pick
+        With propensity 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from elicit import argmax_pick
+    >>> argmax_pick(torch.tensor([[0, 1], [0, 2], [1, 2]]), torch.tensor([0.25, 0.5, 0.5]))
+    Pick(a=0, b=2, score=0.5, propensity=1.0)
+    """
     best = int(values.argmax())
     return Pick(int(pairs[best, 0]), int(pairs[best, 1]), float(values[best]), 1.0)
 
@@ -147,7 +259,37 @@ def greedy_batch(
     candidates: Candidates,
     k: int,
 ) -> list[Pick]:
-    """Picks k pairs greedily: after each one the posterior is narrowed as if the vote had come, its mean unmoved."""
+    """Picks k pairs greedily: after each one the posterior is narrowed as if the vote had come, its mean unmoved.
+
+    Parameters
+    ----------
+    choose : callable
+        `choose(posterior, candidates)` gives the best `Pick`, or None where no pair is admissible.
+    posterior : Posterior
+        The belief before the first pick.
+    candidates : Candidates
+        The pairs that may be asked; each pick is taken out of them for the next.
+    k : int
+        How many are wanted.
+
+    Returns
+    -------
+    list of Pick
+        Up to k, none repeated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from elicit import Candidates, Engine, argmax_pick, greedy_batch
+    >>> def most_uncertain(posterior, candidates):
+    ...     pairs = candidates.near(torch.arange(posterior.n))
+    ...     return argmax_pick(pairs, posterior.difference(pairs).variance) if len(pairs) else None
+    >>> engine = Engine(n_items=4)
+    >>> engine.tell(0, 1, "a")
+    >>> first, second = greedy_batch(most_uncertain, engine.posterior, Candidates(4), 2)
+    >>> (first.a, first.b), (second.a, second.b) != (2, 3)
+    ((2, 3), True)
+    """
     picks: list[Pick] = []
     while len(picks) < k:
         pick = choose(posterior, candidates.without(picks))

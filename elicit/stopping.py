@@ -37,9 +37,20 @@ Rule = Literal["posterior", "likelihood_ratio"]
 class Stop(msgspec.Struct, frozen=True):
     """A stopping decision.
 
-    expected: posterior expected regret (or share of wrong items among the top, or of wrongly ordered pairs; named in
-    `elicit.types.EXPECTED`); reached: the probability that the regret is at most what was asked for; votes_left: 80 %
-    interval of the votes still needed, None before the first vote.
+    Attributes
+    ----------
+    stop : bool
+        Whether the rule is met.
+    why : str
+        The same for a reader, in a sentence.
+    expected : float
+        Posterior expected regret, or share of wrong items among the top, or of wrongly ordered pairs; named in
+        `elicit.types.EXPECTED`.
+    reached : float
+        The probability that the regret is at most what was asked for; of rules that know none, 1 or the confidence
+        where they are met and 0 where not.
+    votes_left : (int, int) or None
+        80 % interval of the votes still needed; None before the first vote.
     """
 
     stop: bool

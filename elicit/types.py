@@ -29,7 +29,17 @@ STRENGTHS: dict[int, str] = {1: "slightly", 2: "clearly", 3: "far"}
 
 
 class BadInputError(ValueError):
-    """Something a person gave cannot be used; the message is one sentence: what, where, what to do."""
+    """Something a person gave cannot be used; the message is one sentence: what, where, what to do.
+
+    Examples
+    --------
+    >>> import elicit
+    >>> try:
+    ...     elicit.Engine([[0.2], [float("nan")]])
+    ... except elicit.BadInputError as error:
+    ...     print(error)
+    features[1, 0] is nan; every one must be a finite number
+    """
 
 
 class NothingLeftError(BadInputError):
@@ -46,10 +56,37 @@ class UnknownNameError(BadInputError):
 class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A candidate: what is compared.
 
-    `text` is what the engine embeds and, unless `display` is given, what a voter reads (Markdown). `payload`
-    is any JSON value for items that are not text. `image` is a picture shown above the text: a file, and in a study
-    its path in the study's folder. `context` is the prompt above both panes. `features` are named numbers; `embedding`
-    replaces the text embedding. `meta` travels along and is never shown to a voter.
+    Attributes
+    ----------
+    id : str
+        Names it in the log and in every table.
+    text : str
+        What the engine embeds and, unless `display` is given, what a voter reads (Markdown).
+    display : str
+        The Markdown that a voter reads instead of the text.
+    payload : any JSON value
+        For items that are not text; chat messages are shown as a conversation.
+    image : str
+        A picture shown above the text: a file, and in a study its path in the study's folder.
+    context : str
+        The prompt above both panes.
+    features : dict
+        Named numbers.
+    embedding : tuple of float, optional
+        Replaces the text embedding.
+    meta : dict
+        Travels along and is never shown to a voter.
+
+    Examples
+    --------
+    >>> from elicit import Item
+    >>> pun = Item("p1", "Time flies like an **arrow**.", features={"words": 5.0})
+    >>> pun.shown_text
+    'Time flies like an **arrow**.'
+    >>> Item("p2", pun.text, features={"words": 5.0}).content_hash == pun.content_hash
+    True
+    >>> print(Item("chat", payload=[{"role": "user", "content": "Boil an egg?"}]).shown_text)
+    Boil an egg?
     """
 
     id: str
@@ -81,7 +118,27 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 class ChoiceOutcome(msgspec.Struct, frozen=True, omit_defaults=True, tag="choice", tag_field="type"):
     """One of two was chosen, or neither, or the question was passed over.
 
-    `strength` is how much better the chosen one is: 1 slightly, 2 clearly, 3 far; None when not stated.
+    Attributes
+    ----------
+    choice : {"a", "b", "tie", "both_bad", "skip"}
+        A skip says nothing.
+    strength : {1, 2, 3}, optional
+        How much better the chosen one is: 1 slightly, 2 clearly, 3 far; None when not stated.
+
+    Raises
+    ------
+    ValueError
+        Where a strength goes with anything but choice a or b.
+
+    Examples
+    --------
+    >>> from elicit import ChoiceOutcome
+    >>> ChoiceOutcome("a", strength=3)
+    ChoiceOutcome(choice='a', strength=3)
+    >>> ChoiceOutcome("tie", strength=2)
+    Traceback (most recent call last):
+        ...
+    ValueError: strength goes with choice a or b, not with tie
     """
 
     choice: Choice
@@ -108,12 +165,36 @@ def mirror(outcome: Outcome) -> Outcome:
 class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     """A comparison the engine wants answered.
 
-    `a`, `b`: row numbers of the items. `shown`: which of them stands on the left. `decision`: how many live
-    votes the engine had folded in when it chose, which also numbers its random stream. `score`: the selector's
-    value of the query, in the selector's own unit. `propensity`: the probability with which it was chosen. `why`:
-    the belief at that time: `p_a`, the probability that a is preferred, and `sd`, the uncertainty of the difference
-    in logits. `inputs`: the rows of the inputs that the items, prompts then, are compared on. `id`: the place of the
-    query in its study's log, 0 outside a study.
+    Attributes
+    ----------
+    a, b : int
+        Row numbers of the items.
+    decision : int
+        How many live votes the engine had folded in, or counted on, when it chose; numbers its random stream.
+    score : float
+        The selector's value of the query, in the selector's own unit.
+    propensity : float
+        The probability with which it was chosen.
+    shown : {"ab", "ba"}
+        Which of the two stands on the left: the first letter.
+    selector : str
+        The selector that chose it.
+    why : dict
+        The belief at that time: `p_a`, the probability that a is preferred, ties aside, and `sd`, the standard
+        deviation of u_a - u_b in logits.
+    inputs : tuple of int
+        The rows of the inputs that the items, prompts then, are compared on.
+    id : int
+        The place of the query in its study's log, 0 outside a study.
+
+    Examples
+    --------
+    >>> import elicit
+    >>> query = elicit.Engine([[0.0], [0.3], [1.0]], goal="rank").ask()
+    >>> query.selector, query.why["p_a"]  # before any vote nothing speaks for either
+    ('eig', 0.5)
+    >>> elicit.Query(7, 2).pair
+    (2, 7)
     """
 
     a: int
@@ -136,11 +217,34 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a machine judge gave away beside the outcome of its vote.
 
-    `logits`: log-odds that a is preferred, by the order in which the two were shown ("ab": a first); an order that was
-    not asked is absent, and one order alone says nothing of the judge's leaning to the first. `tie`: its probability of
-    a tie. `aspects`: scores of a and b by criterion. `reasoning`: its own words. `model` and `prompt`, a hash, say who
-    was asked what. `tokens_in`, `tokens_out`; `cost` in the money of its prices; `calls` made, of which `cached`
-    were paid before.
+    Attributes
+    ----------
+    logits : dict
+        Log-odds that a is preferred, by the order in which the two were shown ("ab": a first). An order that was not
+        asked is absent, and one order alone says nothing of the judge's leaning to the first.
+    tie : float, optional
+        Its probability of a tie.
+    aspects : dict
+        Scores of a and b by criterion.
+    reasoning : str
+        Its own words.
+    model, prompt : str
+        Who was asked, and a hash of what.
+    tokens_in, tokens_out : int
+        Tokens read and written.
+    cost : float
+        Money, in the unit of the judge's prices.
+    calls, cached : int
+        Calls made, and how many of them were paid before.
+
+    Examples
+    --------
+    >>> from elicit import Verdict
+    >>> verdict = Verdict({"ab": 2.0, "ba": -0.5}, model="judge-1", cost=0.0004, calls=2)
+    >>> verdict.flips  # it prefers whichever it reads first
+    True
+    >>> verdict.logit
+    0.75
     """
 
     logits: dict[ShownOrder, float] = {}
@@ -157,7 +261,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def logit(self) -> float:
-        """Log-odds that a is preferred, the mean over the orders asked: with both, a leaning to a place cancels."""
+        """Log-odds that a is preferred, the mean over the orders asked: with both, a leaning to a place cancels; 0
+        where none was asked."""
         return sum(self.logits.values()) / len(self.logits) if self.logits else 0.0
 
     @property
@@ -167,8 +272,36 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A judgment that was given. `seconds` is active time, idle time taken off; `verdict` is a machine's; `weight` is
-    the probability that it is meant, besides its judge's slips; `inputs` are those of its query."""
+    """A judgment that was given.
+
+    Attributes
+    ----------
+    a, b : int
+        Row numbers of the items.
+    outcome : ChoiceOutcome
+        Of which "a" is the row `a`, wherever it was shown.
+    judge : str
+        Whose vote it is; how often each judge slips is learnt from the votes under its name.
+    seconds : float, optional
+        Active time, idle time taken off.
+    reasons : tuple of str
+        The tags attached to it.
+    note : str
+        In the voter's own words.
+    verdict : Verdict, optional
+        What a machine gave away beside it.
+    weight : float
+        The probability that it is meant, besides its judge's slips.
+    inputs : tuple of int
+        Those of its query.
+
+    Examples
+    --------
+    >>> from elicit import ChoiceOutcome, Vote
+    >>> vote = Vote(7, 2, ChoiceOutcome("a", 3), "ann", seconds=4.2)
+    >>> vote.pair, vote.outcome_of_pair
+    ((2, 7), ChoiceOutcome(choice='b', strength=3))
+    """
 
     a: int
     b: int
@@ -193,8 +326,27 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JudgeFailure(msgspec.Struct, frozen=True):
-    """A judge could not answer; never a vote. `lasting`: it will not answer any other query of this run either.
-    `query_only`: that it cannot answer this query tells nothing of others. `cost`: money that the failure has taken."""
+    """A judge could not answer; never a vote.
+
+    Attributes
+    ----------
+    judge : str
+        Its name in the log.
+    why : str
+        For a reader.
+    lasting : bool
+        It will not answer any other query of this run either.
+    query_only : bool
+        That it cannot answer this query tells nothing of others.
+    cost : float
+        Money that the failure has taken, in the unit of the judge's prices.
+
+    Examples
+    --------
+    >>> from elicit import JudgeFailure
+    >>> JudgeFailure("gold", "no judgment of this pair is recorded", query_only=True).lasting
+    False
+    """
 
     judge: str
     why: str

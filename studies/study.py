@@ -99,21 +99,52 @@ class Study:
     ) -> Self:
         """Make a study in a new folder and open it for writing.
 
-        items: candidates, as `Item`, text or mapping with an item's fields; or pairs: pairs of responses to label.
-        inputs: what prompts are tried on, where `tuning` is in the spec; items are the first prompts then, if any.
-        spec: any field of `studies.spec.Spec` (goal, seed, votes, title, selector, ...).
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        items : iterable of Item, str or mapping, optional
+            Candidates; a mapping has an item's fields.
+        pairs : sequence of PairRow, optional
+            Pairs of responses to label, instead of items.
+        inputs : sequence of Input
+            What prompts are tried on, where `tuning` is in the spec; items are the first prompts then, if any.
+        **spec
+            Any field of `studies.spec.Spec` (goal, seed, votes, title, selector, ...).
 
-        Raises BadInputError where the folder exists or the input cannot be used; nothing is left behind then.
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        BadInputError
+            Where the folder exists or the input cannot be used; nothing is left behind then.
         """
         folders.make(Path(path), items, pairs, inputs, spec)
         return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path, *, writable: bool = True, beside: bool = False) -> Self:
-        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing. beside: to
-        write beside the study's writer, by the specification that this one has.
+        """Open a study. An edited `study.toml` takes effect now; for reading, as far as it decides nothing.
 
-        Raises BadInputError where there is no study, another process writes, or the edit is not possible.
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        writable : bool
+            To write, as the only process; else to read what is there.
+        beside : bool
+            To write beside the study's writer, by the specification that this one has.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        BadInputError
+            Where there is no study, another process writes, or the edit is not possible.
         """
         return cls(Path(path), *folders.load(Path(path), writable, beside), writable)
 
@@ -137,7 +168,13 @@ class Study:
             return self.catch_up()
 
     def catch_up(self, most: int | None = None) -> Engine:
-        """The engine, after learning what it has not learnt yet, of up to `most` votes (None: all)."""
+        """The engine, after learning what it has not learnt yet, of up to `most` votes (None: all).
+
+        Raises
+        ------
+        BadInputError
+            Where prompts are tuned and there are fewer than two yet.
+        """
         with self._turn:
             if len(self.state.items) < 2 and self.spec.tuning is not None:
                 raise BadInputError(
@@ -159,12 +196,26 @@ class Study:
     # -- the loop ---------------------------------------------------------------------------------------------
 
     def ask(self, judge: str = "", *, waiting: bool = True) -> Query | None:
-        """The query this judge has to answer: the open one, one that waits for a person, or a new one; None where
-        nothing is left to ask.
+        """The query this judge has to answer: the open one, one that waits for a person, or a new one. Asking again
+        without answering gives the same query, also after a restart.
 
-        Asking again without answering gives the same query, also after a restart. waiting: whether this judge is a
-        person, to whom the router's queries may be given. Where prompts are tuned it raises as `asking.tried_on`
-        does: `studies.tuning.tuner.Tuner` asks until there is a query.
+        Parameters
+        ----------
+        judge : str
+            Whoever answers.
+        waiting : bool
+            Whether this judge is a person, to whom the router's queries may be given.
+
+        Returns
+        -------
+        Query or None
+            None where nothing is left to ask.
+
+        Raises
+        ------
+        MissingError, AlikeError
+            Where prompts are tuned, as `studies.prompt_inputs.choose_inputs_for` does; `studies.tuning.tuner.Tuner`
+            asks until there is a query.
         """
         with self._turn:
             if judge in self.state.open:
@@ -197,10 +248,35 @@ class Study:
         verdict: Verdict | None = None,
         unacceptable: Sequence[Side] = (),
     ) -> None:
-        """Record a judge's answer, on disk before this returns, and learn it. verdict: what a machine judge said;
-        unacceptable: the sides that must not be.
+        """Record a judge's answer, on disk before this returns, and learn it.
 
-        Raises BadInputError for an unknown query or outcome, or a query this judge has answered already.
+        Parameters
+        ----------
+        query : Query or int
+            What `ask` gave, or its id.
+        outcome : {"a", "b", "tie", "both_bad", "skip"} or ChoiceOutcome
+            Of the query's own a and b, wherever they were shown.
+        judge : str
+            Whoever answers.
+        strength : {1, 2, 3}, optional
+            How much better the chosen one is: slightly, clearly, far.
+        seconds : float, optional
+            Active time, 0 or more.
+        reasons : sequence of str
+            Tags.
+        note : str
+            In the judge's own words.
+        raw : dict, optional
+            A machine's judgment as it came; a vote with it is no person's.
+        verdict : Verdict, optional
+            What a machine judge said beside its choice.
+        unacceptable : sequence of {"a", "b"}
+            The sides that must not be.
+
+        Raises
+        ------
+        BadInputError
+            For an unknown query or outcome, a query this judge has answered already, or values of another kind.
         """
         with self._turn:
             if not isinstance(query, Query | int):
@@ -245,7 +321,8 @@ class Study:
             self._append(*bodies)
 
     def try_on(self, query: Query) -> Query:
-        """The query with the inputs to compare its prompts on; raises as `asking.tried_on` does."""
+        """The query with the inputs to compare its prompts on; raises as `studies.prompt_inputs.choose_inputs_for`
+        does."""
         with self._turn:
             assert self.spec.tuning is not None
             return choose_inputs_for(self.catch_up(), self.state, query, self.spec.tuning)
@@ -273,7 +350,20 @@ class Study:
         reason: str = "",
         numbers: Mapping[str, float] | None = None,
     ) -> None:
-        """Record what a machine judge said of a query, why it could not, or (None) that it passed. Not a vote."""
+        """Record what a machine judge said of a query. Not a vote.
+
+        Parameters
+        ----------
+        query : Query
+        judge : str
+            The machine judge.
+        reply : Verdict, JudgeFailure or None
+            What it said, why it could not, or None where it passed.
+        reason : str
+            Why it was asked, for a reader.
+        numbers : mapping, optional
+            What that was decided on.
+        """
         verdict, why, cost = (None, reply.why, reply.cost) if isinstance(reply, JudgeFailure) else (reply, "", 0.0)
         if why:
             logger.warning("judge %s failed on query %d: %s", judge, query.id, why)
@@ -298,8 +388,18 @@ class Study:
             return self.query(number)
 
     def route(self, query: Query, to: Literal["people", "nobody"], decision: Decision, *more: Voted | Routed) -> None:
-        """Record where the router sent a query; with people, it waits for as many of them as are to answer it. more:
-        what follows at once, so that no crash comes in between: a vote, the lot for an audit."""
+        """Record where the router sent a query.
+
+        Parameters
+        ----------
+        query : Query
+        to : {"people", "nobody"}
+            With people, it waits for as many of them as are to answer it.
+        decision : Decision
+            The router's last; its propensity, numbers and reason are recorded.
+        *more : Voted or Routed
+            What follows at once, so that no crash comes in between: a vote, the lot for an audit.
+        """
         with self._turn:
             wanted = self.spec.serving.overlap if to == "people" else 1
             sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason, wanted)
@@ -321,7 +421,13 @@ class Study:
             return live
 
     def note(self, query: int, judge: str, text: str) -> None:
-        """Attach a note to a query that was asked."""
+        """Attach a note to a query that was asked.
+
+        Raises
+        ------
+        BadInputError
+            For the id of a query that was not.
+        """
         with self._turn:
             if query not in self.state.asked:
                 raise BadInputError(f"query {query} was never asked in this study")
@@ -371,7 +477,7 @@ class Study:
             return guard_stop(self.engine, self.spec, self.state, stop)
 
     def exhausted(self, judge: str, *, waiting: bool = True) -> str:
-        """Why this judge is asked nothing more, or an empty string; waiting: as in `ask`."""
+        """Why this judge is asked nothing more, in a sentence, or an empty string; waiting: as in `ask`."""
         spec, state = self.spec, self.state
         if judge in state.open or (waiting and self._next_waiting_query(judge) is not None):
             return ""
@@ -399,12 +505,21 @@ class Study:
     def backup(self, path: str | Path) -> None:
         """Copy the study, also while it is in use, into a new folder.
 
-        Raises BadInputError where that folder exists or cannot be written; nothing is left behind then.
+        Raises
+        ------
+        BadInputError
+            Where that folder exists or cannot be written; nothing is left behind then.
         """
         folders.copy(self.folder, self._ledger, Path(path))
 
     def forget(self, judge: str) -> str:
-        """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned."""
+        """Remove a judge's identity and notes; the votes stay under the pseudonym that is returned.
+
+        Raises
+        ------
+        BadInputError
+            Where nobody of that name is in the study, or it could not be done to the end.
+        """
         with self._turn:
             pseudonym = forgetting.forget(self.folder, self._ledger, judge)
             self.state = State()
@@ -415,7 +530,13 @@ class Study:
             return pseudonym
 
     def check(self) -> None:
-        """Read all of the log that is stored. Raises BadInputError where it is damaged."""
+        """Read all of the log that is stored.
+
+        Raises
+        ------
+        BadInputError
+            Where it is damaged.
+        """
         self._ledger.check()
 
     def events(self, since: int = 0) -> Iterable[Event]:
@@ -439,7 +560,13 @@ class Study:
         return appended
 
     def query(self, number: int) -> Query:
-        """The query of that id. Raises KeyError where there is none."""
+        """The query of that id.
+
+        Raises
+        ------
+        KeyError
+            Where there is none.
+        """
         return msgspec.structs.replace(self.state.asked[number].query, id=number)
 
     def _next_waiting_query(self, judge: str) -> int | None:

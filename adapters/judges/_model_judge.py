@@ -45,13 +45,79 @@ class PromptParts(NamedTuple):
 class AskingJudge(ABC):
     """A judge behind an OpenAI-compatible or Anthropic endpoint; its fields are its options in `study.toml`.
 
-    endpoint: its address with the version, "https://api.openai.com/v1". model: its name there. api: "openai" or
-    "anthropic". key: the environment variable that holds the API key. prompt: a TOML file of the user's own instead
-    of the built-in one, relative to the study. price_in, price_out: money for a million tokens; price_cached,
-    price_stored: for those of price_in that come from the provider's cache or are written to it, else its usual share
-    of price_in (see `adapters.llm.calls.Prices`). budget: money it may spend in this study. samples: how often to ask
-    where the endpoint gives no log-probabilities; more than one are drawn at temperature 1 unless `temperature` is
-    given. concurrency, per_minute, timeout, retries, backoff, parameters: as `adapters.llm.endpoint.Endpoint` has them.
+    One of your own derives from it, names its built-in prompt in `MODE` and how many labels that may have in `LABELS`,
+    and writes three methods: `_ask`, the two questions that a query takes; `_read`, what the replies say; and
+    `_prompt_values`, what the configuration puts into the prompt.
+
+    Parameters
+    ----------
+    endpoint : str
+        Its address with the version, "https://api.openai.com/v1".
+    model : str
+        Its name there.
+    api : {"openai", "anthropic"}
+    key : str
+        The environment variable that holds the API key; empty: none.
+    prompt : str
+        A TOML file of your own instead of the built-in prompt, relative to the study.
+    price_in, price_out : float, optional
+        Money for a million tokens read and written.
+    price_cached, price_stored : float, optional
+        For those tokens read that come from the provider's cache or are written to it; None: its usual share of
+        `price_in` (see `adapters.llm.calls.Prices`).
+    budget : float, optional
+        Money it may spend in this study; None: no limit. Needs `price_in` and `price_out`.
+    samples : int
+        How often to ask where the endpoint gives no log-probabilities.
+    temperature : float, optional
+        None: 1 where there are several samples, else 0.
+    max_tokens : int, optional
+        Of a reply; None: what the prompt says.
+    concurrency : int
+        Calls under way at most.
+    per_minute : float, optional
+        Calls begun in a minute at most; None: no limit.
+    timeout : float
+        Seconds that a call may take.
+    retries : int
+        How often a call that fails for a passing reason is tried again.
+    backoff : float
+        Seconds before the second try, then twice as long each time.
+    parameters : dict
+        Fields added to the body of every call.
+
+    Raises
+    ------
+    BadInputError
+        For an option of another kind or beyond its bounds, parameters that the judge sets itself, an endpoint that is
+        no http address or holds a password, and a key that is no variable's name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from elicit import AskingJudge, Item, Verdict
+    >>> from adapters.judges._model_judge import PromptParts
+    >>> from adapters.llm.answers import chances, log_odds
+    >>> class Kinder(AskingJudge):
+    ...     MODE, LABELS = "pairwise", range(2, 3)
+    ...
+    ...     def _ask(self, query):
+    ...         shown = self._pair(query.a, query.b), self._pair(query.b, query.a)
+    ...         return tuple(PromptParts(*self._prompt.fill(pair, self._prompt_values(), [])) for pair in shown)
+    ...
+    ...     def _read(self, first, second):
+    ...         answer = self._prompt.answer
+    ...         there, back = (log_odds(*chances(replies, answer.labels, answer.after)) for replies in (first, second))
+    ...         return Verdict({"ab": there, "ba": -back})
+    ...
+    ...     def _prompt_values(self):
+    ...         return {"question": "Which response is kinder?"}
+    >>> judge = Kinder(endpoint="http://127.0.0.1:8080/v1", model="small", price_in=0.5, price_out=1.5)
+    >>> judge.begin("kind", [Item("x", "No."), Item("y", "I am afraid not.")], [], Path(tempfile.gettempdir()))
+    >>> estimate = judge.estimate(queries=100)
+    >>> estimate.calls, 0 < estimate.cost < 0.05
+    (200, True)
     """
 
     MODE: ClassVar[str]
@@ -104,6 +170,14 @@ class AskingJudge(ABC):
             )
 
     def begin(self, name: str, items: Sequence[Item], pairs: Sequence[tuple[str, int, int]], folder: Path) -> None:
+        """See `Judge.begin`.
+
+        Raises
+        ------
+        BadInputError
+            Where a budget has no prices, an item has a picture, the key's variable holds no key, or the prompt's file
+            is none, has another number of labels or cannot be filled.
+        """
         self._name, self._items, self._pairs = name, items, pairs
         if self.budget is not None and (self.price_in is None or self.price_out is None):
             raise BadInputError(
@@ -142,6 +216,7 @@ class AskingJudge(ABC):
             raise BadInputError(f"judge {name!r}: its prompt cannot be filled ({error}); mend the template") from None
 
     async def judge(self, query: Query) -> Vote | JudgeFailure:
+        """See `Judge.judge`; a vote has its verdict, and both what the calls have cost."""
         asking = _Asking(self._endpoint)
         try:
             answers = await _all(self._replies(parts, asking) for parts in self._ask(query))
@@ -177,13 +252,20 @@ class AskingJudge(ABC):
                     self._endpoint.discard(answer)
 
     async def check(self) -> None:
+        """See `ModelJudge.check`.
+
+        Raises
+        ------
+        BadInputError
+            Where the endpoint does not answer or does not take the key.
+        """
         try:
             await self._endpoint.check()
         except BadInputError as error:
             raise BadInputError(f"judge {self._name!r}: {error}") from None
 
     def estimate(self, queries: int) -> CostEstimate:
-        """See `elicit.routing.judging.ModelJudge`; from the prompts of at most a hundred pairs, rather too much."""
+        """See `ModelJudge.estimate`; from the prompts of at most a hundred pairs, rather too much."""
         n = len(self._items)
         if self._pairs:
             pairs = [(a, b) for _, a, b in self._pairs]
@@ -202,6 +284,7 @@ class AskingJudge(ABC):
         return CostEstimate(queries, calls, tokens_in, tokens_out, cost)
 
     async def end(self) -> None:
+        """See `ModelJudge.end`."""
         await self._endpoint.close()
 
     @abstractmethod

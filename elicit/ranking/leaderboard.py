@@ -38,17 +38,42 @@ WORK = 500_000_000
 class Leaderboard:
     """What votes tell of n items. All utilities are in logits, relative to the mean of the items of `reference`.
 
-    utilities (n,): posterior mode. covariance (n, n): robust, by clusters where there were such; intervals and ranks
-    rest on it. model_covariance (n, n): the same if every vote were independent and followed the model; for its
-    intervals use `dataclasses.replace(board, covariance=board.model_covariance, clusters=None)`. nu: Davidson's tie
-    parameter, 0 where no vote was a tie. votes (n,): how many each item took part in, by weight. clusters: how many
-    there were, the fewer where there were two kinds; None without.
+    Attributes
+    ----------
+    utilities : (n,) array
+        Posterior mode.
+    covariance : (n, n) array
+        Robust (Huber 1967, White 1982), by clusters where there were such; intervals and ranks rest on it.
+    model_covariance : (n, n) array
+        The same if every vote were independent and followed the model; for its intervals use
+        `dataclasses.replace(board, covariance=board.model_covariance, clusters=None)`.
+    nu : float
+        Davidson's tie parameter, 0 where no vote was a tie.
+    votes : (n,) array
+        How many each item took part in, by weight; skips are not counted.
+    components : (n,) array of int
+        Items with different numbers were never compared, not even along a chain of other items: their difference
+        rests on the prior alone. Numbered from the largest, 0.
+    groups : (n,) array of int
+        Within a component, all votes between items of one number and the others went one way, so that the votes bound
+        the difference on one side and the prior on the other (Ford 1957). Numbered from the largest, 0.
+    reference : (n,) array of bool
+        The largest group where it holds more than half of the items, so that what is not known of the others leaves
+        its intervals alone; else all items.
+    clusters : int, optional
+        How many there were, the fewer where there were two kinds; None without.
 
-    components (n,): items with different numbers were never compared, not even along a chain of other items: their
-    difference rests on the prior alone. groups (n,): within a component, all votes between items of one number and
-    the others went one way, so that the votes bound the difference on one side and the prior on the other (Ford 1957).
-    Both are numbered from the largest, 0. reference (n,) bool: the largest group where it holds more than half of the
-    items, so that what is not known of the others leaves its intervals alone; else all items.
+    Examples
+    --------
+    >>> import elicit
+    >>> board = elicit.leaderboard([0, 1, 2] * 30, [1, 2, 0] * 30, (["a"] * 3 + ["a", "a", "b"] * 9) * 3, n_items=3)
+    >>> board.ranks(0.9).tolist()  # as sure as can be of the order of all three
+    [[1, 1], [2, 2], [3, 3]]
+    >>> board.groups.tolist()  # each has won and lost: no difference rests on the prior
+    [0, 0, 0]
+    >>> low, high = board.intervals(0.9)[0]
+    >>> bool(low < board.utilities[0] < high), bool(board.p_beats(0, 2) > 0.8)
+    (True, True)
     """
 
     utilities: Floats
@@ -62,17 +87,45 @@ class Leaderboard:
     clusters: int | None
 
     def intervals(self, level: float = 0.95) -> Floats:
-        """(n, 2) low and high end of each utility, each by itself true with probability `level`.
+        """The interval of each utility; with clusters by Student's t with one degree of freedom less than clusters.
 
-        With clusters by Student's t with one degree of freedom less than there are clusters. Raises BadInputError.
+        Parameters
+        ----------
+        level : float
+            The probability with which each interval, by itself, holds its utility.
+
+        Returns
+        -------
+        (n, 2) array
+            Low and high ends in logits.
+
+        Raises
+        ------
+        BadInputError
+            Where the level is not between 0 and 1.
         """
         half = student_quantile(0.5 + checked_level(level) / 2, self._freedom) * np.sqrt(np.diagonal(self.covariance))
         return np.stack([self.utilities - half, self.utilities + half], 1)
 
     def ranks(self, level: float = 0.95) -> Ints:
-        """(n, 2) lowest and highest rank of each item, 1 the best; all n statements hold together with `level`.
+        """The ranks that each item may have (Mogstad, Romano, Shaikh and Wilhelm 2024).
 
-        Simulated, with a fixed stream: the same board gives the same ranks. Raises BadInputError.
+        Simulated, with a fixed stream: the same board gives the same ranks.
+
+        Parameters
+        ----------
+        level : float
+            The probability with which all n statements hold together.
+
+        Returns
+        -------
+        (n, 2) array of int
+            Lowest and highest rank, 1 the best.
+
+        Raises
+        ------
+        BadInputError
+            Where the level is not between 0 and 1.
         """
         order = np.argsort(-self.utilities, kind="stable")
         above = _surely_above(
@@ -83,7 +136,18 @@ class Leaderboard:
         return out
 
     def p_beats(self, i: ArrayLike, j: ArrayLike) -> Floats:
-        """P(i is preferred to j in a vote that is no tie), the uncertainty integrated out; i, j: rows, any shape."""
+        """P(i is preferred to j in a vote that is no tie), the uncertainty integrated out.
+
+        Parameters
+        ----------
+        i, j : array of int
+            Rows, of any shapes that broadcast.
+
+        Returns
+        -------
+        array
+            Of their common shape.
+        """
         i, j = np.asarray(i), np.asarray(j)
         mean = self.utilities[i] - self.utilities[j]
         variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
@@ -105,15 +169,46 @@ def leaderboard(
     clusters: ArrayLike | None = None,
     prior_sd: float = PRIOR_SD,
 ) -> Leaderboard:
-    """Utilities of n_items from T votes.
+    """Utilities of n items from T votes: the mode of Davidson's model (1970), with robust uncertainty.
 
-    a, b (T,): rows of the two items. outcomes (T,): `"a"`, `"b"`, `"tie"`, `"both_bad"` (a tie as far as the difference
-    goes) or `"skip"` (says nothing), or their places 0 to 4 in that order. weights (T,): how many equal votes each
-    stands for. clusters (T,): whose vote, or on which prompt; votes of one cluster may depend on one another in any
-    way. Or (T, 2): both, and votes that share either may (Cameron, Gelbach and Miller 2011). prior_sd: of each utility
-    before the votes, in logits.
+    Parameters
+    ----------
+    a, b : (T,) array of int
+        Rows of the two items.
+    outcomes : (T,) sequence
+        "a", "b", "tie", "both_bad" (a tie as far as the difference goes) or "skip" (says nothing), or their places 0 to
+        4 in that order.
+    n_items : int
+        From 2 to 5,000.
+    weights : (T,) array, optional
+        How many equal votes each stands for.
+    clusters : (T,) or (T, 2) array, optional
+        Whose vote, or on which prompt; votes of one cluster may depend on one another in any way (Liang and Zeger
+        1986). With two columns votes that share either may (Cameron, Gelbach and Miller 2011).
+    prior_sd : float
+        Of each utility before the votes, in logits; above 0 and up to 100.
 
-    Raises BadInputError, with the name and the place of what is wrong.
+    Returns
+    -------
+    Leaderboard
+
+    Raises
+    ------
+    BadInputError
+        With the name and the place of what is wrong; where no vote tells anything; where all are of one cluster.
+
+    Examples
+    --------
+    >>> import elicit
+    >>> board = elicit.leaderboard([0, 0, 1, 2, 0], [1, 1, 2, 1, 2], ["a", "tie", "a", "a", "a"], n_items=4)
+    >>> board.utilities.argsort()[::-1].tolist()
+    [0, 3, 1, 2]
+    >>> board.votes.tolist(), board.components.tolist()  # nobody has voted on 3
+    ([3.0, 4.0, 3.0, 0.0], [0, 0, 0, 1])
+    >>> elicit.leaderboard([0, 1], [1, 7], ["a", "b"], n_items=4)
+    Traceback (most recent call last):
+        ...
+    elicit.types.BadInputError: b[1] is 7; give row numbers from 0 to 3 for 4 items
     """
     if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 2:
         raise BadInputError(f"n_items is {n_items!r}, and a comparison needs two; give the number of items")

@@ -75,8 +75,14 @@ ReportProgress = Callable[[int, int], None]
 class Foretold(NamedTuple):
     """How well votes that had ended in a or b were foretold without them.
 
-    votes: how many. right: the share of them whose better item was named; log_loss: mean negative log probability of
-    what happened, in nats, 0.693 for one who knows nothing.
+    Attributes
+    ----------
+    votes : int
+        How many.
+    right : float
+        The share of them whose better item was named; even odds count half.
+    log_loss : float
+        Mean negative log probability of what happened, in nats: 0.693 for one who knows nothing.
     """
 
     votes: int
@@ -88,12 +94,34 @@ class Foretold(NamedTuple):
 class Utilities:
     """What recorded votes tell of N items by their features.
 
-    posterior: the belief, which goes on learning votes one by one (`posterior.update`). votes (N,): how many each item
-    took part in. held_out: how well votes taken at random were foretold from the rest, by_ids: how well Bradley-Terry
-    by ids alone foretells them from the same rest, None where there are too many items for it; new_items: how well
-    votes on items of which all votes were held out. All None where there are too few votes to hold any out.
-
     This is a utility model, too: with `Engine(features, model=found)` an engine goes on from here.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        The belief, which goes on learning votes one by one (`posterior.update`).
+    votes : (N,) array of int
+        How many each item took part in; skips are not counted.
+    held_out : Foretold, optional
+        How well votes taken at random were foretold from the rest: how many, the share that was right, the log loss in
+        nats. This and the next two are None where there are too few votes to hold any out.
+    by_ids : Foretold, optional
+        How well Bradley-Terry by ids alone foretells them from the same rest; None, too, where there are too many
+        items for it.
+    new_items : Foretold, optional
+        How well votes on items of which all votes were held out.
+
+    Examples
+    --------
+    >>> import elicit
+    >>> features = [[row / 5, row % 2] for row in range(12)]
+    >>> better, worse = [4, 6, 8, 10, 6, 8, 10, 10], [0, 2, 4, 6, 0, 2, 0, 2]
+    >>> found = elicit.utilities(better * 4, worse * 4, ["a"] * 32, features)
+    >>> int(found.votes[1]), bool(found.utilities[11] > found.utilities[1])  # nobody has voted on odd rows
+    (0, True)
+    >>> engine = elicit.Engine(features, model=found)
+    >>> bool(engine.p_prefer([[9, 3]])[0] > 0.6)
+    True
     """
 
     posterior: LowRankPosterior
@@ -109,22 +137,41 @@ class Utilities:
         return np.asarray(mean - mean.mean())
 
     def intervals(self, level: float = 0.95) -> Floats:
-        """(N, 2) low and high end of each utility, each by itself true with probability `level`.
+        """The interval of each utility.
 
-        Raises BadInputError.
+        Parameters
+        ----------
+        level : float
+            The probability with which each interval, by itself, holds its utility.
+
+        Returns
+        -------
+        (N, 2) array
+            Low and high ends in logits, relative to the mean of all items.
+
+        Raises
+        ------
+        BadInputError
+            Where the level is not between 0 and 1.
         """
         half = NormalDist().inv_cdf(0.5 + checked_level(level) / 2) * self.posterior.sd(centred=True).numpy()
         mean = self.utilities
         return np.stack([mean - half, mean + half], 1)
 
     def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
-        """The belief, as an engine's first. Raises BadInputError for another pool."""
+        """See `UtilityModel.init`; the belief, as an engine's first.
+
+        Raises
+        ------
+        BadInputError
+            Where the engine's pool is not of N items.
+        """
         if n_items != self.posterior.n:
             raise BadInputError(f"these utilities are of {self.posterior.n} items, not of {n_items}; learn them again")
         return self.posterior
 
     def update(self, posterior: LowRankPosterior, votes: Sequence[Vote], rng: np.random.Generator) -> LowRankPosterior:
-        """The belief after more votes, in their order."""
+        """See `UtilityModel.update`."""
         return posterior.update(votes)
 
 
@@ -137,18 +184,47 @@ def utilities(
     progress: ReportProgress | None = None,
     device: str = "auto",
 ) -> Utilities:
-    """Utilities of N items from T votes on some of them.
-
-    a, b (T,): rows of the two items. outcomes (T,): `"a"`, `"b"`, `"tie"`, `"both_bad"` (a tie as far as the difference
-    goes) or `"skip"` (says nothing), or their places 0 to 4 in that order. features (N, d): numbers, best as float32.
-    progress(done, total): called all the while; what it raises ends the work. device: "auto" takes CUDA where there is
-    one. The order of the votes does not matter, nor which item of a vote is named first.
+    """Utilities of N items from T votes on some of them, by networks over the items' features.
 
     Up to 2 % of the votes, and all votes of up to 2 % of the items, more where these are few, are held out to learn how
     far the features are to be trusted. The posterior over what the networks see rests on all votes; the networks
-    themselves, from AGAIN votes on, on the others.
+    themselves, from AGAIN votes on, on the others. The order of the votes does not matter, nor which item of a vote is
+    named first.
 
-    Raises BadInputError, with the name and the place of what is wrong.
+    Parameters
+    ----------
+    a, b : (T,) array of int
+        Rows of the two items.
+    outcomes : (T,) sequence
+        "a", "b", "tie", "both_bad" (a tie as far as the difference goes) or "skip" (says nothing), or their places 0 to
+        4 in that order.
+    features : (N, d) array
+        Finite numbers, best as float32.
+    progress : callable, optional
+        `progress(done, total)` is called all the while; what it raises ends the work.
+    device : {"auto", "cpu", "cuda"}
+        "auto" takes CUDA where there is one.
+
+    Returns
+    -------
+    Utilities
+
+    Raises
+    ------
+    BadInputError
+        With the name and the place of what is wrong, and where no vote tells anything.
+
+    Examples
+    --------
+    >>> import elicit
+    >>> features = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.0]]  # the first column is what matters
+    >>> found = elicit.utilities([3, 2, 3, 1], [1, 0, 0, 0], ["a", "a", "a", "tie"], features)
+    >>> int(found.utilities.argmax()), found.held_out  # too few votes to hold any out
+    (3, None)
+    >>> elicit.utilities([0], [1], ["skip"], features)
+    Traceback (most recent call last):
+        ...
+    elicit.types.BadInputError: there is no vote that tells anything; give at least one that is no skip
     """
     checked = checks.matrix(features)
     n = len(checked)

@@ -29,7 +29,21 @@ Moments = tuple[float, float]
 
 
 class Seat(NamedTuple):
-    """Somebody who can be asked now, and what one answer costs in the money of the budget."""
+    """Somebody who can be asked now.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"human", "llm"}
+    price : float
+        What one answer costs, in the money of the budget.
+
+    Examples
+    --------
+    >>> from elicit import Seat
+    >>> min(Seat("ann", "human", 1.0), Seat("small", "llm", 0.002), key=lambda seat: seat.price).name
+    'small'
+    """
 
     name: str
     kind: SeatKind
@@ -37,7 +51,22 @@ class Seat(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What is left: money, and queries still to be labelled, this one among them."""
+    """What is left.
+
+    Attributes
+    ----------
+    money : float
+        In the unit of the seats' prices.
+    queries : int
+        Still to be labelled, this one among them.
+
+    Examples
+    --------
+    >>> from elicit import Budget
+    >>> left = Budget(money=12.0, queries=30)
+    >>> left.money / left.queries
+    0.4
+    """
 
     money: float
     queries: int
@@ -45,12 +74,37 @@ class Budget(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """All that is known of one query while it is on its way to a label.
+    """All that is known of one query while it is on its way to a label. Immutable: each answer gives a new one.
 
-    mean, variance: of u_a - u_b under the utility model, in logits, before any answer to this query. gaps: how much
-    more of something a has than b ("length": difference of the logs of the characters). topic: what the query is about.
-    verdicts: by machine judge. outcomes: by human. earlier: by human as well, but the router was told of them before.
-    asked: everybody asked so far, in order; who is in none of these could not answer.
+    Attributes
+    ----------
+    mean, variance : float
+        Of u_a - u_b under the utility model, in logits and logits squared, before any answer to this query.
+    gaps : mapping
+        How much more of something a has than b; "length" is the difference of the logs of the characters.
+    topic : str
+        What the query is about.
+    verdicts : mapping
+        By machine judge.
+    outcomes : mapping
+        By human.
+    earlier : mapping
+        By human as well, but the router was told of them before.
+    asked : tuple of str
+        Everybody asked so far, in order; who is in none of the mappings could not answer.
+
+    Examples
+    --------
+    >>> from elicit import Case, ChoiceOutcome, Verdict
+    >>> case = Case(mean=0.4, variance=1.0)
+    >>> case = case.heard("small", Verdict({"ab": 1.5, "ba": 0.5})).without("large")
+    >>> case = case.answered(ChoiceOutcome("a"), "ann")
+    >>> case.logit, case.asked
+    (1.0, ('small', 'large', 'ann'))
+    >>> case.mirrored().logit, case.mirrored().outcomes["ann"].choice
+    (-1.0, 'b')
+    >>> case.unanswered.asked
+    ('small', 'large')
     """
 
     mean: float = 0.0
@@ -67,7 +121,7 @@ class Case:
         return replace(self, verdicts={**self.verdicts, judge: verdict}, asked=(*self.asked, judge))
 
     def answered(self, outcome: Outcome, human: str = "human") -> Case:
-        """With one more answer of a human; who answers twice is two."""
+        """With one more answer of a human; who answers twice is two, "ann" and "ann (2)"."""
         name = human if human not in self.outcomes else f"{human} ({len(self.outcomes) + 1})"
         return replace(self, outcomes={**self.outcomes, name: outcome}, asked=(*self.asked, name))
 
@@ -82,7 +136,7 @@ class Case:
         return replace(self, outcomes={}, earlier={}, asked=tuple(name for name in self.asked if name not in people))
 
     def foretold(self, mean: float, variance: float) -> Case:
-        """With what the utility model has come to say of the pair."""
+        """With what the utility model has come to say of u_a - u_b, in logits and logits squared."""
         return replace(self, mean=mean, variance=variance)
 
     def mirrored(self) -> Case:
@@ -132,10 +186,24 @@ def cavity(before: Moments, after: Moments, now: Moments) -> Moments:
 
 @dataclass(frozen=True)
 class Decision:
-    """Who is asked next: a seat's name, or None for nobody.
+    """Who is asked next.
 
-    propensity: the probability, in (0, 1], with which this was decided. numbers: what it was decided on. reason: the
-    same for a reader.
+    Attributes
+    ----------
+    judge : str or None
+        A seat's name, or None for nobody.
+    propensity : float
+        The probability, in (0, 1], with which this was decided.
+    numbers : mapping
+        What it was decided on.
+    reason : str
+        The same for a reader.
+
+    Examples
+    --------
+    >>> from elicit import Decision
+    >>> Decision("ann", propensity=0.25, reason="the judges disagree").judge
+    'ann'
     """
 
     judge: str | None
@@ -145,7 +213,19 @@ class Decision:
 
 
 class Probabilities(NamedTuple):
-    """Of the three outcomes of a vote by a human: they sum to 1."""
+    """Of the three outcomes of a vote by a human: they sum to 1.
+
+    Attributes
+    ----------
+    a, tie, b : float
+
+    Examples
+    --------
+    >>> from elicit import Probabilities
+    >>> p = Probabilities(a=0.5, tie=0.25, b=0.25)
+    >>> max(p._fields, key=p._asdict().get), sum(p)
+    ('a', 1.0)
+    """
 
     a: float
     tie: float
@@ -153,13 +233,27 @@ class Probabilities(NamedTuple):
 
 
 class Labelled(Protocol):
-    """A label as far as every router can tell: probabilities, and the log-odds of a against b."""
+    """A label as far as every router can tell.
+
+    Examples
+    --------
+    >>> from elicit import Case, ChoiceOutcome
+    >>> from elicit.plugins import registry
+    >>> router = registry.router("all_human")
+    >>> label = router.label(Case().answered(ChoiceOutcome("b")))
+    >>> label.logit < 0, max(label.probabilities) == label.probabilities.b
+    (True, True)
+    """
 
     @property
-    def probabilities(self) -> Probabilities: ...
+    def probabilities(self) -> Probabilities:
+        """Of a vote by one more human."""
+        ...
 
     @property
-    def logit(self) -> float: ...
+    def logit(self) -> float:
+        """Log-odds of a against b, ties aside."""
+        ...
 
 
 class Router(Protocol):
@@ -167,13 +261,49 @@ class Router(Protocol):
     is the file's name.
 
     A router learns by being told alone: a decision is a function of its options, of the cases it was told before, and
-    of the arguments, so that looking ahead changes nothing.
+    of the arguments, so that looking ahead changes nothing. A class of one's own is named "path/to/file.py:Class". Held
+    to `tests/elicit/routing/test_routers.py`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from elicit import Budget, Case, Decision, Seat, Verdict, offer
+    >>> from elicit.routers.all_llm import AllLlm
+    >>> class Doubtful(AllLlm):
+    ...     "Asks one judge, and a human where its two orders disagree."
+    ...
+    ...     def route(self, case, seats, budget, rng):
+    ...         judges, human, _ = offer(case, seats, budget)
+    ...         if not case.asked and judges:
+    ...             return Decision(judges[0].name)
+    ...         if human and any(verdict.flips for verdict in case.verdicts.values()):
+    ...             return Decision(human.name, reason="the orders disagree")
+    ...         return Decision(None)
+    >>> seats, budget = [Seat("small", "llm", 0.01), Seat("ann", "human", 1.0)], Budget(5.0, 3)
+    >>> router, rng = Doubtful(), np.random.default_rng(0)
+    >>> router.route(Case(), seats, budget, rng).judge
+    'small'
+    >>> router.route(Case().heard("small", Verdict({"ab": 1.0, "ba": -2.0})), seats, budget, rng).judge
+    'ann'
     """
 
     def route(self, case: Case, seats: Sequence[Seat], budget: Budget, rng: np.random.Generator) -> Decision:
         """Whom to ask next about the case, until it is nobody.
 
-        seats: who is there; nobody is asked twice about a case, and nobody whose price is over the budget.
+        Parameters
+        ----------
+        case : Case
+            What is known of it so far.
+        seats : sequence of Seat
+            Who is there; nobody is asked twice about a case, and nobody whose price is over the budget.
+        budget : Budget
+            What is left.
+        rng : numpy.random.Generator
+            A stream of the decision's own.
+
+        Returns
+        -------
+        Decision
         """
         ...
 
@@ -188,8 +318,24 @@ class Router(Protocol):
 
 
 class Offer(NamedTuple):
-    """Who can be asked about a case: the machine judges not heard yet, cheap ones first; the cheapest human or None;
-    and the share of the queries left that humans can be paid for."""
+    """Who can be asked about a case.
+
+    Attributes
+    ----------
+    judges : list of Seat
+        The machine judges not asked yet that can be paid, cheap ones first.
+    human : Seat or None
+        The cheapest human not asked yet that can be paid; None, too, where one has answered.
+    share : float
+        The share, up to 1, of the queries left that humans can be paid for.
+
+    Examples
+    --------
+    >>> from elicit import Budget, Case, Seat, offer
+    >>> offered = offer(Case(), [Seat("ann", "human", 1.0)], Budget(money=5.0, queries=20))
+    >>> offered.human.name, round(offered.share, 6)
+    ('ann', 0.25)
+    """
 
     judges: list[Seat]
     human: Seat | None
@@ -200,6 +346,28 @@ def offer(case: Case, seats: Sequence[Seat], budget: Budget) -> Offer:
     """Whom the budget allows to ask about the case.
 
     A human is paid only from what the judges of all queries left leave over, so that these are never without.
+
+    Parameters
+    ----------
+    case : Case
+        Who was asked about it already; where a human has answered, no other is offered.
+    seats : sequence of Seat
+        Who is there.
+    budget : Budget
+        What is left.
+
+    Returns
+    -------
+    Offer
+
+    Examples
+    --------
+    >>> from elicit import Budget, Case, Seat, offer
+    >>> seats = [Seat("ann", "human", 1.0), Seat("large", "llm", 0.25), Seat("small", "llm", 0.05)]
+    >>> [seat.name for seat in offer(Case(), seats, Budget(money=2.0, queries=3)).judges]
+    ['small', 'large']
+    >>> print(offer(Case(), seats, Budget(money=1.5, queries=3)).human)  # the judges need 0.90 of it
+    None
     """
     ranked = sorted(seats, key=lambda seat: (seat.price, seat.name))
     unheard = [seat for seat in ranked if seat.kind == "llm" and seat.name not in case.asked]

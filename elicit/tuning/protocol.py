@@ -72,8 +72,24 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A prompt as a proposer sees it. utility, sd: posterior mean and standard deviation in logits, the pool's mean
-    taken off. slots: the choice made at each slot, where it came from a grid."""
+    """A prompt as a proposer sees it.
+
+    Attributes
+    ----------
+    row : int
+        Its number among the study's items.
+    text : str
+    utility, sd : float
+        Posterior mean and standard deviation in logits, the pool's mean taken off.
+    p_best : float
+        The probability that it is the best.
+    votes : int
+        How many it took part in.
+    slots : dict
+        The choice made at each slot, where it came from a grid.
+    proposer : str
+        Who proposed it.
+    """
 
     row: int
     text: str
@@ -86,7 +102,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """A vote that the prompt `row` lost: the input, its response, the one that was preferred, and what was said."""
+    """A vote that a prompt lost.
+
+    Attributes
+    ----------
+    row, better : int
+        The prompt, and the one that was preferred.
+    input, response, preferred, reference : str
+        What the two were compared on, their responses, and the right answer where it is known.
+    reasons, note
+        What the voter said.
+    """
 
     row: int
     better: int
@@ -99,8 +125,29 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """What a proposer is shown: the live prompts, the best first; lost votes, the newest first; inputs with their
-    references that prompts may quote as examples."""
+    """What a proposer is shown.
+
+    Attributes
+    ----------
+    task : str
+        What prompts are for, in a person's words.
+    prompts : tuple of Candidate
+        The live ones, the best first.
+    losses : tuple of Loss
+        Lost votes, the newest first.
+    examples : tuple of Input
+        Inputs with their references that prompts may quote as examples.
+    rules : Rules
+        What every prompt has to keep and must not have.
+
+    Examples
+    --------
+    >>> from elicit import Pool
+    >>> from elicit.tuning.protocol import Rules
+    >>> pool = Pool("Summarise the review.", prompts=(), rules=Rules(keep=("{input}",), longest=200))
+    >>> pool.rules.broken("Summarise the review in a sentence.")
+    "it lacks '{input}'"
+    """
 
     task: str
     prompts: tuple[Candidate, ...]
@@ -110,7 +157,25 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A new prompt: from which rows it was made, what it chose at each slot, and what was changed, in a sentence."""
+    """A new prompt.
+
+    Attributes
+    ----------
+    text : str
+        With its places, as {input}.
+    parents : tuple of int
+        The rows that it was made from.
+    slots : dict
+        What it chose at each slot of a grid.
+    why : str
+        What was changed, in a sentence.
+
+    Examples
+    --------
+    >>> from elicit import Proposal
+    >>> Proposal("Sum up in one sentence: {input}", parents=(0,), why="Asks for one sentence.").parents
+    (0,)
+    """
 
     text: str
     parents: tuple[int, ...] = ()
@@ -128,7 +193,29 @@ class Writer(Protocol):
 
 
 class Proposer(Protocol):
-    """Proposes prompts. One file in `studies/tuning/proposers/`; its name is the file's name."""
+    """Proposes prompts. One file in `studies/tuning/proposers/`; its name is the file's name.
+
+    A class of one's own is named "path/to/file.py:Class". Held to `tests/studies/tuning/test_proposers.py`.
+
+    Examples
+    --------
+    >>> import asyncio, numpy as np
+    >>> from elicit import Pool, Proposal
+    >>> from elicit.tuning.protocol import Candidate
+    >>> class Polite:
+    ...     "Says please."
+    ...
+    ...     asks = False
+    ...
+    ...     def begin(self, write):
+    ...         pass
+    ...
+    ...     async def propose(self, pool, k, rng):
+    ...         return [Proposal(f"Please. {best.text}", (best.row,), why="Asks kindly.") for best in pool.prompts[:k]]
+    >>> pool = Pool("Sum up.", (Candidate(3, "Sum up: {input}", utility=0.4, sd=0.2, p_best=0.6, votes=9),))
+    >>> asyncio.run(Polite().propose(pool, 2, np.random.default_rng(0)))[0].text
+    'Please. Sum up: {input}'
+    """
 
     @property
     def asks(self) -> bool:
@@ -137,15 +224,41 @@ class Proposer(Protocol):
         ...
 
     def begin(self, write: Writer | None) -> None:
-        """Get to know the model that writes; None where there is none.
+        """Get to know the model that writes.
 
-        Raises BadInputError where the proposer cannot do without.
+        Parameters
+        ----------
+        write : Writer or None
+            None where there is none.
+
+        Raises
+        ------
+        BadInputError
+            Where the proposer cannot do without.
         """
         ...
 
     async def propose(self, pool: Pool, k: int, rng: np.random.Generator) -> Sequence[Proposal]:
-        """About k new prompts; fewer, or none, where it has no idea. The caller drops what breaks a rule or is there
-        already. Raises OSError where the model that writes cannot answer."""
+        """New prompts. The caller drops what breaks a rule or is there already.
+
+        Parameters
+        ----------
+        pool : Pool
+            What is there.
+        k : int
+            How many are wanted.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        sequence of Proposal
+            About k; fewer, or none, where it has no idea.
+
+        Raises
+        ------
+        OSError
+            Where the model that writes cannot answer.
+        """
         ...
 
 
