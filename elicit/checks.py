@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ LARGEST = 1e100
 def pairs_of(pairs: ArrayLike, n: int, distinct: bool = True) -> torch.Tensor:
     """(M, 2) rows of n items; distinct: two in a pair differ, and (0, 1) and (1, 0) are one question, kept once."""
     array = np.asarray(pairs)
+    if not array.size:
+        return torch.zeros(0, 2, dtype=torch.long)
     if array.ndim != 2 or array.shape[1] != 2 or not np.issubdtype(array.dtype, np.integer):
         raise BadInputError(f"pairs must be whole numbers of shape (M, 2), not {array.dtype} of {array.shape}")
-    if array.size and (array.min() < 0 or array.max() >= n):
-        raise BadInputError(f"pairs name row {int(array.max())} but rows go from 0 to {n - 1}")
+    if (array.min() < 0) or (array.max() >= n):
+        wrong = int(array[(array < 0) | (array >= n)][0])
+        raise BadInputError(f"pairs name row {wrong} but rows go from 0 to {n - 1}")
     if distinct and (array[:, 0] == array[:, 1]).any():
         row = int(np.flatnonzero(array[:, 0] == array[:, 1])[0])
         raise BadInputError(f"pair {row} compares row {int(array[row, 0])} with itself")
@@ -80,7 +84,27 @@ def device_called(wanted: str) -> str:
     return wanted
 
 
-def order_pair(pair: tuple[int, int]) -> tuple[int, int]:
-    """The two rows, the smaller first."""
-    a, b = pair
+def row_of(row: Any, n: int) -> int:
+    """The row of one of n items."""
+    try:
+        whole = int(row) if isinstance(row, float) and row.is_integer() else operator.index(row)
+    except TypeError:
+        raise BadInputError(f"rows are whole numbers, not {row!r}") from None
+    if not 0 <= whole < n:
+        raise BadInputError(f"there is no row {whole}; rows go from 0 to {n - 1}")
+    return whole
+
+
+def ordered_pair(pair: tuple[int, int], n: int) -> tuple[int, int]:
+    """Two rows of n items, the smaller first."""
+    a, b = (row_of(row, n) for row in pair)
+    if a == b:
+        raise BadInputError(f"pair {pair!r} compares row {a} with itself")
     return (a, b) if a < b else (b, a)
+
+
+def share_of(value: Any, name: str) -> float:
+    """A number between 0 and 1, neither of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise BadInputError(f"{name} is a share between 0 and 1, not {value!r}")
+    return float(value)

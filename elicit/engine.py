@@ -18,7 +18,7 @@ from elicit import checks, stopping
 from elicit.arithmetic import limited_threads
 from elicit.inference import snapshots
 from elicit.inference.interactions import InteractionPosterior
-from elicit.inference.posterior import Knowledge, Posterior, UtilityModel
+from elicit.inference.posterior import Difference, Knowledge, Posterior, UtilityModel
 from elicit.inference.snapshots import Snapshot
 from elicit.inference.subset import SubsetPosterior
 from elicit.plugins import registry
@@ -43,6 +43,7 @@ IDS_ONLY_SELECTOR = "champion"
 """For goal best."""
 
 Pairs = Iterable[tuple[int, int]]
+Matrix = NDArray[np.floating[Any]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -187,7 +188,7 @@ class Engine:
         swaps = {"top": top} if goal == "top" and self.selector == "swap" else {}
         self._selector = registry.selector(self.selector, {**swaps, **(selector_options or {})})
         self._pairs = None if pairs is None else checks.pairs_of(pairs, rows)
-        self._prior = self._prior_of(rows)
+        self._prior = self._prior_of(rows, self._features, self._scores)
         self.posterior: Posterior = self._prior
         self.votes: tuple[Vote, ...] = ()
         self._live: torch.Tensor | None = None
@@ -219,9 +220,9 @@ class Engine:
         Raises
         ------
         BadInputError
-            Where fewer than two items would be left, or pairs are listed.
+            For rows that do not exist, where fewer than two items would be left, or pairs are listed.
         """
-        out = {int(row) for row in rows}
+        out = {checks.row_of(row, self.n) for row in rows}
         if out and self._pairs is not None:
             raise BadInputError("listed pairs are asked as they are; items of theirs cannot be retired")
         if not out:
@@ -271,14 +272,13 @@ class Engine:
         Raises
         ------
         BadInputError
-            When fewer pairs are left to ask than are wanted, or k is less than 1; for rows in `within` that do not
-            exist.
+            When fewer pairs are left to ask than are wanted, or k is less than 1; for pairs of rows that do not exist.
         """
         with self.limited_threads():
             return self._ask(k, pending, avoid, within)
 
     def _ask(self, k: int | None, pending: Pairs, avoid: Pairs, within: Pairs | None) -> Query | list[Query]:
-        pending = [checks.order_pair(p) for p in pending]
+        pending = [checks.ordered_pair(p, self.n) for p in pending]
         decision = len(self.votes) + len(pending)
         posterior = self.posterior
         for a, b in pending:
@@ -289,7 +289,7 @@ class Engine:
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise BadInputError(f"ask for 1 query or more, not {k!r}")
         pairs = self._pairs if within is None else checks.pairs_of(list(within), self.n)
-        votes, avoided = self.votes, pending_pairs | {checks.order_pair(p) for p in avoid}
+        votes, avoided = self.votes, pending_pairs | {checks.ordered_pair(p, self.n) for p in avoid}
         if self._live is not None:
             posterior = live = SubsetPosterior(posterior, self._live)
             votes, pending_pairs, avoided = live.votes(votes), live.pairs(pending_pairs), live.pairs(avoided)
@@ -302,7 +302,7 @@ class Engine:
             picks += self._selector.select(posterior, votes, rest, wanted - len(picks), rng)
         if not picks or (k is not None and len(picks) < k):
             raise NothingLeftError(f"only {len(picks)} pairs are left to ask; ask for fewer")
-        chosen_pairs = [checks.order_pair((pick.a, pick.b)) for pick in picks]
+        chosen_pairs = [(min(pick.a, pick.b), max(pick.a, pick.b)) for pick in picks]
         belief = posterior.difference(torch.tensor(chosen_pairs))
         if self._live is not None:
             chosen_pairs = [(int(self._live[a]), int(self._live[b])) for a, b in chosen_pairs]
@@ -351,10 +351,9 @@ class Engine:
                 outcome = ChoiceOutcome(outcome, strength)  # type: ignore[arg-type]
             except ValueError as error:
                 raise BadInputError(str(error)) from None
-        if int(a) != a or int(b) != b:
-            raise BadInputError(f"rows are whole numbers, not {a!r} and {b!r}")
+        a, b = checks.row_of(a, self.n), checks.row_of(b, self.n)
         on = tuple(int(i) for i in self._checked_inputs(inputs)) if len(inputs) else ()
-        self.learn([Vote(int(a), int(b), outcome, judge or "", inputs=on)])
+        self.learn([Vote(a, b, outcome, judge or "", inputs=on)])
 
     @_with_limited_threads
     def learn(self, votes: Sequence[Vote]) -> None:
@@ -481,13 +480,12 @@ class Engine:
             digest.update(b"" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    def _prior_of(self, rows: int) -> Posterior:
+    def _prior_of(self, rows: int, features: Matrix | None, scores: Matrix | None) -> Posterior:
         """The belief about this many items before any vote."""
-        scores = self._scores
         if scores is not None:
             spread = scores.std(0)
             scores = (scores - scores.mean(0)) / np.where(spread > 0, spread, 1.0)
-        knowledge = Knowledge(self._features, self._groups, scores, self._inputs)
+        knowledge = Knowledge(features, self._groups, scores, self._inputs)
         with limited_threads(rows):
             prior = self._model.init(rows, knowledge, self.device)
         if self._inputs is not None and not isinstance(prior, InteractionPosterior):
@@ -519,7 +517,7 @@ class Engine:
         if self._features is None:
             if features is not None or n_items < 1:
                 raise BadInputError("the pool is ids only, so give n_items, 1 or more, and no features")
-            rows = self.n + n_items
+            all_features = None
         else:
             if features is None or n_items:
                 raise BadInputError("the pool has features, so give the new items' features and nothing else")
@@ -527,20 +525,19 @@ class Engine:
             if more.shape[1] != self._features.shape[1]:
                 raise BadInputError(f"new items have {more.shape[1]} features, the pool has {self._features.shape[1]}")
             n_items = len(more)
-            features = np.concatenate([self._features, more])
-            rows = len(features)
-        if scores is not None:
-            assert self._scores is not None
+            all_features = np.concatenate([self._features, more])
+        all_scores = self._scores
+        if all_scores is not None and scores is not None:
             new = checks.matrix(checks.as_column(scores), "scores")
-            if new.shape != (n_items, self._scores.shape[1]):
-                raise BadInputError(f"new scores have shape {new.shape}, not {(n_items, self._scores.shape[1])}")
-            self._scores = np.concatenate([self._scores, new])
-        if features is not None:
-            self._features = np.asarray(features)
+            if new.shape != (n_items, all_scores.shape[1]):
+                raise BadInputError(f"new scores have shape {new.shape}, not {(n_items, all_scores.shape[1])}")
+            all_scores = np.concatenate([all_scores, new])
+        rows = self.n + n_items
+        prior = self._prior_of(rows, all_features, all_scores)  # it may refuse them, and then nothing has changed
+        self._prior, self._features, self._scores = prior, all_features, all_scores
         votes = self.votes
         if self._live is not None:
             self._live = torch.cat([self._live, torch.arange(self.n, rows)])
-        self._prior = self._prior_of(rows)
         self.posterior, self._past, self.votes = self._prior, (), ()
         self.learn(votes)
 
@@ -609,8 +606,7 @@ class Engine:
         BadInputError
             For rows that do not exist.
         """
-        checked = checks.pairs_of(pairs, self.n, distinct=False)
-        return np.asarray(self.posterior.difference(checked).probability.numpy())
+        return np.asarray(self._difference(pairs).probability.numpy())
 
     @_with_limited_threads
     def p_better(self, pairs: ArrayLike) -> NDArray[np.float64]:
@@ -619,7 +615,7 @@ class Engine:
         Parameters
         ----------
         pairs : (M, 2) array of int
-            Rows, no pair twice, in either order.
+            Rows.
 
         Returns
         -------
@@ -629,10 +625,16 @@ class Engine:
         Raises
         ------
         BadInputError
-            For rows that do not exist, and a row beside itself.
+            For rows that do not exist.
         """
-        mean, variance, _ = self.posterior.difference(checks.pairs_of(pairs, self.n))
+        mean, variance, _ = self._difference(pairs)
         return np.asarray(torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).numpy())
+
+    def _difference(self, pairs: ArrayLike) -> Difference:
+        checked = checks.pairs_of(pairs, self.n, distinct=False)
+        if not len(checked):
+            return Difference(*torch.zeros(3, 0, dtype=torch.float64))
+        return self.posterior.difference(checked)
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
@@ -754,9 +756,7 @@ class Engine:
         """
         if rule not in stopping.RULES:
             raise UnknownNameError("stop rule", rule, list(stopping.RULES))
-        for name, share in (("regret", regret), ("confidence", confidence)):
-            if not 0 < share < 1:
-                raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
+        regret, confidence = checks.share_of(regret, "regret"), checks.share_of(confidence, "confidence")
         if self.goal == "best":
             return stopping.RULES[rule](self.live, len(self.votes), regret, confidence)
         if self.goal == "top":

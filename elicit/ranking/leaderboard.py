@@ -147,8 +147,16 @@ class Leaderboard:
         -------
         array
             Of their common shape.
+
+        Raises
+        ------
+        BadInputError
+            For rows that do not exist.
         """
         i, j = np.asarray(i), np.asarray(j)
+        for rows in (i, j):
+            if not np.issubdtype(rows.dtype, np.integer) or ((rows < 0) | (rows >= len(self.utilities))).any():
+                raise BadInputError(f"rows go from 0 to {len(self.utilities) - 1}, and {rows!r} has others")
         mean = self.utilities[i] - self.utilities[j]
         variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
         nodes, weights = gauss_hermite(41)

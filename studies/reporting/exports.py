@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.files.export import write_rows, write_text
 from adapters.files.tables import Written
-from elicit.types import BadInputError, mirror
+from elicit.types import BadInputError, UnknownNameError, mirror
 from studies.items.presentation import presented_pair
 from studies.reporting.labels import pair_labels
 from studies.reporting.prompt_exports import preferences, prompt_text, promptfoo
@@ -34,7 +34,10 @@ def export(study: Study, path: str, table: str = "votes", format: Written | None
         return len(pairs)
     if table == "labels" and not study.state.pairs:
         raise BadInputError("only studies of pairs have labels; export the votes or the items")
-    rows = {"votes": vote_rows, "items": item_rows, "labels": pair_labels}[table](study)
+    tables = {"votes": vote_rows, "items": item_rows, "labels": pair_labels}
+    if table not in tables:
+        raise UnknownNameError("table", table, [*tables, "prompt", "promptfoo", "trl"])
+    rows = tables[table](study)
     write_rows(path, rows, format)
     return len(rows)
 

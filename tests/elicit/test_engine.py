@@ -1,6 +1,7 @@
 """Laws of the engine in memory, and what it says to wrong use."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elicit import BadInputError, Engine
+from elicit import BadInputError, Engine, Knowledge, Posterior, Vote
+from elicit.plugins import registry
 
 X = np.random.default_rng(4).standard_normal((10, 3))
 
@@ -133,7 +135,16 @@ def test_probabilities_of_preference_are_coherent() -> None:
         (lambda: Engine(X).extend([[1.0]]), "1 features, the pool has 3"),
         (lambda: Engine(n_items=3).extend([[1.0]]), "ids only"),
         (lambda: Engine(n_items=3).extend(n_items=-1), "ids only"),
-        (lambda: Engine(X).p_prefer([(0, 11)]), "rows go from 0 to 9"),
+        (lambda: Engine(X).p_prefer([(0, 11)]), "row 11 but rows go from 0 to 9"),
+        (lambda: Engine(X).p_better([(-1, 1)]), "row -1 but rows go from 0 to 9"),
+        (lambda: Engine(X, pairs=[(0, 1)]).ask(within=[]), "only 0 pairs are left"),
+        (lambda: Engine(X).ask(pending=[(0, 99)]), "no row 99; rows go from 0 to 9"),
+        (lambda: Engine(X).ask(pending=[(1, 1)]), "with itself"),
+        (lambda: Engine(X).ask(avoid=[(0, -3)]), "no row -3; rows go from 0 to 9"),
+        (lambda: Engine(X).ask(avoid=[("x", 1)]), "whole numbers"),  # type: ignore[list-item]
+        (lambda: Engine(X).retire([77]), "no row 77; rows go from 0 to 9"),
+        (lambda: Engine(X).tell("x", 1, "a"), "whole numbers"),  # type: ignore[arg-type]
+        (lambda: Engine(X).should_stop(regret="x"), "between 0 and 1"),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_use_is_said_in_one_sentence(make: object, reason: str) -> None:
@@ -188,6 +199,41 @@ def test_before_any_vote_the_recommended_item_is_the_one_of_the_highest_score() 
 def test_prior_knowledge_that_does_not_fit_is_refused(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(BadInputError, match=told):
         Engine(np.eye(3)[:, :2], **arguments)
+
+
+def test_pairs_are_answered_as_they_are_given() -> None:
+    engine = Engine(X)
+    engine.tell(0, 1, "a")
+    for ask in (engine.p_prefer, engine.p_better):
+        there, back, again, none = ask([(0, 1)]), ask([(1, 0)]), ask([(0, 1), (1, 0), (0, 1)]), ask([])
+        assert np.allclose(again, [*there, *back, *there])
+        assert there > 0.5 > back
+        assert none.shape == (0,)
+
+
+def test_a_pool_that_cannot_be_extended_is_as_it_was() -> None:
+    class Small:
+        """Refuses pools of more than ten items."""
+
+        def __init__(self) -> None:
+            self.model = registry.model("gp")
+
+        def init(self, n_items: int, known: Knowledge, device: str) -> Posterior:
+            if n_items > 10:
+                raise BadInputError("too many")
+            return self.model.init(n_items, known, device)
+
+        def update(self, posterior: Posterior, votes: Sequence[Vote], rng: np.random.Generator) -> Posterior:
+            return self.model.update(posterior, votes, rng)
+
+    engine, scores = Engine(X, scores=X[:, 0], model=Small()), X[:2, 0]
+    engine.tell(0, 1, "a")
+    before = engine.digest(), engine.utilities()[0]
+    with pytest.raises(BadInputError, match="too many"):
+        engine.extend(X[:2], scores=scores)
+    assert engine.digest() == before[0]
+    assert np.array_equal(engine.utilities()[0], before[1])
+    assert engine.n == 10
 
 
 def test_extending_a_pool_keeps_its_scores() -> None:
