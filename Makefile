@@ -4,15 +4,21 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test install dev format small tune pool clean
+.PHONY: demo test lint suite install dev format small tune pool clean
 demo: install
 	$(BIN)/elicit demo
 
+# The tests wait for no type checker: both at once keep two cores busy.
 test: dev
+	$(MAKE) --jobs=2 lint suite
+
+lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+suite: dev
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=10
 
 format: dev
