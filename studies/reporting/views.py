@@ -2,8 +2,8 @@
 
 A view is a function here: its name is that of the view, what it says it returns is the kind of the answer, and its body
 computes it. The server's routes, the OpenAPI document, the calls between processes and the clients go by these tables,
-so that a new view needs nothing else, but to be drawn. What computes is imported where it is used: servers and screens
-know the views too, and never load torch.
+so that a new view needs nothing else but to be drawn, by a `panel` of `adapters/http/page/panels.js` or a screen. What
+computes is imported where it is used: servers and screens know the views too, and never load torch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Curve = tuple[float, ...]
 """One value per live vote, from vote 0 on."""
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Viewer(Protocol):
@@ -52,7 +53,6 @@ ADMIN_VIEWS: dict[str, View[AdminViewer, Any]] = {}
 """What whoever runs the study can see: everything."""
 SCREEN_VIEWS: dict[str, View[Viewer, Any]] = {}
 """What voters' screens can show as well, for it tells nothing of what is still to be judged blind."""
-V = TypeVar("V")
 
 
 def admin_pages(compute: Callable[[AdminViewer, Page], Awaitable[T]]) -> View[AdminViewer, T]:
