@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adapters.client.connection import Address
     from adapters.client.joining import Link
     from elicit.service.http_schema import Welcome
+    from elicit.service.voting import TuningService
     from studies.commands.tuning_session import Measuring
 
 
@@ -182,7 +183,7 @@ def _vote(study: Path, judge: str, plain: bool) -> int:
     log_to_folder(study)
     from studies.local.client import LocalService
 
-    async def start() -> LocalService:
+    async def start() -> TuningService:
         return await LocalService.start(study, judge)
 
     return _screen(plain)(start)

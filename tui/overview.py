@@ -17,8 +17,10 @@ from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from elicit.safe_text import one_line
-from elicit.service.voting import Overview, Progress, StudyService
+from elicit.service.results import Overview
+from elicit.service.voting import Progress, StudyService
 from elicit.types import BadInputError
+from studies.reporting import views
 from tui.ballot import NARROW
 from tui.dialogs import Reading
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
@@ -81,7 +83,7 @@ class OverviewScreen(Screen[None]):
 
     async def _load(self) -> None:
         try:
-            self._overview = await self._service.overview()
+            self._overview = await self._service.show(views.overview)
         except (BadInputError, ConnectionError) as error:
             self.query_one("#state", Static).update(Text(f"▲ No overview now: {one_line(str(error))}", style="bold"))
             return

@@ -14,8 +14,10 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from elicit.safe_text import one_line
-from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView, StudyService
+from elicit.service.results import JudgeRow, Lean, RoutingDecision, RoutingView
+from elicit.service.voting import StudyService
 from elicit.types import BadInputError
+from studies.reporting import views
 from tui.ballot import NARROW
 from tui.difference import Line
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
@@ -87,7 +89,7 @@ class RouterScreen(Screen[None]):
 
     async def _load(self) -> None:
         try:
-            self._routing = await self._service.routing()
+            self._routing = await self._service.show(views.routing)
         except (BadInputError, ConnectionError) as error:
             self.query_one("#state", Static).update(Text(f"▲ No numbers now: {one_line(str(error))}", style="bold"))
             return

@@ -7,17 +7,8 @@ from datetime import UTC, datetime
 from rich.cells import cell_len, set_cell_size
 
 from elicit.safe_text import one_line
-from elicit.service.voting import (
-    Board,
-    BoardRow,
-    LabelShares,
-    LeaderRow,
-    Lean,
-    Overview,
-    PairLabel,
-    Progress,
-    RoutingView,
-)
+from elicit.service.results import LabelShares, LeaderRow, Lean, Overview, PairLabel, RoutingView
+from elicit.service.voting import Board, BoardRow, Progress
 from tui.keys import sentence
 
 NO_ROUTER = "This study has no router: nothing chooses between people and machines."

@@ -33,7 +33,8 @@ from elicit.service.http_schema import (
     VoteRequest,
     VotesPage,
 )
-from elicit.service.voting import Answer, Ballot, Overview, PastVote, RoutingView, StudyCard, Turn
+from elicit.service.views import View
+from elicit.service.voting import Answer, Ballot, PastVote, StudyCard, Turn
 from elicit.types import BadInputError, hash_of
 
 T = TypeVar("T")
@@ -199,11 +200,14 @@ class RemoteService:
                     past.insert(0, _past_vote(vote, held.ballot.query, self._holding.progress.mine + place))
         return tuple(past[:limit])
 
-    async def overview(self) -> Overview:
-        return await self._for_admins(Overview, "overview")
-
-    async def routing(self) -> RoutingView | None:
-        return await self._for_admins(RoutingView | None, "routing")  # type: ignore[arg-type]
+    async def show(self, view: View[Any, T]) -> T:
+        async with self._line():
+            try:
+                return await self._server.call(view.kind, "GET", *self._of_study, view.name)
+            except ServiceError as error:
+                if error.status != 403:
+                    raise
+                raise BadInputError("only who runs this study sees its results; ask them for the report") from None
 
     async def close(self) -> None:
         """Send what waits and hand back what is held, as far as that takes no more than `PATIENCE` seconds."""
@@ -311,15 +315,6 @@ class RemoteService:
             if page.next is None:
                 return
             query["cursor"] = page.next
-
-    async def _for_admins(self, kind: type[T], name: str) -> T:
-        async with self._line():
-            try:
-                return await self._server.call(kind, "GET", *self._of_study, name)
-            except ServiceError as error:
-                if error.status != 403:
-                    raise
-                raise BadInputError("only who runs this study sees its results; ask them for the report") from None
 
     async def _leave(self) -> None:
         async with self._line():

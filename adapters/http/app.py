@@ -2,22 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, Any, Literal, TextIO
 
 import msgspec
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
-from adapters.access import Access, Invite
-from adapters.addresses import network_of
+from adapters.access import Access
+from adapters.http.authenticator import RATE, Authenticator
 from adapters.http.encoding import add_openapi, add_problems, describe_route, json_response, parse_body, problem
 from adapters.http.observability import Metrics, RequestLog
 from adapters.markup import render
@@ -25,23 +22,19 @@ from elicit.service.http_backend import ServedStudy
 from elicit.service.http_schema import (
     Accepting,
     Admission,
-    AgreementView,
     Amendment,
     AnnotatorRow,
     Enrolment,
     Invitation,
     Invited,
     ItemsPage,
-    LeaderPage,
     Lease,
     LeaseExtension,
     LeaseRequest,
     Leases,
-    MachineRow,
     NoteRequest,
     Pane,
     Pausing,
-    PosteriorPage,
     Principal,
     Receipt,
     Replaying,
@@ -55,14 +48,9 @@ from elicit.service.http_schema import (
     Welcome,
 )
 from elicit.service.names import checked_name
-from elicit.service.voting import Overview, Progress, RoutingView
+from elicit.service.views import Page, View
+from elicit.service.voting import Progress
 
-RATE = 1200
-"""Requests a minute that one token may make."""
-TRIES = 30
-"""Requests a minute that one address may make with a token, or an invite, that is not known."""
-JOINING = 600
-"""People a minute who may try names with one invite: a hall that opens the same link."""
 MOST = 200
 """Rows of a page at the most."""
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
@@ -80,71 +68,16 @@ Limit = Annotated[int, Query(ge=1, le=MOST)]
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 
-class Authenticator:
-    """Who stands before it, and what may be opened for them."""
-
-    def __init__(self, served: Sequence[tuple[ServedStudy, Access]], rate: int) -> None:
-        self.studies = {study.id: study for study, _ in served}
-        self.access = {study.id: access for study, access in served}
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._rate, self._tries = RateLimitItemPerMinute(rate), RateLimitItemPerMinute(TRIES)
-        self._joining = RateLimitItemPerMinute(JOINING)
-
-    def find_principal(self, request: Request) -> Principal | None:
-        """Whoever the bearer token stands for."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        principals = (access.who(token.strip()) for access in self.access.values()) if kind.lower() == "bearer" else ()
-        return next((principal for principal in principals if principal), None)
-
-    def who(self, request: Request) -> Principal:
-        """Whoever the bearer token stands for. Raises ServiceError: 401, 429."""
-        who = self.find_principal(request)
-        if who is None:
-            self._count_guess(request, "token")
-            raise ServiceError(401, "this needs a token: send it as 'Authorization: Bearer TOKEN'")
-        if not self._limiter.hit(self._rate, who.study, who.judge):
-            raise ServiceError(429, f"a token may make {self._rate.amount} requests a minute; wait", 60.0)
-        request.state.who = who
-        return who
-
-    def find_invite(self, code: str, request: Request) -> tuple[str, Invite]:
-        """The study and what an invite gives in it. Raises ServiceError: 410 for one that is none, 429."""
-        for study, access in self.access.items():
-            if (invite := access.find_invite(code)) is not None:
-                if not self._limiter.hit(self._joining, "invite", hashlib.sha256(code.encode()).hexdigest()):
-                    raise ServiceError(429, f"an invite may be used {JOINING} times a minute; wait", 60.0)
-                return study, invite
-        self._count_guess(request, "invite")
-        raise ServiceError(410, "this invite is used up or over; ask for another link")
-
-    def _count_guess(self, request: Request, what: str) -> None:
-        """Count what is not known. Raises ServiceError (429) for too many."""
-        host = network_of(request.client.host) if request.client else ""
-        if not self._limiter.hit(self._tries, what, host):
-            raise ServiceError(429, f"an address may try {TRIES} times a minute; wait", 60.0)
-
-    def study(self, study: str, request: Request) -> ServedStudy:
-        """The study of a path. Raises ServiceError (404) where the token does not open it."""
-        if self.who(request).study != study:
-            raise ServiceError(404, f"there is no study {study!r} for this token")
-        return self.studies[study]
-
-    def admin(self, study: str, request: Request) -> ServedStudy:
-        """The same, for those who run it. Raises ServiceError (403) for others."""
-        opened = self.study(study, request)
-        if request.state.who.scope != "admin":
-            raise ServiceError(403, "this is for whoever runs the study")
-        return opened
-
-
 def app_for(
     served: Sequence[tuple[ServedStudy, Access]],
+    views: Iterable[View[Any, Any]],
     *,
     rate: int = RATE,
     log: TextIO | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """The server's application. rate: requests a minute for one token; log: where a line per request goes (stderr)."""
+    """The server's application. views: what admins can see of a study; rate: requests a minute for one token; log:
+    where a line per request goes (stderr)."""
     app = FastAPI(
         title="elicit",
         version="1",
@@ -161,7 +94,7 @@ def app_for(
     _pages(app)
     _voting(app, authenticator, figures)
     _running(app, authenticator)
-    _reading(app, authenticator)
+    _reading(app, authenticator, views)
     add_openapi(app)
     return app
 
@@ -337,10 +270,7 @@ def _running(app: FastAPI, authenticator: Authenticator) -> None:
     @app.post("/v1/studies/{study}/tokens", **describe_route(Admission, 201, errors=(403, 503, 507)))
     @app.post("/v1/studies/{study}/annotators/{judge}/token", **describe_route(Admission, 201, errors=(403, 503, 507)))
     async def renew(study: str, opened: Admin, judge: str) -> Response:
-        for row in await opened.views.annotators():
-            if row.judge == judge:
-                return json_response(authenticator.access[study].admit(judge, row.scope), 201)
-        raise ServiceError(404, f"there is no annotator {judge!r}")
+        return json_response(authenticator.access[study].admit(judge, await opened.scope(judge)), 201)
 
     @app.post("/v1/studies/{study}/invites", **describe_route(Invited, 201, Invitation, (403,)))
     async def invite(
@@ -353,42 +283,27 @@ def _running(app: FastAPI, authenticator: Authenticator) -> None:
         return json_response(await opened.views.replay(body), 202)
 
 
-def _reading(app: FastAPI, authenticator: Authenticator) -> None:
+def _reading(app: FastAPI, authenticator: Authenticator, views: Iterable[View[Any, Any]]) -> None:
     """What whoever runs a study can see of it."""
     Admin = Annotated[ServedStudy, Depends(authenticator.admin)]
     away = (403, 503)
 
     @app.get("/v1/studies/{study}/items", **describe_route(ItemsPage, errors=(403,)))
     async def items(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
-        return json_response(await opened.items(cursor, limit))
+        return json_response(await opened.items(Page(cursor, limit)))
 
-    @app.get("/v1/studies/{study}/annotators", **describe_route(list[AnnotatorRow], errors=away))
-    async def annotators(opened: Admin) -> Response:
-        return json_response(await opened.views.annotators())
+    def show(view: View[Any, Any]) -> None:
+        async def whole(opened: Admin) -> Response:
+            return json_response(await opened.views.show(view))
 
-    @app.get("/v1/studies/{study}/judges", **describe_route(list[MachineRow], errors=away))
-    async def judges(opened: Admin) -> Response:
-        return json_response(await opened.views.judges())
+        async def page(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
+            return json_response(await opened.views.show(view, Page(cursor, limit)))
 
-    @app.get("/v1/studies/{study}/leaderboard", **describe_route(LeaderPage, errors=away))
-    async def leaderboard(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
-        return json_response(await opened.views.leaderboard(cursor, limit))
+        path = f"/v1/studies/{{study}}/{view.name}"
+        app.get(path, name=view.name, **describe_route(view.kind, errors=away))(page if view.paged else whole)
 
-    @app.get("/v1/studies/{study}/posterior", **describe_route(PosteriorPage, errors=away))
-    async def posterior(opened: Admin, cursor: After = 0, limit: Limit = 50) -> Response:
-        return json_response(await opened.views.posterior(cursor, limit))
-
-    @app.get("/v1/studies/{study}/overview", **describe_route(Overview, errors=away))
-    async def overview(opened: Admin) -> Response:
-        return json_response(await opened.views.overview())
-
-    @app.get("/v1/studies/{study}/agreement", **describe_route(AgreementView, errors=away))
-    async def agreement(opened: Admin) -> Response:
-        return json_response(await opened.views.agreement())
-
-    @app.get("/v1/studies/{study}/routing", **describe_route(RoutingView | None, errors=away))
-    async def routing(opened: Admin) -> Response:
-        return json_response(await opened.views.routing())
+    for view in views:
+        show(view)
 
     @app.get(
         "/v1/studies/{study}/exports/{table}.{format}",

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from elicit.service.http_schema import (
     Advanced,
-    AgreementView,
     Amendment,
     AnnotatorRow,
     Enrolment,
     ItemsPage,
-    LeaderPage,
     LeaseExtension,
     LeaseRequest,
     Leases,
-    MachineRow,
     Pane,
-    PosteriorPage,
     Principal,
     Receipt,
     Replaying,
     ReplayJob,
+    Scope,
     ServedCard,
     StudyEvent,
     Voided,
@@ -32,26 +29,23 @@ from elicit.service.http_schema import (
     VotesPage,
     Welcome,
 )
-from elicit.service.voting import Overview, Progress, RoutingView
+from elicit.service.views import FIRST_PAGE, Page, View
+from elicit.service.voting import Progress
+
+T = TypeVar("T")
 
 
 class Views(Protocol):
-    """What an admin may ask of a study's engine. Every method may raise `ServiceError` (503) while it is away.
-
-    Pages: `after` is a position to go on from, `limit` how many at most.
-    """
+    """What an admin may ask of a study's engine. Every method may raise `ServiceError` (503) while it is away."""
 
     latest: Advanced | None
     down: str
     """Why the engine is away; empty when it is there."""
 
-    async def annotators(self) -> tuple[AnnotatorRow, ...]: ...
-    async def judges(self) -> tuple[MachineRow, ...]: ...
-    async def leaderboard(self, after: int, limit: int) -> LeaderPage: ...
-    async def posterior(self, after: int, limit: int) -> PosteriorPage: ...
-    async def overview(self) -> Overview: ...
-    async def agreement(self) -> AgreementView: ...
-    async def routing(self) -> RoutingView | None: ...
+    async def show(self, view: View[Any, T], page: Page = FIRST_PAGE) -> T:
+        """What a view of `studies.reporting.views` tells now."""
+        ...
+
     async def export(self, table: str, format: str) -> Path: ...  # noqa: A002
     async def replay(self, replaying: Replaying) -> ReplayJob: ...
     async def replayed(self, job: str) -> ReplayJob: ...
@@ -67,10 +61,8 @@ class QueryLeases(Protocol):
 
 
 class ServedStudy(Protocol):
-    """One study that many use at once. Every method may raise `ServiceError`, or BadInputError for what cannot be used.
-
-    Pages: `after` is a position to go on from, `limit` how many at most.
-    """
+    """One study that many use at once. Every method may raise `ServiceError`, or BadInputError for what cannot be
+    used."""
 
     id: str
 
@@ -91,10 +83,17 @@ class ServedStudy(Protocol):
 
     async def void(self, who: Principal, vote: int, void: VoidRequest) -> Voided: ...
     async def note(self, who: Principal, vote: int, note: str) -> None: ...
-    async def votes(self, who: Principal, after: int | None, limit: int) -> VotesPage: ...
-    async def items(self, after: int, limit: int) -> ItemsPage: ...
+    async def votes(self, who: Principal, after: int | None, limit: int) -> VotesPage:
+        """So many votes, newest first, from after that one on."""
+        ...
+
+    async def items(self, page: Page) -> ItemsPage: ...
     async def pause(self, who: Principal, paused: bool) -> ServedCard: ...
     async def enrol(self, who: Principal, enrolment: Enrolment) -> None: ...
+    async def scope(self, judge: str) -> Scope:
+        """As what somebody is enrolled."""
+        ...
+
     async def amend(self, who: Principal, judge: str, amendment: Amendment) -> AnnotatorRow: ...
     def tail(self, since: int) -> AsyncIterator[StudyEvent]:
         """The events after `since`, then each as it happens."""

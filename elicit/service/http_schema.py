@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from elicit.quality.findings import Finding
-from elicit.service.voting import LeaderRow, Progress
+from elicit.service.results import LeaderRow
+from elicit.service.voting import Progress
 from elicit.types import BadInputError, Goal
 
 Scope = Literal["annotator", "judge", "admin"]

@@ -45,6 +45,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
     from adapters.http.app import app_for
     from adapters.http.protocol_limits import BACKLOG, Bounded, most_connections
     from adapters.server_address import announce_address
+    from studies.reporting.views import ADMIN_VIEWS
     from studies.serving.backend import AnnotationBackend
 
     log_to_folder(study[0])
@@ -93,7 +94,7 @@ def serve(study: tuple[Path, ...], host: str, port: int, rate: int) -> None:
                     f"  run it:        {at}/admin#token={link}  (told this once; another: elicit admin {served.folder})"
                 )
             click.echo(f"  let people in: elicit invite {served.folder} --people 5")
-        app = app_for(opened, rate=rate, lifespan=lifespan)
+        app = app_for(opened, ADMIN_VIEWS.values(), rate=rate, lifespan=lifespan)
         proxies = sorted({proxy for served, _ in opened for proxy in served.spec.serving.proxies})
         Bounded.most = most_connections()
         config = uvicorn.Config(

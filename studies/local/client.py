@@ -1,71 +1,60 @@
-"""`TuningService`, and with it `StudyService`, over the engine process on this machine. Loads no torch."""
+"""The engine process on this machine, as screens talk to it. Loads no torch."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, TypeVar, cast, get_type_hints
 
 from adapters.rpc import Caller
-from elicit.log.events import Mark
-from elicit.service.voting import Answer, Ballot, Board, Overview, PastVote, RoutingView, StudyCard, Turn
+from elicit.service.views import View
+from elicit.service.voting import TuningService
+
+T = TypeVar("T")
 
 
 class LocalService:
-    """A study served by an engine process of its own; made with `start`.
+    """`TuningService`, and with it `StudyService`, of a study that an engine process of its own serves; made with
+    `start`.
 
-    Every method raises BadInputError with the engine's sentence, and ConnectionError when the engine is gone.
+    Every method of the protocol is a call of that name, with the arguments and the result that the protocol says: here
+    are those alone that are more. All raise BadInputError with the engine's sentence, and ConnectionError when the
+    engine is gone.
     """
 
     def __init__(self, engine: Caller) -> None:
         self._engine = engine
 
-    @classmethod
-    async def start(cls, folder: Path, judge: str = "") -> Self:
+    @staticmethod
+    async def start(folder: Path, judge: str = "") -> TuningService:
         """Start the engine on a study.
 
         Raises BadInputError where the study cannot be opened.
         """
-        return cls(await Caller.start("studies.local.main", folder, judge))
+        return cast(TuningService, LocalService(await Caller.start("studies.local.main", folder, judge)))
 
-    async def card(self) -> StudyCard:
-        return await self._engine.call(StudyCard, "card")
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        signature, kind = _signature_of(name)
 
-    async def turn(self) -> Turn:
-        return await self._engine.call(Turn, "turn")
+        def call(*arguments: Any, **named: Any) -> Awaitable[Any]:
+            given = signature.bind(self, *arguments, **named)
+            given.apply_defaults()
+            return self._engine.call(kind, name, *given.args[1:])
 
-    async def vote(self, answer: Answer) -> Turn:
-        return await self._engine.call(Turn, "vote", answer)
+        return call
 
-    async def undo(self) -> Turn | None:
-        return await self._engine.call(Turn | None, "undo")  # type: ignore[arg-type]
-
-    async def upcoming(self) -> tuple[Ballot, ...]:
-        return await self._engine.call(tuple[Ballot, ...], "upcoming")
-
-    async def note(self, query: int, text: str) -> None:
-        await self._engine.call(type(None), "note", query, text)
-
-    async def history(self, limit: int = 200) -> tuple[PastVote, ...]:
-        return await self._engine.call(tuple[PastVote, ...], "history", limit)
-
-    async def overview(self) -> Overview:
-        return await self._engine.call(Overview, "overview")
-
-    async def routing(self) -> RoutingView | None:
-        return await self._engine.call(RoutingView | None, "routing")  # type: ignore[arg-type]
-
-    async def board(self) -> Board:
-        return await self._engine.call(Board, "board")
-
-    async def add(self, text: str, parent: int | None = None) -> Board:
-        return await self._engine.call(Board, "add", text, parent)
-
-    async def mark(self, row: int, mark: Mark) -> Board:
-        return await self._engine.call(Board, "mark", row, mark)
-
-    async def grow(self) -> Board:
-        return await self._engine.call(Board, "grow")
+    async def show(self, view: View[Any, T]) -> T:
+        return await self._engine.call(view.kind, "show_named", view.name)
 
     async def close(self) -> None:
         """End the engine process; everything is on disk already."""
         await self._engine.close()
+
+
+@cache
+def _signature_of(name: str) -> tuple[inspect.Signature, Any]:
+    """How the protocol has a call, and the kind of its result. Raises AttributeError for what is no call of it."""
+    call = getattr(TuningService, name)
+    return inspect.signature(call), get_type_hints(call)["return"]

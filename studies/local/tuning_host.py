@@ -54,7 +54,7 @@ class TuningHost(VotingHost):
             if not begun.done():
                 return Turn(None, self._progress(), again=PATIENCE, doing=self._doing or "making the first prompts")
             begun.result()
-            asking = self._asking = self._asking or asyncio.create_task(self._tuner.ask(self._judge, grow=False))
+            asking = self._asking = self._asking or asyncio.create_task(self._tuner.ask(self.judge, grow=False))
             await asyncio.wait([asking], timeout=PATIENCE)
             if not asking.done():
                 return Turn(None, self._progress(), again=PATIENCE, doing=self._doing or "making responses")
@@ -71,31 +71,31 @@ class TuningHost(VotingHost):
             raise
         now = self._progress()
         if query is not None:
-            self._study.look_ahead(self._judge)
+            self.study.look_ahead(self.judge)
         self._beside_voting()
         return Turn(self._ballot(query, now.mine + 1) if query else None, now)
 
     async def board(self) -> Board:
         doing = self._doing or self._failing
-        now = (self._study.state.seq, doing)
+        now = (self.study.state.seq, doing)
         if (
             self._shown is None or self._shown[0] != now
         ):  # a screen asks every second, and reckoning takes a tenth of one
-            self._shown = now, board_of(self._study, self._tuner, self._progress(), doing)
+            self._shown = now, board_of(self.study, self._tuner, self._progress(), doing)
         return self._shown[1]
 
     async def add(self, text: str, parent: int | None = None) -> Board:
-        row = self._tuner.add(text, self._judge, parent)
+        row = self._tuner.add(text, self.judge, parent)
         self._start(f"trying row {row}", self._tuner.screen([row]))
         return await self.board()
 
     async def mark(self, row: int, mark: Mark) -> Board:
-        state = self._study.state
+        state = self.study.state
         if not 0 <= row < len(state.items):
             raise BadInputError(f"there is no prompt in row {row}")
         if mark == "retired" and len(set(state.live()) - {row}) < 2:
             raise BadInputError("two prompts are needed to compare; let new ones join before you retire this one")
-        self._study.record(Marked((row,), mark, self._judge, "by hand" if mark else ""))
+        self.study.record(Marked((row,), mark, self.judge, "by hand" if mark else ""))
         return await self.board()
 
     async def grow(self) -> Board:
@@ -116,9 +116,9 @@ class TuningHost(VotingHost):
         self._doing = ""  # fewer prompts than were asked for may have come of it
 
     def _progress(self) -> Progress:
-        state, target = self._study.state, self._study.spec.votes
+        state, target = self.study.state, self.study.spec.votes
         if len(state.live()) >= 2:
-            return progress(self._study, self._judge)
+            return progress(self.study, self.judge)
         return Progress(len(state.votes), 0, target, None, False, "the first prompts are being made")
 
     def _forget_failed(self) -> None:
@@ -135,8 +135,8 @@ class TuningHost(VotingHost):
         elif self._tuner.stale() and "growing" not in self._beside:
             self._start("measuring", self._tuner.remeasure())
         elif "growing" not in self._beside:
-            self._start("ahead", self._tuner.prefetch(self._judge))
-        routed = self._study.spec.judges and self._study.spec.routing.router != "none"
+            self._start("ahead", self._tuner.prefetch(self.judge))
+        routed = self.study.spec.judges and self.study.spec.routing.router != "none"
         due = routed and "judges" not in self._beside and time.monotonic() >= self._judges_from
         if due and self._lock.acquire():
             self._start("judges", self._work())
@@ -145,7 +145,7 @@ class TuningHost(VotingHost):
         """Let machine judges answer what the router gives them; those that fail rest for a while."""
         now = time.monotonic()
         result = await answer_in_background(
-            self._study, self._until_few_wait, self._tuner, again=now >= self._resume_from
+            self.study, self._until_few_wait, self._tuner, again=now >= self._resume_from
         )
         if now >= self._resume_from:
             self._resume_from = now + RESUME
@@ -174,5 +174,5 @@ class TuningHost(VotingHost):
 
     async def _until_few_wait(self) -> None:
         """Wait while enough queries wait for people: those chosen later know more."""
-        while len(self._study.state.waiting) >= MOST_WAITING:
+        while len(self.study.state.waiting) >= MOST_WAITING:
             await asyncio.sleep(PATIENCE)

@@ -90,7 +90,7 @@ def vote_rows(study: Study) -> list[dict[str, Any]]:
 
 def item_rows(study: Study) -> list[dict[str, Any]]:
     """One row per item, best first: utility in logits with its 90 % interval, and P(best). Of goal top with `p_top` and
-    of goal rank with `p_above`, as of `elicit.service.voting.LeaderRow`; where items are retired, `retired` says
+    of goal rank with `p_above`, as of `elicit.service.results.LeaderRow`; where items are retired, `retired` says
     which."""
     goal, gone = study.spec.goal, {study.state.items[row].id for row in study.state.retired_rows()}
     return [

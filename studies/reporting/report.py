@@ -19,7 +19,8 @@ from markupsafe import Markup
 
 from adapters import markup
 from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
-from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
+from elicit.service.results import LabelShares, LeaderRow, PairLabel
+from elicit.service.voting import PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
 from studies.reporting.report_people import People, agreement_in_words
 

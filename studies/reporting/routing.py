@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Totals(NamedTuple):
-    """What routing has come to; the fields are those of `elicit.service.voting.RoutingView`."""
+    """What routing has come to; the fields are those of `elicit.service.results.RoutingView`."""
 
     router: str
     machines: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView
+from elicit.service.results import JudgeRow, Lean, RoutingDecision, RoutingView
 from studies.decisions import by_people
 from studies.reporting.routing import bits_asked_for, judged_by, totals
 from studies.routing.audits import audits, machine_labels

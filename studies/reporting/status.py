@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from elicit.log.events import GOLD, REPEAT
-from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
+from elicit.service.results import LabelShares, LeaderRow, Overview, PairLabel
+from elicit.service.voting import PastVote, Progress, side_of
 from elicit.stats import Z90
 from elicit.types import EXPECTED, Goal
 from studies.decisions import labels as speaks
@@ -43,7 +44,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     items of their own are labelled. best: the recommended item; None for goal label, and where none is acceptable.
     taught: votes that speak for something, neither skipped, nor checks of an annotator, nor of who is quarantined.
     expected: what the stop rule measures, `elicit.types.EXPECTED` names it. The others are those of
-    `studies.outlook.Outlook`, `elicit.service.voting.Progress` and `elicit.service.voting.Overview`.
+    `studies.outlook.Outlook`, `elicit.service.voting.Progress` and `elicit.service.results.Overview`.
     """
 
     goal: Goal

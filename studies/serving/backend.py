@@ -36,6 +36,7 @@ from elicit.service.http_schema import (
     ItemsPage,
     Principal,
     Receipt,
+    Scope,
     ServedCard,
     ServiceError,
     StudyEvent,
@@ -46,9 +47,11 @@ from elicit.service.http_schema import (
     Welcome,
 )
 from elicit.service.names import alike, checked_name
+from elicit.service.views import Page
 from elicit.service.voting import Answer, Progress, outcome_of
 from elicit.types import BadInputError
 from studies.decisions import WORKER
+from studies.reporting import views
 from studies.serving.engine_client import EngineClient
 from studies.serving.golds import golds_of
 from studies.serving.group_commit import GroupCommitter
@@ -251,9 +254,9 @@ class AnnotationBackend:
         """The voter's own work and how much is left."""
         return self.leases.progress_of(who.judge)
 
-    async def items(self, after: int, limit: int) -> ItemsPage:
+    async def items(self, page: Page) -> ItemsPage:
         """A page of the items, in their order."""
-        return items_page(self.state, after, limit)
+        return items_page(self.state, page)
 
     async def pause(self, who: Principal, paused: bool) -> ServedCard:
         """Lend no queries, or go on. Votes on what is lent are taken all the same."""
@@ -274,11 +277,13 @@ class AnnotationBackend:
             self._check_pools(enrolment.pools)
             await self._commits.commit(Enrolled(name, enrolment.scope, enrolment.pools, enrolment.quota))
 
+    async def scope(self, judge: str) -> Scope:
+        """As what somebody is enrolled. Raises ServiceError (404)."""
+        return self._find_annotator(judge).scope
+
     async def amend(self, who: Principal, judge: str, amendment: Amendment) -> AnnotatorRow:
         """Change what an annotator's votes weigh, its pools or its quota."""
-        old = self.state.enrolled.get(judge)
-        if old is None:
-            raise ServiceError(404, f"there is no annotator {judge!r}")
+        old = self._find_annotator(judge)
         bodies: list[AnyBody] = []
         if amendment.weight is not None:
             bodies.append(Weighed(judge, amendment.weight, who.judge, amendment.why))
@@ -288,7 +293,7 @@ class AnnotationBackend:
             bodies.append(Enrolled(judge, old.scope, pools, amendment.quota or old.quota))
         if bodies:
             await self._commits.commit(*bodies)
-        return next(row for row in await self.views.annotators() if row.judge == judge)
+        return next(row for row in await self.views.show(views.annotators) if row.judge == judge)
 
     async def tail(self, since: int) -> AsyncIterator[StudyEvent]:
         """The events after `since`, then each as it happens."""
@@ -301,6 +306,11 @@ class AnnotationBackend:
                 await asyncio.sleep(LISTENING)
 
     # -- inside -----------------------------------------------------------------------------------------------
+
+    def _find_annotator(self, judge: str) -> Enrolled:
+        if judge not in self.state.enrolled:
+            raise ServiceError(404, f"there is no annotator {judge!r}")
+        return self.state.enrolled[judge]
 
     def _check_pools(self, pools: tuple[str, ...]) -> None:
         known_pools = {self.state.pool_of(a) for _, a, _ in self.state.pairs} - {""}

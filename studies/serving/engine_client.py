@@ -15,18 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from adapters.rpc import Caller
-from elicit.service.http_schema import (
-    Advanced,
-    AgreementView,
-    AnnotatorRow,
-    LeaderPage,
-    MachineRow,
-    PosteriorPage,
-    Replaying,
-    ReplayJob,
-    ServiceError,
-)
-from elicit.service.voting import Overview, RoutingView
+from elicit.service.http_schema import Advanced, Replaying, ReplayJob, ServiceError
+from elicit.service.views import FIRST_PAGE, Page, View
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -93,7 +83,7 @@ class EngineClient:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_WAIT)
 
-    async def _ask(self, kind: Any, method: str, *arguments: Any) -> Any:
+    async def _ask(self, kind: type[T], method: str, *arguments: Any) -> T:
         if self._caller is None:
             raise ServiceError(503, f"{self.down}; votes are taken all the same, ask for this again soon", 2.0)
         try:
@@ -103,33 +93,9 @@ class EngineClient:
 
     # -- what an admin sees ---------------------------------------------------------------------------------
 
-    async def annotators(self) -> tuple[AnnotatorRow, ...]:
-        """Everybody who is enrolled."""
-        return await self._ask(tuple[AnnotatorRow, ...], "annotators")  # type: ignore[no-any-return]
-
-    async def judges(self) -> tuple[MachineRow, ...]:
-        """The machine judges."""
-        return await self._ask(tuple[MachineRow, ...], "judges")  # type: ignore[no-any-return]
-
-    async def leaderboard(self, after: int, limit: int) -> LeaderPage:
-        """A page of the leaderboard."""
-        return await self._ask(LeaderPage, "leaderboard", after, limit)  # type: ignore[no-any-return]
-
-    async def posterior(self, after: int, limit: int) -> PosteriorPage:
-        """A page of the posterior, in the order of the items."""
-        return await self._ask(PosteriorPage, "posterior", after, limit)  # type: ignore[no-any-return]
-
-    async def overview(self) -> Overview:
-        """Where the study stands."""
-        return await self._ask(Overview, "overview")  # type: ignore[no-any-return]
-
-    async def agreement(self) -> AgreementView:
-        """How far people agree."""
-        return await self._ask(AgreementView, "agreement")  # type: ignore[no-any-return]
-
-    async def routing(self) -> RoutingView | None:
-        """Who answered what; None where nothing is routed."""
-        return await self._ask(RoutingView | None, "routing")  # type: ignore[no-any-return]
+    async def show(self, view: View[Any, T], page: Page = FIRST_PAGE) -> T:
+        """What a view of `studies.reporting.views` tells now."""
+        return await self._ask(view.kind, "show", view.name, page)
 
     async def export(self, table: str, format: str) -> Path:  # noqa: A002
         """A table as a file, which whoever asked for it deletes."""

@@ -10,26 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from adapters import rpc
 from elicit.quality.findings import Finding
 from elicit.safe_text import quantity
-from elicit.service.http_schema import Advanced, AgreementView, AnnotatorRow, LeaderPage, MachineRow, PosteriorPage
-from elicit.service.voting import Overview, RoutingView
+from elicit.service.http_schema import Advanced
+from elicit.service.views import Page
 from elicit.types import BadInputError
 from studies.decisions import choose_batch, stop_of, votes_to_come, why_over
-from studies.outlook import Outlook, outlook_by, progress
-from studies.reporting import annotator_views, status
+from studies.outlook import Outlook, outlook_by
+from studies.reporting import annotator_views
 from studies.reporting.exports import export
-from studies.reporting.routing_view import routing_view
+from studies.reporting.views import ADMIN_VIEWS, Curve
 from studies.routing.judges_lock import JudgesLock
 from studies.run import RESUME, answer_in_background
-from studies.serving.pages import following
 from studies.study import Study
 
 logger = logging.getLogger(__name__)
@@ -44,10 +44,12 @@ POINTS = 400
 
 
 class EngineProcess:
-    """What the server asks of the engine."""
+    """What the server asks of the engine; `studies.reporting.views.AdminViewer` of the study."""
+
+    judge = None
 
     def __init__(self, study: Study) -> None:
-        self._study = study
+        self.study = study
         self._look_time, self._votes_checked = 0.0, len(study.state.votes)
         self._findings: tuple[Finding, ...] | None = None
         self._outlook = Outlook(False, "", "", None)
@@ -61,7 +63,7 @@ class EngineProcess:
 
     async def advance(self, wanted: dict[str, int]) -> Advanced:
         """Learn the next votes and let the stock have so many queries free, by pool ("" is any)."""
-        study = self._study
+        study = self.study
         study.refresh()
         if study.spec.judges and study.spec.routing.router != "none":
             # People get what the router gives them, and what it has not seen would be bought twice; but nobody is kept
@@ -84,7 +86,7 @@ class EngineProcess:
 
     def _top_up(self, wanted: int, pool: str) -> int:
         """Add queries of a pool until so many are free, a batch at a time; how many are still short."""
-        study = self._study
+        study = self.study
         state, overlap = study.state, study.spec.serving.overlap
         fits = [q for q in state.stock if not pool or state.pool_of(state.asked[q].query.a) == pool]
         free = sum(max(0, state.free_places(query)) for query in fits)
@@ -105,15 +107,15 @@ class EngineProcess:
 
     def _why_short(self) -> str:
         """Why the stock gets no more queries, or an empty string."""
-        state, budget = self._study.state, self._study.spec.votes
+        state, budget = self.study.state, self.study.spec.votes
         votes_promised = sum(state.stock.values()) + sum(map(state.missing_judges, state.waiting))
-        if len(state.votes) + votes_promised > budget - self._study.spec.serving.overlap:
+        if len(state.votes) + votes_promised > budget - self.study.spec.serving.overlap:
             spent = f"the budget of {quantity(budget, 'vote')} is spent or under way"
             return f"{spent}; raise `votes` in study.toml to go on"
         return "every pair is answered or with somebody" if state.pairs else ""
 
     def _update_outlook(self) -> None:
-        study, engine = self._study, self._study.catch_up(0)
+        study, engine = self.study, self.study.catch_up(0)
         at = (len(engine.votes), study.state.revised)
         if self._look_version == at:
             return
@@ -134,7 +136,7 @@ class EngineProcess:
             began = time.monotonic()
             try:
                 result = await answer_in_background(
-                    self._study, self._until_few_wait, again=began >= self._retry_time, report=self._note_progress
+                    self.study, self._until_few_wait, again=began >= self._retry_time, report=self._note_progress
                 )
                 self._why_machines = result.why
                 self._paused = result.reason == "judges_paused"
@@ -149,8 +151,8 @@ class EngineProcess:
                 self._why_machines = f"{type(error).__name__}: {error}"
             if began >= self._retry_time or self._paused:
                 self._retry_time = time.monotonic() + RESUME
-            last_seq = self._study.state.seq
-            while time.monotonic() < self._retry_time if self._paused else self._study.state.seq == last_seq:
+            last_seq = self.study.state.seq
+            while time.monotonic() < self._retry_time if self._paused else self.study.state.seq == last_seq:
                 await asyncio.sleep(min(SLOWLY, RESUME))
 
     def _note_progress(self, queries: int, _: float) -> None:
@@ -158,66 +160,44 @@ class EngineProcess:
 
     async def _until_few_wait(self) -> None:
         """Wait while enough queries wait for people: those chosen later know more."""
-        while len(self._study.state.waiting) >= self._most_waiting:
+        while len(self.study.state.waiting) >= self._most_waiting:
             await asyncio.sleep(SLOWLY / 10)
 
     # -- what an admin sees ---------------------------------------------------------------------------------
 
-    async def overview(self) -> Overview:
-        self._study.refresh()
-        self._study.catch_up()
+    async def show(self, name: str, page: Page) -> Any:
+        """What a view tells now."""
+        return await ADMIN_VIEWS[name].compute(self, page)
+
+    async def curves(self) -> tuple[Curve, Curve]:
+        """See `studies.reporting.views.Viewer`; at the looks so far, the last of them now."""
+        self.study.refresh()
+        self.study.catch_up()
         self._update_outlook()
-        study = self._study
-        regret, p_best = (self._by_vote([look[k] for look in self._curve]) for k in (1, 2))
-        return status.summarize(study).overview(progress(study), regret, p_best)
-
-    def _by_vote(self, values: list[float]) -> tuple[float, ...]:
-        """One value per vote, from 0 on: straight lines between the looks."""
         looks = [votes for votes, *_ in self._curve]
-        every = np.interp(range(looks[-1] + 1), looks, values)
-        return tuple(float(value) for value in every.round(4))
+        every = range(looks[-1] + 1)
+        regret, p_best = (np.interp(every, looks, [look[k] for look in self._curve]).round(4) for k in (1, 2))
+        return tuple(regret.tolist()), tuple(p_best.tolist())
 
-    async def leaderboard(self, after: int, limit: int) -> LeaderPage:
-        rows = status.summarize(self._study).leaders
-        return LeaderPage(rows[after : after + limit], following(after, limit, len(rows)), self._study.state.folded)
+    def hidden(self) -> Set[str]:
+        """Nothing: whoever runs a study does not vote in it."""
+        return frozenset()
 
-    async def posterior(self, after: int, limit: int) -> PosteriorPage:
-        study = self._study
-        mean, sd = study.engine.utilities()
-        p = study.engine.p_best()
-        here = slice(after, after + limit)
-        return PosteriorPage(
-            items=tuple(item.id for item in study.state.items[here]),
-            mean=tuple(mean[here].tolist()),
-            sd=tuple(sd[here].tolist()),
-            p_best=tuple(p[here].tolist()),
-            next=following(after, limit, len(mean)),
-            model_version=study.state.folded,
-        )
-
-    async def routing(self) -> RoutingView | None:
-        return routing_view(self._study)
-
-    async def agreement(self) -> AgreementView:
-        return annotator_views.agreement_view(self._study)
-
-    async def annotators(self) -> tuple[AnnotatorRow, ...]:
-        self._study.refresh()
-        fresh = self._findings is not None and len(self._study.state.votes) < self._votes_checked + CHECKED
-        return annotator_views.annotator_rows(self._study, (fresh and self._findings) or await self._examine())
+    async def findings(self) -> tuple[Finding, ...]:
+        """What the checks of conduct find, looked at again after some votes."""
+        self.study.refresh()
+        fresh = self._findings is not None and len(self.study.state.votes) < self._votes_checked + CHECKED
+        return (fresh and self._findings) or await self._examine()
 
     async def _examine(self) -> tuple[Finding, ...]:
         """What the checks of conduct find now."""
-        self._votes_checked = len(self._study.state.votes)
-        self._findings = await asyncio.to_thread(annotator_views.examination(self._study))
+        self._votes_checked = len(self.study.state.votes)
+        self._findings = await asyncio.to_thread(annotator_views.examination(self.study))
         return self._findings
 
-    async def judges(self) -> tuple[MachineRow, ...]:
-        return annotator_views.machine_rows(self._study)
-
     async def export(self, path: str, format: Literal["csv", "jsonl", "parquet"], table: str) -> int:  # noqa: A002
-        self._study.refresh()
-        return export(self._study, path, table, format)
+        self.study.refresh()
+        return export(self.study, path, table, format)
 
     async def close(self) -> None:
         if self._machines:
@@ -225,7 +205,7 @@ class EngineProcess:
             with suppress(asyncio.CancelledError):
                 await self._machines
         self._lock.release()
-        self._study.close()
+        self.study.close()
 
 
 def main() -> None:

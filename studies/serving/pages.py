@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from elicit.log.state import LiveVote, State
 from elicit.service.http_schema import ItemRow, ItemsPage, ServedVote, VotesPage
+from elicit.service.views import Page
 from elicit.service.voting import side_of
 
 
@@ -51,15 +52,10 @@ def _served_vote(state: State, live: LiveVote, voided: bool, openly: bool) -> Se
     )
 
 
-def items_page(state: State, after: int, limit: int) -> ItemsPage:
-    """Items in their order, from row `after` on."""
+def items_page(state: State, page: Page) -> ItemsPage:
+    """Items in their order."""
     rows = tuple(
         ItemRow(item.id, item.text, item.context, bool(item.image), item.meta)
-        for item in state.items[after : after + limit]
+        for item in state.items[page.after : page.after + page.limit]
     )
-    return ItemsPage(rows, following(after, limit, len(state.items)))
-
-
-def following(after: int, limit: int, rows: int) -> str | None:
-    """The cursor of the page that follows, of so many rows; None after the last."""
-    return str(after + limit) if after + limit < rows else None
+    return ItemsPage(rows, page.following(len(state.items)))

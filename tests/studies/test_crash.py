@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from elicit.service.voting import Answer
+from elicit.service.voting import Answer, TuningService
 from elicit.types import BadInputError
 from studies.local.client import LocalService
 from studies.replay.verify import verify
+from studies.reporting import views
 from studies.study import Study
 from tests.studies import making
 
@@ -79,7 +80,7 @@ def test_fifty_kills_lose_no_acknowledged_vote(tmp_path: Path) -> None:
         assert len(set(queries)) == len(queries)
 
 
-async def _vote(service: LocalService, times: int) -> list[int]:
+async def _vote(service: TuningService, times: int) -> list[int]:
     turn, answered = await service.turn(), []
     for _ in range(times):
         assert turn.ballot is not None
@@ -126,7 +127,7 @@ async def test_the_engine_process_serves_a_whole_sitting(tmp_path: Path) -> None
         assert (past.choice, past.strength, past.seconds, past.reasons) == ("right", 2, 3.5, ("clearer",))
         assert past.note == "on second thought"
         assert "expected to be the best" in past.why
-        overview = await service.overview()
+        overview = await service.show(views.overview)
         assert len(overview.regret) == len(overview.p_best) == 2
         assert overview.regret_name == "Expected simple regret"
         assert overview.counts == {"right": 1}

@@ -5,27 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from statistics import median
+from typing import Any, TypeVar
 
 import msgspec
 
 from elicit.log.events import Mark
-from elicit.service.voting import (
-    Answer,
-    Ballot,
-    Board,
-    BoardRow,
-    JudgeRow,
-    LeaderRow,
-    Lean,
-    Overview,
-    PastVote,
-    Progress,
-    RoutingDecision,
-    RoutingView,
-    StudyCard,
-    Turn,
-)
+from elicit.service.results import JudgeRow, LeaderRow, Lean, Overview, RoutingDecision, RoutingView
+from elicit.service.views import View
+from elicit.service.voting import Answer, Ballot, Board, BoardRow, PastVote, Progress, StudyCard, Turn
 from elicit.types import EXPECTED, BadInputError, Goal
+
+T = TypeVar("T")
 
 SHORT = (
     "The cat sat on the mat and looked out of the window.",
@@ -347,6 +337,10 @@ class FakeService:
             for place, answer in enumerate(self.answers)
         ]
         return tuple(reversed(past))[:limit]
+
+    async def show(self, view: View[Any, T]) -> T:
+        shown: T = await getattr(self, view.name)()
+        return shown
 
     async def overview(self) -> Overview:
         votes = len(self.answers)

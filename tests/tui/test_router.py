@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from elicit.safe_text import harmless
-from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView
+from elicit.service.results import JudgeRow, Lean, RoutingDecision, RoutingView
 from elicit.types import BadInputError
 from tests.tui.driving import SMALL, WIDE, Voter, voting
 from tests.tui.fake import ROUTING, FakeService

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, Progress
+from elicit.service.results import LabelShares, LeaderRow, Overview, PairLabel
+from elicit.service.voting import Progress
 from elicit.types import EXPECTED, BadInputError, Goal
 from tests.tui.driving import SMALL, Voter, voting
 from tests.tui.fake import ANSWER_A, ANSWER_B, PROMPT, FakeService

@@ -13,6 +13,7 @@ from typing import Literal, cast
 from elicit.safe_text import harmless, one_line
 from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
 from elicit.types import BadInputError
+from studies.reporting import views
 from tui.difference import difference
 from tui.keys import HELP, OPENING, VOTES, farewell, sentence, unacceptable_in_words, vote_in_words
 from tui.pace import VotingPace
@@ -250,7 +251,7 @@ class PlainVoting:
                 self._write(f"Only in {name}: {pieces or 'nothing'}.")
 
     async def _overview(self) -> None:
-        overview = await self._service.overview()
+        overview = await self._service.show(views.overview)
         self._write(f"{state_of(overview.progress)}{sentence(overview.progress.why)}")
         if overview.labels is not None:
             self._write(shares(overview.labels))
@@ -285,7 +286,7 @@ class PlainVoting:
             self._write("No votes yet.")
 
     async def _router(self) -> None:
-        routing = await self._service.routing()
+        routing = await self._service.show(views.routing)
         if routing is None:
             self._write(NO_ROUTER)
             return

@@ -2,14 +2,11 @@
 // panels.js.
 
 import { $, call, kept, make, opened, sentence, settled } from "./client.js";
-import * as panels from "./panels.js";
+import { OFTEN, events, exports, panels, replayed, resized } from "./panels.js";
 import { follow, wait } from "./stream.js";
 
 const ADMIN = "elicit.admin";
 const EVENTS = 20;
-// Seconds between two looks at the same thing while the study moves: what is cheap, and what is counted over all votes.
-const OFTEN = 1;
-const SELDOM = 5;
 const ANYWAY = 60;
 
 let token = "";
@@ -38,7 +35,7 @@ async function enter(given) {
   following.abort();
   following = new AbortController();
   log.length = 0;
-  panels.exports($("exports"), download);
+  exports($("exports"), download);
   watch(following.signal);
   // From a little before now: the log may be long.
   const since = await api("GET", "leaderboard?limit=1").then((page) => page.model_version - EVENTS, () => 0);
@@ -99,18 +96,12 @@ const draw = {
     $("pause").textContent = card.paused ? "Resume" : "Pause";
     $("pause").dataset.paused = card.paused ? "yes" : "";
   },
-  overview: (view) => panels.overview(view),
-  annotators: (rows) => panels.annotators(rows, { weigh, renew }),
-  agreement: (view) => panels.agreement(view),
-  routing: ([view, judges]) => panels.routing(view, judges),
 };
-const look = {
-  card: [OFTEN, () => api("GET", "")],
-  overview: [OFTEN, () => api("GET", "overview")],
-  annotators: [SELDOM, () => api("GET", "annotators")],
-  agreement: [SELDOM, () => api("GET", "agreement")],
-  routing: [SELDOM, () => Promise.all([api("GET", "routing"), api("GET", "judges")])],
-};
+const look = { card: [OFTEN, () => api("GET", "")] };
+for (const { names, every, show } of panels) {
+  look[names[0]] = [every, () => Promise.all(names.map((name) => api("GET", name)))];
+  draw[names[0]] = (found) => show(found, { weigh, renew });
+}
 
 /** Look again where something happened, each thing at most as often as it may be asked for. */
 async function watch(signal) {
@@ -145,7 +136,7 @@ function happened(event) {
   dirty = true;
   log.unshift(event);
   log.length = Math.min(log.length, EVENTS);
-  panels.events($("events"), log);
+  events($("events"), log);
 }
 
 function linked(problem) {
@@ -239,7 +230,7 @@ submits($("replay"), async () => {
   try {
     let job = await api("POST", "replays", body);
     for (const asked = study; !job.done && asked === study; job = await api("GET", `replays/${job.job}`)) await wait(1);
-    panels.replayed($("replayed"), job);
+    replayed($("replayed"), job);
   } catch (error) {
     $("replayed").textContent = sentence(error.message);
   }
@@ -257,7 +248,7 @@ async function download(table, format) {
 
 $("pause").onclick = () => trying(async () => draw.card(await api("PATCH", "", { paused: !$("pause").dataset.paused })));
 $("leave").onclick = () => leave("You have signed out.");
-addEventListener("resize", () => panels.resized());
+addEventListener("resize", resized);
 document.addEventListener("visibilitychange", () => {
   dirty = true;
 });

@@ -1,4 +1,5 @@
-// What the admin page shows: numbers as tables and small drawings.
+// What the admin page shows of each view: numbers as tables and small drawings. A view that is to be seen here is
+// declared in studies/reporting/views.py, and drawn by a `panel` below.
 
 import { bar, curve, interval, parts, percent } from "./charts.js";
 import { $, make, plural, sentence } from "./client.js";
@@ -37,6 +38,19 @@ function table(caption, columns, rows) {
   return make("div", { class: "scroll", role: "region", "aria-label": caption }, made);
 }
 
+// Seconds between two looks at the same thing while the study moves: what is cheap, and what is counted over all votes.
+export const OFTEN = 1;
+const SELDOM = 5;
+
+/** What is looked at: the views' names, how often, and `show(found, does)` with what they tell and what may be done. */
+export const panels = [];
+
+/** Draw what views tell, at the place that has the first one's name, else at the end of a section. */
+function panel(section, names, draw, every = SELDOM) {
+  const place = $(names[0]) ?? $(section).appendChild(make("div", { id: names[0], class: "view" }));
+  panels.push({ names, every, show: (found, does) => draw(place, found, does) });
+}
+
 let last = null;
 let all = false;
 
@@ -46,7 +60,9 @@ const SURE = {
   rank: () => ["P(above the next)", (row) => row.p_above ?? null],
 };
 
-export function overview(view) {
+panel("result", ["overview"], (_, [view]) => overview(view), OFTEN);
+
+function overview(view) {
   last = view;
   const { progress, leaders, pairs } = view;
   const left = progress.left ? `${progress.left[0]} to ${progress.left[2]}` : "not known yet";
@@ -101,7 +117,7 @@ export function resized() {
   redraw($("curves"), ...named.filter(([, values]) => values.length).map(([title, values]) => curve(title, values, Math.max(width, 240))));
 }
 
-export function annotators(rows, { weigh, renew }) {
+panel("people", ["annotators"], (place, [rows], { weigh, renew }) => {
   const state = (row) => (row.weight === 0 ? make("strong", { class: "flag" }, "quarantined") : row.weight < 1 ? make("strong", { class: "flag" }, `counts ${percent(row.weight)}`) : "counts in full");
   const columns = [
     ["Name", (row) => [make("bdi", {}, row.judge), make("small", {}, [row.scope === "judge" ? "script" : "", row.pools.join(", ")].filter(Boolean).join("; "))]],
@@ -113,8 +129,8 @@ export function annotators(rows, { weigh, renew }) {
     ["Change", (row) => make("div", { class: "act" }, act(row, row.weight > 0 ? "Quarantine" : "Restore", weigh), act(row, "New link", renew))],
   ];
   const act = (row, words, does) => make("button", { type: "button", "data-keep": `${words} ${row.judge}`, "aria-label": `${words}: ${row.judge}`, click: () => does(row) }, words);
-  redraw($("annotators"), rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link above."));
-}
+  redraw(place, rows.length ? table("Annotators; accuracy with its 95 % interval", columns, rows) : make("p", {}, "Nobody votes yet. Make a link above."));
+});
 
 function findings(row) {
   if (!row.findings.length) return null;
@@ -124,16 +140,16 @@ function findings(row) {
   return make("details", { "data-keep": `checks ${row.judge}` }, make("summary", { class: flags.length ? "flag" : null }, words), make("ul", { class: "plain" }, ...told));
 }
 
-export function agreement(view) {
+panel("people", ["agreement"], (place, [view]) => {
   const range = (found) => (found ? found[0].toFixed(2) : "–");
   const ends = (found) => (found ? `95 % interval ${found[1].toFixed(2)} to ${found[2].toFixed(2)}` : "not defined yet");
   const one = (value) => (value === null ? "–" : value.toFixed(2));
-  redraw($("agreement"), make("h3", {}, "Agreement"),
+  redraw(place, make("h3", {}, "Agreement"),
     make("p", { class: "hint" }, `${plural(view.people, "person", "people")}; ${plural(view.pairs, "pair")} that two or more voted on${view.pairs < view.fewest ? `, too few to tell how far people agree: at least ${view.fewest} are needed` : ""}.`),
     facts(["Krippendorff’s alpha", range(view.alpha_nominal), ends(view.alpha_nominal)], ["Ordinal alpha", range(view.alpha_ordinal), ends(view.alpha_ordinal)],
       ["Fleiss’ kappa", one(view.fleiss)], ["Cohen’s kappa", one(view.cohen), "mean over pairs of people"],
       ["One says what another said", range(view.ceiling), ends(view.ceiling)], ["The same, ties aside", range(view.ceiling_decided), ends(view.ceiling_decided)]));
-}
+});
 
 /** What matters most now: a mark and a sentence, as on the terminal's router screen. */
 function standing(view) {
@@ -144,10 +160,10 @@ function standing(view) {
   return ["✔", `Certified: ${unseen}`];
 }
 
-export function routing(view, judges) {
+panel("machines", ["routing", "judges"], (place, [view, judges]) => {
   if (!view) {
     const rows = judges.length ? table("Judges", [["Judge", (row) => row.judge], ["Kind", (row) => row.kind], ["Votes", (row) => number(row.votes), true]], judges) : "";
-    redraw($("routing"), make("p", {}, "This study has no router: nothing chooses between people and machines."), rows);
+    redraw(place, make("p", {}, "This study has no router: nothing chooses between people and machines."), rows);
     return;
   }
   const [mark, said] = standing(view);
@@ -161,7 +177,7 @@ export function routing(view, judges) {
     ["Leans to", (row) => (row.leans.length ? make("ul", { class: "plain" }, ...row.leans.map(lean)) : "–")],
   ];
   const decision = ({ to, chance, reason, audit }) => make("li", {}, make("strong", {}, to), ` ${percent(chance)} · ${reason}`, audit ? make("span", { class: audit === "wrong" ? "flag" : null }, audit === "wrong" ? " ✖ audit: wrong" : " ✔ audit: right") : null);
-  redraw($("routing"),
+  redraw(place,
     make("p", { class: "card" }, make("strong", { class: "✖▲".includes(mark) ? "flag" : null }, `${mark} ${said}`), ` ${sentence(view.certificate)}`),
     parts([["machines", view.machines], ["people", view.people], ["waiting for people", view.waiting], ["nobody", view.nobody]]),
     facts(["Spent", money(view.spent), view.budget === null ? "no limit" : `of ${money(view.budget)}, ${share(view.spent, view.budget)}`],
@@ -170,7 +186,7 @@ export function routing(view, judges) {
       ["Accepted unseen", number(view.accepted), `of ${number(view.machines)}; at most ${percent(view.target)} may be wrong`]),
     view.judges.length ? table("Machine judges", columns, view.judges) : "",
     make("details", { "data-keep": "decisions" }, make("summary", {}, "Last decisions, newest first, with the chance that each had"), make("ul", { class: "plain" }, ...view.decisions.map(decision))));
-}
+});
 
 function kindOf(row, judges) {
   const known = judges.find((one) => one.judge === row.judge);

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.http.app import TRIES
+from adapters.http.authenticator import TRIES
 from adapters.server_address import ADDRESS, address_of_server
 from tests.adapters.study_server import StudyServer
 

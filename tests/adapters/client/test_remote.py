@@ -19,6 +19,8 @@ from adapters.client import remote
 from adapters.client.remote import RemoteService
 from elicit.service.voting import Answer, Ballot, Turn
 from elicit.types import BadInputError
+from studies.reporting import views
+from studies.reporting.views import SCREEN_VIEWS
 from tests.adapters.pictures import save
 from tests.adapters.study_server import StudyServer
 
@@ -122,14 +124,14 @@ async def test_votes_arrive_as_they_were_given(server: StudyServer) -> None:
 
 async def test_results_are_the_admins(server: StudyServer) -> None:
     async with voter(server) as service:
-        for asked in (service.overview, service.routing):
+        for view in SCREEN_VIEWS.values():
             with pytest.raises(BadInputError, match="only who runs this study"):
-                await asked()
+                await service.show(view)
     async with voter(server) as service:
         await opened(service)  # the engine is there
     async with voter(server, token=server.admin) as service:
-        assert (await service.overview()).progress.target == 1000
-        assert await service.routing() is None
+        assert (await service.show(views.overview)).progress.target == 1000
+        assert await service.show(views.routing) is None
 
 
 async def test_a_frozen_server_holds_up_nobody(server: StudyServer) -> None:

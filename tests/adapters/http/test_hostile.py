@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from adapters.access import Access
+from studies.reporting.views import ADMIN_VIEWS
 from tests.adapters.attacked import Attacked, attacked, lines, make, sound, until
 from tests.adapters.payloads import ATTACKS, KEY, NOTE, cast
 
@@ -278,19 +279,13 @@ MATRIX: dict[str, tuple[Any, tuple[int, ...]]] = {
     "POST /v1/studies/{study}/votes/{vote}/void": ({}, (401, 404, 404, 200, 409)),
     "PUT /v1/studies/{study}/votes/{vote}/note": ({"note": ""}, (401, 404, 404, 204, 204)),
     "GET /v1/studies/{study}/items": (None, RUN),
-    "GET /v1/studies/{study}/annotators": (None, RUN),
+    **{f"GET /v1/studies/{{study}}/{name}": (None, RUN) for name in ADMIN_VIEWS},
     "POST /v1/studies/{study}/annotators": ({"judge": "NEW"}, (401, 404, 403, 403, 201)),
     "PATCH /v1/studies/{study}/annotators": ({"weight": 1}, RUN),
     "PATCH /v1/studies/{study}/annotators/{judge}": ({"weight": 1}, RUN),
     "POST /v1/studies/{study}/tokens": (None, (401, 404, 403, 403, 201)),
     "POST /v1/studies/{study}/annotators/{judge}/token": (None, (401, 404, 403, 403, 201)),
     "POST /v1/studies/{study}/invites": ({}, (401, 404, 403, 403, 201)),
-    "GET /v1/studies/{study}/judges": (None, RUN),
-    "GET /v1/studies/{study}/leaderboard": (None, RUN),
-    "GET /v1/studies/{study}/posterior": (None, RUN),
-    "GET /v1/studies/{study}/overview": (None, RUN),
-    "GET /v1/studies/{study}/agreement": (None, RUN),
-    "GET /v1/studies/{study}/routing": (None, RUN),
     "GET /v1/studies/{study}/exports/{table}.{format}": (None, RUN),
     "POST /v1/studies/{study}/replays": ({}, (401, 404, 403, 403, 202)),
     "GET /v1/studies/{study}/replays/{job}": (None, (401, 404, 403, 403, 404)),

@@ -7,19 +7,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from elicit.service.voting import Answer, Turn
+from elicit.service.voting import Answer, TuningService, Turn
 from elicit.types import BadInputError
 from studies.commands.tuning_session import lines_of
 from studies.local.client import LocalService
 from studies.local.tuning_host import TuningHost
 from studies.replay.verify import verify
+from studies.reporting import views
 from studies.study import Study
 from studies.tuning.result import result_of
 from tests.adapters.serving import Got, Say, completion, serving
 from tests.studies.tuning import parity
 
 
-async def next_turn(service: LocalService) -> Turn:
+async def next_turn(service: TuningService) -> Turn:
     """The next turn with a ballot, or the last one."""
     for _ in range(300):
         turn = await service.turn()
@@ -30,7 +31,7 @@ async def next_turn(service: LocalService) -> Turn:
     raise AssertionError("no ballot came")
 
 
-async def voted(service: LocalService, times: int, **more: object) -> Turn:
+async def voted(service: TuningService, times: int, **more: object) -> Turn:
     turn = await next_turn(service)
     for _ in range(times):
         ballot = turn.ballot
@@ -172,7 +173,7 @@ async def test_machine_judges_vote_beside_the_person(tmp_path: Path) -> None:
     service = await LocalService.start(tmp_path / "s", "me")
     await next_turn(service)
     for _ in range(150):
-        routing = await service.routing()
+        routing = await service.show(views.routing)
         if routing is not None and routing.machines >= 5:
             break
         await asyncio.sleep(0.1)

@@ -24,16 +24,19 @@ from adapters.ledger import SqliteLedger
 from elicit.cli import _code
 from elicit.log.events import CHECK, GOLD, REPEAT, AnyBody, Asked, Enrolled, Leased, Marked, Voted, Weighed
 from elicit.safe_text import limit_in_percent, share_in_percent
-from elicit.service.voting import Overview, Progress
+from elicit.service.results import Overview
+from elicit.service.views import FIRST_PAGE, Page
+from elicit.service.voting import Progress
 from elicit.types import ChoiceOutcome, Item, Query
 from studies.decisions import votes_to_come
 from studies.local.tuning_host import TuningHost
 from studies.local.voting_host import VotingHost
 from studies.outlook import Outlook
-from studies.reporting import status
+from studies.reporting import status, views
 from studies.reporting.report_data import report_data
 from studies.reporting.status import status_of
 from studies.reporting.status_lines import status_lines, verdict
+from studies.reporting.views import ADMIN_VIEWS
 from studies.run import run
 from studies.serving.engine_process import EngineProcess
 from studies.study import Study
@@ -357,18 +360,17 @@ def as_report(study: Study, found: status.Summary) -> None:
 async def as_screens(study: Study, found: status.Summary) -> None:
     """What the admin page and the overview are drawn from, and a voter's turn."""
     modeller = EngineProcess(study)
-    page = await modeller.overview()
+    page = await views.overview.compute(modeller, FIRST_PAGE)
     same_overview(page, found)
     assert page.progress == progress_of(found)
-    assert (await modeller.leaderboard(0, 100)).leaders == found.leaders
-    await modeller.posterior(0, 100)
-    await modeller.agreement()
-    await modeller.annotators()
+    assert (await views.leaderboard.compute(modeller, Page(limit=100))).leaders == found.leaders
+    for view in ADMIN_VIEWS.values():
+        await view.compute(modeller, FIRST_PAGE)
     advanced, now = await modeller.advance({}), found.outlook
     assert (advanced.stop, advanced.reason, advanced.left) == (now.stop, now.why, now.votes_left)
 
     host = TuningHost(study, "zoe") if study.spec.tuning else VotingHost(study, "zoe")
-    same_overview(await host.overview(), found)
+    same_overview(await host.show(views.overview), found)
     turn = await host.turn()
     while turn.doing:
         await asyncio.sleep(0.01)
@@ -381,7 +383,7 @@ async def as_screens(study: Study, found: status.Summary) -> None:
     else:
         assert not told.ended
         assert (told.stop, told.why, told.left) == (now.stop, now.why, now.votes_left)
-        seen = await host.overview()
+        seen = await host.show(views.overview)
         hidden = [row for row in seen.leaders if not row.item] if seen.leaders else []
         pair = study.state.asked[turn.ballot.query].query.pair
         assert len(hidden) == (len({*pair} - {*study.state.retired_rows()}) if seen.leaders else 0)

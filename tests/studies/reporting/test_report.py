@@ -22,7 +22,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from elicit.safe_text import harmless
-from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
+from elicit.service.results import LabelShares, LeaderRow, PairLabel
+from elicit.service.voting import PastVote
 from studies.reporting import charts, trace
 from studies.reporting.report import (
     CalibrationBin,

@@ -13,7 +13,7 @@ from adapters.files.formats import PairRow
 from elicit.log.events import Consulted, Event, Routed, Voted
 from elicit.log.state import State
 from elicit.routing.case import mirror_verdict
-from elicit.service.voting import RoutingView
+from elicit.service.results import RoutingView
 from elicit.types import mirror
 from studies.reporting.routing_view import SHOWN, routing_view, undecided_queries
 from studies.routing.audits import audits, machine_labels

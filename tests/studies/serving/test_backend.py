@@ -25,6 +25,7 @@ from elicit.service.http_schema import (
 )
 from elicit.types import BadInputError
 from studies.replay.verify import verify
+from studies.reporting import views
 from studies.reporting.exports import export
 from studies.reporting.status import status_of, summarize
 from studies.serving.backend import AnnotationBackend
@@ -291,14 +292,14 @@ async def test_a_quarantined_annotator_teaches_nothing_and_can_be_restored(tmp_p
             for name in ("maya", "ben"):
                 await vote(study, name, (await lent(study, name))[0])
         await ready(study)
-        before = await study.views.posterior(0, 10)
+        before = await study.views.show(views.posterior)
         row = await study.amend(ADMIN, "ben", Amendment(weight=0.0))
         assert row.weight == 0
-        without = await study.views.posterior(0, 10)
+        without = await study.views.show(views.posterior)
         await study.amend(ADMIN, "ben", Amendment(weight=0.5))
-        half = await study.views.posterior(0, 10)
+        half = await study.views.show(views.posterior)
         await study.amend(ADMIN, "ben", Amendment(weight=1.0))
-        after = await study.views.posterior(0, 10)
+        after = await study.views.show(views.posterior)
     assert after.mean == before.mean
     assert len({before.mean, without.mean, half.mean}) == 3
     assert checked(folder)[0] == "same"
@@ -325,7 +326,9 @@ async def test_golds_and_repeats_look_like_any_query_and_teach_nothing(tmp_path:
             first = next(old for old in study.state.votes if old.vote.pair == live.vote.pair and not old.check)
             assert first.shown != live.shown
         await ready(study)
-        findings = {found.check: found.votes for row in await study.views.annotators() for found in row.findings}
+        findings = {
+            found.check: found.votes for row in await study.views.show(views.annotators) for found in row.findings
+        }
         assert findings["gold"] == sum(live.check == "gold" for live in checks)
         page = await study.votes(person("maya"), None, 50)
         assert {vote.check for vote in page.votes} == {""}
@@ -404,10 +407,10 @@ async def test_machines_take_the_easy_ones_and_people_what_the_router_gives_them
         assert done
         by = {live.vote.judge for live in study.state.votes}
         assert by == {"maya", "quick"}
-        routing_now = await study.views.routing()
+        routing_now = await study.views.show(views.routing)
         assert routing_now is not None
         assert routing_now.machines > 0
-        rows = {row.judge: row.votes for row in await study.views.judges()}
+        rows = {row.judge: row.votes for row in await study.views.show(views.judges)}
         assert rows["quick"] > 0
     with Study.open(folder, writable=False) as opened:
         asked = [event for event in opened.events() if isinstance(event.body, Asked | Leased)]
@@ -453,13 +456,13 @@ async def test_what_voters_and_the_admin_are_told_is_what_status_tells(tmp_path:
             await vote(study, name, lease)
             if turn == 6:
                 await ready(study)
-                before = await study.views.overview()
+                before = await study.views.show(views.overview)
                 await study.amend(ADMIN, "ben", Amendment(0.0, "looks at one side alone"))
                 await ready(study)
-                after = await study.views.overview()
+                after = await study.views.show(views.overview)
                 assert before.expected != after.expected  # the votes are as many, and teach otherwise
         await ready(study)
-        overview, told = await study.views.overview(), await study.progress(person("maya"))
+        overview, told = await study.views.show(views.overview), await study.progress(person("maya"))
     assert any(live.check for live in study.state.votes)
     with Study.open(folder, writable=False) as again:
         values = status_of(again)
