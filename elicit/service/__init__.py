@@ -1,6 +1,6 @@
 """What screens and the HTTP interface may ask of a study.
 
-`voting` is for one voter's screen, `results` is what screens and admins are told of a study, `views` how they ask for it.
-Of a server, `http_schema` has what it says and hears, `http_backend` what it asks
-of a study, `assignment` who is lent which query; `names` says which names people may have.
+`voting` is for one voter's screen; `results` is what screens and admins are told of a study, `views` how they ask for
+it. Of a server, `http_schema` has what it says and hears, `http_backend` what it asks of a study, `assignment` who is
+lent which query; `names` says which names people may have.
 """
