@@ -1,6 +1,10 @@
-"""elicit: active preference elicitation and prompt optimization.
+"""The core: the engine and what it is made of, with no I/O and no clock.
 
-The one public face; importing it is light, and torch loads with the first engine or study.
+Also the one public face; importing it is light, and torch loads with the first engine or study. `types` has the nouns.
+`engine` asks and is told, `selection` is the protocol of selectors, `stopping` says when it is enough, `checks` what
+arrays, rows and names have to be. Which bits come out is up to `arithmetic` (code path, threads) and `randomness`
+(streams); `stats` are shared statistics. `safe_text` makes text safe to show, `conversation` chat messages readable,
+`diagnostics` says where messages go, and `cli` names the commands.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_every_command_it_shows_exists() -> None:
 def test_every_file_it_names_is_there(page: str) -> None:
     text = (ROOT / page).read_text()
     links = set(re.findall(r"\]\((?!http)([^)#]+)\)", text))
-    named = set(re.findall(r"`((?:elicit|bandits|adapters|studies|tui|tests|examples)/[\w/.]*[\w/])`", text))
+    named = set(re.findall(r"`((?:elicit|bandits|adapters|studies|tui|tests|docs|examples)/[\w/.]*[\w/])`", text))
     named |= {f"examples/{name}" for name in re.findall(r"`(\w+\.\w+)`", text)} if "examples" in page else set()
     missing = [name for name in links | named if "NAME" not in name and not (ROOT / name).exists()]
     assert not missing

@@ -1,4 +1,7 @@
-"""What a study asks of the place where its log is kept."""
+"""What a study asks of the place where its log is kept.
+
+`adapters.ledger` is one in SQLite; another has to pass the suite of `tests/adapters/test_ledger.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A log replayed: as it was, and as it would have gone."""
+"""A log replayed: as it was (`verify`), and as it would have gone (`counterfactual`)."""

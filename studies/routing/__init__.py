@@ -1,1 +1,5 @@
-"""Queries go to people or machine judges; what it costs, and what audits say."""
+"""Queries go to people or machine judges; what it costs, and what audits say.
+
+`dispatcher` routes a study's queries, `costs` says what they cost, `failures` which judges fail, `audits` what the
+machines' labels are worth; `judges_lock` lets one process at a time ask judges.
+"""

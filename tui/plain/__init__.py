@@ -1,1 +1,1 @@
-"""Voting and tuning line by line, without a full screen."""
+"""Voting and tuning line by line, without a full screen: `voting` and `board`."""
