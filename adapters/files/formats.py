@@ -130,9 +130,9 @@ def read_pairs(
 ) -> list[PairRow]:
     """The pairs of a file, in the file's order; `pair_id` is unique.
 
-    A response may be empty, and two may read the same if something else tells the sides apart, such as `model_a` and
-    `model_b` or `prev_response_a` and `prev_response_b`. columns, skipped: as `adapters.files.tables.read_table` has
-    them. Raises `BadInputError`.
+    A response may be empty, and two may read the same if something else tells the sides apart, such as ids `a` and `b`,
+    `model_a` and `model_b` or `prev_response_a` and `prev_response_b`. columns, skipped: as
+    `adapters.files.tables.read_table` has them. Raises `BadInputError`.
     """
     rows: dict[str, Row] = {}
 
@@ -264,5 +264,5 @@ def _id_twice(row: Row, field: str, name: str, first: Row) -> BadInputError:
 
 def _sides_equal(meta: Mapping[str, Any]) -> bool:
     """Whether nothing beside the responses tells side a from side b."""
-    starts = {key[:-2] for key in meta if key.endswith(("_a", "_b"))}
-    return all(meta.get(f"{start}_a") == meta.get(f"{start}_b") for start in starts)
+    starts = {key[:-1] for key in meta if key in ("a", "b") or key.endswith(("_a", "_b"))}
+    return all(meta.get(f"{start}a") == meta.get(f"{start}b") for start in starts)

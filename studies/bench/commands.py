@@ -109,6 +109,37 @@ def selection(
     )
 
 
+@bench.command(
+    epilog=example("elicit bench votes --pairs pairs.parquet --judgments judgments.parquet --votes 80 --seeds 6")
+)
+@click.option("--pairs", type=PATH, required=True, help="Pairs of texts, as `elicit init --pairs` takes them.")
+@click.option("--judgments", type=PATH, required=True, help="Recorded votes on them; those of people answer.")
+@click.option("--group", default="prompt", show_default=True, help="Column of the pairs; each of its values is a pool.")
+@click.option("--votes", type=IntegerRange(1), default=80, show_default=True)
+@click.option("--seeds", type=IntegerRange(1), default=6, show_default=True)
+@options("simple regret over votes")
+def votes(pairs: Path, judgments: Path, group: str, votes: int, seeds: int, methods: list[str], run: BenchRun) -> None:
+    """Find the best text of pools that people have compared, answered by their recorded votes."""
+    from studies.bench import votes as bench_
+    from studies.simulation.summaries import difference, number, over_votes
+
+    pools = bench_.read_pools(pairs, judgments, group)
+    run.show_methods(
+        run.measured(
+            lambda plan: bench_.votes(pools, methods, votes, seeds, plan), len(pools) * len(set(methods)) * seeds
+        ),
+        "simple_regret",
+        lambda s: [
+            *over_votes(s, "simple_regret"),
+            ("± se", number("simple_regret_se")),
+            *difference(s, "simple_regret"),
+            ("best 3", number("found_top3", ".0%")),
+            ("regret shown", lambda row: f"{row['cumulative_regret'] / votes:.2f}"),
+            ("CPU ms", number("cpu_ms_per_vote", ".1f")),
+        ],
+    )
+
+
 @bench.command(epilog=example("elicit bench tuning --pool pools.parquet --methods default,random --votes 60 --seeds 5"))
 @click.option("--pool", type=PATH, required=True, help="Parquet: task, prompt, model, score, method.")
 @click.option("--tasks", callback=names, help="Comma-separated, or even or odd for every second one; default all.")

@@ -27,12 +27,14 @@ OUTSIDE = (
     "duelpy_winner_stays",
 )
 """Peers of an environment and a process of their own, named PACKAGE or PACKAGE_ALGORITHM."""
+IDS = "ids"
+"""The default where nothing is known of the items but their ids: what features are worth, and whether they mislead."""
 NEED_FEATURES = ("aepsych", "apohf", "gp", "linear_dueling", "neural", "pairwise_gp_eubo")
 
 
 def method_names() -> list[str]:
     """Every name `make` takes, but for selectors of one's own (`path/to/file.py:Class`)."""
-    return ["default", *registry.names("selector"), *_models(), *PEERS, *OUTSIDE]
+    return ["default", IDS, *registry.names("selector"), *_models(), *PEERS, *OUTSIDE]
 
 
 def _models() -> list[str]:
@@ -83,6 +85,9 @@ def make(
         return _peer(name, None if features is None else features.astype(np.float64), n_items, seed, votes)
     from elicit.engine import Engine
 
+    if name == IDS:
+        nothing = {"groups": (), "scores": None}
+        return Engine(n_items=n_items, seed=seed, device=device, **{**(engine_options or {}), **nothing})
     model, selector = (name, "default") if name in _models() else ("default", name)
     items = None if features is not None else n_items
     return Engine(

@@ -19,6 +19,9 @@ Luck = Callable[[int], float]
 Chance = Callable[[int, int], float]
 """Rows a < b -> the probability that a wins."""
 
+Answer = Callable[[int, int, int], str]
+"""Vote number and rows a < b -> how the vote ends: "a", "b" or "tie"."""
+
 
 class PairQuery(Protocol):
     """A pair of rows that a method wants compared."""
@@ -78,12 +81,18 @@ def duel(
     method: Method, chance: Chance, votes: int, luck: Luck, report: Callable[[int], None] = lambda _: None
 ) -> SimulatedRun:
     """Answer `votes` queries: the smaller row of vote t wins iff luck(t) < chance(smaller, larger)."""
+    return play(method, lambda t, low, high: "a" if luck(t) < chance(low, high) else "b", votes, report)
+
+
+def play(method: Method, answer: Answer, votes: int, report: Callable[[int], None] = lambda _: None) -> SimulatedRun:
+    """Answer `votes` queries as `answer` says."""
     run = SimulatedRun()
     process_time = clock(method)
     query = method.ask()
     for t in range(votes):
         low, high = min(query.a, query.b), max(query.a, query.b)
-        outcome = "a" if (luck(t) < chance(low, high)) == (query.a == low) else "b"
+        said = answer(t, low, high)
+        outcome = said if query.a == low or said == "tie" else "b" if said == "a" else "a"
         cpu, wall = process_time(), time.perf_counter()
         method.tell(query.a, query.b, outcome)
         query = method.ask()
