@@ -120,8 +120,8 @@ class Dispatcher:
         decision = router.route(case, seats, budget, stream(self.study.spec.seed, f"route {query.id}", step))
         money = budget.money if budget.money < NO_LIMIT else None
         prices = {seat.name: seat.price for seat in seats}
-        p_a, p_tie, _ = router.label(case).probabilities
-        return decision, Basis(case.mean, case.variance, float(budget.queries), money, prices, p_a, p_tie)
+        p = router.label(case).probabilities
+        return decision, Basis(case.mean, case.variance, float(budget.queries), money, prices, p.a, p.tie)
 
     def _sent(self, query: Query, to: Literal["people", "nobody"], decision: Decision, basis: Basis) -> Routed:
         """That the router sent a query there; with people, it waits for as many of them as are to answer it."""
