@@ -311,7 +311,7 @@ class _Run:
                 busy += 1
                 settled = await dispatcher.dispatch(query)
                 busy, self.answered = busy - 1, self.answered + settled
-                self.report(self.answered, dispatcher.spent)
+                self.report(self.answered, dispatcher.record.spent)
                 await asyncio.sleep(0)  # a judge that answers at once must not keep the other lanes from their turn
 
         await dispatcher.attend(list(study.state.waiting))
@@ -350,10 +350,10 @@ class _Run:
             if name in self.failures.paused:
                 continue
             answer = await judge.judge(self.study.shown.put(query))
-            self.failures.note(name, answer)
+            self.failures.note(query, name, answer)
             if isinstance(answer, Vote):
                 self.study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
                 return True
-            self.study.consulted(query, name, answer)
+            self.study.record(Consulted(query.id, name, failure=answer.why, cost=answer.cost))
         self.study.defer(query)
         return False

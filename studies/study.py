@@ -9,7 +9,8 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from weakref import WeakSet
 
 import msgspec
 
@@ -23,15 +24,8 @@ from elicit.log.events import (
     Deferred,
     Event,
     Handed,
-    InputsAdded,
-    ItemsAdded,
-    Marked,
-    Measured,
     Noted,
-    Proposed,
-    Responded,
     Resumed,
-    Routed,
     Undone,
     Voted,
     Weighed,
@@ -39,7 +33,7 @@ from elicit.log.events import (
 from elicit.log.ledger import Ledger
 from elicit.log.state import LiveVote, State
 from elicit.tuning.protocol import Input
-from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, JudgeFailure, Outcome, Query, Side, Verdict, Vote
+from elicit.types import CHOICES, BadInputError, ChoiceOutcome, Item, Outcome, Query, Side, Verdict, Vote
 from studies.decisions import (
     WORKER,
     budget_spent,
@@ -62,12 +56,19 @@ from studies.storage import folders, forgetting, kept_belief
 
 if TYPE_CHECKING:
     from elicit.engine import Engine
-    from elicit.routing.case import Decision
     from elicit.stopping import Stop
 
 logger = logging.getLogger(__name__)
 CLOSING, GOING_ON = 200, 5000
 """Votes learnt after which the belief is kept, when a study is closed and while it is open."""
+
+
+class Follower(Protocol):
+    """Whoever keeps a record of its own of what happens in a study."""
+
+    def add(self, event: Event) -> None:
+        """Put the next event of the log down. Returns at once and never raises: a voter may be waiting."""
+        ...
 
 
 class Study:
@@ -81,6 +82,7 @@ class Study:
         self._ledger = ledger
         self._turn = threading.RLock()
         self._ahead = Lookahead()
+        self._followers: WeakSet[Follower] = WeakSet()
         self._engine: Engine | None = None
         self._revised = self._grown = 0
         self._stop: tuple[tuple[int, int, int], Stop] | None = None
@@ -312,13 +314,19 @@ class Study:
     def refresh(self) -> None:
         """Take in what another process of this study has written."""
         with self._turn:
-            for event in self._ledger.read(self.state.seq):
-                self.state.fold(event)
+            self._fold(self._ledger.read(self.state.seq))
 
-    def record(self, *bodies: InputsAdded | ItemsAdded | Marked | Measured | Proposed | Responded) -> None:
-        """Record what happened to the pool: prompts and inputs that joined, responses, signals, marks."""
+    def record(self, *bodies: AnyBody) -> None:
+        """Record what happened, all at once, on disk before this returns: to the pool, or to a query on its way. The
+        engine learns a vote among it."""
         with self._turn:
             self._append(*bodies)
+            if self._engine is not None and any(isinstance(body, Voted) for body in bodies):
+                self.catch_up()
+
+    def follow(self, follower: Follower) -> None:
+        """Tell the follower, as long as it lives, each event that this study comes to know from here on."""
+        self._followers.add(follower)
 
     def try_on(self, query: Query) -> Query:
         """The query with the inputs to compare its prompts on; raises as `studies.prompt_inputs.choose_inputs_for`
@@ -342,34 +350,6 @@ class Study:
             if weighings:
                 self._append(*weighings)
 
-    def consulted(
-        self,
-        query: Query,
-        judge: str,
-        reply: Verdict | JudgeFailure | None,
-        reason: str = "",
-        numbers: Mapping[str, float] | None = None,
-    ) -> None:
-        """Record what a machine judge said of a query. Not a vote.
-
-        Parameters
-        ----------
-        query : Query
-        judge : str
-            The machine judge.
-        reply : Verdict, JudgeFailure or None
-            What it said, why it could not, or None where it passed.
-        reason : str
-            Why it was asked, for a reader.
-        numbers : mapping, optional
-            What that was decided on.
-        """
-        verdict, why, cost = (None, reply.why, reply.cost) if isinstance(reply, JudgeFailure) else (reply, "", 0.0)
-        if why:
-            logger.warning("judge %s failed on query %d: %s", judge, query.id, why)
-        with self._turn:
-            self._append(Consulted(query.id, judge, verdict, why, reason, dict(numbers or {}), cost))
-
     def defer(self, query: Query) -> None:
         """Record that no machine judge could answer a query: whoever holds it holds it no more, and it is resumed
         later."""
@@ -386,26 +366,6 @@ class Study:
                 return None
             self._append(Resumed(number, judge))
             return self.query(number)
-
-    def route(self, query: Query, to: Literal["people", "nobody"], decision: Decision, *more: Voted | Routed) -> None:
-        """Record where the router sent a query.
-
-        Parameters
-        ----------
-        query : Query
-        to : {"people", "nobody"}
-            With people, it waits for as many of them as are to answer it.
-        decision : Decision
-            The router's last; its propensity, numbers and reason are recorded.
-        *more : Voted or Routed
-            What follows at once, so that no crash comes in between: a vote, the lot for an audit.
-        """
-        with self._turn:
-            wanted = self.spec.serving.overlap if to == "people" else 1
-            sent = Routed(query.id, to, decision.propensity, dict(decision.numbers), decision.reason, wanted)
-            self._append(sent, *more)
-            if self._engine is not None:
-                self.catch_up()
 
     def undo(self, judge: str = "") -> LiveVote | None:
         """Take back this judge's newest live vote, which is returned; its query is open again. None: there is none."""
@@ -555,9 +515,14 @@ class Study:
         appended = events = self._ledger.append(bodies)
         if events[0].seq != self.state.seq + 1:  # another process of this study wrote in between
             events = list(self._ledger.read(self.state.seq))
+        self._fold(events)
+        return appended
+
+    def _fold(self, events: Iterable[Event]) -> None:
         for event in events:
             self.state.fold(event)
-        return appended
+            for follower in self._followers:
+                follower.add(event)
 
     def query(self, number: int) -> Query:
         """The query of that id.

@@ -5,7 +5,9 @@ An event is an envelope (`seq`, `time`) around a body; the bodies are a tagged u
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -26,6 +28,8 @@ STOCK, CHECK = "(stock)", "(check)"
 GOLD, REPEAT = "gold", "repeat"
 """In place of a selector: a pair whose answer is known, and one the annotator has answered, sides swapped."""
 
+PRICE_OF = "price of "
+"""In numbers, before the name of who could be asked."""
 
 Mark = Literal["", "pinned", "retired"]
 
@@ -177,11 +181,50 @@ class Paused(Body, frozen=True, tag="paused"):
     by: str = ""
 
 
+class Basis(NamedTuple):
+    """What a decision of the router was made on, as far as it is computed with again; where the log does not say, as of
+    a query that nothing is known of.
+
+    mean, variance: of u_a - u_b by the utility model before anybody answered. queries, money: those still to be
+    labelled, and what was left for them, None without a limit. prices: who could be asked. p_a, p_tie: of the label as
+    it would be without anybody more. audit: the chance of one that the machines' label was given, None where none was
+    made. bits: that the router expected of the answer it asked for, None where it does not say.
+    """
+
+    mean: float = 0.0
+    variance: float = 4.0
+    queries: float = 1.0
+    money: float | None = None
+    prices: Mapping[str, float] = {}
+    p_a: float = 1 / 3
+    p_tie: float = 1 / 3
+    audit: float | None = None
+    bits: float | None = None
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, float]) -> Self:
+        """Out of the numbers of an event."""
+        prices = {name[len(PRICE_OF) :]: price for name, price in numbers.items() if name.startswith(PRICE_OF)}
+        values = {name: numbers[name] for name in cls._fields if name in numbers and name != "prices"}
+        return cls(prices=prices, **values)
+
+    def among(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """The numbers of an event: those that the router gave, as far as JSON has them, with these in their place."""
+        values: dict[str, float] = {}
+        for name, value in self._asdict().items():
+            if name == "prices":
+                values |= {PRICE_OF + seat: price for seat, price in self.prices.items()}
+            elif value is not None:
+                values[name] = value
+        return {name: value for name, value in numbers.items() if math.isfinite(value)} | values
+
+
 class Consulted(Body, frozen=True, tag="consulted"):
     """A machine judge looked at the query with that seq: its verdict, or why there is none; neither where it passed
     over the query. Not a vote.
 
-    `reason` and `numbers`: what the router asked it for. `cost`: money that a failure has taken.
+    `reason` and `numbers`: what the router asked it for; only `basis` is computed with, the other numbers are for
+    people. `cost`: money that a failure has taken.
     """
 
     query: int
@@ -191,6 +234,11 @@ class Consulted(Body, frozen=True, tag="consulted"):
     reason: str = ""
     numbers: dict[str, float] = {}
     cost: float = 0.0
+
+    @property
+    def basis(self) -> Basis:
+        """What the router asked it on."""
+        return Basis.of(self.numbers)
 
 
 class Deferred(Body, frozen=True, tag="deferred"):
@@ -213,8 +261,9 @@ class Routed(Body, frozen=True, tag="routed"):
     """The router is done with the query with that seq: it goes to people, or nobody is asked any more, or, drawn by
     lot after nobody was, to a person who audits the machines' label without seeing it.
 
-    `propensity`: the probability with which this was decided. `numbers`, `reason`: what it was decided on. `wanted`:
-    votes that it is to get from people, each from another one.
+    `propensity`: the probability with which this was decided. `numbers`, `reason`: what it was decided on; only `basis`
+    is computed with, the other numbers are for people. `wanted`: votes that it is to get from people, each from another
+    one.
     """
 
     query: int
@@ -223,6 +272,11 @@ class Routed(Body, frozen=True, tag="routed"):
     numbers: dict[str, float] = {}
     reason: str = ""
     wanted: int = 1
+
+    @property
+    def basis(self) -> Basis:
+        """What it was decided on."""
+        return Basis.of(self.numbers)
 
 
 class Handed(Body, frozen=True, tag="handed"):

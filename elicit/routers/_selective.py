@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,18 @@ from elicit.types import BadInputError, Verdict
 
 NONE = 2.0
 """A threshold that no confidence reaches."""
+
+
+class Certainty(NamedTuple):
+    """A verdict's confidence, and the one at which it stands."""
+
+    confidence: float
+    threshold: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether it stands."""
+        return self.confidence >= self.threshold
 
 
 class Selective(AsAnswered):
@@ -50,9 +63,10 @@ class Selective(AsAnswered):
                 return Decision(open_to.human.name, chance, {"chance": chance}, "drawn for calibration")
         if case.outcomes:
             return Decision(panel[0].name, 1.0, reason="calibration") if panel else Decision(None, reason="answered")
-        numbers = self._confidence_and_threshold(case)
-        if numbers and numbers["confidence"] >= numbers["threshold"]:
-            return Decision(None, 1.0, numbers, f"{numbers['confidence']:.2f} is sure enough")
+        certainty = self._certainty(case)
+        numbers = certainty._asdict() if certainty else {}
+        if certainty and certainty.enough:
+            return Decision(None, 1.0, numbers, f"{certainty.confidence:.2f} is sure enough")
         if panel:
             return Decision(panel[0].name, 1 - chance, numbers, "nobody was sure enough yet")
         if open_to.human is None:
@@ -62,12 +76,12 @@ class Selective(AsAnswered):
             return Decision(open_to.human.name, chance, numbers, "no judge was sure enough")
         return Decision(None, 1 - chance, numbers, "no judge was sure enough, and the money is for others")
 
-    def _confidence_and_threshold(self, case: Case) -> dict[str, float]:
-        """The last verdict's confidence and the threshold it must reach; nothing without a verdict."""
+    def _certainty(self, case: Case) -> Certainty | None:
+        """Of the last verdict; None without one."""
         if not case.verdicts:
-            return {}
+            return None
         judge, verdict = list(case.verdicts.items())[-1]
-        return {"confidence": confidence(verdict), "threshold": self.threshold(self.checked.get(judge, []))}
+        return Certainty(confidence(verdict), self.threshold(self.checked.get(judge, [])))
 
     def tell(self, case: Case) -> None:
         """Learn from a case that is done: from one drawn for calibration which verdicts hold, from another one whether
@@ -75,9 +89,8 @@ class Selective(AsAnswered):
         if case.earlier:
             return
         if not case.asked or case.asked[0] not in case.outcomes:
-            numbers = self._confidence_and_threshold(case)
-            accepted = bool(numbers) and numbers["confidence"] >= numbers["threshold"]
-            self.pace.record_score(0.0 if accepted else 1.0)
+            certainty = self._certainty(case)
+            self.pace.record_score(0.0 if certainty and certainty.enough else 1.0)
             return
         choices = [outcome.choice for outcome in case.outcomes.values() if outcome.choice in ("a", "b")]
         for judge, verdict in case.verdicts.items() if choices else ():

@@ -59,8 +59,9 @@ class Default(Fused):
             return Decision(None, 1.0, numbers, f"{belief}, no person can be asked")
         bits = self._human_bits(case, view)
         chance = self.pace.chance(bits, share)
-        numbers |= {"bits": bits, "price": price * human.price, "price_per_bit": human.price / max(bits, 1e-6)}
-        reason = f"{belief}, {human.name} would tell {bits:.2f} bit at {numbers['price_per_bit']:.2f} a bit"
+        price_per_bit = human.price / max(bits, 1e-6)
+        numbers |= {"bits": bits, "price": price * human.price, "price_per_bit": price_per_bit}
+        reason = f"{belief}, {human.name} would tell {bits:.2f} bit at {price_per_bit:.2f} a bit"
         if rng.random() < chance:
             return Decision(human.name, chance, numbers, reason)
         return Decision(None, 1 - chance, numbers, reason)

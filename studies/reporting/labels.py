@@ -38,8 +38,8 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
     its chance. Of routed pairs `terms` is what made them, in logits, and `accepted` says whether a label without people
     is covered by the certificate.
     """
-    from studies.routing.audits import acceptance, machine_labels
-    from studies.routing.dispatcher import Dispatcher, label_record
+    from studies.routing.audits import acceptance, label_record, machine_labels
+    from studies.routing.record import RoutingRecord
 
     state, votes = study.state, labelling_votes(study.spec, study.state)
     cast: dict[RowPair, int] = {}
@@ -47,7 +47,7 @@ def pair_labels(study: Study) -> list[dict[str, Any]]:
         cast[live.vote.pair] = cast.get(live.vote.pair, 0) + 1
     listed = list(state.listed_pairs())
     model = dict(zip(listed, by_model(study, listed, votes).tolist(), strict=True))
-    router_labels = Dispatcher(study, {}).labels() if state.routed else {}
+    router_labels = RoutingRecord(study, {}).labels() if state.routed else {}
     fused = {state.asked[number].query.pair: label_record(label) for number, label in router_labels.items()}
     unseen = {state.asked[n].query.pair: label for n, label in machine_labels(study).items()}
     accepted = acceptance(study) if state.routed else None

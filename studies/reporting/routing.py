@@ -133,15 +133,16 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
     for number, routes in state.routed.items():
         if number in open_ and number not in votes_by_query:
             break
-        query, numbers = state.asked[number].query, routes[0].numbers
+        query, basis = state.asked[number].query, routes[0].basis
         turned = listed.get(query.pair, query.a) != query.a
         straight = routes[0].propensity if routes[0].to == "people" else 1 - routes[0].propensity
         # A query that went to people would else have had the chance of an audit.
-        chance = straight + (1 - straight) * numbers.get("audit", spec.routing.audits)
+        lots = spec.routing.audits if basis.audit is None else basis.audit
+        chance = straight + (1 - straight) * lots
         went_to_people, votes = routes[0].to == "people" or len(routes) > 1, votes_by_query.get(number, [])
         if chance <= 0 or (went_to_people and not votes):
             continue
-        value, guess = np.nan, numbers["p_a"] + numbers["p_tie"] / 2
+        value, guess = np.nan, basis.p_a + basis.p_tie / 2
         if went_to_people:
             outcomes = [mirror(vote.outcome) if turned else vote.outcome for vote in votes]
             value = float(np.mean([{"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice] for outcome in outcomes]))
@@ -159,10 +160,10 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
 def bits_asked_for(study: Study, hidden: Set[int] = frozenset()) -> float:
     """The bits that answers were expected to tell of people's opinion, as the router put it; not of hidden queries."""
     consulted = [several for number, several in study.state.consulted.items() if number not in hidden]
-    estimates = [reply.numbers for several in consulted for reply in several if reply.verdict]
+    bases = [reply.basis for several in consulted for reply in several if reply.verdict]
     routed = [routes[0] for number, routes in study.state.routed.items() if number not in hidden]
-    estimates += [first.numbers for first in routed if first.to == "people"]
-    return sum(numbers.get("bits", 0.0) for numbers in estimates)
+    bases += [first.basis for first in routed if first.to == "people"]
+    return sum(basis.bits or 0.0 for basis in bases)
 
 
 def judged_by(study: Study, hidden: Set[int] = frozenset()) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ certificate.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from studies.decisions import labelled_pairs, trusted_votes
 
 if TYPE_CHECKING:
     from elicit.log.state import State
+    from elicit.routing.case import Labelled
     from studies.spec import Spec
     from studies.study import Study
 
@@ -55,6 +57,13 @@ class Acceptance:
         if self.certificate is None or (self.alarm is not None and self.alarm.alarmed is not None):
             return False
         return bool(self.certificate.accepts(np.array([confidence]))[0])
+
+
+def label_record(label: Labelled) -> dict[str, Any]:
+    """A label as the log keeps it."""
+    a, tie, b = label.probabilities
+    terms: Mapping[str, float] = getattr(label, "terms", {})
+    return {"a": a, "tie": tie, "b": b, "logit": label.logit, "terms": dict(terms)}
 
 
 def machine_labels(study: Study) -> dict[int, MachineLabel]:

@@ -1,40 +1,34 @@
 """The dispatcher: by what the router says, each query goes to machine judges, to people or to nobody, and every step is
 in the log.
 
-The router's own state is a function of the log: what it was asked and told is there with all it was decided on, so that
-a router made anew goes on as if it had never stopped. People who are not there are not waited for: their queries wait
-in the log until one of them asks (`Study.ask`).
+It follows the study, and keeps what the router knows in a record of its own (`studies.routing.record`). People who are
+not there are not waited for: their queries wait in the log until one of them asks (`Study.ask`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
-from elicit.log.events import JOINED, Consulted, Event, Resumed, Routed, Undone, Voted, Weighed
-from elicit.plugins import registry
+from elicit.log.events import JOINED, Basis, Consulted, Routed, Voted
 from elicit.randomness import stream
-from elicit.routing.case import ROUNDING, Budget, Case, Decision, Labelled, Seat, joint, offer, verdict_of
+from elicit.routing.case import ROUNDING, Budget, Case, Decision, Seat, joint, offer, verdict_of
 from elicit.routing.judging import Judge, ModelJudge
-from elicit.types import ChoiceOutcome, JudgeFailure, Outcome, Query, Verdict, Vote
-from studies.decisions import labelling_votes
-from studies.items.features import gaps
-from studies.items.presentation import presented_pair
-from studies.routing.costs import cost
+from elicit.types import ChoiceOutcome, JudgeFailure, Query, Vote
+from studies.routing.audits import label_record
 from studies.routing.failures import NOBODY, Failures
+from studies.routing.record import RoutingRecord, after_consultation
 
 if TYPE_CHECKING:
     from studies.study import Study
 
 PEOPLE = "people"
 """The seat of whoever votes in person."""
-SEAT = "price of "
-"""How the numbers of a decision name who could be asked."""
 PRICED = 100
 """Queries over which the price of a judge's answer is averaged."""
 NO_LIMIT = 1e12
@@ -68,7 +62,8 @@ class Dispatcher:
         self.stuck = ""
         self._under_way: list[float] = []
         self._back = asyncio.Event()
-        self._begin()
+        self.record = RoutingRecord(study, self._prices)
+        study.follow(self.record)
 
     # -- one query --------------------------------------------------------------------------------------------
 
@@ -86,9 +81,7 @@ class Dispatcher:
                 self.study.defer(query)
                 return False
             seats, budget = self.seats(), self.budget()
-            step = len(self.study.state.consulted.get(query.id, []))
-            decision = self._router.route(case, seats, budget, self._luck(query.id, step))
-            decision = _with_context(decision, case, seats, budget, self._router.label(case))
+            decision, basis = self._decide(query, case, seats, budget)
             if decision.judge is None:
                 judges, human, _ = offer(case, seats, budget)
                 if judges or human or case.asked:
@@ -99,22 +92,42 @@ class Dispatcher:
                 await self._back.wait()  # a call may turn out to cost less than was put aside for it
                 continue
             if decision.judge == PEOPLE:
-                self.study.route(query, "people", decision)
+                self.study.record(self._sent(query, "people", decision, basis))
                 return True
             answer = await self._ask(decision.judge, query)
             if decision.judge in self.people and isinstance(answer, Vote):
                 vote = Voted(query.id, answer.outcome, decision.judge, answer.seconds)
-                self.study.route(query, "people", decision, vote)
+                self.study.record(self._sent(query, "people", decision, basis), vote)
                 await self.attend([query.id])
                 return True
-            if isinstance(answer, Vote) and answer.verdict is None and answer.outcome.choice == "skip":
+            self.failures.note(query, decision.judge, answer)
+            consultation = _consultation(query, decision, basis, answer)
+            self.study.record(consultation)
+            case = after_consultation(case, consultation)
+            if isinstance(answer, Vote) and consultation.verdict is None:
                 passed.append(decision.judge)
-            case = self._record_answer(query, case, decision, answer)
         if set(case.asked) - case.verdicts.keys() - set(passed) and not case.verdicts:
             self.study.defer(query)
             return False
-        await self._record_label(query, case, decision, passed)
+        await self._record_label(query, case, decision, basis, passed)
         return True
+
+    def _decide(self, query: Query, case: Case, seats: Sequence[Seat], budget: Budget) -> tuple[Decision, Basis]:
+        """What the router says of the case, and all it says so on: who could be asked, the money, and the label as it
+        would be without anybody more."""
+        step = len(self.study.state.consulted.get(query.id, []))
+        router = self.record.router
+        decision = router.route(case, seats, budget, stream(self.study.spec.seed, f"route {query.id}", step))
+        money = budget.money if budget.money < NO_LIMIT else None
+        prices = {seat.name: seat.price for seat in seats}
+        p = router.label(case).probabilities
+        return decision, Basis(case.mean, case.variance, float(budget.queries), money, prices, p.a, p.tie)
+
+    def _sent(self, query: Query, to: Literal["people", "nobody"], decision: Decision, basis: Basis) -> Routed:
+        """That the router sent a query there; with people, it waits for as many of them as are to answer it."""
+        wanted = self._overlap if to == "people" else 1
+        numbers = basis.among(decision.numbers)
+        return Routed(query.id, to, decision.propensity, numbers, decision.reason, wanted)
 
     async def _ask(self, name: str, query: Query) -> Vote | JudgeFailure:
         """A judge's answer; what it may cost is put aside until it is there."""
@@ -126,37 +139,24 @@ class Dispatcher:
             self._back.set()
             self._back.clear()
 
-    def _record_answer(self, query: Query, case: Case, decision: Decision, answer: Vote | JudgeFailure) -> Case:
-        name = decision.judge
-        assert name is not None
-        self.failures.note(name, answer)
-        reply: Verdict | JudgeFailure | None
-        if isinstance(answer, JudgeFailure):
-            reply = answer
-        elif answer.verdict is None and answer.outcome.choice == "skip":
-            reply = None
-        else:
-            reply = answer.verdict or verdict_of(answer.outcome, query.shown)
-        self.study.consulted(query, name, reply, decision.reason, decision.numbers)
-        return case.heard(name, reply) if isinstance(reply, Verdict) else case.without(name)
-
-    async def _record_label(self, query: Query, case: Case, decision: Decision, passed: list[str]) -> None:
+    async def _record_label(
+        self, query: Query, case: Case, decision: Decision, basis: Basis, passed: Sequence[str]
+    ) -> None:
         """Nobody is asked any more: the machines' vote and the fused label are recorded, and the lot for an audit is
         drawn. passed: the machines that passed over the query; where no other was asked, it is passed over."""
         if not case.verdicts:
             skip = Voted(query.id, ChoiceOutcome("skip"), JOINED.join(passed) or NOBODY, raw={"why": decision.reason})
-            self.study.route(query, "nobody", decision, skip)
+            self.study.record(self._sent(query, "nobody", decision, basis), skip)
             return
         chance = self.spec.audits if self._price_of_person() <= self.money() + ROUNDING else 0.0
-        to_audit = stream(self.study.spec.seed, "audit", query.id).random() < chance
-        names, label = JOINED.join(sorted(case.verdicts)), label_record(self._router.label(case))
-        more: list[Voted | Routed] = [Voted(query.id, joint(case), names, raw={"label": label})]
-        if to_audit:
-            more.append(Routed(query.id, "audit", chance, {}, "drawn by lot"))
-        decision = replace(decision, numbers={**decision.numbers, "audit": chance})
-        self.study.route(query, "nobody", decision, *more)
-        if to_audit:
-            await self.attend([query.id])
+        sent = self._sent(query, "nobody", decision, basis._replace(audit=chance))
+        label = {"label": label_record(self.record.router.label(case))}
+        vote = Voted(query.id, joint(case), JOINED.join(sorted(case.verdicts)), raw=label)
+        if stream(self.study.spec.seed, "audit", query.id).random() >= chance:
+            self.study.record(sent, vote)
+            return
+        self.study.record(sent, vote, Routed(query.id, "audit", chance, reason="drawn by lot"))
+        await self.attend([query.id])
 
     async def attend(self, queries: Iterable[int]) -> None:
         """Let whoever stands for a person answer those of the queries that wait for one."""
@@ -201,7 +201,7 @@ class Dispatcher:
         """
         state, left_over = self.study.state, self.money()
         if state.pairs:
-            queries = len(self._listed_pairs) - len(self._listed_pairs & self._finished_pairs)
+            queries = len(self._listed_pairs) - len(self._listed_pairs & self.record.finished_pairs)
         else:
             queries = self.study.spec.votes - len(state.votes) - sum(map(state.missing_judges, state.waiting))
         queries = max(queries, 1)
@@ -214,12 +214,10 @@ class Dispatcher:
 
     def money(self) -> float:
         """What is neither spent nor put aside for answers that are still to come; infinite without a limit."""
-        self._catch_up()
         if self.limit is None:
             return float("inf")
-        state = self.study.state
-        people = state.to_come(audits=True) * self.spec.person_price
-        return self.limit - self.spent - people - sum(self._under_way)
+        people = self.study.state.to_come(audits=True) * self.spec.person_price
+        return self.limit - self.record.spent - people - sum(self._under_way)
 
     def why_closed(self) -> str:
         """Why nothing more can be routed for want of money, or an empty string."""
@@ -232,104 +230,20 @@ class Dispatcher:
         engine = self.study.engine
         with engine.limited_threads():
             belief = engine.posterior.difference(torch.tensor([[query.a, query.b]]))
-        case = self._blank(query).foretold(float(belief.mean[0]), max(float(belief.variance[0]), 1e-6))
-        for consultation in self.study.state.consulted.get(query.id, []):
-            case = case.heard(consultation.judge, consultation.verdict) if consultation.verdict else case
-        return case
-
-    def _blank(self, query: Query) -> Case:
-        state = self.study.state
-        shown, first, second = presented_pair(state, query), state.items[query.a], state.items[query.b]
-        return Case(gaps=gaps(shown.a, shown.b), topic=str(first.meta.get("topic", second.meta.get("topic", ""))))
-
-    def _luck(self, number: int, step: int) -> np.random.Generator:
-        return stream(self.study.spec.seed, f"route {number}", step)
-
-    # -- what the router knows --------------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        """A fresh router, brought to where the log is."""
-        name = "default" if self.spec.router == "none" else self.spec.router  # switched off since
-        self._router = registry.router(name, dict(self.spec.options) if name == self.spec.router else {})
-        self._cases: dict[int, Case] = {}
-        self._answers: dict[int, dict[str, Outcome]] = {}
-        self._finished_pairs: set[tuple[int, int]] = set()
-        self._undone_seqs = {live.seq for live in self.study.state.undone}
-        self._machines = {judge.name for judge in self.study.spec.judges if not judge.person}
-        self.spent, self._last_seq = 0.0, 0
-        self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Let the router take in what has happened since; what was taken back is as if it had never been."""
-        if self._last_seq == self.study.state.seq:
-            return
-        # What another process has just written is not in the state yet.
-        events = [event for event in self.study.events(self._last_seq) if event.seq <= self.study.state.seq]
-        if self._last_seq and any(isinstance(event.body, Undone | Weighed) for event in events):
-            self._begin()
-            return
-        for event in events:
-            self._take(event)
-        self._last_seq = events[-1].seq
-
-    def _take(self, event: Event) -> None:
-        match event.body:
-            case Consulted() as consultation:
-                self.spent += cost(self.study, consultation)
-            case Resumed(query=number):
-                self._cases.pop(number, None)
-                self._finished_pairs.discard(self.study.query(number).pair)
-            case Routed(query=number, to="people" | "nobody" as to) as routed:
-                query, consultations = self.study.query(number), self.study.state.consulted.get(number, [])
-                case = self._blank(query).foretold(routed.numbers["mean"], routed.numbers["variance"])
-                for consultation in consultations:
-                    case = (
-                        case.heard(consultation.judge, consultation.verdict)
-                        if consultation.verdict
-                        else case.without(consultation.judge)
-                    )
-                if to == "nobody" and not any(later.to == "audit" for later in self.study.state.routed[number]):
-                    self._router.tell(case)  # an audited case is told with the person's answer
-                self._cases[number] = case
-                self._finished_pairs.add(query.pair)
-            case Voted() as voted if event.seq not in self._undone_seqs:
-                self._finished_pairs.add(self.study.query(voted.query).pair)
-                if voted.raw is None and voted.judge not in self._machines:
-                    self.spent += self._prices.get(voted.judge, self.spec.person_price)
-                teaches = voted.outcome.choice != "skip" and self.study.state.weight(voted.judge) > 0
-                if voted.raw is None and voted.query in self._cases and teaches:
-                    before = self._answers.setdefault(voted.query, {})
-                    case = self._cases[voted.query].answered(voted.outcome, voted.judge)
-                    self._router.tell(replace(case, earlier=dict(before)))
-                    before[voted.judge] = voted.outcome
-
-    def labels(self) -> dict[int, Labelled]:
-        """The labels of the routed queries by all that is known now, people's answers among it."""
-        cases = dict(self._cases)
-        for live in labelling_votes(self.study.spec, self.study.state):
-            if live.query in cases:
-                outcome = ChoiceOutcome("tie") if live.vote.outcome.choice == "both_bad" else live.vote.outcome
-                cases[live.query] = cases[live.query].answered(outcome, live.vote.judge)
-        return {number: self._router.label(case) for number, case in cases.items()}
+        case = self.record.case(query, float(belief.mean[0]), max(float(belief.variance[0]), 1e-6))
+        return replace(case, asked=tuple(case.verdicts))
 
 
-def label_record(label: Labelled) -> dict[str, Any]:
-    """A label as the log keeps it."""
-    a, tie, b = label.probabilities
-    terms: Mapping[str, float] = getattr(label, "terms", {})
-    return {"a": a, "tie": tie, "b": b, "logit": label.logit, "terms": dict(terms)}
-
-
-def _with_context(decision: Decision, case: Case, seats: Iterable[Seat], budget: Budget, label: Labelled) -> Decision:
-    """The decision with all it was made on: what the utility model said, by which the case is brought back from the
-    log, who could be asked, and the money; and with the label as it would be without anybody more."""
-    numbers = {"mean": case.mean, "variance": case.variance, "queries": float(budget.queries)}
-    if budget.money < NO_LIMIT:
-        numbers["money"] = budget.money
-    numbers |= {SEAT + seat.name: seat.price for seat in seats}
-    numbers |= {"p_a": label.probabilities.a, "p_tie": label.probabilities.tie}
-    finite = {name: value for name, value in decision.numbers.items() if np.isfinite(value)}
-    return replace(decision, numbers={**finite, **numbers})
+def _consultation(query: Query, decision: Decision, basis: Basis, answer: Vote | JudgeFailure) -> Consulted:
+    """That the judge decided on was asked; a vote to skip is passing over the query."""
+    assert decision.judge is not None
+    verdict, failure, cost = None, "", 0.0
+    if isinstance(answer, JudgeFailure):
+        failure, cost = answer.why, answer.cost
+    elif answer.verdict is not None or answer.outcome.choice != "skip":
+        verdict = answer.verdict or verdict_of(answer.outcome, query.shown)
+    numbers = basis.among(decision.numbers)
+    return Consulted(query.id, decision.judge, verdict, failure, decision.reason, numbers, cost)
 
 
 def _price(judge: Judge | None) -> float:

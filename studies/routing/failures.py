@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from elicit.safe_text import one_line
-from elicit.types import JudgeFailure, Vote
+from elicit.types import JudgeFailure, Query, Vote
 
 if TYPE_CHECKING:
     from elicit.log.events import Consulted
     from elicit.log.state import State
 
+logger = logging.getLogger(__name__)
 PATIENCE = 5
 """Failures of a judge one after the other, after which it is paused until the next run."""
 NOBODY = "nobody"
@@ -43,11 +45,15 @@ class Failures:
         """How often judges have failed."""
         return sum(failed.count for failed in self._by_judge.values())
 
-    def note(self, judge: str, answer: Vote | JudgeFailure) -> None:
+    def note(self, query: Query, judge: str, answer: Vote | JudgeFailure) -> None:
         """Take in what a judge has said to a query."""
         if isinstance(answer, Vote):
             self._in_a_row[judge] = 0
             return
+        logger.warning("judge %s failed on query %d: %s", judge, query.id, answer.why)
+        self._count(judge, answer)
+
+    def _count(self, judge: str, answer: JudgeFailure) -> None:
         failed = self._by_judge.setdefault(judge, Failed())
         failed.count, failed.last = failed.count + 1, answer.why
         self.query_only = self.query_only and answer.query_only
@@ -61,7 +67,7 @@ class Failures:
     def read(self, consultation: Consulted) -> None:
         """Take in what the log has of a judge; one that answers again is paused no more."""
         if consultation.failure:
-            self.note(consultation.judge, JudgeFailure(consultation.judge, consultation.failure))
+            self._count(consultation.judge, JudgeFailure(consultation.judge, consultation.failure))
         else:
             self._in_a_row[consultation.judge] = 0
             self.paused.pop(consultation.judge, None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from elicit.routing.case import Decision
+from elicit.log.events import Routed
 from studies.decisions import WORKER
 from studies.replay.verify import verify
 from tests.studies import making
@@ -44,9 +44,9 @@ def test_replay_equals_what_was_decided_ahead(
                 study.tell(query, "ab"[query.decision % 2], who)
                 study.ask(who)
             elif step == "people":
-                study.route(query, "people", Decision("person"))
+                study.record(Routed(query.id, "people", wanted=overlap))
             elif step == "nobody":
-                study.route(query, "nobody", Decision(None))
+                study.record(Routed(query.id, "nobody"))
             elif step == "defer":
                 study.defer(query)
         found = verify(study)

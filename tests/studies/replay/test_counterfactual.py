@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from elicit.cli import _code
+from elicit.log.events import Consulted
 from elicit.types import BadInputError, Verdict
 from studies.decisions import engine_votes
 from studies.replay.counterfactual import RECORDED, counterfactual, recorded_in, routers, run
@@ -73,7 +74,7 @@ def test_routers_are_replayed_on_pairs_with_two_votes(tmp_path: Path, capsys: py
             assert query is not None
             better = "a" if study.state.items[query.a].meta["score"] > study.state.items[query.b].meta["score"] else "b"
             logit = 1.0 if better == "a" else -1.0
-            study.consulted(query, "machine", Verdict({"ab": logit, "ba": logit}))
+            study.record(Consulted(query.id, "machine", Verdict({"ab": logit, "ba": logit})))
             study.tell(query, better, "ann")
             study.tell(query, better, "bob")
         recorded = recorded_in(study)

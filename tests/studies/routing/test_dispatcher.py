@@ -14,8 +14,7 @@ from elicit.log.events import Asked, Routed
 from elicit.types import BadInputError
 from studies.replay.verify import verify
 from studies.routing.costs import money_spent
-from studies.routing.dispatcher import PEOPLE, Dispatcher
-from studies.run import start_judges
+from studies.routing.dispatcher import PEOPLE
 from studies.study import Study
 from tests.studies import routed
 from tests.studies.routed import ends, go, judge, make, vote
@@ -36,46 +35,6 @@ def test_every_query_ends_once_and_within_the_budget(tmp_path: Path, router: str
     assert found["people"] + found["machine"] == 40
     assert {asked.query.pair for asked in study.state.asked.values()} == {(a, b) for _, a, b in study.state.pairs}
     assert money_spent(study) <= 6.0 + 1e-9
-    assert verify(study).status == "same"
-    study.close()
-
-
-def remade(study: Study, dispatcher: Dispatcher) -> None:
-    """A dispatcher made from the log decides on the next queries like the one that kept running."""
-    fresh = Dispatcher(study, dispatcher.judges, dispatcher.limit)
-    for step, number in enumerate(list(study.state.asked)[:12]):
-        query = study.query(number)
-        for one in (dispatcher, fresh):
-            one._catch_up()
-        cases = [one._case(query) for one in (dispatcher, fresh)]
-        for case in (cases[0], type(cases[0])(mean=cases[0].mean, gaps=cases[0].gaps)):
-            made = [
-                one._router.route(case, one.seats(), one.budget(), one._luck(10_000 + step, 0))
-                for one in (dispatcher, fresh)
-            ]
-            assert made[0] == made[1]
-    assert fresh.spent == pytest.approx(dispatcher.spent)
-    assert {n: label.probabilities for n, label in fresh.labels().items()} == {
-        n: label.probabilities for n, label in dispatcher.labels().items()
-    }
-
-
-@pytest.mark.parametrize("router", ROUTERS)
-async def test_a_router_made_from_the_log_decides_like_the_one_that_kept_running(tmp_path: Path, router: str) -> None:
-    judges = [judge(tmp_path, "gpt"), judge(tmp_path, "tin", temper="wrong", price=0.002)]
-    study = make(tmp_path, judges, 40, {"router": router, "budget": 15.0, "audits": 0.2})
-    dispatcher = Dispatcher(study, start_judges(study))
-    for number in range(40):
-        query = study.ask(f"router {number % 3}", waiting=False)
-        assert query is not None
-        await dispatcher.dispatch(query)
-        if number % 4 == 3:
-            vote(study, "maya" if number % 8 == 3 else "ben", 2)
-        if number in (15, 30):
-            study.undo("maya")
-        if number % 13 == 12:
-            remade(study, dispatcher)
-    remade(study, dispatcher)
     assert verify(study).status == "same"
     study.close()
 

@@ -13,7 +13,6 @@ import pytest
 
 from elicit.cli import _code
 from elicit.log.events import Consulted, Routed, Voted
-from elicit.routing.case import Decision
 from elicit.service.voting import Answer
 from elicit.types import ChoiceOutcome
 from studies.local.tuning_host import TuningHost
@@ -248,7 +247,7 @@ def test_a_skip_that_an_earlier_release_kept_for_a_failure_is_counted_and_replay
         passed = study.ask("router 0", waiting=False)
         assert passed is not None
         skip = Voted(passed.id, ChoiceOutcome("skip"), "nobody", raw={"failure": "no human is to be had"})
-        study.route(passed, "nobody", Decision(None, numbers={"mean": 0.0, "variance": 4.0}), skip)
+        study.record(Routed(passed.id, "nobody", numbers={"mean": 0.0, "variance": 4.0}), skip)
         with reopened(study) as again:
             assert status_of(again)["failures"] == {"gpt": {"count": 3, "last": f"gpt: {WORDS}", "money": 0.0}}
             assert verify(again).status == "same"
