@@ -379,14 +379,14 @@ class Engine:
     def best(self) -> int:
         """The row of the recommended item: of the highest posterior mean utility, or, where votes have shown that no
         utilities explain them, the one that is most probably the Copeland winner, which is what `p_best` speaks of."""
-        best = self.live.best()
+        best = stopping.best(self.live, len(self.votes))
         return best if self._live is None else int(self._live[best])
 
     @_with_limited_threads
     def ranking(self) -> list[int]:
         """The rows of the items that are not retired, in the order in which they are recommended: `best()`, then by
         posterior mean utility."""
-        order = stopping.ranking(self.live)
+        order = stopping.ranking(self.live, stopping.best(self.live, len(self.votes)))
         return [int(row) for row in (order if self._live is None else self._live[order])]
 
     @_with_limited_threads
@@ -405,7 +405,7 @@ class Engine:
     @_with_limited_threads
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item that is not retired."""
-        return self._of_all(self.live.p_best())
+        return self._of_all(stopping.p_best(self.live, len(self.votes)))
 
     def _of_all(self, p: torch.Tensor) -> NDArray[np.float64]:
         """(N,) numbers of the items that are not retired, 0 for those that are."""

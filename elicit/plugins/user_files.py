@@ -209,7 +209,7 @@ def _check_picks(arguments: tuple[Any, ...], picks: Any) -> str:
 
 
 def _check_posterior(_: tuple[Any, ...], posterior: Any) -> str:
-    needed = ("n", "mean", "sd", "sample", "difference", "p_best", "best")
+    needed = ("n", "mean", "sd", "sample", "difference", "best")
     missing = [method for method in needed if not hasattr(posterior, method)]
     return f"{_describe_result(posterior)}, which is no Posterior: it lacks {', '.join(missing)}" if missing else ""
 

@@ -92,6 +92,23 @@ def test_the_stop_rule_speaks_of_what_was_asked() -> None:
     assert engine.p_best()[0] > 0.9
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 40), st.sampled_from(["order", "circle", "skips"]), st.booleans(), st.sampled_from([1e-9, 0.05]))
+def test_the_best_item_is_as_surely_near_the_best(votes: int, way: str, fewer: bool, regret: float) -> None:
+    """To be the best is to be within any regret of it, so P(best) is at most what the stop rule says, and the same
+    where next to no regret is allowed; also where preferences run in circles, and with an item retired."""
+    engine = Engine(n_items=6)
+    for t in range(votes):
+        a, b = t % 3, (t + 1 + t // 3 % 2) % 3
+        wins = "a" if (b - a) % 3 == 1 else "b"
+        engine.tell(a + 3 * (way == "order"), b, {"order": "a", "circle": wins, "skips": "skip"}[way])
+    engine.retire([5] if fewer else [])
+    p, reached = engine.p_best()[engine.best()], engine.should_stop(regret).reached
+    assert p <= reached
+    if regret < 1e-6:
+        assert p == reached
+
+
 def test_probabilities_of_preference_are_coherent() -> None:
     engine = grown(12)
     pairs = np.array([(i, j) for i in range(10) for j in range(10)])
