@@ -140,6 +140,11 @@ class Engine:
         """(P, 2) the only pairs that are asked about, as given; None: all."""
         return self._pairs
 
+    @property
+    def _taught(self) -> int:
+        """Votes that speak for something: one that was skipped teaches nothing, so that it foretells nothing either."""
+        return sum(vote.outcome.choice != "skip" for vote in self.votes)
+
     def retire(self, rows: Iterable[int]) -> None:
         """Ask about all items but these from here on, and recommend none of them; votes on them still teach. Rows that
         are not named again come back.
@@ -379,14 +384,14 @@ class Engine:
     def best(self) -> int:
         """The row of the recommended item: of the highest posterior mean utility, or, where votes have shown that no
         utilities explain them, the one that is most probably the Copeland winner, which is what `p_best` speaks of."""
-        best = stopping.best(self.live, len(self.votes))
+        best = stopping.best(self.live, self._taught)
         return best if self._live is None else int(self._live[best])
 
     @_with_limited_threads
     def ranking(self) -> list[int]:
         """The rows of the items that are not retired, in the order in which they are recommended: `best()`, then by
         posterior mean utility."""
-        order = stopping.ranking(self.live, stopping.best(self.live, len(self.votes)))
+        order = stopping.ranking(self.live, stopping.best(self.live, self._taught))
         return [int(row) for row in (order if self._live is None else self._live[order])]
 
     @_with_limited_threads
@@ -398,14 +403,14 @@ class Engine:
     @_with_limited_threads
     def p_top(self) -> NDArray[np.float64]:
         """(N,) probabilities of being one of the best `top` items that are not retired."""
-        rows, inside = stopping.top_draws(self.live, min(self._top, self.live.n), len(self.votes))
+        rows, inside = stopping.top_draws(self.live, min(self._top, self.live.n), self._taught)
         share = torch.bincount(rows[inside].flatten(), minlength=self.live.n).double() / len(inside)
         return self._of_all(share)
 
     @_with_limited_threads
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item that is not retired."""
-        return self._of_all(stopping.p_best(self.live, len(self.votes)))
+        return self._of_all(stopping.p_best(self.live, self._taught))
 
     def _of_all(self, p: torch.Tensor) -> NDArray[np.float64]:
         """(N,) numbers of the items that are not retired, 0 for those that are."""
@@ -500,7 +505,7 @@ class Engine:
             if not 0 < share < 1:
                 raise BadInputError(f"{name} is a share between 0 and 1, not {share!r}")
         if self.goal == "best":
-            return stopping.RULES[rule](self.live, len(self.votes), regret, confidence)
+            return stopping.RULES[rule](self.live, self._taught, regret, confidence)
         if self.goal == "top":
-            return stopping.top_items(self.live, min(self._top, self.live.n), len(self.votes), regret)
-        return stopping.pair_order(self.live, self._pairs, len(self.votes), regret)
+            return stopping.top_items(self.live, min(self._top, self.live.n), self._taught, regret)
+        return stopping.pair_order(self.live, self._pairs, self._taught, regret)

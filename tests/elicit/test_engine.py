@@ -109,6 +109,22 @@ def test_the_best_item_is_as_surely_near_the_best(votes: int, way: str, fewer: b
         assert p == reached
 
 
+@pytest.mark.parametrize("goal", ["best", "top", "rank"])
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", "tie", "skip"]), max_size=12))
+def test_skipped_votes_foretell_nothing(goal: str, outcomes: list[str]) -> None:
+    """When to stop, how many votes that takes and P(best) are as if what was skipped had never been asked."""
+    with_skips, without = (Engine(X, goal=goal, top=3) for _ in range(2))  # type: ignore[arg-type]
+    for t, outcome in enumerate(outcomes):
+        with_skips.tell(t % 10, (t + 1) % 10, outcome)
+        if outcome != "skip":
+            without.tell(t % 10, (t + 1) % 10, outcome)
+    for rule in ("posterior", "likelihood_ratio"):
+        assert with_skips.should_stop(rule=rule) == without.should_stop(rule=rule)  # type: ignore[arg-type]
+    assert with_skips.p_best().tolist() == without.p_best().tolist()
+    assert with_skips.best() == without.best()
+
+
 def test_probabilities_of_preference_are_coherent() -> None:
     engine = grown(12)
     pairs = np.array([(i, j) for i in range(10) for j in range(10)])
