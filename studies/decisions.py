@@ -76,6 +76,11 @@ def labels(state: State, live: LiveVote) -> bool:
     return live.vote.outcome.choice != "skip" and decides(state, live)
 
 
+def votes_taught(state: State) -> int:
+    """How many votes speak for something. Where none does, what is recommended is a guess."""
+    return sum(labels(state, live) for live in state.votes)
+
+
 def decides(state: State, live: LiveVote) -> bool:
     """Whether a vote teaches anything: one that checks an annotator or is quarantined does not."""
     return not live.check and state.weight(live.vote.judge) > 0

@@ -129,11 +129,13 @@ def why_ended(board: Board) -> str:
 
 def standing_of(board: Board) -> str:
     """Who is recommended, and how much better than the seed that the study began with."""
-    if not board.progress.votes:
-        return "No vote yet, so no prompt is recommended."
     best = next((row for row in board.rows if row.row == board.best), None)
     if best is None:
+        if sum(row.mark != "retired" for row in board.rows) < 2:
+            return "No prompt is recommended yet: there is nothing to compare."
         return "No prompt is recommended: none is acceptable with the confidence that was asked for."
+    if board.guessed:
+        return f"Recommended: {one_line(best.item)}; no vote speaks for it yet."
     name = f"Recommended: {one_line(best.item)}, the best with {percent(best.p_best)}"
     if best.row == board.seed:
         return f"{name}; it is the seed that the study began with."

@@ -121,8 +121,8 @@ def lines_of(result: dict[str, Any]) -> list[str]:
     lines = []
     if best is None:
         lines.append(f"No prompt is recommended: {result['safety']}.")
-    elif not result["votes"]:
-        lines.append(f"No vote has been cast on the {result['prompts']} prompts yet; {result['why']}.")
+    elif result["guessed"]:
+        lines += [f"Recommended: {one_line(best['item'])}; no vote speaks for it yet.", f"{result['why']}."]
     else:
         lines += [
             f"The best of {result['prompts']} prompts after {result['votes']} votes: {one_line(best['item'])}",

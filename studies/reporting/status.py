@@ -14,7 +14,7 @@ from elicit.log.events import GOLD, REPEAT
 from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
 from elicit.stats import Z90
 from elicit.types import EXPECTED, Goal
-from studies.decisions import labels as speaks
+from studies.decisions import votes_taught
 from studies.items.presentation import presented_pair
 from studies.outlook import Outlook, outlook
 from studies.recommendation import recommend
@@ -119,7 +119,7 @@ def summarize(study: Study) -> Summary:
         items=len(state.items),
         retired=len(state.retired_rows()),
         votes=len(state.votes),
-        taught=sum(speaks(state, live) for live in state.votes),
+        taught=votes_taught(state),
         budget=spec.votes,
         undone=len(state.undone),
         judges=dict(Counter(live.vote.judge for live in state.votes)),

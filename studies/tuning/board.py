@@ -12,6 +12,7 @@ from elicit.service.voting import Board, BoardRow, Progress
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED, Response
 from elicit.types import BadInputError
+from studies.decisions import votes_taught
 from studies.recommendation import acceptable, recommend
 from studies.tuning.bill import bill_of
 from studies.tuning.pool import idle_proposers, proposer_of
@@ -70,6 +71,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         task=tuning.task,
         rows=(*live, *retired),
         best=best,
+        guessed=not votes_taught(state),
         seed=SEED,
         win_rate=win_rate(study, best, SEED),
         calls=state.calls,

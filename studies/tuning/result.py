@@ -14,7 +14,7 @@ from elicit.randomness import stream
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED
 from elicit.types import Item
-from studies.decisions import engine_for, engine_votes
+from studies.decisions import engine_for, engine_votes, votes_taught
 from studies.outlook import outlook
 from studies.prompt_inputs import directed_signals, signal_value
 from studies.recommendation import acceptable, recommend
@@ -72,13 +72,15 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What was found. best: None where no prompt is acceptable. win_rate: on which share of unseen inputs the best is
-    preferred to the seed, with a 90 % interval. diff: the seed's words as they became the best's: kept " ", removed
-    "-", added "+". parts: what matters in the best prompt. safety: what the limit on unacceptable responses says."""
+    """What was found. best: None where no prompt is acceptable; guessed: whether no vote speaks for it yet. win_rate:
+    on which share of unseen inputs the best is preferred to the seed, with a 90 % interval. diff: the seed's words as
+    they became the best's: kept " ", removed "-", added "+". parts: what matters in the best prompt. safety: what the
+    limit on unacceptable responses says."""
 
     study: str
     task: str
     best: Standing | None
+    guessed: bool
     seed: Standing
     win_rate: tuple[float, float, float] | None
     margins: tuple[Margin, ...]
@@ -127,6 +129,7 @@ def result_of(study: Study) -> Result:
         study=str(study.folder),
         task=tuning.task,
         best=None if best is None else standing(best),
+        guessed=not votes_taught(state),
         seed=standing(SEED),
         win_rate=win_rate(study, best, SEED),
         margins=() if best is None else tuple(margins(state, signals, best)),

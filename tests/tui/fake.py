@@ -225,6 +225,7 @@ BOARD = Board(
         prompt(1, "Read the review with care and judge it.\n\n{input}", -1.9, 0.0, 5, mark="retired", why="By hand."),
     ),
     best=4,
+    guessed=False,
     seed=0,
     win_rate=(0.68, 0.55, 0.79),
     calls=312,
