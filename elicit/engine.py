@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -18,6 +18,7 @@ from elicit import checks, stopping
 from elicit.arithmetic import limited_threads
 from elicit.inference import snapshots
 from elicit.inference.interactions import InteractionPosterior
+from elicit.inference.noise import Noise
 from elicit.inference.posterior import Knowledge, Posterior, UtilityModel
 from elicit.inference.snapshots import Snapshot
 from elicit.inference.subset import SubsetPosterior
@@ -496,8 +497,8 @@ class Engine:
 
         Goal best: the recommended item's simple regret is at most `regret` with probability `confidence`. Goal top:
         at most a share `regret` of the recommended items is expected not to belong there. Goals rank and label: at
-        most a share `regret` of the pairs is expected to be in the wrong order. rule: for goal best, "posterior" takes
-        the belief's word; "likelihood_ratio" tests every rival and takes more votes.
+        most a share `regret` of the pairs is expected to be in the wrong order; a label may be a tie. rule: for goal
+        best, "posterior" takes the belief's word; "likelihood_ratio" tests every rival and takes more votes.
         """
         if rule not in stopping.RULES:
             raise UnknownNameError("stop rule", rule, list(stopping.RULES))
@@ -508,4 +509,10 @@ class Engine:
             return stopping.RULES[rule](self.live, self._taught, regret, confidence)
         if self.goal == "top":
             return stopping.top_items(self.live, min(self._top, self.live.n), self._taught, regret)
-        return stopping.pair_order(self.live, self._pairs, self._taught, regret)
+        even = self._even() if self.goal == "label" else 0.0
+        return stopping.pair_order(self.live, self._pairs, self._taught, regret, even)
+
+    def _even(self) -> float:
+        """The difference in logits up to which a tie is likelier than either of a pair, by Davidson's model."""
+        cast = Counter(vote.outcome.choice for vote in self.votes)
+        return max(0.0, 2 * float(np.log(Noise(decided=cast["a"] + cast["b"], ties=cast["tie"]).nu)))

@@ -162,8 +162,11 @@ def ranking(posterior: Posterior, leader: int) -> Tensor:
     return torch.cat([order.new_tensor([leader]), order[order != leader]])
 
 
-def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float) -> Stop:
+def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float, even: float = 0.0) -> Stop:
     """Stop once the expected share of wrongly ordered pairs is at most `regret`.
+
+    even: the difference in logits up to which a pair's answer is a tie, which is a third order beside the two; 0 where
+    none is.
 
     pairs: (P, 2) the pairs that matter; None: all, of which PAIRS are drawn. Of more than LONG, so many are drawn,
     always the same ones, that the expected share has a standard error below 0.25 / LONG^(1/2) = 0.4 %: the chance of a
@@ -176,7 +179,10 @@ def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: f
     elif len(pairs) > LONG:
         pairs = pairs[stream(0, "pairs", len(pairs)).choice(len(pairs), LONG, replace=False)]
     mean, variance, _ = posterior.difference(pairs)
-    wrong = float(torch.special.ndtr(-mean.abs() / variance.sqrt().clamp_min(1e-9)).mean())
+    lead, sd = mean.abs(), variance.sqrt().clamp_min(1e-9)
+    ordered = torch.special.ndtr((lead - even) / sd)
+    tied = torch.special.ndtr((lead + even) / sd) - ordered
+    wrong = float((1 - torch.maximum(ordered, tied)).mean())
     say = f"{share_in_percent(wrong, regret)} of the pairs are expected to be in the wrong order"
     if wrong <= regret:
         return Stop(True, f"{say}, within the {limit_in_percent(regret)} asked for", wrong, 1.0, (0, 0))

@@ -109,6 +109,19 @@ def test_the_best_item_is_as_surely_near_the_best(votes: int, way: str, fewer: b
         assert p == reached
 
 
+def test_labels_that_are_surely_ties_are_done() -> None:
+    """A study whose every answer is a tie ends by its stop rule, as one does whose every answer is plain."""
+    pairs = [(2 * k, 2 * k + 1) for k in range(40)]
+    expected = {}
+    for outcome in ("tie", "a"):
+        engine = Engine(n_items=80, goal="label", pairs=pairs)
+        for a, b in pairs:
+            engine.tell(a, b, outcome)
+        expected[outcome] = engine.should_stop()
+    assert expected["tie"].stop
+    assert expected["tie"].expected < expected["a"].expected  # one plain answer leaves more doubt than forty even ones
+
+
 @pytest.mark.parametrize("goal", ["best", "top", "rank"])
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "tie", "skip"]), max_size=12))
