@@ -106,9 +106,19 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else several}"
 
 
+def percent(share: float, places: int = 0) -> str:
+    """A share in per cent, that never says none or all where it is not."""
+    least = 10.0**-places
+    if 0 < share < least / 100:
+        return f"<{least:.{places}f} %"
+    if 1 - least / 100 < share < 1:
+        return f">{100 - least:.{places}f} %"
+    return f"{100 * share:.{places}f} %"
+
+
 def limit_in_percent(share: float) -> str:
     """A share that was asked for, in per cent, as it was set."""
-    return f"{100 * share:.6g}%"
+    return f"{100 * share:.6g} %"
 
 
 def share_in_percent(share: float, limit: float) -> str:
@@ -117,5 +127,5 @@ def share_in_percent(share: float, limit: float) -> str:
     for places in range(4):
         rounded = round(value, places)
         if (rounded > limit, rounded < limit) == (value > limit, value < limit):
-            return f"{value:.{places}f}%"
-    return f"{value:.4f}%"
+            return f"{value:.{places}f} %"
+    return f"{value:.4f} %"

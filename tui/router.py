@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, percent
 from elicit.service.voting import JudgeRow, Lean, RoutingDecision, RoutingView, StudyService
 from elicit.types import BadInputError
 from tui.ballot import NARROW
@@ -23,7 +23,7 @@ from tui.keys import sentence, with_board
 from tui.overview import interval
 from tui.pane import CHROME, TextPane, lines_of
 from tui.render import wrap
-from tui.words import NO_ROUTER, fit, lean_in_words, money, part, percent, standing
+from tui.words import NO_ROUTER, fit, lean_in_words, money, part, standing
 
 _HOW = (
     "Let machine judges take a part of the work: name them in [[judges]] tables of study.toml, and set "

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, percent
 from elicit.service.voting import (
     Board,
     BoardRow,
@@ -32,15 +32,6 @@ def moment(time: str) -> str:
     if when.tzinfo is not None:
         when = when.astimezone(UTC)
     return f"{when.day} {when:%b %Y, %H:%M} UTC"
-
-
-def percent(share: float) -> str:
-    """A share that never says none or all where it is not."""
-    if 0 < share < 0.01:
-        return "<1 %"
-    if 0.99 < share < 1:
-        return ">99 %"
-    return f"{100 * share:.0f} %"
 
 
 def part(done: float, total: float) -> str:

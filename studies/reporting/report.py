@@ -18,6 +18,7 @@ import msgspec
 from markupsafe import Markup
 
 from adapters import markup
+from elicit import safe_text
 from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
@@ -229,12 +230,8 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent; the ends keep their distance from certainty."""
-    if 0 < share < 0.005:
-        return "<1\u00a0%"
-    if 0.995 <= share < 1:
-        return ">99\u00a0%"
-    return f"{100 * share:.0f}\u00a0%"
+    """A share in per cent that no line ends within."""
+    return _space_percent(safe_text.percent(share))
 
 
 def logits(utility: float) -> str:
@@ -352,7 +349,7 @@ def _format_expected(data: ReportData, value: float) -> str:
 
 
 def _space_percent(share: str) -> str:
-    return share.replace("%", "\u00a0%")
+    return share.replace(" %", "\u00a0%")
 
 
 def _expected_values(data: ReportData) -> Section | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from elicit.log.events import GOLD, REPEAT
+from elicit.safe_text import percent
 from elicit.service.voting import LabelShares, LeaderRow, Overview, PairLabel, PastVote, Progress, side_of
 from elicit.stats import Z90
 from elicit.types import EXPECTED, Goal
@@ -232,13 +233,13 @@ def explain_query(study: Study, number: int) -> str:
         return f"Chosen by {query.selector}."
     p = query.why["p_a"] if query.shown == "ab" else 1 - query.why["p_a"]
     so_far = "1 vote" if query.decision == 1 else f"{query.decision} votes"
-    belief = f"after {so_far} the chance that the left one is better was put at {p:.0%}, the difference known to "
+    belief = f"after {so_far} the chance that the left one is better was put at {percent(p)}, the difference known to "
     belief += f"±{query.why['sd']:.1f} logits"
     reason = {
         "eubo": "the better of the two was expected to be the best there is",
         "champion": "one of the two was expected to be the best there is",
         "eig": f"the answer was expected to teach {query.score:.2f} bits",
-        "thompson": f"both looked like the best in some draw (chance {query.propensity:.1%})",
+        "thompson": f"both looked like the best in some draw (chance {percent(query.propensity, 1)})",
         "random": "drawn at random",
     }.get(query.selector, f"chosen by {query.selector}")
     return f"{reason[0].upper()}{reason[1:]}; {belief}."

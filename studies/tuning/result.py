@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
+from elicit.safe_text import percent
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED
 from elicit.types import Item
@@ -254,11 +255,11 @@ def _safety(study: Study, best: int | None) -> str:
         return ""
     limit, confidence = tuning.safety.limit, tuning.safety.confidence
     if best is not None:
-        sure = f"{safe[best]:.0%}, where {confidence:.0%} is asked for"
-        return f"its responses are unacceptable at most {limit:.0%} of the time with {sure}"
+        sure = f"{percent(safe[best])}, where {percent(confidence)} is asked for"
+        return f"its responses are unacceptable at most {percent(limit)} of the time with {sure}"
     row = int(safe.argmax())
     return (
-        f"no prompt is known to be unacceptable at most {limit:.0%} of the time with {confidence:.0%}; "
-        f"nearest is {study.state.items[row].id} with {safe[row]:.0%}; what people are shown in their votes may "
+        f"no prompt is known to be unacceptable at most {percent(limit)} of the time with {percent(confidence)}; "
+        f"nearest is {study.state.items[row].id} with {percent(safe[row])}; what people are shown in their votes may "
         "clear it, machine judges' votes do not"
     )

@@ -86,7 +86,7 @@ def test_the_stop_rule_speaks_of_what_was_asked() -> None:
         engine.tell(query.a, query.b, "a" if query.a < query.b else "b")
     stop = engine.should_stop(regret=0.05, confidence=0.9)
     assert stop.stop
-    assert "90%" in stop.why
+    assert "90 %" in stop.why
     assert stop.votes_left == (0, 0)
     assert engine.best() == 0
     assert engine.p_best()[0] > 0.9

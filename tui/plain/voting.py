@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal, cast
 
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import harmless, one_line, percent
 from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
 from elicit.types import BadInputError
 from tui.difference import difference
@@ -23,7 +23,6 @@ from tui.words import (
     label_of,
     lean_in_words,
     money,
-    percent,
     shares,
     standing,
     state_of,
@@ -257,7 +256,7 @@ class PlainVoting:
         for place, pair in enumerate(overview.pairs[:10], start=1):
             if pair.pair:
                 label = f"{label_of(pair)} by {in_number(pair.votes, 'vote') if pair.votes else pair.source}"
-                self._write(f"Pair {one_line(pair.pair)}: {label}, {100 * pair.probability:.0f} % sure.")
+                self._write(f"Pair {one_line(pair.pair)}: {label}, {percent(pair.probability)} sure.")
             else:
                 self._write(f"Pair {place} is before you now, so nothing more of it is told.")
         for row in overview.leaders[:10]:
@@ -265,12 +264,12 @@ class PlainVoting:
                 self._write(f"{row.rank}. This one is before you now, so nothing more of it is told.")
                 continue
             sure = sure_of(row, overview)
-            chance = "" if sure is None else f"{sentence(f'{sureness(overview)[1]} {100 * sure:.0f} %')[:-1]}, "
+            chance = "" if sure is None else f"{sentence(f'{sureness(overview)[1]} {percent(sure)}')[:-1]}, "
             self._write(
                 f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} {chance}utility {row.utility:+.2f}, "
                 f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
             )
-        self._write(f"Left was chosen in {100 * overview.left_share:.0f} % of decided votes.")
+        self._write(f"Left was chosen in {percent(overview.left_share)} of decided votes.")
 
     async def _history(self) -> None:
         votes = await self._service.history(10)

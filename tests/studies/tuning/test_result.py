@@ -162,7 +162,7 @@ def test_no_prompt_is_recommended_before_one_is_known_to_be_acceptable(tmp_path:
             run(study, 1, lambda *_: None)
         found = result_of(study)
         if found.best is None:
-            assert "no prompt is known to be unacceptable at most 10%" in found.safety
+            assert "no prompt is known to be unacceptable at most 10 %" in found.safety
             with pytest.raises(BadInputError, match="no prompt is known to be acceptable"):
                 export(study, str(tmp_path / "p.txt"), table="prompt")
         assert not (tmp_path / "p.txt").exists()
