@@ -19,6 +19,7 @@ from studies.decisions import engine_for, engine_votes, votes_taught
 from studies.outlook import outlook
 from studies.prompt_inputs import directed_signals, signal_value
 from studies.recommendation import acceptable, recommend
+from studies.routing.failures import failures_of
 from studies.tuning.bill import bill_of
 from studies.tuning.board import shortfalls_of, win_rate
 from studies.tuning.pool import idle_proposers
@@ -126,6 +127,7 @@ def result_of(study: Study) -> Result:
     live.sort(key=lambda row: -mean[row])
     signals = directed_signals(tuning.signals)
     now, bill = outlook(study), bill_of(study)
+    shortfalls = shortfalls_of(failures_of(state), state.responses.values())
     return Result(
         study=str(study.folder),
         task=tuning.task,
@@ -146,7 +148,7 @@ def result_of(study: Study) -> Result:
         seconds=sum(live.vote.seconds or 0.0 for live in state.votes),
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
-        shortfalls=". ".join(part for part in (shortfalls_of(state.responses.values()), idle_proposers(state)) if part),
+        shortfalls=". ".join(part for part in (shortfalls, idle_proposers(state)) if part),
         stop=now.stop,
         why=now.why,
     )
