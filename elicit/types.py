@@ -194,13 +194,15 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class JudgeFailure(msgspec.Struct, frozen=True):
     """A judge could not answer; never a vote. `lasting`: it will not answer any other query of this run either.
-    `query_only`: that it cannot answer this query tells nothing of others. `cost`: money that the failure has taken."""
+    `query_only`: that it cannot answer this query tells nothing of others. `cost`, `calls`: the money and the paid
+    calls that the failure has taken."""
 
     judge: str
     why: str
     lasting: bool = False
     query_only: bool = False
     cost: float = 0.0
+    calls: int = 0
 
 
 def hash_of(value: Any) -> str:

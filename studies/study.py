@@ -274,11 +274,14 @@ class Study:
         numbers: Mapping[str, float] | None = None,
     ) -> None:
         """Record what a machine judge said of a query, why it could not, or (None) that it passed. Not a vote."""
-        verdict, why, cost = (None, reply.why, reply.cost) if isinstance(reply, JudgeFailure) else (reply, "", 0.0)
-        if why:
-            logger.warning("judge %s failed on query %d: %s", judge, query.id, why)
+        asked_for = (reason, dict(numbers or {}))
+        if isinstance(reply, JudgeFailure):
+            logger.warning("judge %s failed on query %d: %s", judge, query.id, reply.why)
+            body = Consulted(query.id, judge, None, reply.why, *asked_for, reply.cost, reply.calls)
+        else:
+            body = Consulted(query.id, judge, reply, "", *asked_for)
         with self._turn:
-            self._append(Consulted(query.id, judge, verdict, why, reason, dict(numbers or {}), cost))
+            self._append(body)
 
     def defer(self, query: Query) -> None:
         """Record that no machine judge could answer a query: whoever holds it holds it no more, and it is resumed

@@ -181,7 +181,8 @@ class Consulted(Body, frozen=True, tag="consulted"):
     """A machine judge looked at the query with that seq: its verdict, or why there is none; neither where it passed
     over the query. Not a vote.
 
-    `reason` and `numbers`: what the router asked it for. `cost`: money that a failure has taken.
+    `reason` and `numbers`: what the router asked it for. `cost`, `calls`: money and paid calls that a failure
+    has taken.
     """
 
     query: int
@@ -191,6 +192,7 @@ class Consulted(Body, frozen=True, tag="consulted"):
     reason: str = ""
     numbers: dict[str, float] = {}
     cost: float = 0.0
+    calls: int = 0
 
 
 class Deferred(Body, frozen=True, tag="deferred"):
