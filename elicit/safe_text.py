@@ -89,6 +89,11 @@ def one_line(text: str, empty: str = "(empty)") -> str:
     return " ".join(harmless(text).split()) or empty
 
 
+def full_stop(text: str) -> str:
+    """The text with a full stop at its end, where it has no end of its own."""
+    return text if not text or text[-1] in ".!?…。！？" else f"{text}."
+
+
 def describe_error(error: BaseException) -> str:
     """An error's class and what it says, on one line that can be encoded, of `LONGEST_REASON` characters at most."""
     try:

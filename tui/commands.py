@@ -252,11 +252,11 @@ def _screen(plain: bool) -> Callable[..., int]:
 
 
 def _print_outcome(outcome: dict[str, Any]) -> None:
-    from elicit.safe_text import harmless, percent
+    from elicit.safe_text import full_stop, harmless, percent
 
     prompt = "\n".join(f"    {line}" for line in harmless(outcome["prompt"]).splitlines())
     click.echo(f"Recommended after {outcome['votes']} votes: {outcome['recommended']}\n\n{prompt}\n")
-    click.echo(f"P(best) {percent(outcome['p_best'])}; {outcome['stop']}.")
+    click.echo(full_stop(f"P(best) {percent(outcome['p_best'])}; {outcome['stop']}"))
     click.echo(
         f"Measured, and never shown to the voter: it is right {percent(outcome['accuracy'])} of the time, "
         f"number {outcome['rank_by_accuracy']} of {outcome['items']} "

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from adapters import markup
 from elicit import safe_text
-from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
+from elicit.safe_text import full_stop, harmless, limit_in_percent, one_line, share_in_percent
 from elicit.service.voting import LabelShares, LeaderRow, PairLabel, PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
 from studies.reporting.report_people import People, agreement_in_words
@@ -248,7 +248,7 @@ def format_moment(time: str) -> str:
 def sentence(text: str) -> str:
     """The text with a capital at its head and a full stop at its end."""
     line = one_line(text, "")
-    return line[:1].upper() + line[1:] + ("" if line[-1:] in ("", ".", "!", "?") else ".")
+    return full_stop(line[:1].upper() + line[1:])
 
 
 def vote_in_words(vote: PastVote) -> str:

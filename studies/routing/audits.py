@@ -16,7 +16,7 @@ import numpy as np
 
 from elicit.routing.certificate import Certificate, audits_needed, certify, plan
 from elicit.routing.drift import Drift, watch
-from elicit.safe_text import percent
+from elicit.safe_text import full_stop, percent
 from elicit.types import BadInputError, Choice
 from studies.decisions import labelled_pairs, trusted_votes
 
@@ -113,7 +113,7 @@ def acceptance(study: Study) -> Acceptance:
                 agreement=None if agreement is None else max(agreement, 0.5),
             )
         except BadInputError as error:
-            return Acceptance(None, f"No label can be accepted: {error}.", None, len(answers), wrong)
+            return Acceptance(None, full_stop(f"No label can be accepted: {error}"), None, len(answers), wrong)
         confidences = np.array([label.confidence for label, _, _ in part])
         certificate = certify(frozen, confidences, np.array([missed for _, missed, _ in part]))
         alarm = None

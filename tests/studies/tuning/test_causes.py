@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from elicit.log.events import Responded
 from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
+from studies.commands.tuning_session import lines_of
 from studies.outlook import progress
 from studies.reporting.report_data import report_data
 from studies.reporting.status import status_of
@@ -97,14 +99,16 @@ async def test_a_writer_that_does_not_answer_is_not_called_the_target(tmp_path: 
 
 def test_a_target_that_fails_is_told_everywhere_as_a_judge_is(tmp_path: Path) -> None:
     with parity.tuned(tmp_path / "s", proposers=[], signals=[]) as study:
-        for k, why in enumerate(("it is down", "it is busy", "")):
+        for k, why in enumerate(("it is down", "it is busy.", "")):
             study.record(Responded(0, k, Response("" if why else "odd", why, cost=0.25)))
         study.record(Responded(0, 0, Response("even", cost=0.25)))  # what came of asking again undoes no failure
-        told = "the target model failed 2 times, which cost 0.5, the last: it is busy"
+        told = "the target model failed 2 times, which cost 0.5, the last: it is busy."
         board = board_of(study, Tuner(study), progress(study), "")
         places = [*status_lines(status_of(study)), board.shortfalls, result_of(study).shortfalls]
         places += report_data(study).notes
         assert [told in place for place in places].count(True) == 4
+        places += lines_of(msgspec.to_builtins(result_of(study)) | {"unmeasured": "The model is down."})
+        assert not [place for place in places if ".." in place]
 
 
 def test_a_judge_whose_word_is_a_signal_and_that_gives_none_is_said(tmp_path: Path) -> None:
