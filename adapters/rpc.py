@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,13 +18,16 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from elicit.diagnostics import FILE, configure_logging, log_to_folder, open_stderr
+from elicit.plugins import user_files
 from elicit.safe_text import describe_error, harmless
 from elicit.types import BadInputError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-GONE = "the engine has stopped; every vote it confirmed is saved"
+GONE, SAVED = "the engine has stopped", "every vote it confirmed is saved"
+PLUGIN = -1
+"""The number under which the process tells that a user's plug-in is called there, or is not any more."""
 LONGEST = 1 << 28
 """Bytes of a line."""
 PATIENCE = 1800.0
@@ -45,7 +49,8 @@ class Caller:
 
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self._process = process
-        self._gone = f"{GONE}; {folder / FILE} may tell why"
+        self._log = folder / FILE
+        self._plugins = Counter[str]()
         self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._number = 0
         self._reader: asyncio.Task[None] | None = None
@@ -82,6 +87,12 @@ class Caller:
             await caller.close()
             raise
         return caller
+
+    @property
+    def _gone(self) -> str:
+        """That the process has ended, and whose code it was in as far as is known."""
+        inside = " and ".join(plugin for plugin, calls in self._plugins.items() if calls > 0)
+        return f"{GONE}{f' in a call of {inside}' if inside else ''}; {SAVED}; {self._log} may tell why"
 
     @property
     def gone(self) -> bool:
@@ -142,6 +153,10 @@ class Caller:
         try:
             while (line := await self._process.stdout.readline()).endswith(b"\n"):  # else it died while it wrote
                 reply = msgspec.json.decode(line, type=_Reply)
+                if reply.id == PLUGIN:
+                    plugin, begins = msgspec.json.decode(reply.result, type=tuple[str, bool])
+                    self._plugins[plugin] += 1 if begins else -1
+                    continue
                 future = self._waiting.pop(reply.id, None)
                 if future is None or future.done():
                     continue
@@ -169,9 +184,18 @@ def answer(folder: Path, make: Callable[[], Any]) -> None:
     configure_logging()
     log_to_folder(folder)
 
+    lock = threading.Lock()
+
     def send(reply: dict[str, Any]) -> None:
-        wire.write(msgspec.json.encode(reply) + b"\n")
-        wire.flush()
+        with lock:
+            wire.write(msgspec.json.encode(reply) + b"\n")
+            wire.flush()
+
+    def tell_of(plugin: str, begins: bool) -> None:
+        with suppress(OSError):  # whoever started this is gone, and what is under way is still to be kept
+            send({"id": PLUGIN, "result": (harmless(plugin), begins)})
+
+    user_files.watchers.append(tell_of)
 
     async def reply_to(target: Any, request: dict[str, Any]) -> None:
         reply: dict[str, Any] = {"id": request["id"]}

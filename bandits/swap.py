@@ -34,7 +34,7 @@ class Swap:
         def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
             pairs = candidates.near(posterior.shortlist(max(self.size, 2 * self.top), self.breadth))
             inside = torch.zeros(posterior.n, dtype=torch.bool)
-            inside[ranking(posterior)[: self.top]] = True
+            inside[ranking(posterior, posterior.best())[: self.top]] = True
             first, second = inside[pairs].unbind(1)
             across = first != second
             if across.any():

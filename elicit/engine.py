@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -18,6 +18,7 @@ from elicit import checks, stopping
 from elicit.arithmetic import limited_threads
 from elicit.inference import snapshots
 from elicit.inference.interactions import InteractionPosterior
+from elicit.inference.noise import Noise
 from elicit.inference.posterior import Difference, Knowledge, Posterior, UtilityModel
 from elicit.inference.snapshots import Snapshot
 from elicit.inference.subset import SubsetPosterior
@@ -208,6 +209,11 @@ class Engine:
     def listed(self) -> torch.Tensor | None:
         """(P, 2) the only pairs that are asked about, in the order given; None: all."""
         return self._pairs
+
+    @property
+    def _taught(self) -> int:
+        """Votes that speak for something: one that was skipped teaches nothing, so that it foretells nothing either."""
+        return sum(vote.outcome.choice != "skip" for vote in self.votes)
 
     def retire(self, rows: Iterable[int]) -> None:
         """Ask about all items but these from here on, and recommend none of them; votes on them still teach.
@@ -547,14 +553,14 @@ class Engine:
     def best(self) -> int:
         """The row of the recommended item: of the highest posterior mean utility, or, where votes have shown that no
         utilities explain them, the one that is most probably the Copeland winner, which is what `p_best` speaks of."""
-        best = self.live.best()
+        best = stopping.best(self.live, self._taught)
         return best if self._live is None else int(self._live[best])
 
     @_with_limited_threads
     def ranking(self) -> list[int]:
         """The rows of the items that are not retired, in the order in which they are recommended: `best()`, then by
         posterior mean utility."""
-        order = stopping.ranking(self.live)
+        order = stopping.ranking(self.live, stopping.best(self.live, self._taught))
         return [int(row) for row in (order if self._live is None else self._live[order])]
 
     @_with_limited_threads
@@ -566,14 +572,14 @@ class Engine:
     @_with_limited_threads
     def p_top(self) -> NDArray[np.float64]:
         """(N,) probabilities of being one of the best `top` items that are not retired."""
-        rows, inside = stopping.top_draws(self.live, min(self._top, self.live.n), len(self.votes))
+        rows, inside = stopping.top_draws(self.live, min(self._top, self.live.n), self._taught)
         share = torch.bincount(rows[inside].flatten(), minlength=self.live.n).double() / len(inside)
         return self._of_all(share)
 
     @_with_limited_threads
     def p_best(self) -> NDArray[np.float64]:
         """(N,) probabilities of being the best item that is not retired."""
-        return self._of_all(self.live.p_best())
+        return self._of_all(stopping.p_best(self.live, self._taught))
 
     def _of_all(self, p: torch.Tensor) -> NDArray[np.float64]:
         """(N,) numbers of the items that are not retired, 0 for those that are."""
@@ -734,7 +740,8 @@ class Engine:
 
         Goal best: the recommended item's simple regret, 0 for the best and 1 for an average item, is at most `regret`
         with probability `confidence`. Goal top: at most a share `regret` of the recommended items is expected not to
-        belong there. Goals rank and label: at most a share `regret` of the pairs is expected to be in the wrong order.
+        belong there. Goals rank and label: at most a share `regret` of the pairs is expected to be in the wrong order,
+        and a label may be a tie.
 
         Parameters
         ----------
@@ -758,7 +765,13 @@ class Engine:
             raise UnknownNameError("stop rule", rule, list(stopping.RULES))
         regret, confidence = checks.share_of(regret, "regret"), checks.share_of(confidence, "confidence")
         if self.goal == "best":
-            return stopping.RULES[rule](self.live, len(self.votes), regret, confidence)
+            return stopping.RULES[rule](self.live, self._taught, regret, confidence)
         if self.goal == "top":
-            return stopping.top_items(self.live, min(self._top, self.live.n), len(self.votes), regret)
-        return stopping.pair_order(self.live, self._pairs, len(self.votes), regret)
+            return stopping.top_items(self.live, min(self._top, self.live.n), self._taught, regret)
+        even = self._even() if self.goal == "label" else 0.0
+        return stopping.pair_order(self.live, self._pairs, self._taught, regret, even)
+
+    def _even(self) -> float:
+        """The difference in logits up to which a tie is likelier than either of a pair, by Davidson's model."""
+        cast = Counter(vote.outcome.choice for vote in self.votes)
+        return max(0.0, 2 * float(np.log(Noise(decided=cast["a"] + cast["b"], ties=cast["tie"]).nu)))

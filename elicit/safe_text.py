@@ -89,6 +89,11 @@ def one_line(text: str, empty: str = "(empty)") -> str:
     return " ".join(harmless(text).split()) or empty
 
 
+def full_stop(text: str) -> str:
+    """The text with a full stop at its end, where it has no end of its own."""
+    return text if not text or text[-1] in ".!?…。！？" else f"{text}."
+
+
 def describe_error(error: BaseException) -> str:
     """An error's class and what it says, on one line that can be encoded, of `LONGEST_REASON` characters at most."""
     try:
@@ -106,9 +111,19 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else several}"
 
 
+def percent(share: float, places: int = 0) -> str:
+    """A share in per cent, that never says none or all where it is not."""
+    least = 10.0**-places
+    if 0 < share < least / 100:
+        return f"<{least:.{places}f} %"
+    if 1 - least / 100 < share < 1:
+        return f">{100 - least:.{places}f} %"
+    return f"{100 * share:.{places}f} %"
+
+
 def limit_in_percent(share: float) -> str:
     """A share that was asked for, in per cent, as it was set."""
-    return f"{100 * share:.6g}%"
+    return f"{100 * share:.6g} %"
 
 
 def share_in_percent(share: float, limit: float) -> str:
@@ -117,5 +132,5 @@ def share_in_percent(share: float, limit: float) -> str:
     for places in range(4):
         rounded = round(value, places)
         if (rounded > limit, rounded < limit) == (value > limit, value < limit):
-            return f"{value:.{places}f}%"
-    return f"{value:.4f}%"
+            return f"{value:.{places}f} %"
+    return f"{value:.4f} %"

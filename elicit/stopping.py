@@ -83,11 +83,11 @@ def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence
     Kaufmann 2016). It does not lean on the prior's word for what was never compared, and takes more votes for that.
     """
     mean = posterior.mean()
-    best = int(mean.argmax())
+    leader = int(mean.argmax())
     rivals = posterior.shortlist(ROWS, 2.5)
-    rivals = rivals[rivals != best]
-    difference = posterior.difference(torch.stack([torch.full_like(rivals, best), rivals], 1))
-    slack = regret * float(mean[best] - mean.mean())
+    rivals = rivals[rivals != leader]
+    difference = posterior.difference(torch.stack([torch.full_like(rivals, leader), rivals], 1))
+    slack = regret * float(mean[leader] - mean.mean())
     lead = (difference.mean + slack).clamp_min(0)
     ratio = float((lead**2 / (2 * difference.variance.clamp_min(1e-12))).min())
     threshold = float(np.log((1 + np.log(max(votes, 1))) * (posterior.n - 1) / (1 - confidence)))
@@ -105,14 +105,39 @@ def likelihood_ratio(posterior: Posterior, votes: int, regret: float, confidence
 
 def regret_draws(posterior: Posterior, votes: int) -> Tensor:
     """(SAMPLES,) posterior draws of the regret of the recommended item."""
-    rows = posterior.shortlist(ROWS, 2.5)
+    rows, draws = best_draws(posterior, votes)
     mean = posterior.mean()
     rest = posterior.n - len(rows)
-    draws = posterior.values(SAMPLES, stream(0, "stop", votes), rows)
-    chosen = draws[:, int((rows == posterior.best()).nonzero()[0, 0])]
+    chosen = draws[:, int((rows == _recommended(posterior, rows, draws)).nonzero()[0, 0])]
     pool = (draws.sum(1) + (mean.sum() - mean[rows].sum() if rest else 0.0)) / posterior.n
-    best = draws.max(1).values
-    return (best - chosen) / (best - pool).clamp_min(1e-9)
+    highest = draws.max(1).values
+    return (highest - chosen) / (highest - pool).clamp_min(1e-9)
+
+
+def best_draws(posterior: Posterior, votes: int) -> tuple[Tensor, Tensor]:
+    """Rows (S,) that may be the best, and posterior draws (SAMPLES, S) of what the best has most of.
+
+    How probably an item is the best and how probably it is close to it are shares of these same draws, so that the
+    first is never above the second.
+    """
+    rows = posterior.shortlist(ROWS, 2.5)
+    return rows, posterior.values(SAMPLES, stream(0, "stop", votes), rows)
+
+
+def p_best(posterior: Posterior, votes: int) -> Tensor:
+    """(N,) probabilities of being the best item; they sum to 1."""
+    rows, draws = best_draws(posterior, votes)
+    return torch.bincount(rows[draws.argmax(1)], minlength=posterior.n).double() / len(draws)
+
+
+def best(posterior: Posterior, votes: int) -> int:
+    """The row of the recommended item: of the highest posterior mean utility, or, where preferences run in circles, the
+    likeliest to be the best."""
+    return posterior.best() if posterior.transitive else _recommended(posterior, *best_draws(posterior, votes))
+
+
+def _recommended(posterior: Posterior, rows: Tensor, draws: Tensor) -> int:
+    return posterior.best() if posterior.transitive else int(rows[draws.argmax(1)].bincount().argmax())
 
 
 RULES: dict[Rule, Callable[[Posterior, int, float, float], Stop]] = {
@@ -124,7 +149,7 @@ RULES: dict[Rule, Callable[[Posterior, int, float, float], Stop]] = {
 def top_items(posterior: Posterior, top: int, votes: int, regret: float) -> Stop:
     """Stop once the expected share of wrong items among the `top` recommended ones is at most `regret`."""
     rows, inside = top_draws(posterior, top, votes)
-    wrong = 1 - float(torch.isin(rows[inside], ranking(posterior)[:top]).double().mean())
+    wrong = 1 - float(torch.isin(rows[inside], ranking(posterior, best(posterior, votes))[:top]).double().mean())
     say = f"{share_in_percent(wrong, regret)} of the top {top} are expected not to belong there"
     if wrong <= regret:
         return Stop(True, f"{say}, within the {limit_in_percent(regret)} asked for", wrong, 1.0, (0, 0))
@@ -135,20 +160,24 @@ def top_items(posterior: Posterior, top: int, votes: int, regret: float) -> Stop
 
 def top_draws(posterior: Posterior, top: int, votes: int) -> tuple[Tensor, Tensor]:
     """Rows (S,) that may be among the best `top`, and which places in them (SAMPLES, top) are so in each draw."""
-    rows = torch.unique(torch.cat([ranking(posterior)[:top], posterior.shortlist(ROWS + top, 2.5)]))
+    rows = torch.unique(
+        torch.cat([ranking(posterior, best(posterior, votes))[:top], posterior.shortlist(ROWS + top, 2.5)])
+    )
     draws = posterior.values(SAMPLES, stream(0, "stop", votes), rows)
     return rows, torch.sort(draws, dim=1, descending=True, stable=True).indices[:, :top]
 
 
-def ranking(posterior: Posterior) -> Tensor:
-    """(N,) rows in the order in which they are recommended: `posterior.best()`, then by posterior mean utility."""
+def ranking(posterior: Posterior, leader: int) -> Tensor:
+    """(N,) rows in the order in which they are recommended: the leader, then by posterior mean utility."""
     order = torch.sort(posterior.mean(), descending=True, stable=True).indices
-    best = posterior.best()
-    return torch.cat([order.new_tensor([best]), order[order != best]])
+    return torch.cat([order.new_tensor([leader]), order[order != leader]])
 
 
-def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float) -> Stop:
+def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float, even: float = 0.0) -> Stop:
     """Stop once the expected share of wrongly ordered pairs is at most `regret`.
+
+    even: the difference in logits up to which a pair's answer is a tie, which is a third order beside the two; 0 where
+    none is.
 
     pairs: (P, 2) the pairs that matter; None: all, of which PAIRS are drawn. Of more than LONG, so many are drawn,
     always the same ones, that the expected share has a standard error below 0.25 / LONG^(1/2) = 0.4 %: the chance of a
@@ -161,7 +190,10 @@ def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: f
     elif len(pairs) > LONG:
         pairs = pairs[stream(0, "pairs", len(pairs)).choice(len(pairs), LONG, replace=False)]
     mean, variance, _ = posterior.difference(pairs)
-    wrong = float(torch.special.ndtr(-mean.abs() / variance.sqrt().clamp_min(1e-9)).mean())
+    lead, sd = mean.abs(), variance.sqrt().clamp_min(1e-9)
+    ordered = torch.special.ndtr((lead - even) / sd)
+    tied = torch.special.ndtr((lead + even) / sd) - ordered
+    wrong = float((1 - torch.maximum(ordered, tied)).mean())
     say = f"{share_in_percent(wrong, regret)} of the pairs are expected to be in the wrong order"
     if wrong <= regret:
         return Stop(True, f"{say}, within the {limit_in_percent(regret)} asked for", wrong, 1.0, (0, 0))

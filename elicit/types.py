@@ -340,6 +340,8 @@ class JudgeFailure(msgspec.Struct, frozen=True):
         That it cannot answer this query tells nothing of others.
     cost : float
         Money that the failure has taken, in the unit of the judge's prices.
+    calls : int
+        Paid calls that it has taken.
 
     Examples
     --------
@@ -353,6 +355,7 @@ class JudgeFailure(msgspec.Struct, frozen=True):
     lasting: bool = False
     query_only: bool = False
     cost: float = 0.0
+    calls: int = 0
 
 
 def hash_of(value: Any) -> str:

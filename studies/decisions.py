@@ -76,6 +76,11 @@ def labels(state: State, live: LiveVote) -> bool:
     return live.vote.outcome.choice != "skip" and decides(state, live)
 
 
+def votes_taught(state: State) -> int:
+    """How many votes speak for something. Where none does, what is recommended is a guess."""
+    return sum(labels(state, live) for live in state.votes)
+
+
 def decides(state: State, live: LiveVote) -> bool:
     """Whether a vote teaches anything: one that checks an annotator or is quarantined does not."""
     return not live.check and state.weight(live.vote.judge) > 0
@@ -233,9 +238,13 @@ def why_over(spec: Spec, state: State) -> str:
 
 
 def votes_to_come(spec: Spec, state: State) -> int:
-    """How many votes may come at the most: what waits for people, and what the budget and the pairs allow."""
+    """How many votes may come at the most: what waits for people, and what the budget and the pairs allow; what a
+    person has on the screen may be answered also when others have spent the budget."""
     waiting = sum(map(state.missing_judges, state.waiting))
-    budget = max(0, spec.votes - len(state.votes) - waiting)
+    on_screens = sum(
+        not holder.startswith(WORKER) and number not in state.routed for holder, number in state.open.items()
+    )
+    budget = max(on_screens, spec.votes - len(state.votes) - waiting)
     lent = sum(state.leases[lease].query in state.routed for leases in state.held.values() for lease in leases)
     promised = lent + sum(state.stock.values())
     if state.pairs:

@@ -354,6 +354,6 @@ class _Run:
             if isinstance(answer, Vote):
                 self.study.tell(query, answer.outcome, answer.judge, seconds=answer.seconds, verdict=answer.verdict)
                 return True
-            self.study.record(Consulted(query.id, name, failure=answer.why, cost=answer.cost))
+            self.study.record(Consulted(query.id, name, failure=answer.why, cost=answer.cost, calls=answer.calls))
         self.study.defer(query)
         return False

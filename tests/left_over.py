@@ -12,9 +12,11 @@ PATIENCE = 15.0
 _left: list[str] = []
 
 
-def pytest_configure() -> None:
-    # What a test starts inherits the mark, also where whoever started it is gone; workers keep that of the whole run.
-    os.environ.setdefault(VARIABLE, str(os.getpid()))
+def pytest_configure(config: pytest.Config) -> None:
+    # What a test starts inherits the mark, also where whoever started it is gone; workers keep that of the whole run. A
+    # run that a test starts has a mark of its own: with the other's it would end the workers beside it.
+    if not hasattr(config, "workerinput"):
+        os.environ[VARIABLE] = str(os.getpid())
 
 
 @pytest.hookimpl(trylast=True)

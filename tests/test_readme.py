@@ -40,7 +40,7 @@ def test_the_eight_lines_of_python_run(monkeypatch: pytest.MonkeyPatch, capsys: 
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.setattr(builtins, "input", lambda prompt: prompt.split()[0])
     exec(compile(code, "README.md", "exec"), {})
-    assert "the recommended item is within 5% of the best" in capsys.readouterr().out
+    assert "the recommended item is within 5 % of the best" in capsys.readouterr().out
 
 
 def test_every_command_it_shows_exists() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import elicit
 from elicit import cli
+from studies.local.client import LocalService
 from studies.prompt_inputs import signals_of
 
 ROOT = Path(__file__).parent.parent
@@ -138,6 +139,25 @@ def test_a_request_is_answered_whatever_its_method_raises(tmp_path: Path) -> Non
         process.stdin.close()
     assert set(replies) == {0, 1, 2, 3}
     assert all(replies[number]["error"] for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize("where", ["select", "load"])
+async def test_a_plugin_that_ends_the_engine_is_named(where: str, tmp_path: Path) -> None:
+    ends, (signature, use) = "import os; os._exit(7)", KINDS["selector"]
+    code = f"class Own:\n    {signature}\n        {ends if where == 'select' else 'return []'}\n"
+    study, plugin = make_study(tmp_path, code, use)
+    if where == "load":
+        plugin.write_text(f"{ends}\n{code}")
+
+    async def vote() -> None:
+        service = await LocalService.start(study, "maya")
+        try:
+            await service.turn()
+        finally:
+            await service.close()
+
+    with pytest.raises(ConnectionError, match=rf"in a call of selector '{re.escape(str(plugin))}:Own'; every vote"):
+        await vote()
 
 
 def test_what_a_plugin_prints_is_not_in_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -253,15 +253,15 @@ def _screen(plain: bool) -> Callable[..., int]:
 
 
 def _print_outcome(outcome: dict[str, Any]) -> None:
-    from elicit.safe_text import harmless
+    from elicit.safe_text import full_stop, harmless, percent
 
     prompt = "\n".join(f"    {line}" for line in harmless(outcome["prompt"]).splitlines())
     click.echo(f"Recommended after {outcome['votes']} votes: {outcome['recommended']}\n\n{prompt}\n")
-    click.echo(f"P(best) {outcome['p_best']:.0%}; {outcome['stop']}.")
+    click.echo(full_stop(f"P(best) {percent(outcome['p_best'])}; {outcome['stop']}"))
     click.echo(
-        f"Measured, and never shown to the voter: it is right {outcome['accuracy']:.0%} of the time, "
+        f"Measured, and never shown to the voter: it is right {percent(outcome['accuracy'])} of the time, "
         f"number {outcome['rank_by_accuracy']} of {outcome['items']} "
-        f"(best {outcome['best_accuracy']:.0%}, median {outcome['median_accuracy']:.0%})."
+        f"(best {percent(outcome['best_accuracy'])}, median {percent(outcome['median_accuracy'])})."
     )
     click.echo(f"The report: {outcome['report']}")
 

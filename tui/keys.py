@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from elicit.safe_text import one_line
+from elicit.safe_text import full_stop, one_line
 
 OPENING = "Starting the engine"
 """What is being done until the first pair comes, on this machine."""
@@ -167,7 +167,7 @@ def sentence(text: str) -> str:
     line = one_line(text, empty="")
     if not line:
         return ""
-    return line[0].upper() + line[1:] + ("" if line[-1] in ".!?…" else ".")
+    return full_stop(line[0].upper() + line[1:])
 
 
 def farewell(votes: int) -> str:

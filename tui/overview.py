@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, percent
 from elicit.service.results import Overview
 from elicit.service.voting import Progress, StudyService
 from elicit.types import BadInputError
@@ -27,7 +27,7 @@ from tui.header import LEFT, QUIET, RIGHT, STRONG, bar, keys_line
 from tui.keys import sentence, vote_in_words, with_board
 from tui.pane import CHROME, TextPane, lines_of
 from tui.render import Renderer
-from tui.words import fit, label_of, percent, shares, state_of, sure_of, sureness
+from tui.words import fit, label_of, shares, state_of, sure_of, sureness
 
 _QUIET, _STRONG, _BAR = Style.parse(QUIET), Style.parse(STRONG), Style.parse(LEFT)
 _PLOT = (127, 178, 245)

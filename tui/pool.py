@@ -11,14 +11,14 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import harmless, one_line, percent
 from elicit.service.voting import Board, BoardRow
 from tui.difference import DIFFERENT, SHARED, Line, changes, difference
 from tui.header import LEFT, QUIET, RIGHT, STRONG, bar
 from tui.keys import sentence
 from tui.overview import interval
 from tui.render import wrap
-from tui.words import budgets, fit, marks, origin, percent
+from tui.words import budgets, fit, marks, origin
 
 # Cells of the columns that are always there; a name is seldom longer than p100.
 _NAME, _MAKER, _MARK, _SIGNAL, _SAFE = 6, 10, 12, 12, 7

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, percent
 from elicit.service.results import JudgeRow, Lean, RoutingDecision, RoutingView
 from elicit.service.voting import StudyService
 from elicit.types import BadInputError
@@ -25,7 +25,7 @@ from tui.keys import sentence, with_board
 from tui.overview import interval
 from tui.pane import CHROME, TextPane, lines_of
 from tui.render import wrap
-from tui.words import NO_ROUTER, fit, lean_in_words, money, part, percent, standing
+from tui.words import NO_ROUTER, fit, lean_in_words, money, part, standing
 
 _HOW = (
     "Let machine judges take a part of the work: name them in [[judges]] tables of study.toml, and set "

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import full_stop, harmless, one_line
 from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, Turn
 from elicit.types import BadInputError
 from tui.ballot import BallotView, ScreenSide
@@ -216,10 +216,10 @@ class VoteScreen(Screen[None]):
 
     def _report_failure(self, what: str, error: Exception) -> None:
         self._busy = False
-        reason = one_line(str(error), empty="the engine does not answer").rstrip(".")
+        reason = one_line(str(error), empty="the engine does not answer")
         gone = isinstance(error, ConnectionError)
         what_next = "Quit with q and start again to go on here" if gone else "Try again, or quit and come back"
-        self.say(f"{what}: {reason}. {what_next}.", warn=True)
+        self.say(f"{what}: {full_stop(reason)} {what_next}.", warn=True)
 
     async def _show(self, turn: Turn) -> None:
         """Paint a turn, then let keys in again."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from elicit.safe_text import one_line
+from elicit.safe_text import one_line, percent
 from elicit.service.results import LabelShares, LeaderRow, Lean, Overview, PairLabel, RoutingView
 from elicit.service.voting import Board, BoardRow, Progress
 from tui.keys import sentence
@@ -23,15 +23,6 @@ def moment(time: str) -> str:
     if when.tzinfo is not None:
         when = when.astimezone(UTC)
     return f"{when.day} {when:%b %Y, %H:%M} UTC"
-
-
-def percent(share: float) -> str:
-    """A share that never says none or all where it is not."""
-    if 0 < share < 0.01:
-        return "<1 %"
-    if 0.99 < share < 1:
-        return ">99 %"
-    return f"{100 * share:.0f} %"
 
 
 def part(done: float, total: float) -> str:
@@ -120,11 +111,13 @@ def why_ended(board: Board) -> str:
 
 def standing_of(board: Board) -> str:
     """Who is recommended, and how much better than the seed that the study began with."""
-    if not board.progress.votes:
-        return "No vote yet, so no prompt is recommended."
     best = next((row for row in board.rows if row.row == board.best), None)
     if best is None:
+        if sum(row.mark != "retired" for row in board.rows) < 2:
+            return "No prompt is recommended yet: there is nothing to compare."
         return "No prompt is recommended: none is acceptable with the confidence that was asked for."
+    if board.guessed:
+        return f"Recommended: {one_line(best.item)}; no vote speaks for it yet."
     name = f"Recommended: {one_line(best.item)}, the best with {percent(best.p_best)}"
     if best.row == board.seed:
         return f"{name}; it is the seed that the study began with."

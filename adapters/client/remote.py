@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from adapters.client.connection import Address, AwayError, ServerConnection, address_of, checked_token
 from adapters.client.leases import ASK_AGAIN, HeldBallot, LeaseHolder, now
 from adapters.client.outbox import Outbox, Parcel
+from elicit.safe_text import full_stop
 from elicit.service.http_schema import (
     NoteRequest,
     Receipt,
@@ -277,7 +278,7 @@ class RemoteService:
         self._holding.spent.discard(parcel.cast.lease)
         held = self._voted.pop(parcel.key, None)
         which = "A vote of an earlier session" if held is None else f"Vote {held.ballot.number}"
-        self._notices.append(f"{which} does not count: {why.rstrip('.')}. It is kept in {self._outbox.path}.")
+        self._notices.append(f"{which} does not count: {full_stop(why)} It is kept in {self._outbox.path}.")
 
     async def _void(self, vote: ServedVote) -> None:
         """Take back a vote that the server has, and open its pair again."""

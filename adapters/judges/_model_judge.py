@@ -222,13 +222,14 @@ class AskingJudge(ABC):
             answers = await _all(self._replies(parts, asking) for parts in self._ask(query))
         except (EndpointError, BudgetError) as error:
             lasting = isinstance(error, BudgetError) or (isinstance(error, RejectedError) and error.lasting)
-            return JudgeFailure(self._name, str(error), lasting, cost=asking.cost)
+            return JudgeFailure(self._name, str(error), lasting, cost=asking.cost, calls=asking.calls)
         try:
             plain_verdict = self._read(*([answer.reply for answer in samples] for samples in answers))
         except ParseError as error:
             self._discard_unread(answers)
-            return JudgeFailure(self._name, str(error), cost=asking.cost)
+            return JudgeFailure(self._name, str(error), cost=asking.cost, calls=asking.calls)
         completions = [answer for samples in answers for answer in samples]
+        cached = sum(answer.cached for answer in completions)
         verdict = msgspec.structs.replace(
             plain_verdict,
             model=self.model,
@@ -236,8 +237,8 @@ class AskingJudge(ABC):
             tokens_in=sum(answer.reply.tokens_in for answer in completions),
             tokens_out=sum(answer.reply.tokens_out for answer in completions),
             cost=asking.cost,
-            calls=len(completions),
-            cached=sum(answer.cached for answer in completions),
+            calls=asking.calls + cached,
+            cached=cached,
         )
         return Vote(query.a, query.b, self._outcome(verdict), self._name, verdict=verdict)
 
@@ -344,15 +345,15 @@ class _Asking:
     """The calls that one query takes, and what they cost, those included that brought nothing."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint, self.cost = endpoint, 0.0
+        self._endpoint, self.cost, self.calls = endpoint, 0.0, 0
 
     async def ask(self, request: Request) -> Completion:
         try:
             answer = await self._endpoint.ask(request)
         except EndpointError as error:
-            self.cost += error.cost
+            self.cost, self.calls = self.cost + error.cost, self.calls + error.calls
             raise
-        self.cost += answer.cost
+        self.cost, self.calls = self.cost + answer.cost, self.calls + answer.calls
         return answer
 
 

@@ -35,11 +35,11 @@ _UNPAID = ("insufficient_quota", "credit balance", "usage limits", "spend_limit"
 
 class EndpointError(Exception):
     """The endpoint gave no answer; the message is a short reason. `billed`: whether the call may cost all the same;
-    `cost`: the money that it took, and the tries before it."""
+    `cost`, `calls`: the money and the paid calls that it took, and the tries before it."""
 
     def __init__(self, why: str, *, billed: bool) -> None:
         super().__init__(why)
-        self.billed, self.cost = billed, 0.0
+        self.billed, self.cost, self.calls = billed, 0.0, 0
 
 
 class UnreachableError(EndpointError):
@@ -92,10 +92,12 @@ def checked_url(url: str) -> str:
 
 
 class Completion(NamedTuple):
-    """A reply, what was paid for it now, and whether it had been paid for before; `key` names what was asked."""
+    """A reply, the money and the paid calls that it took now, and whether it had been paid for before; `key` names what
+    was asked."""
 
     reply: Reply
     cost: float
+    calls: int
     cached: bool
     key: str
 
@@ -149,10 +151,10 @@ class Endpoint:
         """
         whole = body_without(frozenset(), self.api, self.model, request, self.parameters)
         key = hash_of([self.api, self.url, request.sample, whole])
-        failures, lost = 0, 0.0
+        failures, lost, tries = 0, 0.0, 0
         while True:
             if (stored_reply := self.book.find(key)) is not None:
-                return Completion(stored_reply, 0.0, True, key)
+                return Completion(stored_reply, lost, tries, True, key)
             call = self._under_way.get(key)
             mine = call is None
             if call is None:
@@ -163,12 +165,13 @@ class Endpoint:
                 call = self._begin(key, request)
             try:
                 reply, cost = await asyncio.shield(call)
-                return Completion(reply, lost + cost if mine else lost, not mine, key)
-            except (UnreachableError, BusyError, UnreadableError) as failure:
-                failures, lost = failures + 1, lost + failure.cost * mine
-                wait = self._wait(key, failures, failure)
-                if failures > self.retries or wait > LONGEST_WAIT:
-                    failure.cost = lost
+                return Completion(reply, lost + cost * mine, tries + mine, not mine, key)
+            except EndpointError as failure:
+                failures, lost, tries = failures + 1, lost + failure.cost * mine, tries + failure.calls * mine
+                passing = isinstance(failure, UnreachableError | BusyError | UnreadableError)
+                wait = self._wait(key, failures, failure) if passing else 0.0
+                if not passing or failures > self.retries or wait > LONGEST_WAIT:
+                    failure.cost, failure.calls = lost, tries
                     raise
             await self.sleep(wait)
 
@@ -249,12 +252,12 @@ class Endpoint:
             else:
                 cost = self.book.settle(most, key, None)
                 if isinstance(error, EndpointError):
-                    error.cost = cost
+                    error.cost, error.calls = cost, 1
             raise
         cost = self.book.settle(most, key, reply)
         if reply.refusal:
             refusal = RejectedError(f"{self.url}: {reply.refusal}", lasting=False)
-            refusal.cost = cost
+            refusal.cost, refusal.calls = cost, 1
             raise refusal
         return reply, cost
 

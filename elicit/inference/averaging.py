@@ -92,8 +92,5 @@ class AveragedPosterior(Transitive):
         bound[mean.argmax()] = torch.inf
         return torch.sort(bound, descending=True, stable=True).indices[:size].sort().values
 
-    def p_best(self) -> Tensor:
-        return self._total(lambda part: part.p_best())
-
     def fantasize(self, a: int, b: int) -> Self:
         return replace(self, parts=tuple(part.fantasize(a, b) for part in self.parts))

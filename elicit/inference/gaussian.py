@@ -25,7 +25,6 @@ from elicit.inference.kernels import Covariance, DenseCovariance
 from elicit.inference.noise import Noise
 from elicit.inference.outcomes import chance, likelihood
 from elicit.inference.posterior import Difference, Mixture, Transitive
-from elicit.randomness import stream
 from elicit.stats import gauss_hermite
 from elicit.types import ChoiceOutcome, Vote
 
@@ -34,9 +33,7 @@ DENSE = 1 << 25
 MIN_WEIGHT = 1e-4
 KEPT = 0.999
 """Share of the weight whose models outlive a fold."""
-SAMPLES = 2048
 SAMPLED_MODELS = 8
-P_BEST_ROWS = 256
 DECIDED = (ChoiceOutcome("a"), ChoiceOutcome("b"), ChoiceOutcome("tie"))
 """The outcomes that speak of the difference; they share all probability."""
 
@@ -328,13 +325,6 @@ class GridPosterior(Transitive):
             draws[part] = noise[part] @ root(block).T + self.mu[m, rows.to(self.mu.device)].double().cpu()
         order = torch.as_tensor(rng.permutation(n))
         return draws[order], torch.repeat_interleave(torch.arange(len(w)), torch.as_tensor(counts))[order]
-
-    def p_best(self) -> Tensor:
-        rows = self.shortlist(P_BEST_ROWS, 2.5)
-        draws = self.sample(SAMPLES, stream(0, "p_best", self.beta2.shape[1]), rows)
-        out = torch.zeros(self.n, dtype=torch.float64)
-        out[rows] = torch.bincount(draws.argmax(1), minlength=len(rows)).double() / len(draws)
-        return out
 
 
 class Site(NamedTuple):

@@ -110,7 +110,7 @@ class InteractionPosterior(GridPosterior):
     (M, T, T) takes prior covariances with the votes' x to those before each vote; representer: (M, T) weights with
     which prior covariances with the votes' x give posterior means. All float64 on CPU.
 
-    `mean`, `sd`, `sample`, `p_best` and `difference`'s mean and variance are of u. `difference`'s probability is of a
+    `mean`, `sd`, `sample` and `difference`'s mean and variance are of u. `difference`'s probability is of a
     vote on an input not seen before, and `mixture`'s variance the part of u's that knowing x there would take away.
     """
 

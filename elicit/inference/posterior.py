@@ -242,10 +242,6 @@ class Posterior(Protocol):
         """(S,) rows of the `size` items of the largest standard deviation, in row order; of equal ones the first."""
         ...
 
-    def p_best(self) -> Tensor:
-        """(N,) probabilities of being the best item; they sum to 1."""
-        ...
-
     def fantasize(self, a: int, b: int) -> Self:
         """The belief narrowed as by a vote on rows (a, b) that is still to come, its mean unmoved."""
         ...

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elicit.inference.gaussian import SAMPLES, GridPosterior, Site, moments_after
+from elicit.inference.gaussian import GridPosterior, Site, moments_after
 from elicit.inference.posterior import Mixture
 from elicit.randomness import stream
 from elicit.types import ChoiceOutcome
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MODELS = 8
 """Models that selectors integrate over."""
+WINNERS = 512
+"""Draws of all pairs from which the Copeland winner is told."""
 AT_ONCE = 64
 """Draws of all pairs held in memory together."""
 
@@ -127,7 +129,7 @@ class ResidualPosterior(GridPosterior):
         return float(self.weights[self.tau2 == 0].sum()) >= 0.5
 
     def best(self) -> int:
-        return super().best() if self.transitive else int(self.p_best().argmax())
+        return super().best() if self.transitive else int(self._p_winner.argmax())
 
     def mixture(self, pairs: Tensor) -> Mixture:
         models = self.heavy(MODELS)
@@ -163,10 +165,6 @@ class ResidualPosterior(GridPosterior):
         draws = copeland_draws(self, n, rng)
         return draws if rows is None else draws[:, rows]
 
-    def p_best(self) -> Tensor:
-        """(N,) probabilities of being the Copeland winner, which is the best item where utilities are all there is."""
-        return super().p_best() if self.transitive else self._p_winner
-
     @cached_property
     def _p_winner(self) -> Tensor:
         return copeland_winners(self, stream(0, "p_best", self.beta2.shape[1]))
@@ -196,7 +194,7 @@ def copeland_draws(posterior: Posterior, n: int, rng: np.random.Generator, rows:
 
 def copeland_winners(posterior: Posterior, rng: np.random.Generator) -> Tensor:
     """(N,) probabilities of being the Copeland winner of all items."""
-    won = copeland_draws(posterior, SAMPLES // 4, rng).argmax(1)
+    won = copeland_draws(posterior, WINNERS, rng).argmax(1)
     return torch.bincount(won, minlength=posterior.n).double() / len(won)
 
 

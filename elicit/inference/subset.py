@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import torch
 
-from elicit.inference.gaussian import SAMPLES
 from elicit.inference.posterior import least_known
 from elicit.inference.residuals import copeland_draws, copeland_winners
 from elicit.randomness import stream
@@ -60,7 +59,7 @@ class SubsetPosterior:
         return self.whole.mean()[self.rows]
 
     def best(self) -> int:
-        return int((self.mean() if self.transitive else self.p_best()).argmax())
+        return int((self.mean() if self.transitive else self._p_winner).argmax())
 
     def sd(self, *, centred: bool = False) -> Tensor:
         return self.whole.sd(centred=centred)[self.rows]
@@ -96,16 +95,9 @@ class SubsetPosterior:
     def least_known(self, size: int) -> Tensor:
         return least_known(self.sd(), size)
 
-    def p_best(self) -> Tensor:
-        return self._p_best
-
     @cached_property
-    def _p_best(self) -> Tensor:
-        rng = stream(0, "p_best", self.n)
-        if not self.transitive:
-            return copeland_winners(self, rng)
-        won = self.values(SAMPLES, rng).argmax(1)
-        return torch.bincount(won, minlength=self.n).double() / len(won)
+    def _p_winner(self) -> Tensor:
+        return copeland_winners(self, stream(0, "p_best", self.n))
 
     def fantasize(self, a: int, b: int) -> Self:
         return replace(self, whole=self.whole.fantasize(int(self.rows[a]), int(self.rows[b])))

@@ -224,7 +224,7 @@ class Consulted(Body, frozen=True, tag="consulted"):
     over the query. Not a vote.
 
     `reason` and `numbers`: what the router asked it for; only `basis` is computed with, the other numbers are for
-    people. `cost`: money that a failure has taken.
+    people. `cost`, `calls`: money and paid calls that a failure has taken.
     """
 
     query: int
@@ -234,6 +234,7 @@ class Consulted(Body, frozen=True, tag="consulted"):
     reason: str = ""
     numbers: dict[str, float] = {}
     cost: float = 0.0
+    calls: int = 0
 
     @property
     def basis(self) -> Basis:

@@ -100,9 +100,9 @@ class State:
     those that lack such votes and wait for a person.
 
     Of a study that tunes prompts: `inputs`, the `kinds` of their references where these are labels, the `responses` by
-    row of the prompt and of the input, `signals` as last `measured`, what was `proposed` and when last (`grew`), the
-    `marks` of prompts by row with their `whys`, when each was `born`, how many `calls` the models had and what they
-    `cost`.
+    row of the prompt and of the input, all that ever failed as `unanswered`, `signals` as last `measured`, what was
+    `proposed` and when last (`grew`), the `marks` of prompts by row with their `whys`, when each was `born`, how many
+    `calls` the models had and what they `cost`.
 
     Of a served study: `stock` maps queries for whoever comes to the votes they still want, `leases` names all that were
     lent, `held` those a judge has now, `taken` the judges that hold or have answered a query; `given` counts a judge's
@@ -118,6 +118,7 @@ class State:
     inputs: list[Input] = field(default_factory=list)
     kinds: Set[str] = frozenset()
     responses: dict[tuple[int, int], Response] = field(default_factory=dict)
+    unanswered: list[Response] = field(default_factory=list)
     signals: dict[str, dict[int, float]] = field(default_factory=dict)
     proposed: list[Proposed] = field(default_factory=list)
     marks: dict[int, Mark] = field(default_factory=dict)
@@ -184,6 +185,8 @@ class State:
                 self.grown = event.seq
             case Responded(item=item, input=row, response=response):
                 self.responses[item, row] = response
+                if response.failure:
+                    self.unanswered.append(response)
                 self.calls += 1
                 self.cost += response.cost
             case Measured(signals=signals, calls=calls, cost=cost):

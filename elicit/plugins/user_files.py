@@ -29,6 +29,11 @@ Check = Callable[[tuple[Any, ...], Any], str]
 """The arguments of a call and what it returned -> what is wrong with that, or an empty string."""
 
 
+watchers: list[Callable[[str, bool], None]] = []
+"""Told of each call of a plug-in, in whatever thread, that it begins (True) and that it is over: what ends the process
+in between can be told by another process alone."""
+
+
 def load_module(kind: str, name: str, form: str = "Class") -> ModuleType:
     """The module of a user's own file, named `path/to/file.py:Class` or whatever `form` the part behind the colon has.
 
@@ -145,6 +150,8 @@ def translate_faults(kind: str, name: str, path: Path, what: str, code: CodeType
 
     code: of the function called, whose first line is named where the file has no part in the traceback.
     """
+    for watch in watchers:
+        watch(f"{kind} {name!r}", True)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -154,6 +161,9 @@ def translate_faults(kind: str, name: str, path: Path, what: str, code: CodeType
         logger.exception("%s %r %s", kind, name, what)
         place = _place(error, path, code)
         raise BadInputError(f"{kind} {name!r} {what} ({describe_error(error)}{place}); mend {path.name}") from error
+    finally:
+        for watch in watchers:
+            watch(f"{kind} {name!r}", False)
 
 
 def _place(error: BaseException, path: Path, code: CodeType | None) -> str:
@@ -209,7 +219,7 @@ def _check_picks(arguments: tuple[Any, ...], picks: Any) -> str:
 
 
 def _check_posterior(_: tuple[Any, ...], posterior: Any) -> str:
-    needed = ("n", "mean", "sd", "sample", "difference", "p_best", "best")
+    needed = ("n", "mean", "sd", "sample", "difference", "best")
     missing = [method for method in needed if not hasattr(posterior, method)]
     return f"{_describe_result(posterior)}, which is no Posterior: it lacks {', '.join(missing)}" if missing else ""
 

@@ -20,6 +20,7 @@ import numpy as np
 from elicit.quality.collusion import against, check_promotion, duplicates
 from elicit.quality.findings import Finding
 from elicit.quality.records import BOTH_BAD, SKIP, TIE, UNKNOWN, Floats, Ints, Records
+from elicit.safe_text import percent
 from elicit.stats import binomial_at_least, holm, jeffreys, longest_run, run_at_least, run_lengths, two_sided
 from elicit.types import BadInputError
 
@@ -87,7 +88,7 @@ def check_golds(records: Records, names: Sequence[str]) -> list[Finding]:
         if wrong_way:
             why += ", fewer than by chance where a side was named"
         elif flag:
-            why += f"; the interval ends below {GOLD:.0%}"
+            why += f"; the interval ends below {percent(GOLD)}"
         out.append(_finding(names[judge], "gold", right, flag, OUT if wrong_way else DOWN, why, (low, high)))
     return out
 

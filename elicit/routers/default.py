@@ -17,6 +17,7 @@ import numpy as np
 from elicit.routers._labelling import Fused
 from elicit.routing.case import Budget, BudgetPacer, Case, Decision, Seat, offer
 from elicit.routing.dispersion import DispersionBelief
+from elicit.safe_text import percent
 from elicit.stats import gauss_hermite, sigmoid
 from elicit.types import BadInputError
 
@@ -102,7 +103,7 @@ def _entropy(p: float) -> float:
 
 def _describe_belief(view: DispersionBelief, case: Case) -> str:
     """What is known of a case before anybody else is asked, for a reader."""
-    judges = [f"{name} says {float(sigmoid(verdict.logit)):.0%}" for name, verdict in case.verdicts.items()]
+    judges = [f"{name} says {percent(float(sigmoid(verdict.logit)))}" for name, verdict in case.verdicts.items()]
     swaps = [f"{name} changes sides with the order" for name, verdict in case.verdicts.items() if verdict.flips]
     against = ["past votes say the contrary"] if case.verdicts and case.mean * case.logit < 0 else []
-    return ", ".join([f"first better with {view.probabilities.a:.0%}", *judges, *swaps, *against])
+    return ", ".join([f"first better with {percent(view.probabilities.a)}", *judges, *swaps, *against])

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from elicit.safe_text import percent
 from elicit.stats import binomial_at_most, clopper_pearson, spending
 from elicit.types import BadInputError
 
@@ -74,19 +75,20 @@ class Certificate:
         return np.zeros(confidences.shape, bool) if self.threshold is None else confidences >= self.threshold
 
     def __str__(self) -> str:
-        plan, sure = self.plan, f"with probability {1 - self.plan.delta:.1%}"
+        plan, sure = self.plan, f"with probability {percent(1 - self.plan.delta, 1)}"
         if self.audits < plan.audits:
             return f"No label is accepted yet: {self.audits} of the {plan.audits} audits of epoch {plan.epoch} are in."
         audited = f"{self.wrong} of {self.kept} audits were wrong"
         if self.threshold is None:
             return (
-                f"No label is accepted: among the most confident {plan.coverages[0]:.0%} of cases {audited}, "
-                f"so the risk could be {self.bound:.1%}, over the target of {plan.alpha:.1%} (epoch {plan.epoch})."
+                f"No label is accepted: among the most confident {percent(plan.coverages[0])} of cases {audited}, "
+                f"so the risk could be {percent(self.bound, 1)}, over the target of "
+                f"{percent(plan.alpha, 1)} (epoch {plan.epoch})."
             )
         return (
-            f"Labels with confidence {self.threshold:.3g} or more, {self.coverage:.0%} of cases, are accepted: "
-            f"{audited} there, so {sure} at most {self.bound:.1%} of them are, within the target of {plan.alpha:.1%} "
-            f"(epoch {plan.epoch})."
+            f"Labels with confidence {self.threshold:.3g} or more, {percent(self.coverage)} of cases, are accepted: "
+            f"{audited} there, so {sure} at most {percent(self.bound, 1)} of them are, within the target of "
+            f"{percent(plan.alpha, 1)} (epoch {plan.epoch})."
         )
 
 
@@ -113,9 +115,9 @@ def plan(
     if agreement is not None and 1 - alpha > (most := ceiling(agreement, votes)):
         label = "one vote" if votes == 1 else f"the majority of {votes} votes"
         raise BadInputError(
-            f"alpha {alpha} asks for {1 - alpha:.1%} agreement with {label}, and where two people agree on "
-            f"{agreement:.1%} no judge can reach more than {most:.1%}; give an alpha of {1 - most:.3f} or more, or "
-            "audit against the majority of more votes"
+            f"alpha {alpha} asks for {percent(1 - alpha, 1)} agreement with {label}, and where two people agree on "
+            f"{percent(agreement, 1)} no judge can reach more than {percent(most, 1)}; give an alpha of "
+            f"{1 - most:.3f} or more, or audit against the majority of more votes"
         )
     part = spending(delta, epoch)
     fewest = audits_needed(alpha, delta, epoch=epoch)

@@ -157,6 +157,8 @@ class Board(msgspec.Struct, frozen=True):
     """Live prompts, the best first; then the retired ones, the newest first."""
     best: int | None
     """The row of the recommended prompt; None where none is acceptable."""
+    guessed: bool
+    """Whether no vote speaks for it yet."""
     seed: int
     """The row of the prompt the study began with."""
     win_rate: tuple[float, float, float] | None

@@ -27,6 +27,7 @@ from elicit.randomness import stream
 from elicit.tuning.protocol import Input, Pool, Response, Rules, fill
 from elicit.tuning.signals import SIGNALS, kinds_of
 from elicit.types import BadInputError, JudgeFailure, UnknownNameError, hash_of
+from studies.routing.failures import TARGET, tally
 from studies.simulation.jobs import Job, Row, RunPlan, measure, versions
 from studies.simulation.summaries import marks_of, summary
 from studies.study import Study
@@ -65,8 +66,10 @@ class MeasuredPool:
 
     @property
     def shortfalls(self) -> str:
-        """How many responses failed or were cut, and why; empty where all are whole."""
-        return shortfalls_of([response for row in self.responses for response in row])
+        """Who failed, how often and why, and how many responses were cut; empty where all are whole."""
+        responses = [response for row in self.responses for response in row]
+        failures = tally((TARGET, response.failure, response.cost) for response in responses)
+        return shortfalls_of(failures, responses)
 
     @property
     def voting_inputs(self) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from elicit.safe_text import one_line, quantity
+from elicit.safe_text import full_stop, one_line, quantity
 from elicit.types import CHOICES, BadInputError
 from studies.commands.option_types import Real
 from studies.commands.options import JSON, example, say
@@ -164,7 +164,7 @@ def _notes(rows: list[dict[str, Any]], votes: Comparisons, level: float, cluster
     notes = [
         f"{len(outcomes):,} votes on {len(rows)} items, {100 * tied:.0f} % of them ties.",
         f"With {100 * level:.4g} % all these ranks are right together: "
-        + (f"{_names(best)} is the best." if len(best) == 1 else f"the best is one of {_names(best)}."),
+        + (f"{_names(best)} is the best." if len(best) == 1 else full_stop(f"the best is one of {_names(best)}")),
         f"Each ± is right by itself with {100 * level:.4g} %; utilities are in logits, 0 is {zero}.",
     ]
     if clusters:
@@ -173,13 +173,13 @@ def _notes(rows: list[dict[str, Any]], votes: Comparisons, level: float, cluster
         notes.append(f"Each vote counts as independent; --cluster {votes.judges} allows for judges who differ.")
     if apart := [row["item"] for row in rows if row["component"]]:
         notes.append(
-            f"Never compared with the rest, not even through a third: {_names(apart)}. "
-            "Where they stand beside the rest is the prior's guess."
+            full_stop(f"Never compared with the rest, not even through a third: {_names(apart)}")
+            + " Where they stand beside the rest is the prior's guess."
         )
     if sided := [row["item"] for row in rows if row["group"] and not row["component"]]:
         notes.append(
-            f"All votes between these and the rest went one way: {_names(sided)}. "
-            "How far apart they stand is the prior's guess."
+            full_stop(f"All votes between these and the rest went one way: {_names(sided)}")
+            + " How far apart they stand is the prior's guess."
         )
     return notes
 

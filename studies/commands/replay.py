@@ -124,7 +124,7 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
     """
     import numpy as np
 
-    from elicit.safe_text import limit_in_percent
+    from elicit.safe_text import limit_in_percent, percent
     from elicit.types import EXPECTED
     from studies.outlook import outlook
     from studies.reporting.status_lines import verdict
@@ -166,7 +166,7 @@ def plan(study: Path, votes: int, studies: int, as_json: bool) -> None:
     width = max(22, len(measured))
     click.echo(f"{'votes more':>10}  {measured:>{width}}  {f'at most {limit_in_percent(wanted)} in':>22}")
     for row in rows:
-        click.echo(f"{row['votes']:>10}  {row['expected']:>{width}.3f}  {row['within']:>14.0%} of them")
+        click.echo(f"{row['votes']:>10}  {row['expected']:>{width}.3f}  {percent(row['within']):>14} of them")
     many = {v: f"over {votes}" if v > votes else str(v) for v in (low, middle, high)}
     settle = f"{many[middle] if middle else 'no'} more {'vote' if middle == 1 else 'votes'}"
     within = f"80 % after {many[low]} to {many[high]}"

@@ -13,7 +13,7 @@ import msgspec
 from adapters.llm.calls import Prices
 from adapters.llm.chat import Request
 from adapters.llm.target import DownError, SpentError
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import full_stop, harmless, one_line, percent
 from elicit.tuning.protocol import fill
 from elicit.types import BadInputError
 from studies import spec as specs
@@ -120,35 +120,36 @@ def lines_of(result: dict[str, Any]) -> list[str]:
     best, seed = result["best"], result["seed"]
     lines = []
     if best is None:
-        lines.append(f"No prompt is recommended: {result['safety']}.")
-    elif not result["votes"]:
-        lines.append(f"No vote has been cast on the {result['prompts']} prompts yet; {result['why']}.")
+        lines.append(full_stop(f"No prompt is recommended: {result['safety']}"))
+    elif result["guessed"]:
+        lines += [f"Recommended: {one_line(best['item'])}; no vote speaks for it yet.", full_stop(result["why"])]
     else:
         lines += [
             f"The best of {result['prompts']} prompts after {result['votes']} votes: {one_line(best['item'])}",
             "",
         ]
         lines += [f"    {line}" for line in harmless(best["text"]).splitlines()]
-        lines += ["", f"P(best) {best['p_best']:.0%}; {result['why']}."]
+        lines += ["", full_stop(f"P(best) {percent(best['p_best'])}; {result['why']}")]
     if result["win_rate"]:
         mean, low, high = result["win_rate"]
         lines.append(
-            f"On inputs not seen it is preferred to the first prompt, {one_line(seed['item'])}, {mean:.0%} of the time "
-            f"({low:.0%} to {high:.0%})."
+            f"On inputs not seen it is preferred to the first prompt, {one_line(seed['item'])}, {percent(mean)} of the "
+            f"time ({percent(low)} to {percent(high)})."
         )
     for margin in result["margins"]:
         lines.append(
-            f"On {margin['inputs']} held-out inputs: {margin['signal']} {margin['best']:.0%}, the first prompt "
-            f"{margin['seed']:.0%}; difference {margin['margin']:+.0%} ({margin['low']:+.0%} to {margin['high']:+.0%})."
+            f"On {margin['inputs']} held-out inputs: {margin['signal']} {percent(margin['best'])}, the first prompt "
+            f"{percent(margin['seed'])}; difference {100 * margin['margin']:+.0f} % "
+            f"({100 * margin['low']:+.0f} % to {100 * margin['high']:+.0f} %)."
         )
     if result["safety"] and best is not None:
-        lines.append(f"Safety: {result['safety']}.")
+        lines.append(full_stop(f"Safety: {result['safety']}"))
     if result["unmeasured"]:
-        lines.append(f"Not measured on the held-out inputs: {result['unmeasured']}.")
+        lines.append(full_stop(f"Not measured on the held-out inputs: {result['unmeasured']}"))
     if result["runners"]:
         lines += ["", "Then come"]
         lines += [
-            f"  {one_line(row['item']):8} P(best) {row['p_best']:4.0%}  utility {row['utility']:+.2f} "
+            f"  {one_line(row['item']):8} P(best) {percent(row['p_best']):>5}  utility {row['utility']:+.2f} "
             f"({row['low']:+.2f} to {row['high']:+.2f})  {one_line(row['text'])[:60]}"
             for row in result["runners"]
         ]
@@ -163,7 +164,7 @@ def lines_of(result: dict[str, Any]) -> list[str]:
         words = "".join(marks[kind].format(harmless(text)) for kind, text in result["diff"])
         lines += ["", "What changed", *(f"    {line}" for line in words.splitlines())]
     if result["shortfalls"]:
-        lines += ["", f"{one_line(result['shortfalls'])}."]
+        lines += ["", full_stop(one_line(result["shortfalls"]))]
     judges = f", {result['judge_calls']} calls of judges" if result["judge_calls"] else ""
     money = f", {result['cost']:.4g} in money" if result["cost"] else ""
     money += f", {result['judge_cost']:.4g} of it for judges" if result["judge_cost"] else ""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from adapters.judges.simulated import scale_utilities
+from elicit.safe_text import percent
 from elicit.types import BadInputError, Item
 from studies.items.features import knowledge_of
 from studies.study import Study
@@ -124,8 +125,8 @@ def conclude(study: Study, report: Callable[[int], None] | None = None) -> dict[
         "report": str(study.folder / REPORT),
     }
     notes: tuple[str, ...] = (
-        f"Measured on held-out sentences the recommended prompt is right {accuracy[row]:.0%} of the time; the best of "
-        f"the pool is at {accuracy.max():.0%}, the median at {np.median(accuracy):.0%}.",
+        f"Measured on held-out sentences the recommended prompt is right {percent(accuracy[row])} of the time; the "
+        f"best of the pool is at {percent(accuracy.max())}, the median at {percent(np.median(accuracy))}.",
     )
     if report is not None and used:
         outcome |= random_votes(study, accuracy, row, used, report)

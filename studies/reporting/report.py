@@ -18,7 +18,8 @@ import msgspec
 from markupsafe import Markup
 
 from adapters import markup
-from elicit.safe_text import harmless, limit_in_percent, one_line, share_in_percent
+from elicit import safe_text
+from elicit.safe_text import full_stop, harmless, limit_in_percent, one_line, share_in_percent
 from elicit.service.results import LabelShares, LeaderRow, PairLabel
 from elicit.service.voting import PastVote
 from elicit.types import EXPECTED, STRENGTHS, Goal
@@ -230,12 +231,8 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent; the ends keep their distance from certainty."""
-    if 0 < share < 0.005:
-        return "<1\u00a0%"
-    if 0.995 <= share < 1:
-        return ">99\u00a0%"
-    return f"{100 * share:.0f}\u00a0%"
+    """A share in per cent that no line ends within."""
+    return _space_percent(safe_text.percent(share))
 
 
 def logits(utility: float) -> str:
@@ -252,7 +249,7 @@ def format_moment(time: str) -> str:
 def sentence(text: str) -> str:
     """The text with a capital at its head and a full stop at its end."""
     line = one_line(text, "")
-    return line[:1].upper() + line[1:] + ("" if line[-1:] in ("", ".", "!", "?") else ".")
+    return full_stop(line[:1].upper() + line[1:])
 
 
 def vote_in_words(vote: PastVote) -> str:
@@ -353,7 +350,7 @@ def _format_expected(data: ReportData, value: float) -> str:
 
 
 def _space_percent(share: str) -> str:
-    return share.replace("%", "\u00a0%")
+    return share.replace(" %", "\u00a0%")
 
 
 def _expected_values(data: ReportData) -> Section | None:

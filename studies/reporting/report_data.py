@@ -15,6 +15,7 @@ import numpy as np
 from adapters.files import images
 from adapters.files.export import atomic_file
 from elicit.log.state import LiveVote
+from elicit.safe_text import full_stop
 from elicit.types import BadInputError, Item
 from studies.decisions import decides
 from studies.reporting import status
@@ -98,7 +99,7 @@ def report_data(study: Study, notes: tuple[str, ...] = ()) -> ReportData:
         pairs=summary.pairs,
         pictures=_pictures(study.folder, [state.items[place[item]] for item in sorted(pictured)]),
         people=people_of(study),
-        notes=(*notes, *(f"{line}." for line in lines_of(failures_of(state)))),
+        notes=(*notes, *map(full_stop, lines_of(failures_of(state)))),
         replay_command=f"elicit replay {study.folder} --verify",
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         seed=spec.seed,

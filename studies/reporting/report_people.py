@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from elicit.log.state import LiveVote
+from elicit.safe_text import percent
 from elicit.service.http_schema import AgreementView
 from elicit.service.voting import side_of
 
@@ -87,7 +88,7 @@ def agreement_in_words(people: People) -> str:
         return f"{voted}. How far people agree is not known: too few pairs have votes of several of them."
     (same, low, high), (alpha, least, most) = view.ceiling, view.alpha_nominal
     return (
-        f"{voted}. On the {view.pairs} pairs that several voted on, one says what another said in {same:.0%} "
-        f"({low:.0%} to {high:.0%}); Krippendorff\u2019s alpha is {alpha:.2f} ({least:.2f} to {most:.2f}). No judge "
-        "can agree with one of them more often than they agree with each other."
+        f"{voted}. On the {view.pairs} pairs that several voted on, one says what another said in {percent(same)} "
+        f"({percent(low)} to {percent(high)}); Krippendorff\u2019s alpha is {alpha:.2f} ({least:.2f} to "
+        f"{most:.2f}). No judge can agree with one of them more often than they agree with each other."
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from elicit.ranking.prediction_powered import RateEstimate, win_rate
 from elicit.routing.bias import Bias, Judged, biases
+from elicit.safe_text import percent
 from elicit.types import BadInputError, Choice, Vote, mirror
 from studies.decisions import by_people, trusted_votes
 from studies.items.features import gaps
@@ -111,7 +112,10 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
     answered = f"{routing['audits']} of {routing['audits_drawn']} answered, {routing['audits_wrong']} wrong"
     lines.append(f"audits: {answered}. {routing['certificate']}")
     if wins := routing.get("a_wins"):
-        lines.append(f"first response preferred: {wins['value']:.1%}, 95 % in {wins['low']:.1%} to {wins['high']:.1%}")
+        lines.append(
+            f"first response preferred: {percent(wins['value'], 1)}, 95 % in {percent(wins['low'], 1)} to "
+            f"{percent(wins['high'], 1)}"
+        )
     return lines
 
 

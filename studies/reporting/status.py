@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from elicit.log.events import GOLD, REPEAT
+from elicit.safe_text import percent
 from elicit.service.results import LabelShares, LeaderRow, Overview, PairLabel
 from elicit.service.voting import PastVote, Progress, side_of
 from elicit.stats import Z90
 from elicit.types import EXPECTED, Goal
-from studies.decisions import labels as speaks
+from studies.decisions import votes_taught
 from studies.items.presentation import presented_pair
 from studies.outlook import Outlook, outlook
 from studies.recommendation import recommend
@@ -120,7 +121,7 @@ def summarize(study: Study) -> Summary:
         items=len(state.items),
         retired=len(state.retired_rows()),
         votes=len(state.votes),
-        taught=sum(speaks(state, live) for live in state.votes),
+        taught=votes_taught(state),
         budget=spec.votes,
         undone=len(state.undone),
         judges=dict(Counter(live.vote.judge for live in state.votes)),
@@ -233,13 +234,13 @@ def explain_query(study: Study, number: int) -> str:
         return f"Chosen by {query.selector}."
     p = query.why["p_a"] if query.shown == "ab" else 1 - query.why["p_a"]
     so_far = "1 vote" if query.decision == 1 else f"{query.decision} votes"
-    belief = f"after {so_far} the chance that the left one is better was put at {p:.0%}, the difference known to "
+    belief = f"after {so_far} the chance that the left one is better was put at {percent(p)}, the difference known to "
     belief += f"±{query.why['sd']:.1f} logits"
     reason = {
         "eubo": "the better of the two was expected to be the best there is",
         "champion": "one of the two was expected to be the best there is",
         "eig": f"the answer was expected to teach {query.score:.2f} bits",
-        "thompson": f"both looked like the best in some draw (chance {query.propensity:.1%})",
+        "thompson": f"both looked like the best in some draw (chance {percent(query.propensity, 1)})",
         "random": "drawn at random",
     }.get(query.selector, f"chosen by {query.selector}")
     return f"{reason[0].upper()}{reason[1:]}; {belief}."

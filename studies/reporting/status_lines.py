@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from elicit.safe_text import one_line, quantity
+from elicit.safe_text import one_line, percent, quantity
 from studies.outlook import Outlook
 from studies.routing import failures
 
@@ -55,18 +55,19 @@ def _conclusion(values: dict[str, Any]) -> Iterator[str]:
         wrong = values["expected_regret"] * len(rows)
         yield f"the top {len(rows)}, of which about {wrong:.1f} are expected not to belong there:"
         for row in rows[:SHOWN]:
-            yield _row(row, f"in the top {len(rows)}: {row['p_top']:.0%}")
+            yield _row(row, f"in the top {len(rows)}: {percent(row['p_top'])}")
         yield from _rest_line(rows)
     elif values["goal"] == "rank":
         rows = values["order"]
-        yield f"the order, the best first; {values['expected_regret']:.0%} of all pairs are expected to be wrong in it:"
+        share = percent(values["expected_regret"])
+        yield f"the order, the best first; {share} of all pairs are expected to be wrong in it:"
         for row in rows[:SHOWN]:
-            yield _row(row, "" if row["p_above"] is None else f"better than the next: {row['p_above']:.0%}")
+            yield _row(row, "" if row["p_above"] is None else f"better than the next: {percent(row['p_above'])}")
         yield from _rest_line(rows)
     elif best := values.get("best"):
         low, high = best["interval"]
         yield f"recommended: {one_line(best['id'])}  {_shorten(best['text'])}"
-        sure = f"P(best) {best['p_best']:.0%}" if values["taught"] else "no vote speaks for it yet"
+        sure = f"P(best) {percent(best['p_best'])}" if values["taught"] else "no vote speaks for it yet"
         yield f"  {sure}, utility {best['utility']:.2f} logits, 90 % in {low:.2f} to {high:.2f}"
     else:
         yield "recommended: nothing yet, for no prompt is known to be acceptable"
@@ -89,7 +90,8 @@ def _shorten(text: str) -> str:
 
 def _people(values: dict[str, Any]) -> Iterator[str]:
     for row in values.get("annotators", []):
-        right = f"names the better side in {row['accuracy']:.0%}, 95 % in {row['low']:.0%} to {row['high']:.0%}"
+        within = f"95 % in {percent(row['low'])} to {percent(row['high'])}"
+        right = f"names the better side in {percent(row['accuracy'])}, {within}"
         again = f"; said the same in {row['repeated']} of {row['repeats']} repeats" if row["repeats"] else ""
         yield f"  {one_line(row['judge'])}: {row['votes']} votes, {right}{again}"
 

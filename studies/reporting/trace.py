@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from elicit.log.state import State
+from elicit.safe_text import percent
 from studies.decisions import engine_for, engine_votes, stop_of
 from studies.spec import Spec
 
@@ -77,4 +78,4 @@ def sentence(before: float, after: float, swapped: bool) -> str:
     """What a vote changed about its pair, by the sides it was shown on: `before` and `after` are P(a is better), and
     swapped says that b stood on the left."""
     old, new = (1 - before, 1 - after) if swapped else (before, after)
-    return f"The chance that the left one is better went from {old:.0%} to {new:.0%}."
+    return f"The chance that the left one is better went from {percent(old)} to {percent(new)}."

@@ -17,6 +17,7 @@ import numpy as np
 
 from elicit.routing.certificate import Certificate, audits_needed, certify, plan
 from elicit.routing.drift import Drift, watch
+from elicit.safe_text import full_stop, percent
 from elicit.types import BadInputError, Choice
 from studies.decisions import labelled_pairs, trusted_votes
 
@@ -121,13 +122,13 @@ def acceptance(study: Study) -> Acceptance:
                 agreement=None if agreement is None else max(agreement, 0.5),
             )
         except BadInputError as error:
-            return Acceptance(None, f"No label can be accepted: {error}.", None, len(answers), wrong)
+            return Acceptance(None, full_stop(f"No label can be accepted: {error}"), None, len(answers), wrong)
         confidences = np.array([label.confidence for label, _, _ in part])
         certificate = certify(frozen, confidences, np.array([missed for _, missed, _ in part]))
         alarm = None
         why = str(certificate)
     if alarm is not None and alarm.alarmed is not None:
-        seem = f"more than {rules.alpha:.0%} of them seem wrong, so none is accepted until the next certificate"
+        seem = f"more than {percent(rules.alpha)} of them seem wrong, so none is accepted until the next certificate"
         why = f"ALARM after {alarm.alarmed} audits of accepted labels: {seem}."
     return Acceptance(certificate, why, alarm, len(answers), wrong)
 
@@ -148,10 +149,10 @@ def _out_of_reach(spec: Spec, state: State, answers: int, missing: int) -> str:
     why = f" That cannot be reached: {missing} more are needed, and about {to_come:.0f} can come of the queries left"
     why += f" (routing.audits = {rules.audits:g})."
     if answers or fewest > remaining:
-        return f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits, so a study of more queries."
+        return f"{why} A risk of {percent(rules.alpha)} takes at least {fewest} audits, so a study of more queries."
     share = math.ceil(100 * fewest / remaining) / 100
     return (
-        f"{why} A risk of {rules.alpha:.0%} takes at least {fewest} audits: set routing.epoch to {fewest} or more "
+        f"{why} A risk of {percent(rules.alpha)} takes at least {fewest} audits: set routing.epoch to {fewest} or more "
         f"and routing.audits to at least {share:g} before the first audit is read."
     )
 

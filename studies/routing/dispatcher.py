@@ -237,13 +237,13 @@ class Dispatcher:
 def _consultation(query: Query, decision: Decision, basis: Basis, answer: Vote | JudgeFailure) -> Consulted:
     """That the judge decided on was asked; a vote to skip is passing over the query."""
     assert decision.judge is not None
-    verdict, failure, cost = None, "", 0.0
+    verdict, failure, cost, calls = None, "", 0.0, 0
     if isinstance(answer, JudgeFailure):
-        failure, cost = answer.why, answer.cost
+        failure, cost, calls = answer.why, answer.cost, answer.calls
     elif answer.verdict is not None or answer.outcome.choice != "skip":
         verdict = answer.verdict or verdict_of(answer.outcome, query.shown)
     numbers = basis.among(decision.numbers)
-    return Consulted(query.id, decision.judge, verdict, failure, decision.reason, numbers, cost)
+    return Consulted(query.id, decision.judge, verdict, failure, decision.reason, numbers, cost, calls)
 
 
 def _price(judge: Judge | None) -> float:

@@ -1,9 +1,11 @@
-"""Machine judges that fail: a failure is no vote, is in the log with its money, and five in a row pause the judge."""
+"""Models that fail, judges and what is tuned: a failure is no vote and is in the log with its money. Five
+in a row pause a judge."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,8 +24,12 @@ NOBODY = "nobody"
 """Who passes over a query that the router gave to nobody before any machine judge said anything."""
 
 
+TARGET = "the target model"
+"""Who fails to respond to a prompt."""
+
+
 class Failed(msgspec.Struct):
-    """The failures of one judge: how many, why the last one, and the money that they have taken."""
+    """The failures of one model: how many, why the last one, and the money that they have taken."""
 
     count: int = 0
     last: str = ""
@@ -89,17 +95,23 @@ def times(count: int) -> str:
 
 
 def failures_of(state: State) -> dict[str, Failed]:
-    """The failures of all runs, by judge; those too that earlier releases kept as votes that skip."""
-    failures: dict[str, Failed] = {}
+    """The failures of all runs, by who failed: judges, those too whose failures earlier releases kept as votes that
+    skip, and the model whose prompts are tuned."""
     records = [
         (consultation.judge, consultation.failure, consultation.cost)
         for several in state.consulted.values()
         for consultation in several
     ]
     records += [(live.vote.judge, str(live.raw.get("failure", "")), 0.0) for live in state.votes if live.raw]
-    for judge, why, money in records:
-        if why and judge != NOBODY:
-            failed = failures.setdefault(judge, Failed())
+    return tally([*records, *((TARGET, response.failure, response.cost) for response in state.unanswered)])
+
+
+def tally(records: Iterable[tuple[str, str, float]]) -> dict[str, Failed]:
+    """Failures by who failed, from records of who, why (empty: it did not fail) and the money."""
+    failures: dict[str, Failed] = {}
+    for who, why, money in records:
+        if why and who != NOBODY:
+            failed = failures.setdefault(who, Failed())
             failed.count, failed.last, failed.money = failed.count + 1, why, failed.money + money
     return failures
 

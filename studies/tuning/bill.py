@@ -26,12 +26,11 @@ class Bill(msgspec.Struct, frozen=True):
 def bill_of(study: Study) -> Bill:
     """The bill of an open study. The book of calls also knows those that brought nothing, and what an interrupt kept
     from being used; the log knows what was paid before the book was lost."""
-    verdicts = [
-        consultation.verdict
+    judge_calls = sum(
+        reply.calls + (reply.verdict.calls - reply.verdict.cached if reply.verdict else 0)
         for several in study.state.consulted.values()
-        for consultation in several
-        if consultation.verdict
-    ]
+        for reply in several
+    )
     judge_cost = spent_on_machines(study)
     cost = max(study.state.cost + judge_cost, spent_in(study.folder))
-    return Bill(study.state.calls, sum(verdict.calls - verdict.cached for verdict in verdicts), cost, judge_cost)
+    return Bill(study.state.calls, judge_calls, cost, judge_cost)

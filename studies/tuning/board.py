@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from elicit.log.state import State
+from elicit.safe_text import quantity
 from elicit.service.voting import Board, BoardRow, Progress
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED, Response
 from elicit.types import BadInputError
+from studies.decisions import votes_taught
 from studies.recommendation import acceptable, recommend
+from studies.routing.failures import Failed, failures_of, lines_of
 from studies.tuning.bill import bill_of
 from studies.tuning.pool import idle_proposers, proposer_of
 
@@ -70,6 +73,7 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         task=tuning.task,
         rows=(*live, *retired),
         best=best,
+        guessed=not votes_taught(state),
         seed=SEED,
         win_rate=win_rate(study, best, SEED),
         calls=state.calls,
@@ -77,24 +81,18 @@ def board_of(study: Study, tuner: Tuner, progress: Progress, doing: str) -> Boar
         cost=state.cost,
         money=tuning.money,
         judge_cost=bill_of(study).judge_cost,
-        shortfalls=shortfalls_of(state.responses.values()),
+        shortfalls=shortfalls_of(failures_of(state), state.responses.values()),
         idle=idle_proposers(state),
         doing=doing,
         next_prompts=max(0, tuning.every - since) if more else None,
     )
 
 
-def shortfalls_of(responses: Collection[Response]) -> str:
-    """How many responses failed or were cut, and why; empty where all are whole."""
-    failures = [response.failure for response in responses if response.failure]
+def shortfalls_of(failures: dict[str, Failed], responses: Collection[Response]) -> str:
+    """Who failed, how often and why, and how many responses were cut; empty where all are whole."""
     cut = sum(response.cut for response in responses)
-    sentences = [f"{_count_responses(len(failures))} failed, the last: {failures[-1]}"] if failures else []
-    sentences += [f"{_count_responses(cut)} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"] if cut else []
-    return "; ".join(sentences)
-
-
-def _count_responses(number: int) -> str:
-    return f"{number} response{'' if number == 1 else 's'}"
+    cut_ones = f"{quantity(cut, 'response')} {'was' if cut == 1 else 'were'} cut at max_tokens; raise it"
+    return "; ".join([*lines_of(failures), *([cut_ones] if cut else [])])
 
 
 def birth_votes(state: State) -> list[int]:

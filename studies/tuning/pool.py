@@ -12,6 +12,7 @@ import torch
 from elicit.log.events import ItemsAdded, Marked, Proposed
 from elicit.log.state import State
 from elicit.randomness import stream
+from elicit.safe_text import percent
 from elicit.tuning.protocol import INPUT, Candidate, Input, Loss, Pool, Proposal
 from elicit.tuning.signals import Signal
 from elicit.types import Item
@@ -189,7 +190,7 @@ def retirements(study: Study) -> list[Marked]:
     chance = torch.special.ndtr(mean / variance.sqrt().clamp_min(1e-9)).tolist()
     hopeless = [row for row, p in zip(others, chance, strict=True) if p < HOPELESS]
     hopeless = hopeless[: max(0, len(others) - 3)]
-    marks = [Marked(tuple(hopeless), "retired", why=f"better than the best with less than {HOPELESS:.1%}")]
+    marks = [Marked(tuple(hopeless), "retired", why=f"better than the best with less than {percent(HOPELESS, 1)}")]
     remaining = [(p, row) for row, p in zip(others, chance, strict=True) if row not in hopeless]
     pinned = sum(mark == "pinned" for mark in state.marks.values())
     crowd = len(remaining) + 1 + pinned - tuning.pool

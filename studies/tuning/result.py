@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from elicit.randomness import stream
+from elicit.safe_text import percent
 from elicit.stats import Z90
 from elicit.tuning.protocol import SEED
 from elicit.types import Item
-from studies.decisions import engine_for, engine_votes
+from studies.decisions import engine_for, engine_votes, votes_taught
 from studies.outlook import outlook
 from studies.prompt_inputs import directed_signals, signal_value
 from studies.recommendation import acceptable, recommend
+from studies.routing.failures import failures_of
 from studies.tuning.bill import bill_of
 from studies.tuning.board import shortfalls_of, win_rate
 from studies.tuning.pool import idle_proposers
@@ -72,13 +74,15 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What was found. best: None where no prompt is acceptable. win_rate: on which share of unseen inputs the best is
-    preferred to the seed, with a 90 % interval. diff: the seed's words as they became the best's: kept " ", removed
-    "-", added "+". parts: what matters in the best prompt. safety: what the limit on unacceptable responses says."""
+    """What was found. best: None where no prompt is acceptable; guessed: whether no vote speaks for it yet. win_rate:
+    on which share of unseen inputs the best is preferred to the seed, with a 90 % interval. diff: the seed's words as
+    they became the best's: kept " ", removed "-", added "+". parts: what matters in the best prompt. safety: what the
+    limit on unacceptable responses says."""
 
     study: str
     task: str
     best: Standing | None
+    guessed: bool
     seed: Standing
     win_rate: tuple[float, float, float] | None
     margins: tuple[Margin, ...]
@@ -123,10 +127,12 @@ def result_of(study: Study) -> Result:
     live.sort(key=lambda row: -mean[row])
     signals = directed_signals(tuning.signals)
     now, bill = outlook(study), bill_of(study)
+    shortfalls = shortfalls_of(failures_of(state), state.responses.values())
     return Result(
         study=str(study.folder),
         task=tuning.task,
         best=None if best is None else standing(best),
+        guessed=not votes_taught(state),
         seed=standing(SEED),
         win_rate=win_rate(study, best, SEED),
         margins=() if best is None else tuple(margins(state, signals, best)),
@@ -142,7 +148,7 @@ def result_of(study: Study) -> Result:
         seconds=sum(live.vote.seconds or 0.0 for live in state.votes),
         prompts=len(state.items),
         failures=sum(bool(response.failure) for response in state.responses.values()),
-        shortfalls=". ".join(part for part in (shortfalls_of(state.responses.values()), idle_proposers(state)) if part),
+        shortfalls=". ".join(part for part in (shortfalls, idle_proposers(state)) if part),
         stop=now.stop,
         why=now.why,
     )
@@ -251,11 +257,11 @@ def _safety(study: Study, best: int | None) -> str:
         return ""
     limit, confidence = tuning.safety.limit, tuning.safety.confidence
     if best is not None:
-        sure = f"{safe[best]:.0%}, where {confidence:.0%} is asked for"
-        return f"its responses are unacceptable at most {limit:.0%} of the time with {sure}"
+        sure = f"{percent(safe[best])}, where {percent(confidence)} is asked for"
+        return f"its responses are unacceptable at most {percent(limit)} of the time with {sure}"
     row = int(safe.argmax())
     return (
-        f"no prompt is known to be unacceptable at most {limit:.0%} of the time with {confidence:.0%}; "
-        f"nearest is {study.state.items[row].id} with {safe[row]:.0%}; what people are shown in their votes may "
+        f"no prompt is known to be unacceptable at most {percent(limit)} of the time with {percent(confidence)}; "
+        f"nearest is {study.state.items[row].id} with {percent(safe[row])}; what people are shown in their votes may "
         "clear it, machine judges' votes do not"
     )

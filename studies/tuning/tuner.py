@@ -316,6 +316,7 @@ class Tuner:
         cells: pool.Cells = {(SEED, input_row): 0.5 for input_row in inputs}
         for query, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, JudgeFailure):
+                calls, cost = calls + answer.calls, cost + answer.cost
                 continue
             verdict = answer.verdict or verdict_of(answer.outcome, "ab")
             cells[query.a, query.inputs[0]] = 1 / (1 + math.exp(-verdict.logit))

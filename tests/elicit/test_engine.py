@@ -88,10 +88,56 @@ def test_the_stop_rule_speaks_of_what_was_asked() -> None:
         engine.tell(query.a, query.b, "a" if query.a < query.b else "b")
     stop = engine.should_stop(regret=0.05, confidence=0.9)
     assert stop.stop
-    assert "90%" in stop.why
+    assert "90 %" in stop.why
     assert stop.votes_left == (0, 0)
     assert engine.best() == 0
     assert engine.p_best()[0] > 0.9
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 40), st.sampled_from(["order", "circle", "skips"]), st.booleans(), st.sampled_from([1e-9, 0.05]))
+def test_the_best_item_is_as_surely_near_the_best(votes: int, way: str, fewer: bool, regret: float) -> None:
+    """To be the best is to be within any regret of it, so P(best) is at most what the stop rule says, and the same
+    where next to no regret is allowed; also where preferences run in circles, and with an item retired."""
+    engine = Engine(n_items=6)
+    for t in range(votes):
+        a, b = t % 3, (t + 1 + t // 3 % 2) % 3
+        wins = "a" if (b - a) % 3 == 1 else "b"
+        engine.tell(a + 3 * (way == "order"), b, {"order": "a", "circle": wins, "skips": "skip"}[way])
+    engine.retire([5] if fewer else [])
+    p, reached = engine.p_best()[engine.best()], engine.should_stop(regret).reached
+    assert p <= reached
+    if regret < 1e-6:
+        assert p == reached
+
+
+def test_labels_that_are_surely_ties_are_done() -> None:
+    """A study whose every answer is a tie ends by its stop rule, as one does whose every answer is plain."""
+    pairs = [(2 * k, 2 * k + 1) for k in range(40)]
+    expected = {}
+    for outcome in ("tie", "a"):
+        engine = Engine(n_items=80, goal="label", pairs=pairs)
+        for a, b in pairs:
+            engine.tell(a, b, outcome)
+        expected[outcome] = engine.should_stop()
+    assert expected["tie"].stop
+    assert expected["tie"].expected < expected["a"].expected  # one plain answer leaves more doubt than forty even ones
+
+
+@pytest.mark.parametrize("goal", ["best", "top", "rank"])
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", "tie", "skip"]), max_size=12))
+def test_skipped_votes_foretell_nothing(goal: str, outcomes: list[str]) -> None:
+    """When to stop, how many votes that takes and P(best) are as if what was skipped had never been asked."""
+    with_skips, without = (Engine(X, goal=goal, top=3) for _ in range(2))  # type: ignore[arg-type]
+    for t, outcome in enumerate(outcomes):
+        with_skips.tell(t % 10, (t + 1) % 10, outcome)
+        if outcome != "skip":
+            without.tell(t % 10, (t + 1) % 10, outcome)
+    for rule in ("posterior", "likelihood_ratio"):
+        assert with_skips.should_stop(rule=rule) == without.should_stop(rule=rule)  # type: ignore[arg-type]
+    assert with_skips.p_best().tolist() == without.p_best().tolist()
+    assert with_skips.best() == without.best()
 
 
 def test_probabilities_of_preference_are_coherent() -> None:

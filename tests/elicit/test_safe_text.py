@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elicit.safe_text import harmless, one_line, quantity
+from elicit.safe_text import harmless, one_line, percent, quantity
 
 # These format characters have a glyph of their own (signs written over or around digits and words).
 WITH_GLYPH = {0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x600, 0x606)}
@@ -119,3 +121,25 @@ def test_one_line_of_nothing() -> None:
 )
 def test_a_number_agrees_with_its_noun(number: int, noun: str, said: str) -> None:
     assert quantity(number, noun) == said
+
+
+@given(st.floats(0, 1), st.integers(0, 2))
+def test_a_share_in_per_cent_says_none_or_all_only_where_it_is(share: float, places: int) -> None:
+    told = percent(share, places)
+    assert re.fullmatch(r"[<>]?\d+(\.\d+)? %", told)
+    assert (float(told.strip("<> %")) == 0) == (share == 0)
+    assert (told == percent(1.0, places)) == (share == 1)
+
+
+def test_no_sentence_spells_a_share_by_itself() -> None:
+    """People read one spelling; tables of numbers and the benches' are not sentences."""
+    root = Path(__file__).parents[2]
+    sources = [
+        path
+        for package in ("elicit", "studies", "tui", "adapters", "bandits")
+        for path in (root / package).rglob("*.py")
+    ]
+    spelled = [
+        path.name for path in sources if "bench" not in path.parts and re.search(r":[^{}\n]*%\}", path.read_text())
+    ]
+    assert not spelled

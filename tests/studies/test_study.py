@@ -16,11 +16,12 @@ from elicit.log.state import State
 from elicit.selection import LONG
 from elicit.types import BadInputError, ChoiceOutcome
 from studies.decisions import choose_batch
+from studies.outlook import outlook
 from studies.replay.verify import verify
 from studies.reporting.report_data import write_report
 from studies.reporting.status import status_of
 from studies.study import Study
-from tests.studies import making
+from tests.studies import making, routed
 
 
 def belief(study: Study) -> list[float]:
@@ -198,6 +199,21 @@ def test_the_budget_ends_the_study_and_a_larger_one_goes_on(tmp_path: Path) -> N
     with Study.open(tmp_path / "study") as again:
         making.vote(again, times=2)
         assert again.ask("me") is None
+
+
+@pytest.mark.parametrize("labelling", [True, False])
+def test_a_pair_on_a_screen_is_left_to_do_wherever_that_is_told(labelling: bool, tmp_path: Path) -> None:
+    """Also where another person has spent the votes meanwhile."""
+    what = {"pairs": routed.pairs(4)} if labelling else {"items": [f"Text {k}" for k in range(4)]}
+    with Study.create(tmp_path / "study", votes=2, **what) as study:  # type: ignore[arg-type]
+        on_screen = study.ask("maya")
+        assert on_screen is not None
+        for _ in range(2):
+            study.tell(study.ask("tom").id, "a", "tom")  # type: ignore[union-attr]
+            assert outlook(study) == outlook(study, "maya")
+            assert not outlook(study).ended
+        study.tell(on_screen, "a", "maya")
+        assert outlook(study).ended == outlook(study, "maya").ended != ""
 
 
 def edit(folder: Path, old: str, new: str) -> None:

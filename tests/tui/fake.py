@@ -115,9 +115,9 @@ ROUTING = RoutingView(
     threshold=0.813,
     accepted=203,
     certificate=(
-        "Labels with confidence 0.813 or more, 65% of cases, are accepted: 1 of 31 audits were wrong there, so with "
-        "probability 97.0% at most 14.4% of them are, within the target of 15.0% (epoch 1). 21 of 40 audits of epoch "
-        "2 are in."
+        "Labels with confidence 0.813 or more, 65 % of cases, are accepted: 1 of 31 audits were wrong there, so with "
+        "probability 97.0 % at most 14.4 % of them are, within the target of 15.0 % (epoch 1). 21 of 40 audits of "
+        "epoch 2 are in."
     ),
     alarm=None,
     warning=None,
@@ -125,25 +125,28 @@ ROUTING = RoutingView(
         RoutingDecision(
             "people",
             0.94,
-            "first better with 54%, gpt-4o-mini says 61%, gpt-4o-mini changes sides with the order, "
+            "first better with 54 %, gpt-4o-mini says 61 %, gpt-4o-mini changes sides with the order, "
             "people would tell 0.31 bit at 3.20 a bit",
         ),
         RoutingDecision(
             "machines",
             0.97,
-            "first better with 92%, gpt-4o-mini says 88%, smollm2 says 71%, people would tell 0.06 bit at 16.67 a bit",
+            "first better with 92 %, gpt-4o-mini says 88 %, smollm2 says 71 %, "
+            "people would tell 0.06 bit at 16.67 a bit",
             "right",
         ),
-        RoutingDecision("machines", 1.0, "first better with 3%, gpt-4o-mini says 7%, no person can be asked", "wrong"),
-        RoutingDecision("nobody", 1.0, "first better with 50%, no person can be asked"),
+        RoutingDecision(
+            "machines", 1.0, "first better with 3 %, gpt-4o-mini says 7 %, no person can be asked", "wrong"
+        ),
+        RoutingDecision("nobody", 1.0, "first better with 50 %, no person can be asked"),
         RoutingDecision(
             "people",
             0.91,
-            "first better with 47%, gpt-4o-mini says 52%, past votes say the contrary, "
+            "first better with 47 %, gpt-4o-mini says 52 %, past votes say the contrary, "
             "people would tell 0.29 bit at 3.45 a bit",
         ),
         RoutingDecision(
-            "machines", 0.9, "first better with 88%, gpt-4o-mini says 81%, people would tell 0.09 bit at 11.11 a bit"
+            "machines", 0.9, "first better with 88 %, gpt-4o-mini says 81 %, people would tell 0.09 bit at 11.11 a bit"
         ),
     ),
 )
@@ -162,7 +165,7 @@ def prompt(row: int, text: str, utility: float, p_best: float, votes: int, **mor
 
 
 BOARD = Board(
-    progress=Progress(23, 23, 60, (9, 16, 25), False, "the recommended item is the best with 62%, short of 95%"),
+    progress=Progress(23, 23, 60, (9, 16, 25), False, "the recommended item is the best with 62 %, short of 95 %"),
     task="Say whether a film review is positive or negative.",
     rows=(
         prompt(
@@ -210,11 +213,12 @@ BOARD = Board(
             6,
             maker="slots",
             mark="retired",
-            why="Better than the best with less than 1.0%.",
+            why="Better than the best with less than 1.0 %.",
         ),
         prompt(1, "Read the review with care and judge it.\n\n{input}", -1.9, 0.0, 5, mark="retired", why="By hand."),
     ),
     best=4,
+    guessed=False,
     seed=0,
     win_rate=(0.68, 0.55, 0.79),
     calls=312,

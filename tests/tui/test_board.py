@@ -304,7 +304,8 @@ def test_the_words_for_where_a_study_stands() -> None:
     assert "none is acceptable" in standing_of(board(best=None))
     assert "the seed" in standing_of(board(best=0, win_rate=None))
     assert "not known yet" in standing_of(board(win_rate=None))
-    assert "No vote yet" in standing_of(board(progress=Progress(0, 0, 60, None, False, "")))
+    assert "no vote speaks for it yet" in standing_of(board(guessed=True))
+    assert "nothing to compare" in standing_of(board(best=None, rows=BOARD.rows[:1]))
     assert (
         coming_in_words(board(doing="", shortfalls="1 response failed", next_prompts=1))
         == "New prompts join in 1 vote. 1 response failed."

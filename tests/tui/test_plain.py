@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_reasons_and_note() -> None:
     assert [answer.note for answer in service.answers[1:]] == ["", ""]
     assert service.answers[2].reasons == ()
     assert "no list of reasons" in say(FakeService(reasons=()), "r")
+
+
+def test_texts_that_end_as_sentences_get_no_second_full_stop() -> None:
+    service = FakeService(title="Say whether it is odd.", reasons=("It is clearer.", "Why not?"))
+    said = say(service, "r", "1 2", "n Well said.", "left", "reasons 1", "history", "overview", "q")
+    for words in ("odd. Which", "not? Type", "clearer.", "said."):
+        assert words in said
+    assert not re.findall(r"[.!?]\.", said)
 
 
 def test_undo() -> None:

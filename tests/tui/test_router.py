@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from elicit.safe_text import harmless
+from elicit.safe_text import harmless, percent
 from elicit.service.results import JudgeRow, Lean, RoutingDecision, RoutingView
 from elicit.types import BadInputError
 from tests.tui.driving import SMALL, WIDE, Voter, voting
@@ -17,7 +17,7 @@ from tests.tui.test_plain import say
 from tui.difference import plain_text
 from tui.router import page, split
 from tui.vote import VoteScreen
-from tui.words import money, percent
+from tui.words import money
 
 ALARM = msgspec.structs.replace(ROUTING, alarm=57, warning=31, accepted=0, certificate="ALARM after 57 audits.")
 WARNING = msgspec.structs.replace(ROUTING, warning=31)
@@ -120,7 +120,7 @@ def test_plain_mode_tells_the_same() -> None:
     said = say(FakeService(routing=ALARM), "router", "q")
     for words in ("ALARM: ", "Machines labelled 314 queries, people 61", "Spent 68.4 of 90", "on 103 of 121"):
         assert words in said
-    assert "To people, chance 94 %: First better with 54%" in said
+    assert "To people, chance 94 %: First better with 54 %" in said
     assert "found it wrong" in said
     assert "no router" in say(FakeService(), "f5", "q")
 

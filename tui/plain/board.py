@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from elicit.log.events import Mark
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import harmless, one_line, percent
 from elicit.service.voting import Board, BoardRow, TuningService
 from elicit.types import BadInputError
 from tui.difference import changes, difference
 from tui.keys import sentence
-from tui.words import budgets, coming_in_words, in_number, marks, origin, percent, standing_of, why_ended
+from tui.words import budgets, coming_in_words, in_number, marks, origin, standing_of, why_ended
 
 BOARD_HELP = (
     "board: the prompts, best first, and how they stand",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal, cast
 
-from elicit.safe_text import harmless, one_line
+from elicit.safe_text import full_stop, harmless, one_line, percent
 from elicit.service.voting import Answer, Ballot, StudyCard, StudyService, TuningService, Turn
 from elicit.types import BadInputError
 from studies.reporting import views
@@ -24,7 +24,6 @@ from tui.words import (
     label_of,
     lean_in_words,
     money,
-    percent,
     shares,
     standing,
     state_of,
@@ -79,7 +78,7 @@ class PlainVoting:
         self._card = await self._service.card()
         past = await self._service.history()
         self.pace.remember(vote.seconds for vote in past if vote.seconds is not None and not vote.undone)
-        self._write(f"{one_line(self._card.title)}. {one_line(self._card.question)}")
+        self._write(f"{full_stop(one_line(self._card.title))} {one_line(self._card.question)}")
         self._write("Every vote is saved at once. q quits.")
         await self._show(await self._service.turn())
         while True:
@@ -92,7 +91,7 @@ class PlainVoting:
                 if await self._obey(line.strip().lower(), word.lower(), rest.strip()):
                     return
             except (BadInputError, ConnectionError) as error:
-                self._write(f"That did not work: {one_line(str(error)).rstrip('.')}. Saved votes are safe.")
+                self._write(f"That did not work: {full_stop(one_line(str(error)))} Saved votes are safe.")
 
     async def _obey(self, line: str, word: str, rest: str) -> bool:
         """Do what a line says; True: quit."""
@@ -211,15 +210,15 @@ class PlainVoting:
             self._write("This study has no list of reasons; note writes one.")
             return
         if not numbers:
-            reason_list = ", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(reasons, 1))
-            self._write(f"Reasons: {reason_list}. Type their numbers with blanks between; an empty line for none.")
+            reason_list = full_stop(", ".join(f"{n} {one_line(reason)}" for n, reason in enumerate(reasons, 1)))
+            self._write(f"Reasons: {reason_list} Type their numbers with blanks between; an empty line for none.")
             numbers = await self._read() or ""
         picked = numbers.replace(",", " ").split()
         if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= len(reasons) for word in picked):
             self._write(f"Reasons are numbers from 1 to {len(reasons)}; nothing changed.")
             return
         self._reasons = tuple(reason for n, reason in enumerate(reasons, 1) if str(n) in picked)
-        self._write(f"With your next vote: {', '.join(map(one_line, self._reasons)) or 'no reasons'}.")
+        self._write(full_stop(f"With your next vote: {', '.join(map(one_line, self._reasons)) or 'no reasons'}"))
 
     async def _write_note(self, text: str) -> None:
         self._open()
@@ -258,7 +257,7 @@ class PlainVoting:
         for place, pair in enumerate(overview.pairs[:10], start=1):
             if pair.pair:
                 label = f"{label_of(pair)} by {in_number(pair.votes, 'vote') if pair.votes else pair.source}"
-                self._write(f"Pair {one_line(pair.pair)}: {label}, {100 * pair.probability:.0f} % sure.")
+                self._write(f"Pair {one_line(pair.pair)}: {label}, {percent(pair.probability)} sure.")
             else:
                 self._write(f"Pair {place} is before you now, so nothing more of it is told.")
         for row in overview.leaders[:10]:
@@ -266,19 +265,19 @@ class PlainVoting:
                 self._write(f"{row.rank}. This one is before you now, so nothing more of it is told.")
                 continue
             sure = sure_of(row, overview)
-            chance = "" if sure is None else f"{sentence(f'{sureness(overview)[1]} {100 * sure:.0f} %')[:-1]}, "
+            chance = "" if sure is None else f"{sentence(f'{sureness(overview)[1]} {percent(sure)}')[:-1]}, "
             self._write(
                 f"{row.rank}. {one_line(row.item)}: {sentence(row.text)} {chance}utility {row.utility:+.2f}, "
                 f"between {row.low:+.2f} and {row.high:+.2f}, {row.votes} votes."
             )
-        self._write(f"Left was chosen in {100 * overview.left_share:.0f} % of decided votes.")
+        self._write(f"Left was chosen in {percent(overview.left_share)} of decided votes.")
 
     async def _history(self) -> None:
         votes = await self._service.history(10)
         for vote in votes:
             undone = ", taken back" if vote.undone else ""
             seconds = "" if vote.seconds is None else f", {vote.seconds:.1f} seconds"
-            note = f" Note: {one_line(vote.note)}." if vote.note else ""
+            note = f" Note: {full_stop(one_line(vote.note))}" if vote.note else ""
             choice = vote_in_words(vote.choice, vote.strength)
             why = f" Why asked: {sentence(vote.why)}" if vote.why else ""
             self._write(f"Vote {vote.number}: {choice}{seconds}{undone}.{note}{why}")

@@ -155,7 +155,7 @@ export class Ballot {
   /** A sentence below the pair; what waits for the next vote stays in view. */
   say(words, warn = false) {
     const extras = [...this.#reasons, ...(this.#note ? ["a note"] : [])].join(", ");
-    const parts = [extras && make("strong", {}, `✎ With your next vote: ${extras}.`), " ", warn ? make("strong", {}, `▲ ${words}`) : words];
+    const parts = [extras && make("strong", {}, sentence(`✎ With your next vote: ${extras}`)), " ", warn ? make("strong", {}, `▲ ${words}`) : words];
     $("said").replaceChildren(...parts.filter(Boolean));
     $("wrong").textContent = words;
   }

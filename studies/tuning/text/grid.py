@@ -14,6 +14,7 @@ import numpy as np
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from adapters.files.toml_files import read_toml
+from elicit.safe_text import full_stop
 from elicit.tuning.placeholders import strange_places
 from elicit.tuning.protocol import PLACE, Input, Pool
 from elicit.types import BadInputError
@@ -264,7 +265,7 @@ class Composer:
             answers.sort(key=task.index)
         few = 2 <= len(answers) <= _MOST_LABELS and 2 * len(answers) <= len(pool.examples)
         return {
-            "task": task if not task or task[-1] in ".!?:。！？" else f"{task}.",
+            "task": task if task.endswith(":") else full_stop(task),
             "deed": wording.deed_of(task),
             "question": wording.question(task),
             "thing": (wording.thing(task) if len(self._fields) == 1 else "") or "input",

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elicit import stopping
 from elicit.inference.averaging import AveragedPosterior
 from elicit.inference.columns import CHUNK
 from elicit.inference.gaussian import DECIDED, KEPT, GridPosterior
@@ -72,7 +73,7 @@ def test_beliefs_are_coherent(name: str, given_votes: list[Vote]) -> None:
     assert torch.allclose(difference.mean, -back.mean, atol=1e-9)
     assert torch.allclose(difference.mean, posterior.mean()[pairs[:, 0]] - posterior.mean()[pairs[:, 1]], atol=1e-4)
     assert (difference.variance >= 0).all()
-    assert abs(float(posterior.p_best().sum()) - 1) < 1e-9
+    assert abs(float(stopping.p_best(posterior, len(given_votes)).sum()) - 1) < 1e-9
     mixture = posterior.mixture(pairs)
     assert abs(float(mixture.weights.sum()) - 1) < 1e-9
 

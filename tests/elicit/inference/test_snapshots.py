@@ -45,7 +45,7 @@ def told(engine: Engine) -> list[Any]:
     """What an engine says of everything, as bytes."""
     pairs = torch.combinations(torch.arange(min(engine.n, 40)))
     belief = engine.posterior
-    parts = [belief.mean(), belief.sd(), belief.sd(centred=True), belief.p_best()]
+    parts = [belief.mean(), belief.sd(), belief.sd(centred=True), torch.as_tensor(engine.p_best())]
     parts += [*belief.difference(pairs), *belief.mixture(pairs)]
     return [engine.votes, engine.ask(3), engine.should_stop(), *(part.numpy().tobytes() for part in parts)]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from elicit.randomness import stream
 from elicit.routing.certificate import audits_needed, ceiling, certify, plan
+from elicit.safe_text import percent
 from elicit.stats import clopper_pearson, spending
 from elicit.types import BadInputError
 
@@ -151,7 +152,7 @@ def test_a_certificate_says_what_it_rests_on() -> None:
     given_out = certify(fixed, confidence, confidence < 0.7)
     assert given_out.threshold is not None
     assert given_out.bound <= ALPHA
-    for part in (f"{given_out.wrong} of {given_out.kept} audits", f"{given_out.coverage:.0%} of cases", "epoch 2"):
+    for part in (f"{given_out.wrong} of {given_out.kept} audits", f"{percent(given_out.coverage)} of cases", "epoch 2"):
         assert part in str(given_out)
     refused = certify(fixed, confidence, np.ones(100, bool))
     assert "No label is accepted" in str(refused)
@@ -183,7 +184,7 @@ def test_the_ceiling_rises_with_agreement_and_with_votes(agreement: float, half:
 
 def test_a_target_beyond_the_ceiling_is_refused_and_one_of_more_votes_is_not() -> None:
     confidence = np.linspace(0.5, 1, 100)
-    with pytest.raises(BadInputError, match=r"two people agree on 82.7% no judge can reach more than 90.4%"):
+    with pytest.raises(BadInputError, match=r"two people agree on 82.7 % no judge can reach more than 90.4 %"):
         plan(confidence, 250, alpha=0.05, delta=DELTA, agreement=0.827)
     assert plan(confidence, 250, alpha=0.05, delta=DELTA, agreement=0.827, votes=3).cuts
     assert plan(confidence, 250, alpha=0.15, delta=DELTA, agreement=0.827).cuts

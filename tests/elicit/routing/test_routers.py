@@ -197,7 +197,7 @@ def test_a_decision_is_readable() -> None:
     decision = registry.router("default").route(
         Case(-1.0, 1.0, verdicts={"one": verdict}), (HUMAN,), Budget(10.0, 20), stream(0, "route")
     )
-    assert "one says 52%" in decision.reason
+    assert "one says 52 %" in decision.reason
     assert "one changes sides with the order" in decision.reason
     assert "past votes say the contrary" in decision.reason
     assert "a bit" in decision.reason

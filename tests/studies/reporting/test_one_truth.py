@@ -399,6 +399,7 @@ async def as_screens(study: Study, found: status.Summary) -> None:
     plain = PlainVoting(host, read, said.append)
     await plain.run()
     text = "\n".join(said)
+    spelled_alike(text)
     assert ("You can stop here" in text) == now.met
     if isinstance(host, TuningHost):
         await host._tuner.end()
@@ -423,6 +424,11 @@ def same_overview(seen: Overview, found: status.Summary) -> None:
         assert seen.p_best[-1] == pytest.approx(found.best.p_best, abs=1e-4)
     else:
         assert seen.p_best == ()
+
+
+def spelled_alike(text: str) -> None:
+    """A number and its per cent sign stand apart wherever people read them."""
+    assert not re.findall(r"\d%", text)
 
 
 class Words(HTMLParser):
@@ -469,10 +475,12 @@ def by_commands(
 
     assert json.loads(says("status", folder, "--json")) == values
     assert says("status", folder).splitlines() == status_lines(values)
+    spelled_alike("\n".join(status_lines(values)))
     if page:
         file = tmp_path / "report.html"
         says("report", folder, "-o", str(file))
         as_page(Words(file.read_text()).text, found)
+        spelled_alike(Words(file.read_text()).text)
     for table in ("votes", "items", *(("labels",) if found.labels else ())):
         says("export", folder, "--table", table, "-o", str(tmp_path / f"{table}.jsonl"))
     rows = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]

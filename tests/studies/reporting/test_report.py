@@ -315,8 +315,8 @@ def test_labels_that_no_vote_speaks_for_are_no_finding() -> None:
 
 
 def test_what_a_vote_changed_is_told_by_the_sides_it_was_shown_on() -> None:
-    assert trace.sentence(0.5, 0.58, swapped=False) == "The chance that the left one is better went from 50% to 58%."
-    assert trace.sentence(0.51, 0.27, swapped=True) == "The chance that the left one is better went from 49% to 73%."
+    assert trace.sentence(0.5, 0.58, swapped=False) == "The chance that the left one is better went from 50 % to 58 %."
+    assert trace.sentence(0.51, 0.27, swapped=True) == "The chance that the left one is better went from 49 % to 73 %."
 
 
 def everywhere(text: str) -> ReportData:

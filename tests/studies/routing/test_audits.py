@@ -90,7 +90,7 @@ def test_a_bad_judge_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert found.certificate is not None
     assert found.certificate.threshold is None
     assert "No label is accepted: among the most confident" in found.why
-    assert "over the target of 20.0%" in found.why
+    assert "over the target of 20.0 %" in found.why
     assert not any(row["accepted"] for row in labels(study, tmp_path) if row["source"] == "machines")
     study.close()
 
@@ -118,7 +118,7 @@ def test_where_people_disagree_too_often_no_certificate_is_promised(tmp_path: Pa
         study.tell(live.query, side if k % every else {"a": "b", "b": "a"}[side], "ben")
     found = acceptance(study)
     assert found.audits == 45
-    assert "No label can be accepted: alpha 0.2 asks for 80.0% agreement" in found.why
+    assert "No label can be accepted: alpha 0.2 asks for 80.0 % agreement" in found.why
     assert not found.accepts(1.0)
     study.close()
 
@@ -137,14 +137,14 @@ def test_too_short_an_epoch_says_how_long_it_must_be(tmp_path: Path) -> None:
         (
             40,
             0.1,
-            "250 more are needed, and about 4 can come of the queries left (routing.audits = 0.1). A risk of 15% ",
+            "250 more are needed, and about 4 can come of the queries left (routing.audits = 0.1). A risk of 15 % ",
         ),
         (
             40,
             0.1,
             "takes at least 22 audits: set routing.epoch to 22 or more and routing.audits to at least 0.55 ",
         ),
-        (12, 1.0, "A risk of 15% takes at least 22 audits, so a study of more queries."),
+        (12, 1.0, "A risk of 15 % takes at least 22 audits, so a study of more queries."),
     ],
 )
 def test_a_study_too_small_for_a_certificate_says_what_it_takes(

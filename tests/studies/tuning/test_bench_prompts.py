@@ -68,7 +68,7 @@ def test_a_model_that_is_down_or_says_nothing_is_a_sentence(tmp_path: Path) -> N
     with serving_aside(lambda got: completion("<think>Hm.</think>") if got.body else Say()) as server:
         target = {"endpoint": server.url, "model": "m"}
         with pytest.raises(
-            BadInputError, match=r"no response to measure, 96 responses failed, the last: all reasoning"
+            BadInputError, match=r"no response to measure, the target model failed 96 times, the last: all reasoning"
         ):
             pool(tmp_path / "empty", target)
     with serving_aside(lambda got: Say(b"{}", 401) if got.body else Say()) as server:

@@ -2,6 +2,7 @@
 signals."""
 
 import sqlite3
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,39 @@ def booked(folder: Path) -> tuple[int, float]:
     with sqlite3.connect(folder / FILE) as book:
         calls, cost = book.execute("SELECT COUNT(*), SUM(cost) FROM calls").fetchone()
     return calls, cost
+
+
+@pytest.mark.parametrize("role", ["votes", "signals"])
+def test_calls_that_brought_nothing_are_on_it(tmp_path: Path, role: str) -> None:
+    """Of a judge that says nothing at times, and whose endpoint sends what is no reply: all of it was paid."""
+    many = count()
+
+    def says(got: Got) -> Say:
+        if got.method == "GET" or got.json["model"] != "judge":
+            return said(got)
+        turn = next(many) % 5
+        return Say(b"oh dear") if turn == 3 else completion("I cannot say." if turn == 1 else "A", None, (20, 3))
+
+    with serving_aside(says) as server:
+        model = {"endpoint": server.url, "retries": 2, **PRICES}
+        judges: list[dict[str, Any]] = [
+            {
+                "name": "j",
+                "kind": "pairwise",
+                "options": {**model, "model": "judge", "concurrency": 1, "backoff": 0.01},
+            },
+            {"name": "person", "kind": "reference", "person": True},
+        ]
+        signals, judges = ([], judges) if role == "votes" else (["judge:j"], judges[::-1])
+        target = {**model, "model": "target"}
+        with parity.tuned(
+            tmp_path / "s", parity.prompts()[:3], votes=6, judges=judges, signals=signals, target=target
+        ) as study:
+            result = run(study, 6, lambda *_: None)
+            bill = bill_of(study)
+    calls, cost = booked(tmp_path / "s")
+    assert result.failed or role == "signals"
+    assert (bill.calls + bill.judge_calls, bill.cost) == (calls, pytest.approx(cost))
 
 
 @pytest.mark.parametrize("signals", [[], ["judge:j"]])

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from elicit.log.events import Responded
 from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
+from studies.commands.tuning_session import lines_of
+from studies.outlook import progress
+from studies.reporting.report_data import report_data
+from studies.reporting.status import status_of
+from studies.reporting.status_lines import status_lines
 from studies.run import run
+from studies.tuning.board import board_of
 from studies.tuning.result import result_of
 from studies.tuning.tuner import Tuner
 from tests.adapters.serving import Got, Say, completion, serving, serving_aside
@@ -88,6 +95,20 @@ async def test_a_writer_that_does_not_answer_is_not_called_the_target(tmp_path: 
                 with pytest.raises(BadInputError, match=rf"^{who}: http://127.0.0.1:9/v1 does not answer"):
                     await tuner.begin()
                 await tuner.end()
+
+
+def test_a_target_that_fails_is_told_everywhere_as_a_judge_is(tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "s", proposers=[], signals=[]) as study:
+        for k, why in enumerate(("it is down", "it is busy.", "")):
+            study.record(Responded(0, k, Response("" if why else "odd", why, cost=0.25)))
+        study.record(Responded(0, 0, Response("even", cost=0.25)))  # what came of asking again undoes no failure
+        told = "the target model failed 2 times, which cost 0.5, the last: it is busy."
+        board = board_of(study, Tuner(study), progress(study), "")
+        places = [*status_lines(status_of(study)), board.shortfalls, result_of(study).shortfalls]
+        places += report_data(study).notes
+        assert [told in place for place in places].count(True) == 4
+        places += lines_of(msgspec.to_builtins(result_of(study)) | {"unmeasured": "The model is down."})
+        assert not [place for place in places if ".." in place]
 
 
 def test_a_judge_whose_word_is_a_signal_and_that_gives_none_is_said(tmp_path: Path) -> None:

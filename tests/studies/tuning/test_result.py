@@ -1,8 +1,10 @@
 """What is told at the end: intervals that hold, a diff that leads from one text to the other, exports that are read."""
 
+import asyncio
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,11 +15,17 @@ from elicit.log.events import Marked, Responded
 from elicit.tuning.protocol import Response
 from elicit.types import BadInputError
 from studies.commands.tuning_session import Measuring, conclude, lines_of
+from studies.outlook import progress
 from studies.reporting.exports import export
+from studies.reporting.status import status_of
+from studies.reporting.status_lines import status_lines
 from studies.run import run
 from studies.study import Study
+from studies.tuning.board import board_of
 from studies.tuning.result import held_out, paired_interval, parts, result_of, word_changes
+from studies.tuning.tuner import Tuner
 from tests.studies.tuning import parity
+from tui.words import standing_of
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,21 @@ def test_the_result_is_measured_on_inputs_nobody_voted_on(folder: Path) -> None:
         conclude(folder, agree=lambda _: pytest.fail("nothing is left to ask about"), report=lambda *_: None)["calls"]
         == calls
     )
+
+
+@pytest.mark.parametrize("outcomes", [[], ["skip", "skip"], ["skip", "a"]])
+def test_every_place_recommends_the_same_and_calls_a_guess_one(outcomes: list[str], tmp_path: Path) -> None:
+    with parity.tuned(tmp_path / "study") as study:
+        for outcome in outcomes:
+            query = asyncio.run(Tuner(study).ask("maya"))
+            assert query is not None
+            study.tell(query, outcome, "maya")
+        board = board_of(study, Tuner(study), progress(study), "")
+        result = lines_of(msgspec.to_builtins(result_of(study)) | {"unmeasured": ""})
+        said = ["\n".join(status_lines(status_of(study))), standing_of(board), "\n".join(result)]
+        guess = "no vote speaks for it yet"
+        assert [guess in text for text in said] == 3 * [not {*outcomes} - {"skip"}]
+        assert all(str(study.best().id) in text for text in said)  # type: ignore[union-attr]
 
 
 def test_telling_the_result_without_measuring_writes_nothing(folder: Path) -> None:
@@ -139,7 +162,7 @@ def test_no_prompt_is_recommended_before_one_is_known_to_be_acceptable(tmp_path:
             run(study, 1, lambda *_: None)
         found = result_of(study)
         if found.best is None:
-            assert "no prompt is known to be unacceptable at most 10%" in found.safety
+            assert "no prompt is known to be unacceptable at most 10 %" in found.safety
             with pytest.raises(BadInputError, match="no prompt is known to be acceptable"):
                 export(study, str(tmp_path / "p.txt"), table="prompt")
         assert not (tmp_path / "p.txt").exists()
