@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import ClassVar, Literal, cast
 
 from rich.text import Text
@@ -194,10 +194,28 @@ class VoteApp(App[None]):
                 await self._service.close()
 
 
+@contextmanager
+def _silent_terminal() -> Iterator[None]:
+    """What a slow terminal answers, late, to what it was asked is neither echoed nor left for the shell."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    before, silent = termios.tcgetattr(sys.stdin), termios.tcgetattr(sys.stdin)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+
+
 def run(start: Start, opening: str = OPENING) -> int:
     """Let a person vote; gives the exit code: 0 done, 3 interrupted, 2 not started (with a sentence on stderr)."""
-    app = VoteApp(start, opening=opening, graphics=terminal_graphics())
-    app.run()
+    with _silent_terminal():
+        app = VoteApp(start, opening=opening, graphics=terminal_graphics())
+        app.run()
     if app.failure:
         print(f"elicit: {app.failure}", file=sys.stderr)
         return app.return_code or 2

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +81,42 @@ async def test_interrupt_leaves_from_anywhere() -> None:
         await voter.pilot.press("ctrl+c")
         await voter.until(lambda: not voter.app.is_running)
     assert voter.app.return_code == 3
+
+
+SCRIPT = """
+import sys
+from tests.tui.fake import FakeService
+from tui.app import run
+
+async def start():
+    return FakeService()
+
+sys.exit(run(start))
+"""
+ASKED, ANSWER, ECHOED = b"\x1b[c", b"\x1b[?1;2c", b"^[[?1;2c"
+"""What a terminal is asked for its abilities, its answer, and how that looks where it is echoed."""
+
+
+def test_what_a_slow_terminal_answers_late_is_not_on_the_screen_afterwards() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(Path(__file__).parents[2])
+        os.execve(sys.executable, [sys.executable, "-c", SCRIPT], {**os.environ, "TERM": "xterm-256color"})
+    seen, answered, left = b"", False, False
+    with suppress(OSError):  # the other end is closed once the program is over
+        while part := os.read(terminal, 65536):
+            seen += part
+            if ASKED in seen and not answered:
+                answered = True
+                for _ in range(30):  # it is waited for a tenth of a second, and then the app begins
+                    time.sleep(0.02)
+                    os.write(terminal, ANSWER)
+            if b"LEFT" in seen.upper() and not left:
+                left = True
+                time.sleep(0.5)
+                os.write(terminal, b"q")
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(terminal)
+    assert answered
+    assert b"Everything is saved" in seen
+    assert ECHOED not in seen

@@ -480,7 +480,7 @@ def by_commands(
         file = tmp_path / "report.html"
         says("report", folder, "-o", str(file))
         as_page(Words(file.read_text()).text, found)
-        spelled_alike(Words(file.read_text()).text)
+        spelled_alike(Words(file.read_text().partition("</style>")[2]).text)
     for table in ("votes", "items", *(("labels",) if found.labels else ())):
         says("export", folder, "--table", table, "-o", str(tmp_path / f"{table}.jsonl"))
     rows = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
