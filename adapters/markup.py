@@ -13,12 +13,11 @@ from html import escape
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
-from markdown_it.token import Token
 
 from elicit.safe_text import harmless
 
-# Markdown's parser is quadratic in the worst case; longer texts are shown as they are written.
-_LONGEST_MARKDOWN = 20_000
+LONGEST = 20_000
+"""Markdown's parser is quadratic in the worst case; longer texts (characters) are shown as they are written."""
 _TOP_HEADING = 3
 """Above a text stand the page's own headings, the study's and the pane's."""
 
@@ -39,7 +38,7 @@ def render(markdown: str) -> str:
     start below the page's and skip no level. A text above 20,000 characters is shown as it is written. Never raises.
     """
     text = harmless(markdown)
-    html = f"<pre>{escape(text)}</pre>" if len(text) > _LONGEST_MARKDOWN else _PARSER.render(text)
+    html = f"<pre>{escape(text)}</pre>" if len(text) > LONGEST else _PARSER.render(text)
     # Character references have turned into characters by now.
     return nh3.clean(
         harmless(html),
@@ -52,6 +51,23 @@ def render(markdown: str) -> str:
         url_schemes={"http", "https"},
         attribute_filter=lambda _tag, name, value: value if name != "href" or _outside(value) else None,
     )
+
+
+def markdown_parser() -> MarkdownIt:
+    """CommonMark with tables and strikethrough, in which tags are text, line ends are kept, and images are their
+    source."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    parser.core.ruler.push("keep", _keep)
+    return parser
+
+
+def _keep(state: StateCore) -> None:
+    for token in state.tokens:
+        for child in token.children or ():
+            if child.type == "softbreak":
+                child.type = "hardbreak"
+            elif child.type == "image":
+                child.type, child.content = "text", f"![{child.content}]({child.attrs.get('src', '')})"
 
 
 def _outside(url: str) -> bool:
@@ -71,23 +87,15 @@ def _adapt(state: StateCore) -> None:
         if "style" in token.attrs:  # how a table's column is aligned; the page's policy refuses styles
             token.attrs = {"align": str(token.attrs["style"]).removeprefix("text-align:")}
         for child in token.children or ():
-            _adapt_inline(child)
+            child.attrs.pop("title", None)
 
 
-def _adapt_inline(token: Token) -> None:
-    if token.type == "softbreak":
-        token.type = "hardbreak"
-    elif token.type == "image":
-        token.type, token.content = "text", f"![{token.content}]({token.attrs.get('src', '')})"
-    token.attrs.pop("title", None)
-
-
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+def _page_parser() -> MarkdownIt:
+    parser = markdown_parser()
     parser.disable("reference")  # a definition would vanish from the text
     parser.validateLink = _outside  # type: ignore[method-assign]
     parser.core.ruler.push("adapt", _adapt)
     return parser
 
 
-_PARSER = _parser()
+_PARSER = _page_parser()

@@ -6,29 +6,20 @@ For a vote that told the difference up to equal noise, the largest variance is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
-import numpy as np
+from torch import Tensor
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, among_least_known, argmax_pick, greedy_batch
-from elicit.types import Vote
+from elicit.selection import Acquisition
 
 
-class DOptimal:
+class DOptimal(Acquisition):
     """Maximises the variance of f_a - f_b over all admissible pairs of the `size` least known items."""
 
     def __init__(self, size: int = 150) -> None:
-        self.size = size
+        super().__init__(math.inf, size)
 
-    def select(
-        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
-    ) -> list[Pick]:
-        def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
-            pairs = among_least_known(posterior, candidates, self.size)
-            if not len(pairs):
-                return None
-            weights, _, variance = posterior.mixture(pairs)
-            return argmax_pick(pairs, weights @ variance)
-
-        return greedy_batch(choose, posterior, candidates, k)
+    def value(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        weights, _, variance = posterior.mixture(pairs)
+        return weights @ variance

@@ -6,34 +6,24 @@ information between the vote and the utilities, H[E p] - E H[p], by quadrature o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from elicit.inference.gaussian import NODE_WEIGHTS, NODES
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, among_least_known, argmax_pick, greedy_batch
-from elicit.types import Vote
+from elicit.selection import Acquisition
 
 
-class ExpectedInformationGain:
+class ExpectedInformationGain(Acquisition):
     """Maximises the information of a vote over all admissible pairs of the `size` least known items."""
 
     def __init__(self, size: int = 100) -> None:
-        self.size = size
+        super().__init__(math.inf, size)
 
-    def select(
-        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
-    ) -> list[Pick]:
-        def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
-            pairs = among_least_known(posterior, candidates, self.size)
-            if not len(pairs):
-                return None
-            return argmax_pick(pairs, information(*posterior.mixture(pairs)))
-
-        return greedy_batch(choose, posterior, candidates, k)
+    def value(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        return information(*posterior.mixture(pairs))
 
 
 BITS = 1.4426950408889634

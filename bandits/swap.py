@@ -8,41 +8,37 @@ the boundary, as LUCB does (Kalyanakrishnan et al. 2012).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
+from torch import Tensor
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, argmax_pick, expected_improvement, greedy_batch
+from elicit.selection import Acquisition, Candidates, expected_improvement
 from elicit.stopping import ranking
-from elicit.types import Vote
 
 
-class Swap:
+class Swap(Acquisition):
     """Maximises the expected gain over the pairs of one of the `top` best and one other item of a shortlist.
 
-    widen, breadth, size: as of EUBO.
+    widen: as of EUBO.
     """
 
     def __init__(self, top: int = 1, widen: float = 2.0, breadth: float = 1.5, size: int = 100) -> None:
-        self.top, self.widen, self.breadth, self.size = top, widen, breadth, size
+        super().__init__(breadth, max(size, 2 * top))
+        self.top, self.widen = top, widen
 
-    def select(
-        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
-    ) -> list[Pick]:
-        def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
-            pairs = candidates.near(posterior.shortlist(max(self.size, 2 * self.top), self.breadth))
-            inside = torch.zeros(posterior.n, dtype=torch.bool)
-            inside[ranking(posterior, posterior.best())[: self.top]] = True
-            first, second = inside[pairs].unbind(1)
-            across = first != second
-            if across.any():
-                pairs, first = pairs[across], first[across]
-            if not len(pairs):
-                return None
-            weights, d, variance = posterior.mixture(pairs)
-            gain = expected_improvement(torch.where(first, -d, d), self.widen * variance.sqrt())
-            return argmax_pick(pairs, weights @ gain)
+    def pairs(self, posterior: Posterior, candidates: Candidates) -> Tensor:
+        pairs = super().pairs(posterior, candidates)
+        first, second = self._is_inside(posterior, pairs).unbind(1)
+        across = first != second
+        return pairs[across] if across.any() else pairs
 
-        return greedy_batch(choose, posterior, candidates, k)
+    def value(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        weights, d, variance = posterior.mixture(pairs)
+        first = self._is_inside(posterior, pairs)[:, 0]
+        return weights @ expected_improvement(torch.where(first, -d, d), self.widen * variance.sqrt())
+
+    def _is_inside(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        """(P, 2) whether each item of the pairs (P, 2) is one of the `top` best."""
+        inside = torch.zeros(posterior.n, dtype=torch.bool)
+        inside[ranking(posterior, posterior.best())[: self.top]] = True
+        return inside[pairs]

@@ -5,34 +5,25 @@ Lewis and Gale (1994). It also asks what no vote can settle: two items known to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from elicit.inference.posterior import Posterior
-from elicit.selection import Candidates, Pick, among_least_known, argmax_pick, greedy_batch
-from elicit.types import Vote
+from elicit.selection import Acquisition
 
 
-class UncertaintySampling:
+class UncertaintySampling(Acquisition):
     """Minimises |P(a beats b) - 1/2| over all admissible pairs of the `size` least known items.
 
     The probability is MacKay's (1992) approximation under each Gaussian: sigmoid(mean / sqrt(1 + pi variance / 8)).
     """
 
     def __init__(self, size: int = 150) -> None:
-        self.size = size
+        super().__init__(math.inf, size)
 
-    def select(
-        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
-    ) -> list[Pick]:
-        def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
-            pairs = among_least_known(posterior, candidates, self.size)
-            if not len(pairs):
-                return None
-            weights, mean, variance = posterior.mixture(pairs)
-            p = weights @ torch.sigmoid(mean * (1 + torch.pi / 8 * variance).rsqrt())
-            return argmax_pick(pairs, -(p - 0.5).abs())
-
-        return greedy_batch(choose, posterior, candidates, k)
+    def value(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        weights, mean, variance = posterior.mixture(pairs)
+        p = weights @ torch.sigmoid(mean * (1 + torch.pi / 8 * variance).rsqrt())
+        return -(p - 0.5).abs()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from elicit.ranking.utilities import Utilities, utilities
     from elicit.routing.case import Budget, Case, Decision, Labelled, Offer, Probabilities, Router, Seat, offer
     from elicit.routing.judging import Judge, ModelJudge
-    from elicit.selection import Candidates, Pick, Selector, argmax_pick, greedy_batch
+    from elicit.selection import Acquisition, Candidates, Pick, Selector, argmax_pick, greedy_batch
     from elicit.tuning.protocol import Pool, Proposal, Proposer
     from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Verdict, Vote
     from studies.api import Study
@@ -33,6 +33,7 @@ fix_code_path()
 __version__ = diagnostics.VERSION
 
 __all__ = [
+    "Acquisition",
     "AskingJudge",
     "BadInputError",
     "Budget",
@@ -85,7 +86,7 @@ _HOMES = {
         "elicit.inference.posterior": "Difference Knowledge Mixture Posterior Transitive UtilityModel",
         "elicit.ranking.utilities": "Utilities utilities",
         "elicit.routing.case": "Budget Case Decision Labelled Offer Probabilities Router Seat offer",
-        "elicit.selection": "Candidates Pick Selector argmax_pick greedy_batch",
+        "elicit.selection": "Acquisition Candidates Pick Selector argmax_pick greedy_batch",
         "elicit.tuning.protocol": "Pool Proposal Proposer",
         "elicit.types": "BadInputError ChoiceOutcome Item JudgeFailure Query Verdict Vote",
         "studies.api": "Study",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -209,6 +211,38 @@ class Selector(Protocol):
         ...
 
 
+class Acquisition(ABC):
+    """A selector that asks the pair of the highest value, for which a derived class says what pairs are worth.
+
+    breadth, size: only pairs of the `size` items with the highest mean + breadth x sd are looked at; of those with the
+    largest standard deviation where breadth is infinite. Of listed pairs all are.
+    """
+
+    def __init__(self, breadth: float = 1.5, size: int = 100) -> None:
+        self.breadth, self.size = breadth, size
+
+    def select(
+        self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
+    ) -> list[Pick]:
+        def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
+            pairs = self.pairs(posterior, candidates)
+            return argmax_pick(pairs, self.value(posterior, pairs)) if len(pairs) else None
+
+        return greedy_batch(choose, posterior, candidates, k)
+
+    def pairs(self, posterior: Posterior, candidates: Candidates) -> Tensor:
+        """(P, 2) the admissible pairs that are looked at; none only where none is admissible."""
+        if candidates.pairs is not None:
+            return candidates.near(torch.arange(0))
+        if math.isinf(self.breadth):
+            return candidates.near(posterior.least_known(self.size))
+        return candidates.near(posterior.shortlist(self.size, self.breadth))
+
+    @abstractmethod
+    def value(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        """(P,) what asking each of the pairs (P, 2), one at least, is worth."""
+
+
 def argmax_pick(pairs: Tensor, values: Tensor) -> Pick:
     """The pair of the highest value, chosen with certainty; the first of equal ones.
 
@@ -246,11 +280,6 @@ def expected_improvement(mean: Tensor, sd: Tensor) -> Tensor:
     z = mean / sd
     gain: Tensor = mean * torch.special.ndtr(z) + sd * torch.exp(-0.5 * z * z) / (2 * torch.pi) ** 0.5
     return gain
-
-
-def among_least_known(posterior: Posterior, candidates: Candidates, size: int) -> Tensor:
-    """(P, 2) admissible pairs: listed ones, or all among the `size` items of the largest standard deviation."""
-    return candidates.near(posterior.least_known(size) if candidates.pairs is None else torch.arange(0))
 
 
 def greedy_batch(

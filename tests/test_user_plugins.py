@@ -116,6 +116,30 @@ def test_a_pick_of_something_else_is_the_selectors_fault(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("def value(self, posterior, pairs): 1 / 0", r"ZeroDivisionError: .*; line 3, in value\)"),
+        ("def value(self, posterior, pairs): pass", r"select\(\) failed \(AttributeError: [^;]*\); mend own.py"),
+        (
+            "def value(self, posterior, pairs): return -pairs[:, 0]\n    def pairs(self, *_): return self.at",
+            r"not .*own.py\)",
+        ),
+    ],
+)
+def test_a_fault_of_a_derived_selector_is_looked_for_in_its_own_file(
+    method: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = f"import elicit, torch\nclass Own(elicit.Acquisition):\n    {method}\n    at = torch.ones(1, 2).long()\n"
+    study, _ = make_study(tmp_path, code, KINDS["selector"][1])
+    spec = study / "study.toml"
+    spec.write_text(spec.read_text() + '\n[[judges]]\nname = "s"\nkind = "simulated"\noptions.utility = "meta.u"\n')
+    status, _, err = command("run", str(study), "--votes", "1", capsys=capsys)
+    assert status == 2
+    assert re.search(said, err), err
+    assert err.count("\n") == 1
+
+
 def test_a_request_is_answered_whatever_its_method_raises(tmp_path: Path) -> None:
     """Whoever asked the engine process waits for a reply: one that never comes looks like work."""
     code = (

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from io import StringIO
 from typing import ClassVar, NamedTuple
 
-from markdown_it import MarkdownIt
 from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
@@ -22,6 +21,7 @@ from rich.syntax import Syntax
 from rich.theme import Theme
 from textual.strip import Strip
 
+from adapters.markup import LONGEST, markdown_parser
 from elicit.safe_text import harmless
 from tui.difference import Line, difference, mark, plain_text
 
@@ -29,9 +29,8 @@ Page = tuple[Strip, ...]
 """Lines ready to paint."""
 
 EMPTY = "(empty)"
-# Above these sizes (characters), laying out Markdown and colouring code take seconds.
-_LONGEST_MARKDOWN = 20_000
 _LONGEST_CODE = 8_000
+"""Colouring longer code (characters) takes seconds."""
 _CODE_BACKGROUND = "#20262f"
 
 _THEME = Theme(
@@ -55,6 +54,8 @@ _THEME = Theme(
     },
     inherit=True,
 )
+
+_PARSER = markdown_parser()
 
 
 class RenderJob(NamedTuple):
@@ -107,14 +108,7 @@ class _Document(Markdown):
 
     def __init__(self, text: str) -> None:
         super().__init__("", hyperlinks=False)
-        parser = MarkdownIt("commonmark", {"html": False}).enable("strikethrough").enable("table")
-        self.parsed = parser.parse(text)
-        for token in self.parsed:
-            for child in token.children or ():
-                if child.type == "softbreak":
-                    child.type = "hardbreak"
-                elif child.type == "image":
-                    child.type, child.content = "text", f"![{child.content}]({child.attrs.get('src', '')})"
+        self.parsed = _PARSER.parse(text)
 
 
 def lay_out(text: str, width: int) -> list[Line]:
@@ -122,7 +116,7 @@ def lay_out(text: str, width: int) -> list[Line]:
     text = harmless(text).expandtabs(4)
     if not text.strip():
         return [[Segment(EMPTY, Style(color="#8d97a5", italic=True))]]
-    if len(text) > _LONGEST_MARKDOWN:
+    if len(text) > LONGEST:
         return wrap(text, width)
     console = Console(
         file=StringIO(), width=width, theme=_THEME, force_terminal=True, color_system="truecolor", highlight=False

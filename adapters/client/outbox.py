@@ -21,11 +21,10 @@ from elicit.types import BadInputError, hash_of
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """A vote to be sent: `body` under `key`, the same bytes however often. refused: why it never will be counted."""
+    """A vote to be sent: `body` under `key`, the same bytes however often."""
 
     key: str
     body: bytes
-    refused: str = ""
 
     @property
     def cast(self) -> VoteRequest:
@@ -74,11 +73,11 @@ class Outbox:
 
     def waiting_parcels(self) -> list[Parcel]:
         """What is still to be sent."""
-        return self._parcels("refused = ''")
-
-    def refused_parcels(self) -> list[Parcel]:
-        """What the server would not take; kept for whoever asks why."""
-        return self._parcels("refused != ''")
+        try:
+            rows = self._db.execute("SELECT key, body FROM parcels WHERE refused = '' ORDER BY number")
+            return [Parcel(*row) for row in rows]
+        except sqlite3.Error as error:
+            raise self._unusable_error(error) from None
 
     def add(self, parcel: Parcel) -> None:
         """Keep a vote that is to be sent."""
@@ -89,7 +88,7 @@ class Outbox:
         self._write("DELETE FROM parcels WHERE key = ?", key)
 
     def refuse(self, key: str, why: str) -> None:
-        """Keep a vote as one that the server will not take."""
+        """Keep a vote as one that the server will not take, for whoever looks into the file."""
         self._write("UPDATE parcels SET refused = ? WHERE key = ?", why or "refused", key)
 
     def close(self) -> None:
@@ -97,13 +96,6 @@ class Outbox:
         with suppress(sqlite3.Error):
             self._db.close()
         self._lock.release()
-
-    def _parcels(self, which: str) -> list[Parcel]:
-        try:
-            rows = self._db.execute(f"SELECT key, body, refused FROM parcels WHERE {which} ORDER BY number")
-            return [Parcel(*row) for row in rows]
-        except sqlite3.Error as error:
-            raise self._unusable_error(error) from None
 
     def _write(self, statement: str, *values: str | bytes) -> None:
         try:

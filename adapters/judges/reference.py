@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from elicit.randomness import stream
+from elicit.stats import sigmoid
 from elicit.tuning.signals import SIGNALS
 from elicit.types import BadInputError, Choice, ChoiceOutcome, Item, JudgeFailure, Query, UnknownNameError, Vote
 
@@ -48,5 +49,5 @@ class Reference:
         choice: Choice = "a" if lead > 0 else "b" if lead < 0 else "tie"
         if self._strength is not None and lead:
             luck = stream(self._seed, f"judge/{self._name}", query.id).random()
-            choice = "a" if luck < 1 / (1 + np.exp(-self._strength * lead)) else "b"
+            choice = "a" if luck < sigmoid(self._strength * lead) else "b"
         return Vote(query.a, query.b, ChoiceOutcome(choice), self._name)

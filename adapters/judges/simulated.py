@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from elicit.randomness import stream
+from elicit.stats import sigmoid
 from elicit.types import BadInputError, ChoiceOutcome, Item, JudgeFailure, Query, Vote
 
 
@@ -41,7 +42,7 @@ class Simulated:
         self.u = scale_utilities(np.array(values, dtype=np.float64), self.sd)
 
     async def judge(self, query: Query) -> Vote | JudgeFailure:
-        p = 1 / (1 + np.exp(self.u[query.b] - self.u[query.a]))
+        p = sigmoid(self.u[query.a] - self.u[query.b])
         luck = stream(self.seed, f"judge/{self._name}", query.decision).random()
         return Vote(query.a, query.b, ChoiceOutcome("a" if luck < p else "b"), self._name)
 

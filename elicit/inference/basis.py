@@ -32,8 +32,7 @@ class Basis:
     """From features (S, d) to coordinates (S, r).
 
     mean (d,), linear (d, r1): the principal part, of unit variance. anchors (A, d) centred, weights (A, r2), offset
-    (r2,): the part that is not linear, centred too. rows (A,): the items that are the anchors; maps: their feature
-    maps, for the kernels.
+    (r2,): the part that is not linear, centred too. maps: the anchors' feature maps, for the kernels.
     """
 
     mean: Tensor
@@ -41,7 +40,6 @@ class Basis:
     anchors: Tensor
     weights: Tensor
     offset: Tensor
-    rows: Tensor
     maps: list[Tensor]
 
     def at(self, x: Tensor) -> Tensor:
@@ -128,7 +126,7 @@ def basis_of(features: NDArray[np.floating], rank: int, device: str) -> Basis:
         # Of unit variance over the anchors, as the principal ones are over the pool.
         weights = axes[:, some] / size[some] * len(rows) ** 0.5
         offset = k.mean(0) @ weights
-    return Basis(mean, linear, x, weights, offset, rows, maps_of(x, values, vectors))
+    return Basis(mean, linear, x, weights, offset, maps_of(x, values, vectors))
 
 
 def diagonal_priors(basis: Basis, prior: Covariance) -> tuple[Tensor, Tensor]:

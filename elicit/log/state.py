@@ -73,7 +73,6 @@ class LeaseState:
     judge: str
     shown: ShownOrder
     seconds: float
-    time: str
     over: str = ""
 
 
@@ -248,9 +247,7 @@ class State:
             case Enrolled(judge=judge) as enrolled:
                 self.enrolled[judge] = enrolled
             case Leased() as leased:
-                self.leases[leased.lease] = LeaseState(
-                    leased.query, leased.judge, leased.shown, leased.seconds, event.time
-                )
+                self.leases[leased.lease] = LeaseState(leased.query, leased.judge, leased.shown, leased.seconds)
                 self.held.setdefault(leased.judge, []).append(leased.lease)
                 self.taken.setdefault(leased.query, []).append(leased.judge)
                 self.had.setdefault(leased.judge, set()).add(self.asked[leased.query].query.pair)

@@ -98,8 +98,10 @@ def guard(function: Callable[..., Any], kind: str, name: str, check: Check) -> C
             complaint = f"returned what cannot be used ({describe_error(error)})"
         if complaint:
             code = inspect.unwrap(function).__code__
+            inherited = Path(code.co_filename).resolve() != path
+            line = "" if inherited else f", line {code.co_firstlineno}"
             raise BadInputError(
-                f"{kind} {name!r}: {function.__name__}() {complaint} ({path.name}, line {code.co_firstlineno}); "
+                f"{kind} {name!r}: {function.__name__}() {complaint} ({path.name}{line}); "
                 "see CONTRIBUTING.md for the protocol"
             )
         return result

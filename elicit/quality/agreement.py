@@ -6,7 +6,7 @@ with the same numbers are one row, and a resample of 10,000 cases is one multino
 
 Throughout, who (V,) and which (V,) are whole numbers naming the annotator and the case of each vote, and said (V,) is
 -1 for a, 0 for a tie, 1 for b, so that a < tie < b; a missing vote is absent. Of one annotator's votes on one case the
-first counts, since a later one is a repeat and not a second opinion. All functions raise BadInputError.
+first counts, since a later one is a repeat and not a second opinion.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class Agreement(msgspec.Struct, frozen=True):
     cohen: the mean of Cohen's kappa over pairs of annotators, weighted by the cases they share.
 
     The ceiling is what a machine that votes as people do would reach. one: P(the votes of two people on a case are the
-    same), each comparison of two votes weighing the same. majority: P(a person says what most of the others on the case
-    say), each vote weighing the same; where several answers lead, naming one of them counts by their number. Each also
-    with ties set aside, `_decided`.
+    same), each comparison of two votes weighing the same. one_decided: the same with ties set aside.
 
     cases: with two votes or more; votes: on these; annotators: who gave them.
     """
@@ -58,8 +56,6 @@ class Agreement(msgspec.Struct, frozen=True):
     cohen: float | None
     one: AgreementInterval | None
     one_decided: AgreementInterval | None
-    majority: AgreementInterval | None
-    majority_decided: AgreementInterval | None
     cases: int
     votes: int
     annotators: int
@@ -70,13 +66,14 @@ def agreement(who: ArrayLike, which: ArrayLike, said: ArrayLike, rng: np.random.
 
     Cases are drawn and not votes, for the votes on one case depend on one another through it: votes drawn by themselves
     would be taken for more information than they are. The annotators stay the same, so the intervals speak of these
-    annotators on cases like these. Resamples that leave a number undefined are left out of its interval.
+    annotators on cases like these. Resamples that leave a number undefined are left out of its interval. Raises
+    BadInputError.
     """
     annotator, case, answer = _first_votes(who, which, said)
     counts = _counts(case, answer)
     rows, times = np.unique(counts, axis=0, return_counts=True)
     if not len(rows):
-        return Agreement(None, None, None, None, None, None, None, None, 0, 0, 0)
+        return Agreement(None, None, None, None, None, None, 0, 0, 0)
     draws = rng.multinomial(len(counts), times / times.sum(), RESAMPLES)
 
     def estimate(statistic: Any, size: float, *options: Any) -> AgreementInterval | None:
@@ -96,55 +93,10 @@ def agreement(who: ArrayLike, which: ArrayLike, said: ArrayLike, rng: np.random.
         cohen=_mean_cohen(annotator, case, answer),
         one=estimate(_equal_answer_rate, times @ (sizes * (sizes - 1) // 2)),
         one_decided=estimate(_equal_answer_rate, times @ (decided * (decided - 1) // 2), False),
-        majority=estimate(_with_majority, times @ sizes),
-        majority_decided=estimate(_with_majority, times @ (decided * (decided > 1)), False),
         cases=len(counts),
         votes=int(counts.sum()),
         annotators=len(np.unique(annotator[outvoted])),
     )
-
-
-def krippendorff_alpha(who: ArrayLike, which: ArrayLike, said: ArrayLike, metric: Metric = "nominal") -> float | None:
-    """1 - observed / expected disagreement of two votes on a case; the ordinal metric weighs by ranks in between.
-
-    None where no case has two votes, and where all of these say the same: then chance would agree as well, and the
-    ratio is 0 / 0, which is neither perfect agreement nor none.
-    """
-    if metric not in ("nominal", "ordinal"):
-        raise BadInputError(f"the metric is {metric!r}; give 'nominal' or 'ordinal'")
-    _, case, answer = _first_votes(who, which, said)
-    counts = _counts(case, answer)
-    return _single_value(_alpha(counts, np.ones((1, len(counts)), np.int64), metric))
-
-
-def fleiss_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | None:
-    """Fleiss' kappa for any numbers of votes: each case of two votes or more weighs the same, with its shares.
-
-    With equal numbers this is the kappa of Fleiss (1971). None as for `krippendorff_alpha`.
-    """
-    _, case, answer = _first_votes(who, which, said)
-    counts = _counts(case, answer)
-    return _single_value(_fleiss(counts, np.ones((1, len(counts)), np.int64)))
-
-
-def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Agreement of two annotators beyond that of their own shares of answers; first, second (N,): on the same cases.
-
-    None without a case, and where both always give one and the same answer.
-    """
-    codes, other_codes = _answers("first", first), _answers("second", second)
-    if len(codes) != len(other_codes):
-        raise BadInputError(
-            f"first has {len(codes)} entries and second {len(other_codes)}; give both answers for each case"
-        )
-    table = np.zeros((1, SAID, SAID))
-    np.add.at(table[0], (codes, other_codes), 1)
-    return _single_value(_cohen(table))
-
-
-def mean_cohen_kappa(who: ArrayLike, which: ArrayLike, said: ArrayLike) -> float | None:
-    """The mean of Cohen's kappa over pairs of annotators, weighted by the cases they share; None where none is."""
-    return _mean_cohen(*_first_votes(who, which, said))
 
 
 def meetings(who: Ints, which: Ints) -> tuple[Ints, Ints]:
@@ -191,15 +143,6 @@ def _equal_answer_rate(rows: Ints, weights: Ints, ties: bool = True) -> Floats:
     return _ratio(weights @ (rows * (rows - 1)).sum(1), weights @ (size * (size - 1)))
 
 
-def _with_majority(rows: Ints, weights: Ints, ties: bool = True) -> Floats:
-    rows = rows * np.array([1, ties, 1])
-    rows = rows * (rows.sum(1, keepdims=True) > 1)
-    others = rows[:, None] - np.eye(SAID, dtype=np.int64)  # [p, c]: what is left of row p without one who said c
-    leads = others == others.max(2, keepdims=True)
-    credit = np.diagonal(leads, axis1=1, axis2=2) / leads.sum(2)
-    return _ratio(weights @ (rows * credit).sum(1), weights @ rows.sum(1))
-
-
 # -- parts -----------------------------------------------------------------------------------------------------------
 
 
@@ -228,10 +171,6 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     """above / below, nan where below is zero but for rounding."""
     none = np.abs(below) < 1e-12
     return np.where(none, np.nan, above / np.where(none, 1.0, below))
-
-
-def _single_value(values: Floats) -> float | None:
-    return None if np.isnan(values[0]) else float(values[0])
 
 
 def _counts(case: Ints, answer: Ints) -> Ints:

@@ -13,7 +13,7 @@ import numpy as np
 from elicit.quality.agreement import meetings
 from elicit.quality.findings import Finding
 from elicit.quality.records import B, Floats, Ints, Records
-from elicit.stats import binomial_at_least, coins_at_least, holm, jeffreys, poisson_binomial_at_least, spending
+from elicit.stats import binomial_at_least, coins_at_least, holm, jeffreys, poisson_binomial_at_least, sigmoid, spending
 
 QUARANTINED = 0.0
 
@@ -116,7 +116,7 @@ def duplicates(records: Records, names: Sequence[str], alpha: float) -> list[Fin
     agreed, usual = np.bincount(group, same), np.bincount(group, expected)
     lean = _leanings(j, k, (np.asarray(agreed, float), np.asarray(usual, float), np.asarray(shared, float)), size)
     logits = np.log(expected) - np.log1p(-expected) + lean[group]
-    chance = np.clip(1 / (1 + np.exp(-logits)), SURELY, 1 - SURELY)
+    chance = np.clip(sigmoid(logits), SURELY, 1 - SURELY)
     chance += KINDRED * (1 - chance)
     kept = np.flatnonzero(shared >= SHARED)
     if not len(kept):

@@ -8,8 +8,7 @@ answers and the annotators are fitted by EM with Beta priors.
 Intervals are not those of EM's expected counts, which take the fitted answers for observed. Each accuracy gets its
 posterior on a grid under the answers as all others tell them, so that an annotator who shares no case with anybody
 keeps the prior; and as the others are only known from votes too, the likelihood counts for no more than the
-information that this leaves. The same posterior serves where the answers come from utilities (Crowd-BT: Chen, Bennett,
-Collins-Thompson and Horvitz 2013).
+information that this leaves.
 """
 
 from __future__ import annotations
@@ -36,8 +35,6 @@ GRID = np.linspace(0.0025, 0.9975, 200)
 """Accuracies at the middle of equal cells."""
 
 TINY = 1e-300
-NOTHING = 1e-9
-"""Eigenvalues of a correlation below this are zero but for rounding."""
 
 A, B, TIE = 0, 1, 2
 
@@ -170,53 +167,6 @@ def dawid_skene(
         repeats=repeats,
         repeated=repeated,
     )
-
-
-def crowd_bradley_terry(
-    annotator: ArrayLike, outcome: ArrayLike, p_a: ArrayLike, n_annotators: int
-) -> ReliabilityBelief:
-    """The probability that each annotator votes as the utilities would have it, and not the other way about.
-
-    P(vote = a) = eta p_a + (1 - eta) (1 - p_a), with p_a = sigmoid(m) for a difference m of utilities in logits; where
-    m is uncertain, give the mean of sigmoid(m). annotator, outcome as for `dawid_skene`; p_a (V,). Ties tell nothing
-    here. Utilities learnt from the same votes flatter whoever gave them: give those of the votes of the others where
-    there are few. Raises BadInputError.
-    """
-    who, choice, p = (
-        _rows("annotator", annotator, 0, n_annotators),
-        _rows("outcome", outcome, 0, 3),
-        np.asarray(p_a, float),
-    )
-    if choice.shape != who.shape or p.shape != who.shape:
-        raise BadInputError(
-            f"annotator has {len(who)} entries, outcome {len(choice)} and p_a {p.size}; give one of each for each vote"
-        )
-    if (bad := ~((p >= 0) & (p <= 1))).any():
-        raise BadInputError(f"p_a[{int(bad.argmax())}] is {p[bad.argmax()]}; give probabilities")
-    on = choice != TIE
-    agrees = np.where(choice == A, p, 1 - p)[on]
-    return _posterior(who[on], np.ones(len(agrees)), 1 - agrees, 2 * agrees - 1, n_annotators)
-
-
-def effective_votes(correlation: ArrayLike) -> float:
-    """How many independent judges are worth as much as these together, each as good: 1' S^-1 1.
-
-    correlation (J, J): S, of the judges' errors. That is n / (1 + (n - 1) rho) where all correlate by rho, for then
-    equal weights are the best; infinite where the errors of some cancel altogether. Raises BadInputError.
-    """
-    s = np.asarray(correlation, float)
-    if s.ndim != 2 or s.shape[0] != s.shape[1] or not len(s):
-        raise BadInputError(f"the correlation has shape {s.shape}; give a row and a column for each judge")
-    if not (np.isfinite(s).all() and np.allclose(s, s.T) and np.allclose(np.diagonal(s), 1)):
-        raise BadInputError("the correlation is not symmetric with a diagonal of ones; give that of the judges' errors")
-    values, vectors = np.linalg.eigh(s)
-    if values[0] < -NOTHING:
-        raise BadInputError("no errors can correlate so; give the correlation of all judges on the same cases")
-    along = vectors.sum(0) ** 2
-    none = values < NOTHING
-    if along[none].sum() > NOTHING:
-        return float("inf")
-    return float((along[~none] / values[~none]).sum())
 
 
 def _repeats(annotator: Ints, group: Ints, choice: Ints, n_annotators: int) -> Ints:

@@ -37,14 +37,13 @@ class RateEstimate:
 
     The two added cases draw it towards one half, by less than its standard error.
 
-    share: how much of the machine's label was used, from 0 to 1. labels: people's. freedom: degrees of freedom.
+    share: how much of the machine's label was used, from 0 to 1. freedom: degrees of freedom.
     """
 
     value: float
     standard_error: float
     freedom: float
     share: float
-    labels: int
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Low and high end, true with probability `level`, within 0 and 1. Raises BadInputError."""
@@ -79,7 +78,6 @@ def win_rate(human: ArrayLike, propensity: ArrayLike, machine: ArrayLike | None 
         standard_error=math.sqrt(variance * (freedom + 1) / freedom),
         freedom=freedom,
         share=share,
-        labels=int(has_label.sum()),
     )
 
 

@@ -15,12 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from elicit.stats import sigmoid
-from elicit.types import Choice, ShownOrder, Verdict
+from elicit.types import Choice, Verdict
 
 POSITION = "position"
 Z95 = 1.959964
@@ -106,16 +105,6 @@ def position(judged: Sequence[Judged]) -> Bias | None:
     value = float(weights @ [mean for mean, _, _ in parts] / weights.sum())
     error = Z95 * float(weights.sum() ** -0.5)
     return Bias(POSITION, value, value - error, value + error, sum(n for _, _, n in parts), 0)
-
-
-def correct_biases(verdict: Verdict, estimates: Sequence[Bias], gaps: Mapping[str, float] | None = None) -> Verdict:
-    """The verdict with the biases taken off: each order's log-odds as if the first place, the length and the rest of
-    `gaps` counted for no more with this judge than with humans."""
-    values = {bias.name: bias.value for bias in estimates}
-    extra = sum(values.get(name, 0.0) * gap for name, gap in (gaps or {}).items())
-    first: dict[ShownOrder, float] = {"ab": values.get(POSITION, 0.0), "ba": -values.get(POSITION, 0.0)}
-    logits = {order: logit - first[order] - extra for order, logit in verdict.logits.items()}
-    return msgspec.structs.replace(verdict, logits=logits)
 
 
 @dataclass(frozen=True)

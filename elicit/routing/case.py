@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from elicit.types import ChoiceOutcome, Outcome, ShownOrder, Verdict, mirror
+from elicit.types import ChoiceOutcome, Outcome, ShownOrder, Verdict
 
 SeatKind = Literal["human", "llm"]
 ROUNDING = 1e-9
@@ -138,17 +138,6 @@ class Case:
     def foretold(self, mean: float, variance: float) -> Case:
         """With what the utility model has come to say of u_a - u_b, in logits and logits squared."""
         return replace(self, mean=mean, variance=variance)
-
-    def mirrored(self) -> Case:
-        """The same case with a and b exchanged."""
-        return replace(
-            self,
-            mean=-self.mean,
-            gaps={name: -gap for name, gap in self.gaps.items()},
-            verdicts={name: mirror_verdict(verdict) for name, verdict in self.verdicts.items()},
-            outcomes={name: mirror(outcome) for name, outcome in self.outcomes.items()},
-            earlier={name: mirror(outcome) for name, outcome in self.earlier.items()},
-        )
 
     @property
     def logit(self) -> float:

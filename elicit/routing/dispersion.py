@@ -142,11 +142,6 @@ class DispersionBelief(NamedTuple):
         return self._replace(said=Said(*(n + m for n, m in zip(self.said, more, strict=True))))
 
     @property
-    def mirrored(self) -> DispersionBelief:
-        """With a and b exchanged."""
-        return self._replace(x=-self.x, said=Said(*reversed(self.said)))
-
-    @property
     def probabilities(self) -> Probabilities:
         """Of the next person's answer."""
         return Probabilities(*self.dispersion.probabilities(self.x, self.tie, self.said).tolist())

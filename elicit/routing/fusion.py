@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -48,8 +47,7 @@ TIE_PRIOR: dict[str, tuple[float, float]] = {
 }
 """The same for log nu."""
 CORRELATION = 0.6
-"""Of two judges' errors, before any are seen; worth SEEN queries on which both could be wrong."""
-SEEN = 30.0
+"""Of two judges' errors, as the verdicts of several are weighed."""
 LOUDEST = 4.0
 """Log-odds a single verdict may state: models that judge are surer than right."""
 LAPSE_RATE = 0.02
@@ -108,7 +106,7 @@ class FusionWeights:
         """The belief after row'w, Gaussian before, has come to this mean and variance."""
         c = self.covariance @ row
         before, m = float(row @ c), float(row @ self.mean)
-        if before <= 0:
+        if before < np.finfo(float).tiny:  # over less there is no dividing
             return self
         shrink = max(1 - variance / before, 0.0) / before
         return replace(
@@ -120,25 +118,6 @@ class FusionWeights:
         return {name: place for place, name in enumerate(self.names)}
 
 
-class Errors(NamedTuple):
-    """Queries on which two judges and a human decided: how many, either's errors, and those both made."""
-
-    n: int = 0
-    first: int = 0
-    second: int = 0
-    both: int = 0
-
-    @property
-    def correlation(self) -> float:
-        """Phi of the two judges' errors, shrunk to CORRELATION."""
-        if self.n == 0:
-            return CORRELATION
-        p, q = self.first / self.n, self.second / self.n
-        spread = (p * (1 - p) * q * (1 - q)) ** 0.5
-        phi = (self.both / self.n - p * q) / spread if spread > 0 else CORRELATION
-        return (self.n * phi + SEEN * CORRELATION) / (self.n + SEEN)
-
-
 @dataclass(frozen=True, eq=False)
 class Fusion:
     """The stack. Immutable: what it learns gives a new one. votes: human votes learnt from."""
@@ -146,7 +125,6 @@ class Fusion:
     weights: FusionWeights = field(default_factory=lambda: FusionWeights(PRIOR))
     evenness: FusionWeights = field(default_factory=lambda: FusionWeights(TIE_PRIOR))
     places: Mapping[str, PositionBias] = field(default_factory=dict)
-    errors: Mapping[tuple[str, str], Errors] = field(default_factory=dict)
     dispersion: Dispersion = field(default_factory=Dispersion)
     votes: int = 0
 
@@ -224,19 +202,8 @@ class Fusion:
             self,
             weights=weights.with_projection(row, mean, after),
             evenness=evenness.with_projection(level, even_mean, even_after),
-            errors=self._errors_after(case, choice),
             votes=self.votes + 1,
         )
-
-    def _errors_after(self, case: Case, choice: Choice) -> Mapping[tuple[str, str], Errors]:
-        if choice == "tie":
-            return self.errors
-        wrong = {j: (v.logit > 0) != (choice == "a") for j, v in sorted(case.verdicts.items()) if v.logit}
-        errors = dict(self.errors)
-        for i, j in combinations(wrong, 2):
-            n, first, second, both = errors.get((i, j), Errors())
-            errors[i, j] = Errors(n + 1, first + wrong[i], second + wrong[j], both + (wrong[i] and wrong[j]))
-        return errors
 
     # -- labels -----------------------------------------------------------------------------------------------
 
@@ -271,15 +238,6 @@ class Fusion:
         weights = self.weights.knowing(["judges", f"judge {judge}"])
         row = weights.row({"judges": 1.0, f"judge {judge}": 1.0}) / (1 + n_others * CORRELATION)
         return float(row @ weights.mean), float(row @ weights.covariance @ row)
-
-    def effective_votes(self, judges: Sequence[str]) -> float:
-        """How many judges with independent errors the given ones are worth: n / (1 + (n - 1) rho), rho the mean
-        correlation of their errors on queries humans decided, at least 0 (Kish 1965)."""
-        n = len(judges)
-        if n < 2:
-            return float(n)
-        pairs = [self.errors.get((i, j), Errors()).correlation for i, j in combinations(sorted(judges), 2)]
-        return n / (1 + (n - 1) * max(float(np.mean(pairs)), 0.0))
 
 
 def outcomes(x: Vector, log_nu: Vector | float, lapse_rate: float = LAPSE_RATE) -> Vector:

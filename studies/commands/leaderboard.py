@@ -1,9 +1,10 @@
-"""`elicit leaderboard`: a table of votes in, utilities with intervals and sets of ranks out."""
+"""`elicit leaderboard`: a table of votes or a routed study in, utilities with intervals and sets of ranks out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,15 +79,23 @@ def leaderboard(
     said how well that foretells votes held out. There are no sets of ranks then: these rest on the table alone, and
     what networks make of features has no such guarantee. What -o writes are candidates again, with the utility as a
     feature: elicit init STUDY --items OUT --score utility.
+
+    Where FILE is the folder of a study of pairs with a router, the systems are ranked that its pairs name in model_a
+    and model_b, as people would have it: what the machines said of all pairs, put right by what people said of some.
     """
     from adapters.files.comparisons import read_comparisons
-    from adapters.files.export import check_place, write_rows
+    from adapters.files.export import check_place
     from elicit.ranking.leaderboard import leaderboard as fitted
 
     if output == "-" and as_json:
         raise BadInputError("--json and -o - both write to stdout; give a file to -o")
     if output is not None:
         check_place(output)
+    if Path(file).is_dir():
+        if items is not None or clusters or columns is not None:
+            raise BadInputError("--items, --cluster and --columns go with a table of votes; leave them out for a study")
+        _by_study(file, level, output, as_json)
+        return
     if len(clusters) > 2 or len(set(clusters)) < len(clusters):
         raise BadInputError("--cluster is given too often; give at most two columns that differ")
     if items is not None and clusters:
@@ -98,7 +107,32 @@ def leaderboard(
     whose = votes.clusters if clusters else None
     board = fitted(votes.a, votes.b, votes.outcomes, len(votes.items), clusters=whose)
     rows = _rows(board, votes.items, level)
-    notes = _notes(rows, votes, level, clusters)
+    _tell(board, rows, _notes(rows, votes, level, clusters), level, output, as_json)
+
+
+def _by_study(folder: str, level: float, output: str | None, as_json: bool) -> None:
+    """The same for the systems of a routed study."""
+    from numpy import isfinite
+
+    from studies.reporting.routing import system_leaderboard
+    from studies.study import Study
+
+    with Study.open(folder, writable=False) as study:
+        names, board, cases = system_leaderboard(study)
+    rows = _rows(board, names, level)
+    answered = int(isfinite(cases.human).sum())
+    first = (
+        f"{quantity(answered, 'pair')} of {len(names)} systems answered by people, {len(cases.human):,} by machines."
+    )
+    _tell(board, rows, [first, *_statements(rows, level), *_warnings(rows)], level, output, as_json)
+
+
+def _tell(
+    board: Leaderboard, rows: list[dict[str, Any]], notes: list[str], level: float, output: str | None, as_json: bool
+) -> None:
+    """Write the rows where they are wanted, and show them."""
+    from adapters.files.export import write_rows
+
     if output is not None:
         check_output(output)
         write_rows(output, rows)
@@ -158,19 +192,32 @@ def _notes(rows: list[dict[str, Any]], votes: Comparisons, level: float, cluster
     """What a reader of the rows should know, in sentences."""
     outcomes = votes.outcomes[votes.outcomes != CHOICES.index("skip")]
     tied = float((outcomes >= CHOICES.index("tie")).mean())
-    best = [row["item"] for row in rows if row["rank_low"] == 1]
-    firm = sum(row["group"] == 0 for row in rows)
-    zero = "the items' mean" if firm == len(rows) or 2 * firm <= len(rows) else f"the mean of the {firm} best connected"
     notes = [
         f"{len(outcomes):,} votes on {len(rows)} items, {100 * tied:.0f} % of them ties.",
-        f"With {100 * level:.4g} % all these ranks are right together: "
-        + (f"{_names(best)} is the best." if len(best) == 1 else full_stop(f"the best is one of {_names(best)}")),
-        f"Each ± is right by itself with {100 * level:.4g} %; utilities are in logits, 0 is {zero}.",
+        *_statements(rows, level),
     ]
     if clusters:
         notes.append(f"Votes with the same {' or '.join(map(one_line, clusters))} may depend on one another.")
     elif votes.judges is not None:
         notes.append(f"Each vote counts as independent; --cluster {votes.judges} allows for judges who differ.")
+    return notes + _warnings(rows)
+
+
+def _statements(rows: list[dict[str, Any]], level: float) -> list[str]:
+    """What the ranks and the intervals state."""
+    best = [row["item"] for row in rows if row["rank_low"] == 1]
+    firm = sum(row["group"] == 0 for row in rows)
+    zero = "the items' mean" if firm == len(rows) or 2 * firm <= len(rows) else f"the mean of the {firm} best connected"
+    return [
+        f"With {100 * level:.4g} % all these ranks are right together: "
+        + (f"{_names(best)} is the best." if len(best) == 1 else full_stop(f"the best is one of {_names(best)}")),
+        f"Each ± is right by itself with {100 * level:.4g} %; utilities are in logits, 0 is {zero}.",
+    ]
+
+
+def _warnings(rows: list[dict[str, Any]]) -> list[str]:
+    """What in the rows rests on the prior."""
+    notes = []
     if apart := [row["item"] for row in rows if row["component"]]:
         notes.append(
             full_stop(f"Never compared with the rest, not even through a third: {_names(apart)}")

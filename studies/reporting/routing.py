@@ -7,8 +7,9 @@ from collections.abc import Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from elicit.ranking.prediction_powered import RateEstimate, win_rate
+from elicit.ranking.prediction_powered import RateEstimate, routed_leaderboard, win_rate
 from elicit.routing.bias import Bias, Judged, biases
 from elicit.safe_text import percent
 from elicit.types import BadInputError, Choice, Vote, mirror
@@ -20,6 +21,7 @@ from studies.routing.costs import cost, money_spent
 
 if TYPE_CHECKING:
     from elicit.log.state import State
+    from elicit.ranking.leaderboard import Leaderboard
     from studies.spec import Spec
     from studies.study import Study
 
@@ -40,6 +42,16 @@ class Totals(NamedTuple):
     certificate: str
     alarm: int | None
     warning: int | None
+
+
+class RoutedCases(NamedTuple):
+    """Routed pairs as prediction-powered estimates take them: pairs (T, 2) of rows, the first as listed; human,
+    propensity and machine (T,) as `elicit.ranking.prediction_powered.win_rate` has them."""
+
+    pairs: NDArray[np.int64]
+    human: NDArray[np.float64]
+    propensity: NDArray[np.float64]
+    machine: NDArray[np.float64]
 
 
 def totals(study: Study) -> Totals:
@@ -121,19 +133,54 @@ def lines_of(routing: dict[str, Any]) -> list[str]:
 
 def first_wins(spec: Spec, state: State) -> RateEstimate | None:
     """How often people would prefer the first response of the routed pairs, a tie counting half; None before people
-    have answered two of them. Where several answered one, it counts by their mean.
+    have answered two of them."""
+    cases = routed_cases(spec, state)
+    if np.isfinite(cases.human).sum() < 2:
+        return None
+    try:
+        return win_rate(cases.human, cases.propensity, cases.machine)
+    except BadInputError:
+        return None
 
-    Prediction-powered: every pair counts by what was believed of it before people saw it, put right by those that went
-    to people, each weighed by one over the probability with which it did, by the router or by the lot for an audit. Of
-    the pairs in the order of the log, up to the first that waits and has no answer; those that no person could have
-    been asked about are left out. `a` is the first as listed.
+
+def system_leaderboard(study: Study) -> tuple[list[str], Leaderboard, RoutedCases]:
+    """The systems that wrote the responses of a routed study, by name, what people would make of them, and the pairs of
+    two systems that this rests on.
+
+    A pair names its systems in `model_a` and `model_b`; a response that two systems gave to one prompt is that of the
+    first. Raises BadInputError where there are no such names, or too few answers of people.
+    """
+    if study.spec.goal != "label" or not study.state.routed:
+        raise BadInputError(
+            f"{study.folder} has no routed labels; give a table of votes, or a study of pairs with a router"
+        )
+    systems = [str(item.meta.get(f"model_{item.id[-1]}", "")) for item in study.state.items]
+    if not all(systems):
+        raise BadInputError(
+            f"{study.folder}: it is not known which systems wrote the responses; give the pairs model_a and model_b"
+        )
+    names, system = np.unique(systems, return_inverse=True)
+    cases = routed_cases(study.spec, study.state)
+    apart = system[cases.pairs[:, 0]] != system[cases.pairs[:, 1]]
+    cases = RoutedCases(*(column[apart] for column in cases))
+    a, b = system[cases.pairs].T
+    board = routed_leaderboard(a, b, cases.human, cases.propensity, len(names), cases.machine)
+    return names.tolist(), board, cases
+
+
+def routed_cases(spec: Spec, state: State) -> RoutedCases:
+    """Every pair by what was believed of it before people saw it, and by what people said of those that went to them,
+    with the probability with which a pair did, by the router or by the lot for an audit.
+
+    Where several people answered one, it counts by their mean. Of the pairs in the order of the log, up to the first
+    that waits and has no answer; those that no person could have been asked about are left out.
     """
     listed = {(min(a, b), max(a, b)): a for _, a, b in state.pairs}
     votes_by_query, open_ = dict[int, list[Vote]](), state.unjudged_queries()
     for live in trusted_votes(spec, state):
         if live.vote.outcome.choice in SIDES:
             votes_by_query.setdefault(live.query, []).append(live.vote)
-    human, propensity, machine = [], [], []
+    pairs, human, propensity, machine = list[tuple[int, int]](), list[float](), list[float](), list[float]()
     for number, routes in state.routed.items():
         if number in open_ and number not in votes_by_query:
             break
@@ -150,15 +197,12 @@ def first_wins(spec: Spec, state: State) -> RateEstimate | None:
         if went_to_people:
             outcomes = [mirror(vote.outcome) if turned else vote.outcome for vote in votes]
             value = float(np.mean([{"a": 1.0, "tie": 0.5, "b": 0.0}[outcome.choice] for outcome in outcomes]))
+        pairs.append((query.b, query.a) if turned else (query.a, query.b))
         human.append(value)
         propensity.append(chance)
         machine.append(1 - guess if turned else guess)
-    if sum(np.isfinite(human)) < 2:
-        return None
-    try:
-        return win_rate(np.array(human), np.array(propensity), np.array(machine))
-    except BadInputError:
-        return None
+    rows = np.array(pairs, np.int64).reshape(-1, 2)
+    return RoutedCases(rows, np.array(human, float), np.array(propensity, float), np.array(machine, float))
 
 
 def bits_asked_for(study: Study, hidden: Set[int] = frozenset()) -> float:

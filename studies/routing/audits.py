@@ -39,7 +39,6 @@ class MachineLabel(NamedTuple):
     seq: int
     choice: Choice
     confidence: float
-    p: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def machine_labels(study: Study) -> dict[int, MachineLabel]:
         if live.raw and "label" in live.raw:
             p: dict[str, float] = {side: float(live.raw["label"][side]) for side in SIDES}
             choice = max(SIDES, key=p.__getitem__)
-            labels[live.query] = MachineLabel(live.query, live.seq, choice, p[choice], p)
+            labels[live.query] = MachineLabel(live.query, live.seq, choice, p[choice])
     return labels
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from elicit.plugins import registry
 from elicit.randomness import stream
 from elicit.routing.case import verdict_of
 from elicit.routing.judging import Judge, ModelJudge
+from elicit.stats import sigmoid
 from elicit.tuning.placeholders import checked_prompt
 from elicit.tuning.protocol import SEED, Proposal, Proposer, Response, fill
 from elicit.types import BadInputError, JudgeFailure, Query
@@ -319,7 +319,7 @@ class Tuner:
                 calls, cost = calls + answer.calls, cost + answer.cost
                 continue
             verdict = answer.verdict or verdict_of(answer.outcome, "ab")
-            cells[query.a, query.inputs[0]] = 1 / (1 + math.exp(-verdict.logit))
+            cells[query.a, query.inputs[0]] = float(sigmoid(verdict.logit))
             calls, cost = calls + verdict.calls - verdict.cached, cost + verdict.cost
         return cells, calls, cost
 

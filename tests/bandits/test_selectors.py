@@ -8,12 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from elicit import Engine
 from elicit.inference.posterior import Knowledge, Posterior
 from elicit.plugins import registry
 from elicit.randomness import stream
-from elicit.selection import Candidates, Pick
+from elicit.selection import Acquisition, Candidates, Pick
 from elicit.types import ChoiceOutcome, Vote
 
 SELECTORS = registry.names("selector")
@@ -114,6 +115,27 @@ def test_items_in_thousands_are_no_trouble(name: str) -> None:
     features = np.random.default_rng(0).standard_normal((3000, 4))
     picks = select(name, registry.model("gp").init(3000, Knowledge(features), "cpu"), Candidates(3000), 3)
     assert len({(p.a, p.b) for p in picks}) == 3
+
+
+class Near(Acquisition):
+    """Asks the pair nearest to rows 3 and 7."""
+
+    def value(self, posterior: Posterior, pairs: Tensor) -> Tensor:
+        return -(pairs.double() - torch.tensor([3, 7])).abs().sum(1)
+
+
+def test_an_acquisition_asks_pairs_in_the_order_of_their_value() -> None:
+    picks = Near().select(posterior_of(12), [], Candidates(12), 66, stream(0, "select"))
+    assert (picks[0].a, picks[0].b) == (3, 7)
+    assert [p.score for p in picks] == sorted((p.score for p in picks), reverse=True)
+    assert all(p.propensity == 1 for p in picks)
+
+
+def test_an_acquisition_of_infinite_breadth_looks_at_the_least_known() -> None:
+    posterior = posterior_of(12, [Vote(3, 7, ChoiceOutcome("a"))] * 20, "bradley_terry")
+    (pick,) = Near(float("inf"), 4).select(posterior, [], Candidates(12), 1, stream(0, "select"))
+    assert {pick.a, pick.b} <= set(posterior.least_known(4).tolist())
+    assert not {pick.a, pick.b} & {3, 7}
 
 
 def test_random_pairs_are_uniform_with_the_propensity_they_state() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from elicit.quality.reliability import ACCURACY, Reliability, crowd_bradley_terry, dawid_skene, effective_votes
+from elicit.quality.reliability import ACCURACY, Reliability, dawid_skene
 from elicit.randomness import stream
 from elicit.types import BadInputError
 
@@ -185,51 +185,6 @@ def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
     assert np.mean(hit) >= 0.92 - 2 * np.std(hit) / math.sqrt(len(hit))
 
 
-@pytest.mark.parametrize("eta", [0.0, 0.3, 0.5, 0.8, 1.0])
-def test_crowd_bradley_terry_finds_who_follows_the_utilities(eta: float) -> None:
-    rng = stream(0, "crowd", int(10 * eta))
-    p_a = 1 / (1 + np.exp(-rng.normal(0, 3, 600)))
-    follows = rng.random(600) < eta
-    said = np.where(rng.random(600) < np.where(follows, p_a, 1 - p_a), 0, 1)
-    belief = crowd_bradley_terry(np.zeros(600, np.int64), said, p_a, 1)
-    turned = crowd_bradley_terry(np.zeros(600, np.int64), 1 - said, 1 - p_a, 1)
-    assert np.allclose(belief.weights, turned.weights)
-    low, high = belief.intervals(0.999)[0]
-    assert low - 0.02 <= eta <= high + 0.02
-    assert high - low < 0.3
-
-
-def test_votes_on_equal_utilities_and_ties_tell_nothing() -> None:
-    who, said = np.zeros(50, np.int64), np.arange(50) % 3
-    for outcome, p_a in ((said, np.full(50, 0.5)), (np.full(50, 2), np.linspace(0, 1, 50))):
-        assert np.allclose(crowd_bradley_terry(who, outcome, p_a, 1).intervals()[0], prior_interval())
-
-
-# -- judges that err together ------------------------------------------------------------------------------------
-
-
-@given(st.integers(1, 12), st.floats(0, 0.999))
-def test_equally_correlated_judges_are_worth_the_known_number(n: int, rho: float) -> None:
-    same = np.full((n, n), rho) + (1 - rho) * np.eye(n)
-    assert math.isclose(effective_votes(same), n / (1 + (n - 1) * rho), rel_tol=1e-6)
-
-
-@given(st.integers(0, 2**32), st.integers(2, 6))
-def test_one_more_judge_never_makes_them_worth_less(seed: int, n: int) -> None:
-    noise = np.random.default_rng(seed).normal(size=(n, 3 * n))
-    s = np.corrcoef(noise)
-    order = np.random.default_rng(seed).permutation(n)
-    assert effective_votes(s) >= effective_votes(s[:-1, :-1]) - 1e-9
-    assert math.isclose(effective_votes(s), effective_votes(s[np.ix_(order, order)]), rel_tol=1e-9)
-
-
-def test_copies_of_a_judge_are_worth_one_and_errors_that_cancel_are_worth_all() -> None:
-    assert math.isclose(effective_votes(np.ones((5, 5))), 1)
-    copied = np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]])
-    assert math.isclose(effective_votes(copied), 2)
-    assert effective_votes([[1.0, -1], [-1, 1]]) == math.inf
-
-
 # -- errors ------------------------------------------------------------------------------------------------------
 
 
@@ -249,18 +204,7 @@ def test_votes_that_make_no_sense_are_told_in_one_sentence(change: dict[str, Any
         dawid_skene(**given_in, n_annotators=2, n_cases=2)
 
 
-def test_other_impossible_input_is_told_in_one_sentence() -> None:
-    with pytest.raises(BadInputError, match=r"p_a\[1\] is 2"):
-        crowd_bradley_terry([0, 0], [0, 1], [0.5, 2.0], 1)
-    with pytest.raises(BadInputError, match="give one of each"):
-        crowd_bradley_terry([0, 0], [0, 1], [0.5], 1)
-    for correlation, words in (
-        ([[1.0, 2.0]], "shape"),
-        ([[1.0, 0.5], [0.4, 1.0]], "symmetric"),
-        ([[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]], "can correlate so"),
-    ):
-        with pytest.raises(BadInputError, match=words):
-            effective_votes(correlation)
+def test_a_level_that_is_none_is_told() -> None:
     found: Reliability = dawid_skene([0], [0], [0], 1, 1)
     with pytest.raises(BadInputError, match="the level is 0"):
         found.accuracy.intervals(0)

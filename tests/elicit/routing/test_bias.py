@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elicit.randomness import stream
-from elicit.routing.bias import Judged, PositionBias, biases, correct_biases, position
+from elicit.routing.bias import Judged, PositionBias, biases, position
 from elicit.routing.case import mirror_verdict
 from elicit.types import Choice, ChoiceOutcome, Verdict, mirror
 
@@ -74,14 +74,6 @@ def test_the_names_of_the_two_do_not_matter() -> None:
 def test_nothing_to_tell_of_tells_nothing() -> None:
     assert biases([]) == []
     assert biases([Judged(Verdict()), Judged(Verdict(logits={"ab": 1.0}))]) == []
-
-
-def test_what_is_taken_off_is_gone() -> None:
-    queries = judged(300, place=0.8, length=1.0)
-    found = biases(queries)
-    after = [q._replace(verdict=correct_biases(q.verdict, found, q.gaps)) for q in queries]
-    for bias in biases(after):
-        assert abs(bias.value) < 0.3 * abs(next(b.value for b in found if b.name == bias.name))
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5))

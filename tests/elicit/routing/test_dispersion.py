@@ -69,9 +69,10 @@ def test_the_three_sum_to_one_and_agree_with_the_log_odds(view: DispersionBelief
 @given(views)
 def test_exchanging_a_and_b_exchanges_their_shares(view: DispersionBelief) -> None:
     a, tie, b = view.probabilities
-    assert view.mirrored.probabilities == Probabilities(b, tie, a)
-    assert view.mirrored.logit == -view.logit
-    assert view.mirrored.bits == pytest.approx(view.bits, abs=1e-9)
+    mirrored = view._replace(x=-view.x, said=Said(*reversed(view.said)))
+    assert mirrored.probabilities == Probabilities(b, tie, a)
+    assert mirrored.logit == -view.logit
+    assert mirrored.bits == pytest.approx(view.bits, abs=1e-9)
 
 
 @settings(deadline=None)

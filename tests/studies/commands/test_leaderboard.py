@@ -11,12 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.files.export import write_rows
-from adapters.files.formats import read_items
+from adapters.files.formats import PairRow, read_items
 from adapters.files.tables import read_table
 from elicit.cli import _code
 from elicit.inference.noise import FixedNoise
 from elicit.ranking.davidson import probabilities
 from studies.commands.feature_leaderboard import learn_from_votes
+from studies.reporting.routing import routed_cases
+from studies.study import Study
+from tests.studies import routed
 
 Out = pytest.CaptureFixture[str]
 NAMES = ["ant", "bee", "cat", "a-model-with-quite-a-long-name-2026-11-21", "\x1b[31mred", "猫"]
@@ -316,3 +319,51 @@ def test_bad_input_is_one_sentence_and_code_2(case: str, tmp_path: Path, capsys:
     assert out.out == ""
     assert out.err.count("\n") == 1
     assert expected in out.err
+
+
+# -- a routed study -------------------------------------------------------------------------------------------
+
+
+def routed_study(folder: Path, **meta: str) -> Study:
+    """A study of 60 pairs by three systems, of which the later are better but for upsets, routed to its end: a machine
+    that is always wrong heard all pairs, and a person who is not some of them."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for k in range(60):
+        a, b = (int(system) for system in rng.permutation(3)[:2])
+        worth = [10 * system + int(rng.integers(0, 25)) + side / 10 for side, system in enumerate((a, b))]
+        texts = [f"answer {round(10 * value)}" for value in worth]
+        rows.append(PairRow(f"p{k}", f"Task {k}", *texts, {"model_a": f"s{a}", "model_b": f"s{b}"} | meta))
+    judges = [routed.judge(folder, temper="wrong"), routed.judge(folder, "maya", person=True, price=0.5)]
+    plain: dict[str, Any] = {"selector": "random", "model": "bradley_terry", "embedder": "none", "votes": 1000}
+    routing = {"router": "random", "budget": 15.0, "audits": 0.3}
+    study = Study.create(folder / "study", pairs=rows, judges=judges, routing=routing, **plain)
+    routed.go(study)
+    return study
+
+
+def test_the_systems_of_a_routed_study_are_ranked_as_people_would(tmp_path: Path, capsys: Out) -> None:
+    study = routed_study(tmp_path)
+    cases = routed_cases(study.spec, study.state)
+    assert 5 < np.isfinite(cases.human).sum() < len(cases.human)
+    study.close()
+    found = json.loads(said(capsys, str(tmp_path / "study"), "--json"))
+    assert [row["item"] for row in found["items"]] == ["s2", "s1", "s0"]
+    assert all(row["low"] < row["utility"] < row["high"] for row in found["items"])
+    assert 1 < found["clusters"] <= np.isfinite(cases.human).sum()
+    shown = said(capsys, str(tmp_path / "study"))
+    assert f"{np.isfinite(cases.human).sum()} pairs of 3 systems answered by people" in shown
+    assert "all these ranks are right together" in shown
+
+
+def test_what_a_study_lacks_for_a_leaderboard_is_told(tmp_path: Path, capsys: Out) -> None:
+    Study.create(tmp_path / "items", items=["one", "two"]).close()
+    routed_study(tmp_path, model_b="").close()
+    for arguments, words in (
+        ((tmp_path / "items",), "no routed labels"),
+        ((tmp_path / "study",), "model_a and model_b"),
+        ((tmp_path / "study", "--cluster", "judge"), "--cluster"),
+    ):
+        capsys.readouterr()
+        assert _code(["leaderboard", *map(str, arguments)]) == 2
+        assert words in capsys.readouterr().err
