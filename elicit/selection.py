@@ -214,8 +214,30 @@ class Selector(Protocol):
 class Acquisition(ABC):
     """A selector that asks the pair of the highest value, for which a derived class says what pairs are worth.
 
-    breadth, size: only pairs of the `size` items with the highest mean + breadth x sd are looked at; of those with the
-    largest standard deviation where breadth is infinite. Of listed pairs all are.
+    Parameters
+    ----------
+    breadth : float
+        Only pairs of the items with the highest mean + breadth x sd are looked at; of those with the largest standard
+        deviation where breadth is infinite. Of listed pairs all are.
+    size : int
+        Of how many items.
+
+    Examples
+    --------
+    >>> from elicit import Acquisition, Engine
+    >>> class Closest(Acquisition):
+    ...     "Asks the pair the model is least sure about."
+    ...
+    ...     def value(self, posterior, pairs):
+    ...         return -(posterior.difference(pairs).probability - 0.5).abs()
+    >>> import numpy as np
+    >>> from elicit import Candidates
+    >>> engine = Engine(n_items=3)
+    >>> for better, worse in [(0, 1), (0, 2)]:
+    ...     engine.tell(better, worse, "a")
+    >>> [pick] = Closest().select(engine.posterior, engine.votes, Candidates(3), 1, np.random.default_rng(0))
+    >>> pick.a, pick.b
+    (1, 2)
     """
 
     def __init__(self, breadth: float = 1.5, size: int = 100) -> None:
@@ -224,6 +246,8 @@ class Acquisition(ABC):
     def select(
         self, posterior: Posterior, votes: Sequence[Vote], candidates: Candidates, k: int, rng: np.random.Generator
     ) -> list[Pick]:
+        """See `Selector.select`; of the pairs that are looked at those of the highest values, one after another."""
+
         def choose(posterior: Posterior, candidates: Candidates) -> Pick | None:
             pairs = self.pairs(posterior, candidates)
             return argmax_pick(pairs, self.value(posterior, pairs)) if len(pairs) else None

@@ -101,8 +101,6 @@ class Case:
     >>> case = case.answered(ChoiceOutcome("a"), "ann")
     >>> case.logit, case.asked
     (1.0, ('small', 'large', 'ann'))
-    >>> case.mirrored().logit, case.mirrored().outcomes["ann"].choice
-    (-1.0, 'b')
     >>> case.unanswered.asked
     ('small', 'large')
     """
