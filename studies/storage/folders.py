@@ -36,11 +36,11 @@ from elicit.log.state import State
 from elicit.tuning.protocol import Input
 from elicit.types import BadInputError, Item
 from studies import spec as specs
-from studies.folder import atomic_folder
 from studies.items.candidates import candidates, prompts
 from studies.items.features import knowledge_of
 from studies.spec import Spec
 from studies.storage import forgetting
+from studies.storage.atomic_folder import atomic_folder
 
 logger = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ from elicit.log.ledger import Ledger
 from elicit.log.pseudonyms import rename_in_prose, rename_in_spec
 from elicit.types import BadInputError
 from studies import spec as specs
-from studies.folder import PART
 from studies.storage import kept_belief
+from studies.storage.atomic_folder import PART
 
 INTENT = "study.forget"
 AGAIN = "run the same command again when that is mended, and it goes on where it stopped"
