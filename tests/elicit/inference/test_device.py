@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from elicit import checks
+from elicit import checks, stopping
 from elicit.engine import DEFAULT_SELECTOR, Engine
 from elicit.inference import columns, gaussian, interactions, kernels, low_rank
 from elicit.models import default, gp, neural
@@ -29,7 +29,8 @@ MODELS: dict[str, dict[str, Any]] = {name: {"model": name} for name in registry.
 }
 LIMITS = {
     low_rank: {"SEATS": 6, "FOLD": 4, "EXACT_ROWS": 6, "SCANNED": 6, "NEARLY": 6},
-    gaussian: {"DENSE": 1 << 9, "CHUNK": 2, "P_BEST_ROWS": 6},
+    gaussian: {"DENSE": 1 << 9, "CHUNK": 2},
+    stopping: {"ROWS": 6},
     columns: {"CHUNK": 2},
     neural: {"EXACT": 3, "TRAIN": 4, "RANK": 6},
     default: {"LARGEST": 3},
