@@ -60,7 +60,7 @@ def test_clean_neighbours_help_and_dirty_ones_do_not() -> None:
 def test_what_it_says_with_a_confidence_is_right_as_often() -> None:
     rng = np.random.default_rng(1)
     said, right = [], []
-    for _ in range(400):
+    for _ in range(150):
         mean, kappa = rng.uniform(), np.exp(rng.uniform(np.log(0.5), np.log(200)))
         theta = rng.beta(mean * kappa, (1 - mean) * kappa, 12)
         shown = rng.integers(0, 25, 12)
