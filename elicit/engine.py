@@ -740,8 +740,8 @@ class Engine:
 
         Goal best: the recommended item's simple regret, 0 for the best and 1 for an average item, is at most `regret`
         with probability `confidence`. Goal top: at most a share `regret` of the recommended items is expected not to
-        belong there. Goals rank and label: at most a share `regret` of the pairs is expected to be in the wrong order,
-        and a label may be a tie.
+        belong there. Goal rank: at most a share `regret` of the pairs is expected to be in the wrong order. Goal label:
+        at most that share of the labels, which may be ties, is expected to be wrong.
 
         Parameters
         ----------
@@ -768,7 +768,7 @@ class Engine:
             return stopping.RULES[rule](self.live, self._taught, regret, confidence)
         if self.goal == "top":
             return stopping.top_items(self.live, min(self._top, self.live.n), self._taught, regret)
-        even = self._even() if self.goal == "label" else 0.0
+        even = self._even() if self.goal == "label" else None
         return stopping.pair_order(self.live, self._pairs, self._taught, regret, even)
 
     def _even(self) -> float:

@@ -173,11 +173,12 @@ def ranking(posterior: Posterior, leader: int) -> Tensor:
     return torch.cat([order.new_tensor([leader]), order[order != leader]])
 
 
-def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: float, even: float = 0.0) -> Stop:
-    """Stop once the expected share of wrongly ordered pairs is at most `regret`.
+def pair_order(
+    posterior: Posterior, pairs: Tensor | None, votes: int, regret: float, even: float | None = None
+) -> Stop:
+    """Stop once the expected share of pairs that are wrongly ordered, or labelled, is at most `regret`.
 
-    even: the difference in logits up to which a pair's answer is a tie, which is a third order beside the two; 0 where
-    none is.
+    even: the difference in logits up to which a pair's label is a tie; None: pairs are ordered, not labelled.
 
     pairs: (P, 2) the pairs that matter; None: all, of which PAIRS are drawn. Of more than LONG, so many are drawn,
     always the same ones, that the expected share has a standard error below 0.25 / LONG^(1/2) = 0.4 %: the chance of a
@@ -191,10 +192,12 @@ def pair_order(posterior: Posterior, pairs: Tensor | None, votes: int, regret: f
         pairs = pairs[stream(0, "pairs", len(pairs)).choice(len(pairs), LONG, replace=False)]
     mean, variance, _ = posterior.difference(pairs)
     lead, sd = mean.abs(), variance.sqrt().clamp_min(1e-9)
-    ordered = torch.special.ndtr((lead - even) / sd)
-    tied = torch.special.ndtr((lead + even) / sd) - ordered
+    level = even or 0.0
+    ordered = torch.special.ndtr((lead - level) / sd)
+    tied = torch.special.ndtr((lead + level) / sd) - ordered
     wrong = float((1 - torch.maximum(ordered, tied)).mean())
-    say = f"{share_in_percent(wrong, regret)} of the pairs are expected to be in the wrong order"
+    what = "pairs are expected to be in the wrong order" if even is None else "labels are expected to be wrong"
+    say = f"{share_in_percent(wrong, regret)} of the {what}"
     if wrong <= regret:
         return Stop(True, f"{say}, within the {limit_in_percent(regret)} asked for", wrong, 1.0, (0, 0))
     return Stop(

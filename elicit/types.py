@@ -20,7 +20,7 @@ EXPECTED: dict[Goal, str] = {
     "best": "Expected simple regret",
     "top": "Expected share of wrong top items",
     "rank": "Expected share of misordered pairs",
-    "label": "Expected share of misordered pairs",
+    "label": "Expected share of wrong labels",
 }
 """What the stop rule measures (`elicit.stopping.Stop.expected`), by goal, in words that fit above a narrow chart."""
 
