@@ -140,13 +140,24 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[Watched]:
     assert not found.wrong
 
 
+WATCH_LINE = """() => {
+  const line = document.querySelector("#said");
+  window.watching?.disconnect();
+  window.lines = [];
+  window.watching = new MutationObserver(() => window.lines.push(line.textContent));
+  window.watching.observe(line, {childList: true, characterData: true, subtree: true});
+}"""
+"""Keep whatever the page says from here on: an earlier vote that is saved at the moment replaces what it said."""
+
+
 def press(page: Page, key: str) -> None:
     """Vote by a key, as often as it takes for the pair to have been on the screen for long enough."""
     for _ in range(5):
         expect(page.locator("#ballot")).to_be_visible()  # on a busy machine the next pair may be still to come
         page.wait_for_timeout(GUARD)
+        page.evaluate(WATCH_LINE)
         page.keyboard.press(key)
-        if "Too quick" not in page.locator("#said").inner_text():
+        if not any("Too quick" in line for line in page.evaluate("window.lines")):
             return
 
 
